@@ -1,0 +1,122 @@
+"""A model as data: what YAML says of it, and the state it is in. Knows neither Ray nor any family's code.
+
+`ModelDefinition` is the `args` of an application: identity, a change of which replaces replicas.
+`ModelKnobs` is its `user_config`: live knobs, changed in place. The application's name is the model's name.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MODEL_IMPORT_PATH = "deployments.app:build"
+"""`import_path` of every model's application: how a model is told from a door."""
+
+DEPLOYMENT_NAME = "Model"
+"""The one deployment inside a model's application."""
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether `name` may name a model or a queue: letters, digits, dot, underscore, hyphen; at most 128."""
+    return re.match(NAME_PATTERN, name) is not None
+
+
+class Settings(BaseModel):
+    """Base of everything that is read from YAML: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ModelDefinition(Settings):
+    """The identity of a model: what it is, where its weights are, what it answers for."""
+
+    description: str = ""
+    """One line for people who choose a model."""
+
+    queues: tuple[Name, ...] = ()
+    """Legacy queue names that this model answers for, over Redis and as `model_type` over HTTP."""
+
+    family: str
+    """Which family's preprocessing, graph and postprocessing: a name from `deployments.families.FAMILIES`."""
+
+    weights: str | None = None
+    """Path of the weights; None for a family that ships its own."""
+
+    revision: str = "1"
+    """Version of the weights, given back with each prediction."""
+
+    labels: tuple[str, ...] | None = None
+    """Class names in index order; None where the weights themselves carry them."""
+
+    canvas_px: tuple[int, int] | None = None
+    """Height and width of the fixed network input; None for the family's own."""
+
+    largest_batch: int = Field(default=8, ge=1, le=256)
+    """Largest batch that is compiled; powers of two below it are compiled too."""
+
+    required: bool = False
+    """Whether the system counts as not ready while this model is not."""
+
+    licence: str = ""
+    """Licence of the weights."""
+
+    parameters: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    """What only this family understands; the family refuses unknown keys."""
+
+
+class ModelKnobs(Settings):
+    """The live knobs of a model: a change restarts nothing."""
+
+    score_threshold: float = Field(default=0.25, ge=0, le=1)
+    """Detections below this score are dropped."""
+
+    iou_threshold: float = Field(default=0.45, ge=0, le=1)
+    """Of two boxes of one class that overlap more than this, the better one is kept."""
+
+    max_detections: int = Field(default=300, ge=1, le=1000)
+    """At most this many detections an image."""
+
+    batch_limit: int | None = Field(default=None, ge=1)
+    """Largest batch formed now; at most `largest_batch`, which is the default."""
+
+    max_waiting_images: int = Field(default=64, ge=1)
+    """More images than this waiting in one replica: new ones are refused as overloaded."""
+
+
+class ModelState(StrEnum):
+    """What a model can do for an asker now."""
+
+    STARTING = "starting"
+    READY = "ready"
+    ASLEEP = "asleep"
+    """Zero replicas, by choice; the next request wakes it."""
+    UNHEALTHY = "unhealthy"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """One model of the running system. reason: why it is not ready, for people; '' when it is."""
+
+    name: str
+    definition: ModelDefinition
+    knobs: ModelKnobs
+    state: ModelState
+    reason: str = ""
+    replicas: int = 0
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether a request may be sent now: ready, or asleep and waking on demand."""
+        return self.state in (ModelState.READY, ModelState.ASLEEP)
+
+    def answers_for(self, name: str) -> bool:
+        """Whether `name` is this model or one of its queues."""
+        return name == self.name or name in self.definition.queues
+

@@ -1,0 +1,93 @@
+"""What a door asks of a model: an image, options and the time that is left. Knows no door and no model.
+
+Requests cross process borders by pickle; the arrays in them travel by reference and arrive READ-ONLY.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.errors import InvalidRequest
+
+MAX_DETECTIONS_LIMIT = 1000
+MAX_DEADLINE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture, either still encoded or as pixels; exactly one of the two is set.
+
+    encoded: 1-D uint8, the bytes of a JPEG, PNG, ... file. An array and not `bytes`, since arrays are passed
+        between processes without a copy.
+    pixels: uint8 RGB, height x width x 3, C order.
+    """
+
+    encoded: NDArray[np.uint8] | None = None
+    pixels: NDArray[np.uint8] | None = None
+
+    @classmethod
+    def from_encoded(cls, data: bytes | bytearray | memoryview) -> Self:
+        """The image file in `data`, not decoded and not checked yet; no copy is made."""
+        return cls(encoded=np.frombuffer(data, np.uint8))
+
+    @classmethod
+    def from_pixels(cls, pixels: NDArray[np.uint8]) -> Self:
+        """RGB uint8 pixels, height x width x 3.
+
+        Raises InvalidRequest when shape or dtype differ.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+            raise InvalidRequest(
+                f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} of shape {pixels.shape}"
+            )
+        return cls(pixels=np.ascontiguousarray(pixels))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held in memory."""
+        array = self.encoded if self.pixels is None else self.pixels
+        return 0 if array is None else array.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Run-time inputs of postprocessing; None means the model's own live knob.
+
+    score_threshold, iou_threshold: 0 to 1.  max_detections: 1 to 1000.  classes: labels to keep.
+    """
+
+    score_threshold: float | None = None
+    iou_threshold: float | None = None
+    max_detections: int | None = None
+    classes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("score_threshold", "iou_threshold"):
+            value = getattr(self, field)
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise InvalidRequest(f"{field} must be between 0 and 1, got {value}")
+        if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS_LIMIT:
+            raise InvalidRequest(
+                f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {self.max_detections}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One image for one model.
+
+    deadline_s: seconds that are left, counted from when the request is sent on. A span and not a clock time,
+        since clocks of two machines differ. An expired request is not inferred.
+    """
+
+    image: Image
+    options: Options = Options()
+    deadline_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.deadline_s <= MAX_DEADLINE_S:
+            raise InvalidRequest(
+                f"deadline_s must be above 0 and at most {MAX_DEADLINE_S:g}, got {self.deadline_s:g}"
+            )
