@@ -1,0 +1,1 @@
+"""The demo model: drawn scenes, training, evaluation, weights and samples."""
