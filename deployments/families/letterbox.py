@@ -1,0 +1,110 @@
+"""The YOLO letterbox: one image onto a fixed canvas, and boxes back again.
+
+Knows pixels and geometry only: no model, no labels, no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PAD_COLOUR = 114
+"""Grey level of the border; the value YOLOv5 and its successors train with."""
+
+# Halves are split by rounding x-0.1 and x+0.1, so an odd border puts its extra
+# pixel at the bottom or right, exactly where the reference puts it.
+_SPLIT_BIAS_PX = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Where one image lies on its canvas. All lengths are pixels.
+
+    `gain` is the common ratio canvas/image before rounding; `resized_px` and
+    `source_px` are (height, width); `pad_left_px` and `pad_top_px` are the border.
+    """
+
+    gain: float
+    pad_left_px: int
+    pad_top_px: int
+    resized_px: tuple[int, int]
+    source_px: tuple[int, int]
+
+    def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
+        """Map canvas boxes to image pixels and clip them to the image.
+
+        Takes and returns (N, 4) x1, y1, x2, y2; the answer is a new float32 array.
+        Uses the true ratio of each axis, because rounding the resized side to whole
+        pixels makes the two differ (ultralytics `utils/ops.py` `scale_boxes` does so too).
+        """
+        gain_x, gain_y = self._axis_gains()
+        height, width = self.source_px
+        offset = np.array([self.pad_left_px, self.pad_top_px] * 2, np.float32)
+        mapped = (np.asarray(boxes, np.float32).reshape(-1, 4) - offset) / np.array(
+            [gain_x, gain_y] * 2, np.float32
+        )
+        return np.clip(mapped, 0.0, np.array([width, height] * 2, np.float32))
+
+    def to_canvas(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
+        """Map image boxes (N, 4) x1, y1, x2, y2 to canvas pixels; not clipped."""
+        gain_x, gain_y = self._axis_gains()
+        offset = np.array([self.pad_left_px, self.pad_top_px] * 2, np.float32)
+        scaled = np.asarray(boxes, np.float32).reshape(-1, 4) * np.array(
+            [gain_x, gain_y] * 2, np.float32
+        )
+        return np.asarray(scaled + offset, np.float32)
+
+    def _axis_gains(self) -> tuple[float, float]:
+        return (
+            self.resized_px[1] / self.source_px[1],
+            self.resized_px[0] / self.source_px[0],
+        )
+
+
+def plan(source_px: tuple[int, int], canvas_px: tuple[int, int]) -> Letterbox:
+    """Work out the geometry for an image of `source_px` on `canvas_px`, both (height, width).
+
+    Rounding as in YOLOv5 `utils/augmentations.py` `letterbox(auto=False)` and ultralytics
+    `data/augment.py` `LetterBox(auto=False, center=True)`; small images are enlarged.
+    Raises ValueError when a side is not positive.
+    """
+    height, width = source_px
+    if min(height, width, *canvas_px) <= 0:
+        raise ValueError(f"image {source_px} and canvas {canvas_px} must have positive sides")
+    gain = min(canvas_px[0] / height, canvas_px[1] / width)
+    # A very long, thin image would otherwise round to a side of zero pixels.
+    resized = max(1, round(height * gain)), max(1, round(width * gain))
+    return Letterbox(
+        gain=gain,
+        pad_left_px=round((canvas_px[1] - resized[1]) / 2 - _SPLIT_BIAS_PX),
+        pad_top_px=round((canvas_px[0] - resized[0]) / 2 - _SPLIT_BIAS_PX),
+        resized_px=resized,
+        source_px=(height, width),
+    )
+
+
+def letterbox(
+    pixels: NDArray[np.uint8], canvas_px: tuple[int, int]
+) -> tuple[NDArray[np.uint8], Letterbox]:
+    """Fit an image into a fixed canvas, centred, keeping its shape.
+
+    Takes uint8 RGB (H, W, 3) (any channel order works: none is interpreted) and the canvas as
+    (height, width); returns the canvas, uint8 (height, width, 3), and its geometry.
+    Raises ValueError for another dtype or number of dimensions.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
+    geometry = plan((pixels.shape[0], pixels.shape[1]), canvas_px)
+    height, width = geometry.resized_px
+    canvas = np.full((*canvas_px, 3), PAD_COLOUR, np.uint8)
+    top, left = geometry.pad_top_px, geometry.pad_left_px
+    window = canvas[top : top + height, left : left + width]
+    if (height, width) == pixels.shape[:2]:
+        window[...] = pixels
+    else:
+        window[...] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return canvas, geometry
