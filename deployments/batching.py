@@ -1,0 +1,137 @@
+"""The micro-batcher: a batch is formed the moment the model is free, from whatever waits then, up to a limit.
+
+A timer that closes batches while the model is busy makes batches of one under open-loop arrivals; taking what
+waits when the model becomes free fills them by itself and adds no wait. Knows no model, no Ray and no images.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Batched(Generic[R]):
+    """One item's result, with how long it waited and how long its batch of `batch_size` items ran."""
+
+    result: R
+    wait_s: float
+    run_s: float
+    batch_size: int
+
+
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[T, R]):
+    item: T
+    expires_at_s: float
+    future: asyncio.Future[Batched[R]]
+    entered_at_s: float = field(default_factory=time.monotonic)
+
+
+class MicroBatcher(Generic[T, R]):
+    """Runs items in batches, one batch at a time.
+
+    run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
+        several, each is run again alone, so that one poisonous item does not take the others with it.
+    """
+
+    def __init__(self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], limit: int, max_waiting: int) -> None:
+        self.limit = limit
+        self.max_waiting = max_waiting
+        self._run = run
+        self._waiting: deque[_Entry[T, R]] = deque()
+        self._work_came = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._serve(), name="micro-batcher")
+        self._is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch now."""
+        return len(self._waiting)
+
+    async def submit(self, item: T, expires_at_s: float) -> Batched[R]:
+        """The result of `item`. expires_at_s: on the monotonic clock; an item that is late is not run.
+
+        Raises Overloaded at once when too many items wait, DeadlineExceeded when it is late before its batch
+        starts, InternalError when it fails alone. Cancelling the call takes the item out of the queue.
+        """
+        if self._is_closed:
+            raise ModelUnavailable("the model is being stopped")
+        if len(self._waiting) >= self.max_waiting:
+            raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
+        entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        self._work_came.set()
+        return await entry.future
+
+    def check(self) -> None:
+        """Raises RuntimeError when the batching task has died, for a health check."""
+        if self._task.done() and not self._is_closed:
+            raise RuntimeError("the micro-batcher's task is dead")
+
+    async def close(self) -> None:
+        """Stops; items that still wait get ModelUnavailable."""
+        self._is_closed = True
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        while self._waiting:
+            _fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
+
+    async def _serve(self) -> None:
+        while True:
+            await self._work_came.wait()
+            batch = self._take()
+            if batch:
+                await self._run_batch(batch)
+            if not self._waiting:
+                self._work_came.clear()
+
+    def _take(self) -> list[_Entry[T, R]]:
+        batch: list[_Entry[T, R]] = []
+        now_s = time.monotonic()
+        while self._waiting and len(batch) < self.limit:
+            entry = self._waiting.popleft()
+            if entry.future.done():
+                continue
+            if entry.expires_at_s <= now_s:
+                _fail(entry, DeadlineExceeded("the time was over before the image's turn came"))
+                continue
+            batch.append(entry)
+        return batch
+
+    async def _run_batch(self, batch: list[_Entry[T, R]]) -> None:
+        started_at_s = time.monotonic()
+        try:
+            results = await self._run([entry.item for entry in batch])
+        except Exception:
+            logger.exception("a batch of %d failed", len(batch))
+            await self._run_alone(batch)
+            return
+        run_s = time.monotonic() - started_at_s
+        for entry, result in zip(batch, results, strict=True):
+            if not entry.future.done():
+                wait_s = started_at_s - entry.entered_at_s
+                entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
+
+    async def _run_alone(self, batch: list[_Entry[T, R]]) -> None:
+        if len(batch) == 1:
+            _fail(batch[0], InternalError("the model failed on this image"))
+            return
+        for entry in batch:
+            if not entry.future.done():
+                await self._run_batch([entry])
+
+
+def _fail(entry: _Entry[T, R], error: Exception) -> None:
+    if not entry.future.done():
+        entry.future.set_exception(error)

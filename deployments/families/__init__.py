@@ -1,0 +1,36 @@
+"""The table of families: a name in YAML to the class that implements it and the runtime that runs its graph.
+
+Classes are named and not imported, so that a door or a build task never loads TensorFlow. A new family is one
+module and one line here.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from deployments.definition import ModelDefinition
+from deployments.errors import ModelUnavailable
+from deployments.families.contract import Family
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyEntry:
+    """implementation: "module:Class".  runtime: a name from `deployments.runtimes.RUNTIMES`."""
+
+    implementation: str
+    runtime: str = "tensorflow"
+
+
+FAMILIES: dict[str, FamilyEntry] = {
+    "benthic-demo": FamilyEntry("deployments.families.benthic_demo:BenthicDemo"),
+    "fixed-answer": FamilyEntry("deployments.families.fixed_answer:FixedAnswer", runtime="callable"),
+}
+
+
+def load_family(definition: ModelDefinition) -> Family:
+    """The family that `definition` names, constructed with it. Raises ModelUnavailable for an unknown name."""
+    entry = FAMILIES.get(definition.family)
+    if entry is None:
+        raise ModelUnavailable(f"unknown family {definition.family!r}; known: {', '.join(sorted(FAMILIES))}")
+    module, _, name = entry.implementation.partition(":")
+    family: Family = getattr(import_module(module), name)(definition)
+    return family

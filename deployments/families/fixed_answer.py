@@ -1,0 +1,64 @@
+"""A family without weights and without TensorFlow: it answers the same boxes for every image, after a delay.
+
+For tests of everything around a model, for load tests of the path without a model, and for trying a cluster.
+It is never a default and its labels say what it is.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.definition import ModelDefinition
+from deployments.errors import ModelUnavailable
+from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.prediction import Detections
+
+_KNOWN_PARAMETERS = {"delay_ms"}
+_RELATIVE_BOXES = np.array([[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 0.9, 0.9]], np.float32)
+_SCORES = np.array([0.9, 0.6], np.float32)
+
+
+class FixedAnswer:
+    """Two boxes at fixed fractions of the image. parameters: delay_ms, how long one batch takes."""
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        unknown = set(definition.parameters) - _KNOWN_PARAMETERS
+        if unknown:
+            raise ModelUnavailable(
+                f"unknown parameters of fixed-answer: {', '.join(sorted(unknown))}; known: delay_ms"
+            )
+        self.labels: tuple[str, ...] = definition.labels or ("fixed answer A", "fixed answer B")
+        if len(self.labels) != len(_SCORES):
+            raise ModelUnavailable(f"fixed-answer has {len(_SCORES)} classes, got {len(self.labels)} labels")
+        self.canvas_px = definition.canvas_px or (8, 8)
+        self._delay_s = float(definition.parameters.get("delay_ms", 0)) / 1000
+
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+        """An empty canvas; the geometry is the image's height and width."""
+        return Prepared(np.zeros((*self.canvas_px, 3), np.uint8), pixels.shape[:2])
+
+    def build_graph(self) -> Any:
+        """A plain function from a batch to boxes, scores and classes."""
+
+        def answer(batch: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+            time.sleep(self._delay_s)
+            count = len(batch)
+            classes = np.arange(len(_SCORES), dtype=np.int32)
+            return tuple(np.repeat(rows[None], count, axis=0) for rows in (_RELATIVE_BOXES, _SCORES, classes))
+
+        return answer
+
+    def postprocess(self, outputs: Outputs, geometry: tuple[int, int], thresholds: Thresholds) -> Detections:
+        """The boxes scaled to the image, filtered by score, class and number."""
+        boxes, scores, classes = outputs
+        height, width = geometry
+        keep = [
+            index
+            for index in np.flatnonzero(scores >= thresholds.score_threshold)
+            if thresholds.classes is None or self.labels[classes[index]] in thresholds.classes
+        ][: thresholds.max_detections]
+        scale = np.array([width, height, width, height], np.float32)
+        labels = tuple(self.labels[index] for index in classes[keep])
+        return Detections(boxes[keep] * scale, scores[keep], classes[keep].astype(np.int32), labels)
