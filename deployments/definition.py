@@ -119,4 +119,3 @@ class ModelRecord:
     def answers_for(self, name: str) -> bool:
         """Whether `name` is this model or one of its queues."""
         return name == self.name or name in self.definition.queues
-

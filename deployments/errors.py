@@ -1,6 +1,6 @@
 """Everything that can go wrong with a prediction, as a small tree. Knows neither HTTP nor Redis.
 
-    ServingError                 base; `code` names the fact, `is_temporary` says whether trying again can help
+    ServingError                 base; `code` names the fact, `is_temporary` whether trying again can help
     |-- InvalidRequest           an option or a field is wrong: names the field, the limit and the value
     |   |-- InvalidImage         the bytes are no image that we read
     |   `-- ImageTooLarge        bytes or pixels over the limit

@@ -32,10 +32,10 @@ def legacy_rows(prediction: Prediction) -> list[LegacyDetection] | list[LegacyCl
     """The legacy list for `prediction`: finite numbers, non-empty labels, best first."""
     result = prediction.result
     if isinstance(result, ClassScores):
-        return [{"scores": result.scores.astype(float).tolist()}]
+        return [LegacyClassScores(scores=result.scores.astype(float).tolist())]
     boxes = boxes_with_area(result.boxes, prediction.image_size_px).tolist()
     rows = zip(result.labels, result.scores.astype(float).tolist(), boxes, strict=True)
-    return [{"category_id": label, "scores": [score], "bbox": box} for label, score, box in rows]
+    return [LegacyDetection(category_id=label, scores=[score], bbox=box) for label, score, box in rows]
 
 
 def boxes_with_area(boxes: NDArray[np.float32], image_size_px: tuple[int, int]) -> NDArray[np.float32]:
@@ -48,4 +48,3 @@ def boxes_with_area(boxes: NDArray[np.float32], image_size_px: tuple[int, int]) 
         bounded[flat, low] = np.minimum(np.floor(bounded[flat, low]), size - 1)
         bounded[flat, high] = bounded[flat, low] + 1
     return bounded
-

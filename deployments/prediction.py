@@ -72,7 +72,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """The answer of an external worker, handed through untouched. payload: the bytes as the worker wrote them."""
+    """The answer of an external worker, handed through untouched. payload: the bytes it wrote."""
 
     payload: bytes
     model: str

@@ -40,7 +40,7 @@ class Image:
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
             raise InvalidRequest(
-                f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} of shape {pixels.shape}"
+                f"pixels must be uint8 (height, width, 3), got {pixels.dtype} of shape {pixels.shape}"
             )
         return cls(pixels=np.ascontiguousarray(pixels))
 

@@ -1,0 +1,75 @@
+"""A model on Ray Serve: what `import_path: deployments.app:build` in a configuration names. Only wires.
+
+One application per model: adding one leaves the replicas of all others alone, and a change of `args` replaces
+the replicas of that model only. TensorFlow is loaded inside the replica, never by the build task.
+"""
+
+import logging
+import os
+from typing import Any
+
+from pydantic import BaseModel
+from ray import serve
+from ray.serve import Application
+
+from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
+from deployments.families import FAMILIES
+from deployments.prediction import Outcome
+from deployments.replica import Replica
+from deployments.request import Request
+from deployments.runtimes import Resources
+from deployments.serve_meter import ServeMeter
+
+logger = logging.getLogger("ray.serve")
+
+USER_CONFIG: dict[str, type[BaseModel]] = {DEPLOYMENT_NAME: ModelKnobs}
+"""Deployment name -> model of its `user_config`, for the launcher's validation."""
+
+
+@serve.deployment(
+    name=DEPLOYMENT_NAME,
+    max_ongoing_requests=64,
+    max_queued_requests=256,
+    health_check_period_s=2,
+    graceful_shutdown_wait_loop_s=0.1,
+    graceful_shutdown_timeout_s=60,
+    max_surge_percent=100,
+    user_config={},
+    autoscaling_config={"min_replicas": 1, "max_replicas": 1},
+)
+class Model:
+    """The shell that Ray Serve runs; the work is in `Replica`."""
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        context = serve.get_replica_context()
+        self._name = context.app_name
+        self._replica = Replica(self._name, definition, _resources(), ServeMeter(self._name))
+        logger.info("model %s is loaded", self._name)
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Puts the live knobs to use; Ray Serve calls it before traffic and at every change."""
+        self._replica.set_knobs(ModelKnobs.model_validate(user_config))
+
+    async def predict(self, requests: list[Request]) -> list[Outcome]:
+        """One outcome for each request, in order; errors are values."""
+        return await self._replica.predict(requests)
+
+    def check_health(self) -> None:
+        """Raises when the replica can no longer answer; Ray Serve replaces it then."""
+        self._replica.check_health()
+
+    async def __del__(self) -> None:
+        await self._replica.close()
+
+
+def _resources() -> Resources:
+    # Ray sets OMP_NUM_THREADS to the replica's num_cpus, and to 1 for a share of a CPU.
+    return Resources(cpu_threads=max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+
+
+def build(args: ModelDefinition) -> Application:
+    """The application of one model. Raises ValueError for an unknown family."""
+    if args.family not in FAMILIES:
+        raise ValueError(f"args.family: unknown family {args.family!r}; known: {', '.join(sorted(FAMILIES))}")
+    application: Application = Model.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
+    return application

@@ -1,0 +1,167 @@
+"""Finds the models of the running system and their states, without waking any. The only file that makes
+Ray Serve's one private call for it; knows no door.
+
+A definition is data (`args` and `user_config` of an application), so that a model at zero replicas can be
+listed and described. One call to the controller brings configurations and states together.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from ray.serve.context import _get_global_client
+
+from deployments.definition import (
+    DEPLOYMENT_NAME,
+    MODEL_IMPORT_PATH,
+    ModelDefinition,
+    ModelKnobs,
+    ModelRecord,
+    ModelState,
+)
+from deployments.errors import ModelNotFound
+
+logger = logging.getLogger("ray.serve")
+
+LOOK_TIMEOUT_S = 10.0
+SETTLE_PERIOD_S = 0.2
+
+
+class Discovery:
+    """The catalogue of models, refreshed in the background every `period_s` seconds.
+
+    When the controller cannot be asked, the last view stays: models keep answering without their controller.
+    """
+
+    def __init__(self, period_s: float = 1.0) -> None:
+        self._period_s = period_s
+        self._records: tuple[ModelRecord, ...] = ()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, settle_s: float = 30.0) -> None:
+        """Looks until every configured model is built or has failed, at most `settle_s` seconds, and keeps
+        looking in the background from then on."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._look_until_built(), settle_s)
+        self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="discovery")
+
+    async def stop(self) -> None:
+        """Stops the background task."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def check(self) -> None:
+        """Raises RuntimeError when the background task has died, for a health check."""
+        if self._task is not None and self._task.done():
+            raise RuntimeError("the discovery of models is dead")
+
+    def records(self) -> tuple[ModelRecord, ...]:
+        """All models, sorted by name."""
+        return self._records
+
+    def resolve(self, name: str) -> ModelRecord:
+        """The model with this name, or that answers for this queue. Raises ModelNotFound."""
+        return resolve_among(self._records, name)
+
+    async def _look_until_built(self) -> None:
+        while True:
+            if await self._look():
+                return
+            await asyncio.sleep(SETTLE_PERIOD_S)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(self._period_s)
+            await self._look()
+
+    async def _look(self) -> bool:
+        """Refreshes the records; whether all of them are built."""
+        try:
+            applications = await asyncio.wait_for(_ask_controller(), LOOK_TIMEOUT_S)
+        except Exception:
+            logger.warning("the Serve controller could not be asked for the models", exc_info=True)
+            return False
+        self._records = records_from(applications)
+        return all(_is_built(application) for application in applications.values())
+
+
+async def _ask_controller() -> Mapping[str, Any]:
+    client = await asyncio.to_thread(_get_global_client)
+    details: dict[str, Any] = await client._controller.get_serve_instance_details.remote()
+    applications: Mapping[str, Any] = details["applications"]
+    return applications
+
+
+def resolve_among(records: tuple[ModelRecord, ...], name: str) -> ModelRecord:
+    """The record with this name or, failing that, the first that answers for this queue."""
+    for record in records:
+        if record.name == name:
+            return record
+    for record in records:
+        if record.answers_for(name):
+            return record
+    raise ModelNotFound(f"no model and no queue is called {name[:128]!r}")
+
+
+def records_from(applications: Mapping[str, Any]) -> tuple[ModelRecord, ...]:
+    """The models among the controller's `applications`, sorted by name.
+
+    An application whose `args` do not validate cannot run either, and is left out with a warning.
+    """
+    records = []
+    for name, application in sorted(applications.items()):
+        config = application.get("deployed_app_config") or {}
+        if config.get("import_path") != MODEL_IMPORT_PATH:
+            continue
+        try:
+            records.append(_record(name, application, config))
+        except ValidationError as error:
+            logger.warning("application %s has no valid model definition: %s", name, error)
+    return tuple(records)
+
+
+def _record(name: str, application: Mapping[str, Any], config: Mapping[str, Any]) -> ModelRecord:
+    definition = ModelDefinition.model_validate(config.get("args") or {})
+    overrides = {entry["name"]: entry for entry in config.get("deployments") or []}
+    knobs = ModelKnobs.model_validate(overrides.get(DEPLOYMENT_NAME, {}).get("user_config") or {})
+    deployment = (application.get("deployments") or {}).get(DEPLOYMENT_NAME) or {}
+    running = sum(replica.get("state") == "RUNNING" for replica in deployment.get("replicas") or [])
+    state = _state(application, deployment, running)
+    reason = "" if state in (ModelState.READY, ModelState.ASLEEP) else _reason(application, deployment)
+    return ModelRecord(name, definition, knobs, state, reason, running)
+
+
+def _state(application: Mapping[str, Any], deployment: Mapping[str, Any], running: int) -> ModelState:
+    status = application.get("status")
+    if status == "DELETING":
+        return ModelState.STOPPING
+    if running:
+        # While a new version is rolled out the old replicas answer; a model with a live replica can answer.
+        return ModelState.READY
+    if status == "DEPLOY_FAILED":
+        return ModelState.FAILED
+    if status == "UNHEALTHY":
+        return ModelState.UNHEALTHY
+    if status == "RUNNING" and deployment.get("target_num_replicas", 1) == 0:
+        return ModelState.ASLEEP
+    return ModelState.STARTING
+
+
+def _reason(application: Mapping[str, Any], deployment: Mapping[str, Any]) -> str:
+    text = str(deployment.get("message") or application.get("message") or "")
+    return last_line(text)
+
+
+def last_line(text: str) -> str:
+    """The line of a remote error that says what happened: its last line that is not indented."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
+    return lines[-1][:500] if lines else ""
+
+
+def _is_built(application: Mapping[str, Any]) -> bool:
+    is_over = application.get("status") in ("DEPLOY_FAILED", "DELETING")
+    return is_over or bool(application.get("deployments"))

@@ -1,0 +1,52 @@
+"""Reports a model's measurements to Ray's metrics, from where Prometheus reads them. Knows no model's code.
+
+Every series also carries Ray's own tags: application, deployment, replica.
+"""
+
+from ray.serve import metrics
+
+from deployments.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, outcome_code, stage_seconds
+from deployments.prediction import Outcome, Prediction
+
+STAGES = ("decode", "wait", "inference", "postprocess")
+
+
+class ServeMeter:
+    """The meter of one replica; must be made inside it."""
+
+    def __init__(self, model: str) -> None:
+        self._tags = {"model": model}
+        self._requests = metrics.Counter(
+            "fathom_requests_total", "Requests answered by a model.", tag_keys=("model", "outcome")
+        )
+        self._request_seconds = self._histogram("fathom_request_seconds", "Seconds in the replica.")
+        self._batch_size = metrics.Histogram(
+            "fathom_batch_size", "Images in a batch.", boundaries=BATCH_BUCKETS, tag_keys=("model",)
+        )
+        self._waiting_images = metrics.Gauge(
+            "fathom_waiting_images", "Images taken in and not answered yet.", tag_keys=("model",)
+        )
+        self._stages = {
+            stage: self._histogram(f"fathom_{stage}_seconds", f"Seconds of {stage} for an image.")
+            for stage in STAGES
+        }
+
+    def answered(self, outcome: Outcome, request_s: float) -> None:
+        """Counts the outcome; times the request and its stages when it was a prediction."""
+        self._requests.inc(1, {**self._tags, "outcome": outcome_code(outcome)})
+        self._request_seconds.observe(request_s, self._tags)
+        if isinstance(outcome, Prediction):
+            for stage, seconds in stage_seconds(outcome).items():
+                self._stages[stage].observe(seconds, self._tags)
+
+    def batch(self, size: int) -> None:
+        """Observes the size of a batch."""
+        self._batch_size.observe(size, self._tags)
+
+    def waiting_images(self, count: int) -> None:
+        """Sets the gauge."""
+        self._waiting_images.set(count, self._tags)
+
+    @staticmethod
+    def _histogram(name: str, description: str) -> metrics.Histogram:
+        return metrics.Histogram(name, description, boundaries=SECONDS_BUCKETS, tag_keys=("model",))
