@@ -1,0 +1,69 @@
+// The picture and the boxes over it. Boxes are placed in per cent of the picture, so that they stay right and
+// sharp at any size of the window and any pixel ratio without being drawn again.
+
+import { colourOf } from "./colours.js";
+
+// page: {drop, frame, canvas, picture, boxes, noPicture, caption} elements.
+// onHover(index or null), onPin(index): the pointer is over a box, a box was clicked.
+export function createFrame(page, { onHover, onPin }) {
+  const { picture, boxes, canvas } = page;
+  let url = null;
+  let isShown = false;
+
+  // Shows the image in `file`. False when the browser cannot decode it (TIFF, say).
+  async function show(file) {
+    if (url) URL.revokeObjectURL(url);
+    url = URL.createObjectURL(file);
+    draw([]);
+    page.drop.hidden = true;
+    page.frame.hidden = false;
+    picture.src = url;
+    isShown = await picture.decode().then(() => true, () => false);
+    canvas.hidden = !isShown;
+    page.noPicture.hidden = isShown;
+    if (isShown) canvas.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
+    const size = isShown ? `, ${picture.naturalWidth} x ${picture.naturalHeight} px` : "";
+    page.caption.textContent = `${file.name || "Pasted frame"}${size}`;
+    picture.alt = `Frame ${file.name || ""}`;
+  }
+
+  function draw(detections) {
+    const boxed = isShown ? detections.filter((detection) => detection.box) : [];
+    // The smallest last, so that a box inside another one can still be pointed at.
+    boxed.sort((a, b) => areaOf(b.box) - areaOf(a.box));
+    boxes.replaceChildren(...boxed.map(elementOf));
+  }
+
+  function elementOf({ index, label, score, box: [x1, y1, x2, y2] }) {
+    const [width, height] = [picture.naturalWidth, picture.naturalHeight];
+    const element = document.createElement("div");
+    element.className = "box";
+    element.dataset.index = index;
+    Object.assign(element.style, {
+      left: `${100 * x1 / width}%`, top: `${100 * y1 / height}%`,
+      width: `${100 * (x2 - x1) / width}%`, height: `${100 * (y2 - y1) / height}%`,
+    });
+    element.style.setProperty("--colour", colourOf(label));
+    element.classList.toggle("tag-inside", y1 / height < 0.06);
+    element.classList.toggle("tag-right", x1 / width > 0.75);
+    const tag = document.createElement("span");
+    tag.textContent = `${label} ${score.toFixed(2)}`;
+    element.append(tag);
+    element.addEventListener("pointerenter", () => onHover(index));
+    element.addEventListener("pointerleave", () => onHover(null));
+    element.addEventListener("click", () => onPin(index));
+    return element;
+  }
+
+  function highlight(index) {
+    boxes.classList.toggle("has-lit", index !== null);
+    for (const element of boxes.children) {
+      element.classList.toggle("lit", Number(element.dataset.index) === index);
+    }
+  }
+
+  const showTags = (isWanted) => boxes.classList.toggle("no-tags", !isWanted);
+  return { show, draw, highlight, showTags };
+}
+
+const areaOf = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
