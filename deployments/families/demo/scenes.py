@@ -182,11 +182,12 @@ def _describe(sheet: _Sheet, label: str, owner: int) -> DrawnObject | None:
     shown = len(rows) / max(1, sheet.areas[owner])
     if shown < _DROP_BELOW or len(rows) < 12:
         return None
-    box = float(columns.min()), float(rows.min()), columns.max() + 1.0, rows.max() + 1.0
+    left, top = float(columns.min()), float(rows.min())
+    right, bottom = float(columns.max()) + 1.0, float(rows.max()) + 1.0
     return DrawnObject(
         label,
-        (box[0], box[1], float(box[2]), float(box[3])),
+        (left, top, right, bottom),
         occluded=shown < _OCCLUDED_BELOW,
         blurred=sheet.blurs_px[owner] >= _BLURRED_FROM_PX,
-        small=max(box[2] - box[0], box[3] - box[1]) < SMALL_PX,
+        small=max(right - left, bottom - top) < SMALL_PX,
     )
