@@ -45,9 +45,7 @@ class MicroBatcher(Generic[T, R]):
         several, each is run again alone, so that one poisonous item does not take the others with it.
     """
 
-    def __init__(
-        self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], limit: int, max_waiting: int
-    ) -> None:
+    def __init__(self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], limit: int, max_waiting: int) -> None:
         self.limit = limit
         self.max_waiting = max_waiting
         self._run = run

@@ -53,9 +53,7 @@ class ModelClient:
         if not requests:
             return []
         try:
-            async with asyncio.timeout_at(
-                asyncio.get_running_loop().time() + expires_at_s - time.monotonic()
-            ):
+            async with asyncio.timeout(max(request.deadline_s for request in requests)):
                 return await self._call_with_retry(model, list(requests))
         except TimeoutError:
             return [DeadlineExceeded(f"model {model} did not answer in time") for _ in requests]

@@ -39,6 +39,7 @@ class Discovery:
     def __init__(self, period_s: float = 1.0) -> None:
         self._period_s = period_s
         self._records: tuple[ModelRecord, ...] = ()
+        self._unhealthy: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, settle_s: float = 30.0) -> None:
@@ -67,6 +68,10 @@ class Discovery:
         """The model with this name, or that answers for this queue. Raises ModelNotFound."""
         return resolve_among(self._records, name)
 
+    def unhealthy_applications(self) -> Mapping[str, str]:
+        """The applications that are no models and do not run: name -> reason."""
+        return self._unhealthy
+
     async def _look_until_built(self) -> None:
         while True:
             if await self._look():
@@ -86,6 +91,7 @@ class Discovery:
             logger.warning("the Serve controller could not be asked for the models", exc_info=True)
             return False
         self._records = records_from(applications)
+        self._unhealthy = unhealthy_from(applications)
         return all(_is_built(application) for application in applications.values())
 
 
@@ -122,6 +128,16 @@ def records_from(applications: Mapping[str, Any]) -> tuple[ModelRecord, ...]:
         except ValidationError as error:
             logger.warning("application %s has no valid model definition: %s", name, error)
     return tuple(records)
+
+
+def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
+    """The applications that are no models and do not run: name -> reason."""
+    return {
+        name: last_line(str(application.get("message") or "")) or f"it is {application.get('status')}"
+        for name, application in sorted(applications.items())
+        if (application.get("deployed_app_config") or {}).get("import_path") != MODEL_IMPORT_PATH
+        and application.get("status") != "RUNNING"
+    }
 
 
 def _record(name: str, application: Mapping[str, Any], config: Mapping[str, Any]) -> ModelRecord:

@@ -90,8 +90,7 @@ class Replica:
     async def _admit(self, request: Request, arrived_at_s: float) -> Prediction:
         if self._admitted >= self._knobs.max_waiting_images:
             raise Overloaded(
-                f"{self._name} has {self._admitted} images in work, "
-                f"the limit is {self._knobs.max_waiting_images}"
+                f"{self._name} has {self._admitted} images in work, the limit is {self._knobs.max_waiting_images}"
             )
         self._admitted += 1
         self._meter.waiting_images(self._admitted)

@@ -1,0 +1,100 @@
+"""Anchor-free decoding in the graph: raw head maps to a bounded list of candidates.
+
+Shared by the demo model and by YOLOv8, 11 and 12. Knows head maps and canvas pixels;
+knows nothing of images, labels, thresholds or NMS. Replicas and training import it: it needs Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+CANDIDATES = 300
+"""Default bound K on the candidates of one image; a head with fewer cells gives fewer."""
+
+
+class HeadMaps(NamedTuple):
+    """Raw outputs of one pyramid level, channels last, any float dtype.
+
+    `distances`: (N, h, w, 4 * bins), left, top, right, bottom; see `decode` for the unit.
+    `class_logits`: (N, h, w, C), before the sigmoid. `stride_px`: canvas pixels per cell.
+    """
+
+    distances: Any
+    class_logits: Any
+    stride_px: int
+
+
+def anchor_points(
+    sizes: Sequence[tuple[int, int]], strides_px: Sequence[int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cell centres in canvas pixels, float32 (A, 2) x, y, and the stride of each, float32 (A, 1).
+
+    `sizes` are the (height, width) in cells of each level; rows run first, then levels.
+    The centre of cell i is (i + 0.5) strides (ultralytics `utils/tal.py` `make_anchors`).
+    """
+    points, strides = [], []
+    for (height, width), stride_px in zip(sizes, strides_px, strict=True):
+        rows, columns = np.mgrid[0:height, 0:width]
+        centres = np.stack([columns.ravel(), rows.ravel()], 1) + 0.5
+        points.append(centres * stride_px)
+        strides.append(np.full((height * width, 1), stride_px))
+    return (
+        np.concatenate(points).astype(np.float32),
+        np.concatenate(strides).astype(np.float32),
+    )
+
+
+def decode(
+    levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDATES
+) -> tuple[Any, Any, Any]:
+    """Turn head maps into the K best candidates of each image, without any threshold.
+
+    With `bins` > 1 the distances are logits over 0..bins-1 strides and their softmax
+    expectation counts (DFL, Li et al. 2020, arXiv:2006.04388; ultralytics `nn/modules/block.py`);
+    with `bins` = 1 they are distances in strides as they stand. Each cell offers its best class.
+    Returns boxes float32 (N, K, 4) x1, y1, x2, y2 in canvas pixels, not clipped; scores float32
+    (N, K), descending, after the sigmoid; classes int32 (N, K). K = min(candidates, cells).
+    Raises ValueError when the channels do not fit `bins`.
+    """
+    sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
+    points, strides = anchor_points(sizes, [level.stride_px for level in levels])
+    distances = _flatten([level.distances for level in levels], sizes)
+    logits = _flatten([level.class_logits for level in levels], sizes)
+    if int(distances.shape[-1]) != 4 * bins:
+        raise ValueError(f"{distances.shape[-1]} distance channels cannot hold 4 x {bins} bins")
+    # Sigmoid keeps the order, so the few winners are picked first and finished afterwards.
+    best, index = ops.top_k(ops.max(logits, axis=-1), k=min(candidates, len(points)))
+    rows = ops.expand_dims(index, -1)
+    chosen = expected_distances(ops.take_along_axis(distances, rows, axis=1), bins)
+    classes = ops.argmax(ops.take_along_axis(logits, rows, axis=1), axis=-1)
+    centres = ops.take(ops.convert_to_tensor(points), index, axis=0)
+    scale = ops.take(ops.convert_to_tensor(strides), index, axis=0)
+    boxes = to_corners(centres, chosen * scale)
+    return boxes, ops.sigmoid(best), ops.cast(classes, "int32")
+
+
+def expected_distances(distances: Any, bins: int) -> Any:
+    """Reduce (..., 4 * bins) DFL logits to (..., 4) expected distances; bins = 1 passes through."""
+    if bins == 1:
+        return distances
+    leading = tuple(distances.shape[1:-1])
+    shares = ops.softmax(ops.reshape(distances, (-1, *leading, 4, bins)), axis=-1)
+    return ops.sum(shares * ops.arange(bins, dtype="float32"), axis=-1)
+
+
+def to_corners(centres: Any, distances: Any) -> Any:
+    """Centres (..., 2) and left, top, right, bottom (..., 4), one unit, to corners (..., 4)."""
+    return ops.concatenate([centres - distances[..., :2], centres + distances[..., 2:]], axis=-1)
+
+
+def _flatten(maps: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> Any:
+    rows = [
+        ops.reshape(ops.cast(level, "float32"), (-1, height * width, int(level.shape[-1])))
+        for level, (height, width) in zip(maps, sizes, strict=True)
+    ]
+    return ops.concatenate(rows, axis=1)

@@ -1,0 +1,172 @@
+"""The HTTP door as a plain ASGI application: `create_api(core, settings)`. Knows no Ray: it does not matter here
+where `predict` runs.
+
+Everything is also reachable under /model/v1, the prefix under which the legacy server was published.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.doors import Predict
+from deployments.errors import InternalError
+from serve_app.predictor import Predictor
+from serve_app.problems import problem, status_problem
+from serve_app.settings import DoorSettings
+from serve_app.system_routes import PAGE_FOLDER, PAGE_HEADERS, System, system_router
+from serve_app.uploads import UploadBudget
+
+LEGACY_PREFIX = "/model/v1"
+PREDICTOR_PATHS = ("/predictor", "/predictor/")
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class RequestMeter(Protocol):
+    """Counts answered HTTP requests."""
+
+    def answered(self, route: str, status: int) -> None:
+        """One request of this route template was answered with this status."""
+        ...
+
+
+def create_api(
+    predict: Predict,
+    system: System,
+    settings: DoorSettings,
+    meter: RequestMeter,
+    lifespan: Lifespan | None = None,
+) -> ASGIApp:
+    """The door. lifespan: what to start before the first request and stop after the last."""
+    # The interactive pages of FastAPI load scripts from elsewhere, which a ship cannot reach.
+    api = FastAPI(
+        title="FathomNet model server",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    predictor = Predictor(predict, system.catalogue, settings, UploadBudget(settings.max_held_bytes))
+
+    async def answer_upload(request: Request) -> Response:
+        return await predictor.answer(request)
+
+    for path in PREDICTOR_PATHS:
+        api.add_api_route(path, answer_upload, methods=["POST"], response_class=Response, openapi_extra=_FORM)
+    api.include_router(system_router(system, settings))
+    api.mount("/static/samples", StaticFiles(directory=system.samples_folder, check_dir=False))
+    api.mount("/static", _Page(directory=PAGE_FOLDER))
+    api.add_exception_handler(HTTPException, _on_http_exception)
+    api.add_exception_handler(Exception, _on_unexpected)
+    api.add_middleware(
+        CORSMiddleware,
+        allow_origin_regex=settings.cors_origin_regex,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        allow_private_network=True,
+    )
+    return _Measured(_LegacyPrefix(api), meter)
+
+
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "model_type": {"type": "string", "description": "name of a model or of a queue"},
+                        "score_threshold": {"type": "number", "minimum": 0, "maximum": 1},
+                        "iou_threshold": {"type": "number", "minimum": 0, "maximum": 1},
+                        "max_detections": {"type": "integer", "minimum": 1, "maximum": 1000},
+                        "classes": {"type": "string", "description": "labels to keep, separated by commas"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class _Page(StaticFiles):
+    """Static files of the page, with the headers that keep a page from loading anything from elsewhere."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(PAGE_HEADERS)
+        return response
+
+
+class _LegacyPrefix:
+    """Serves /model/v1/<path> as /<path>."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        if path == LEGACY_PREFIX or path.startswith(LEGACY_PREFIX + "/"):
+            scope = {**scope, "path": path.removeprefix(LEGACY_PREFIX) or "/"}
+            scope.pop("raw_path", None)
+        await self._app(scope, receive, send)
+
+
+class _Measured:
+    """Counts answers by route template and status; an unknown path counts as one route."""
+
+    def __init__(self, app: ASGIApp, meter: RequestMeter) -> None:
+        self._app = app
+        self._meter = meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_and_count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "other")
+                self._meter.answered(route, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, send_and_count)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    is_legacy = request.url.path.rstrip("/").endswith("/predictor")
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    response = status_problem(error.status_code, detail, is_legacy)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_unexpected(request: Request, error: Exception) -> Response:
+    del error  # Starlette logs it with its traceback; the asker gets no details.
+    is_legacy = request.url.path.rstrip("/").endswith("/predictor")
+    return problem(InternalError("the server failed on this request"), is_legacy)
+
+
+def when_started(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> Lifespan:
+    """A lifespan that awaits `start` before the first request and `stop` after the last."""
+    from contextlib import asynccontextmanager
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI):  # type: ignore[no-untyped-def]
+        del api
+        await start()
+        yield
+        await stop()
+
+    return lifespan

@@ -1,0 +1,131 @@
+"""The legacy predict endpoint: a form with `file` and `model_type`, answered with a list of detections.
+
+Decides only what is HTTP's: which part of the form is what, and how an outcome is written. Old clients post to
+it with and without a trailing slash and cannot follow a redirect.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from deployments.definition import ModelRecord, ModelState
+from deployments.doors import Catalogue, Predict
+from deployments.errors import (
+    DeadlineExceeded,
+    InvalidImage,
+    InvalidRequest,
+    ModelUnavailable,
+    ServingError,
+)
+from deployments.legacy_answer import legacy_rows
+from deployments.prediction import Opaque, Outcome, Prediction
+from deployments.request import Image, Options, Request
+from serve_app.problems import problem, status_problem
+from serve_app.settings import DoorSettings
+from serve_app.uploads import Form, UploadBudget, parse_form, read_body
+
+CLIENT_CLOSED_REQUEST = 400
+"""Nobody reads this answer: the client has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """Answers uploads by asking `predict`."""
+
+    predict: Predict
+    catalogue: Catalogue
+    settings: DoorSettings
+    budget: UploadBudget
+
+    async def answer(self, http_request: HttpRequest) -> Response:
+        """200 with the detections, or a problem that says what is wrong."""
+        try:
+            with self.budget.hold() as held:
+                body = await read_body(http_request, self.settings.max_upload_bytes, held)
+                form = parse_form(http_request.headers.get("content-type", ""), body)
+                record = self._record(form)
+                request = Request(_image(form), _options(form.fields), self.settings.deadline_s)
+                outcome = await self._ask(record, request)
+        except ClientDisconnect:
+            return status_problem(CLIENT_CLOSED_REQUEST, "the client went away", is_legacy=True)
+        except ServingError as error:
+            outcome = error
+        return problem(outcome, is_legacy=True) if isinstance(outcome, ServingError) else _success(outcome)
+
+    def _record(self, form: Form) -> ModelRecord:
+        name = form.fields.get("model_type", "").strip() or self.settings.default_model
+        if name is None:
+            raise InvalidRequest("the field 'model_type' is missing, and no default model is configured")
+        return self.catalogue.resolve(name)
+
+    async def _ask(self, record: ModelRecord, request: Request) -> Outcome:
+        if record.state in (ModelState.FAILED, ModelState.UNHEALTHY, ModelState.STOPPING):
+            raise ModelUnavailable(f"model {record.name} is {record.state}: {record.reason or 'no reason given'}")
+        [outcome] = await self.predict(record.name, [request])
+        if isinstance(outcome, DeadlineExceeded) and not record.can_answer:
+            return ModelUnavailable(f"model {record.name} is {record.state}: {record.reason or 'not ready yet'}")
+        return outcome
+
+
+def _image(form: Form) -> Image:
+    content = form.files.get("file")
+    if content is None:
+        sent = ", ".join(sorted([*form.files, *form.fields]))[:200]
+        raise InvalidRequest(f"the form has no file part named 'file'; it has: {sent or 'nothing'}")
+    if len(content) == 0:
+        raise InvalidImage("the part 'file' is empty")
+    return Image.from_encoded(content)
+
+
+def _options(fields: dict[str, str]) -> Options:
+    classes = tuple(label.strip() for label in fields.get("classes", "").split(",") if label.strip())
+    return Options(
+        score_threshold=_number(fields, "score_threshold", float),
+        iou_threshold=_number(fields, "iou_threshold", float),
+        max_detections=_number(fields, "max_detections", int),
+        classes=classes or None,
+    )
+
+
+def _number(fields: dict[str, str], name: str, kind: type[Any]) -> Any:
+    text = fields.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be a number, got {text[:50]!r}") from None
+
+
+def _success(outcome: Prediction | Opaque) -> Response:
+    if isinstance(outcome, Opaque):
+        body = b'{"success":true,"predictions":' + outcome.payload + b"}"
+        return Response(body, media_type="application/json")
+    height, width = outcome.image_size_px
+    answer = {
+        "success": True,
+        "predictions": legacy_rows(outcome),
+        "model": outcome.model,
+        "revision": outcome.revision,
+        "image": {"width": width, "height": height},
+    }
+    return Response(
+        orjson.dumps(answer),
+        media_type="application/json",
+        headers={"Server-Timing": _server_timing(outcome)},
+    )
+
+
+def _server_timing(prediction: Prediction) -> str:
+    timings = prediction.timings
+    stages = {
+        "decode": timings.decode_s,
+        "wait": timings.wait_s,
+        "inference": timings.inference_s,
+        "postprocess": timings.postprocess_s,
+    }
+    return ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())

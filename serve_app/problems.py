@@ -1,0 +1,82 @@
+"""The one table from the core's errors to HTTP answers (RFC 9457 problem details). Knows no route.
+
+On the legacy routes the members `"success": false, "predictions": null` stand beside the problem's own: old
+clients show an error for null, while an empty list would read as "no animals here".
+"""
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from deployments.errors import (
+    DeadlineExceeded,
+    ImageTooLarge,
+    InternalError,
+    InvalidImage,
+    InvalidRequest,
+    ModelNotFound,
+    ModelUnavailable,
+    Overloaded,
+    ServingError,
+)
+
+STATUS: dict[type[ServingError], HTTPStatus] = {
+    InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ModelNotFound: HTTPStatus.NOT_FOUND,
+    ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ServingError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+TITLE: dict[type[ServingError], str] = {
+    InvalidRequest: "The request is not valid",
+    InvalidImage: "The image cannot be read",
+    ImageTooLarge: "The image is too large",
+    ModelNotFound: "There is no such model",
+    ModelUnavailable: "The model cannot answer now",
+    Overloaded: "Too much work is waiting",
+    DeadlineExceeded: "The model did not answer in time",
+    InternalError: "Something went wrong in the server",
+    ServingError: "Something went wrong in the server",
+}
+
+RETRY_AFTER_S: dict[type[ServingError], float] = {ModelUnavailable: 5, Overloaded: 1}
+
+LEGACY_MEMBERS: dict[str, Any] = {"success": False, "predictions": None}
+
+
+def problem(error: ServingError, is_legacy: bool = False) -> Response:
+    """The answer for `error`. is_legacy: add the members that old clients look for."""
+    kind = type(error)
+    members = _members(STATUS[kind], TITLE[kind], error.message) | {"code": error.code}
+    headers = {}
+    if kind in RETRY_AFTER_S:
+        headers["Retry-After"] = str(math.ceil(RETRY_AFTER_S[kind]))
+    return _response(members, headers, is_legacy)
+
+
+def status_problem(status: int, detail: str, is_legacy: bool = False) -> Response:
+    """The answer for an HTTP condition outside the core, such as an unknown route."""
+    title = HTTPStatus(status).phrase
+    return _response(_members(HTTPStatus(status), title, detail), {}, is_legacy)
+
+
+def _members(status: HTTPStatus, title: str, detail: str) -> dict[str, Any]:
+    return {"type": "about:blank", "title": title, "status": int(status), "detail": detail}
+
+
+def _response(members: dict[str, Any], headers: dict[str, str], is_legacy: bool) -> Response:
+    body = LEGACY_MEMBERS | members if is_legacy else members
+    return Response(
+        orjson.dumps(body),
+        status_code=members["status"],
+        headers=headers,
+        media_type="application/problem+json",
+    )

@@ -1,0 +1,24 @@
+"""The `args` of the HTTP door's application. Host and port are Serve's own `http_options`."""
+
+from pydantic import Field
+
+from deployments.definition import Settings
+
+
+class DoorSettings(Settings):
+    """What the HTTP door accepts and how long it waits."""
+
+    default_model: str | None = None
+    """Model, or queue, for requests without `model_type`; None makes the field mandatory."""
+
+    deadline_s: float = Field(default=25.0, gt=0, le=3600)
+    """Seconds after which a request is answered 504. Desktop clients give up reading after 30 s."""
+
+    max_upload_bytes: int = Field(default=64 * 2**20, ge=1024)
+    """Largest request body."""
+
+    max_held_bytes: int = Field(default=512 * 2**20, ge=1024)
+    """Bytes of all uploads held at once; beyond it new ones are refused as overloaded."""
+
+    cors_origin_regex: str = r"https?://(localhost|127\.0\.0\.1|fast\.localhost)(:\d+)?"
+    """Web pages of these origins may call from a browser, as with the legacy server."""

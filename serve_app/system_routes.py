@@ -1,0 +1,117 @@
+"""Routes about the system: its models, its health, its metrics, its page and sample frames."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import FileResponse, Response
+
+from deployments.definition import ModelRecord
+from deployments.doors import Catalogue
+from deployments.errors import ModelNotFound
+from serve_app.problems import problem
+from serve_app.settings import DoorSettings
+
+PAGE_FOLDER = Path(__file__).parent / "page"
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+class Applications(Protocol):
+    """The applications that are no models, such as the bridge."""
+
+    def unhealthy_applications(self) -> Mapping[str, str]:
+        """Name -> why it is not running."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What these routes show. metrics_text: Prometheus text of the whole cluster."""
+
+    catalogue: Catalogue
+    applications: Applications
+    metrics_text: Callable[[], Awaitable[str]]
+    samples_folder: Path
+
+
+def system_router(system: System, settings: DoorSettings) -> APIRouter:
+    """All routes but the predict endpoint."""
+    router = APIRouter()
+
+    @router.get("/v1/models")
+    async def list_models() -> Response:
+        models = [describe(record) for record in system.catalogue.records()]
+        return _json({"default_model": settings.default_model, "models": models})
+
+    @router.get("/v1/models/{model}")
+    async def show_model(model: str) -> Response:
+        try:
+            return _json(describe(system.catalogue.resolve(model)))
+        except ModelNotFound as error:
+            return problem(error)
+
+    @router.get("/v1/samples")
+    async def list_samples() -> Response:
+        names = sorted(path.name for path in system.samples_folder.glob("*.png"))
+        return _json([{"name": name, "url": f"static/samples/{name}"} for name in names])
+
+    @router.get("/health/live")
+    async def live() -> Response:
+        return _json({"status": "live"})
+
+    @router.get("/health/ready")
+    async def ready() -> Response:
+        return readiness(system.catalogue.records(), system.applications.unhealthy_applications())
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(await system.metrics_text(), media_type="text/plain; version=0.0.4")
+
+    @router.get("/")
+    async def page() -> Response:
+        return FileResponse(PAGE_FOLDER / "index.html", headers=PAGE_HEADERS)
+
+    return router
+
+
+def describe(record: ModelRecord) -> dict[str, Any]:
+    """A model's definition and state as JSON members."""
+    definition = record.definition.model_dump(mode="json")
+    return {
+        "name": record.name,
+        **definition,
+        "state": record.state.value,
+        "reason": record.reason,
+        "replicas": record.replicas,
+        "knobs": record.knobs.model_dump(mode="json"),
+    }
+
+
+def readiness(records: tuple[ModelRecord, ...], unhealthy: Mapping[str, str]) -> Response:
+    """200 when every required model can answer, else 503 with the reasons; the rest is listed as degraded."""
+    troubles = [record for record in records if not record.can_answer]
+    blocking = [record for record in troubles if record.definition.required]
+    degraded = [record for record in troubles if not record.definition.required]
+    body = {
+        "status": "not ready" if blocking else "degraded" if degraded or unhealthy else "ready",
+        "reasons": [_trouble(record) for record in blocking],
+        "degraded": [_trouble(record) for record in degraded]
+        + [{"application": name, "reason": reason} for name, reason in sorted(unhealthy.items())],
+    }
+    return Response(orjson.dumps(body), 503 if blocking else 200, media_type="application/json")
+
+
+def _trouble(record: ModelRecord) -> dict[str, str]:
+    return {"model": record.name, "state": record.state.value, "reason": record.reason}
+
+
+def _json(body: Any) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-store"})
