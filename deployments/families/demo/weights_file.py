@@ -41,9 +41,10 @@ def read(path: Path) -> StoredWeights:
 
 def write(path: Path, stored: StoredWeights) -> None:
     """Write a weights file as float16, replacing the old one at once."""
-    halves = {name: array.astype(np.float16) for name, array in stored.arrays.items()}
+    content: dict[str, Any] = {_LABELS_KEY: np.array(stored.labels)}
+    content |= {name: array.astype(np.float16) for name, array in stored.arrays.items()}
     draft = path.with_name(f"{path.stem}.draft.npz")
-    np.savez_compressed(draft, **{_LABELS_KEY: np.array(stored.labels)}, **halves)
+    np.savez_compressed(draft, **content)
     draft.replace(path)
 
 
