@@ -3,7 +3,7 @@
 
 import { colourOf } from "./colours.js";
 
-// page: {drop, frame, canvas, picture, boxes, noPicture, caption} elements.
+// page: {drop, frame, canvas, picture, boxes, noPicture, caption, crowded} elements.
 // onHover(index or null), onPin(index): the pointer is over a box, a box was clicked.
 export function createFrame(page, { onHover, onPin }) {
   const { picture, boxes, canvas } = page;
@@ -32,6 +32,26 @@ export function createFrame(page, { onHover, onPin }) {
     // The smallest last, so that a box inside another one can still be pointed at.
     boxed.sort((a, b) => areaOf(b.box) - areaOf(a.box));
     boxes.replaceChildren(...boxed.map(elementOf));
+    placeTags();
+  }
+
+  // A tag is left out where it would lie over the tag of a better detection; index 0 is the best.
+  function placeTags() {
+    const placed = [];
+    const right = boxes.getBoundingClientRect().right;
+    const elements = [...boxes.children].sort((a, b) => a.dataset.index - b.dataset.index);
+    boxes.querySelectorAll(".tag-right").forEach((element) => element.classList.remove("tag-right"));
+    for (const element of elements) {
+      const isCutOff = element.firstElementChild.getBoundingClientRect().right > right;
+      element.classList.toggle("tag-right", isCutOff);
+    }
+    const places = elements.map((element) => element.firstElementChild.getBoundingClientRect());
+    elements.forEach((element, at) => {
+      const isCovered = placed.some((place) => overlaps(place, places[at]));
+      element.classList.toggle("covered", isCovered);
+      if (!isCovered) placed.push(places[at]);
+    });
+    page.crowded.hidden = placed.length === elements.length;
   }
 
   function elementOf({ index, label, score, box: [x1, y1, x2, y2] }) {
@@ -45,7 +65,6 @@ export function createFrame(page, { onHover, onPin }) {
     });
     element.style.setProperty("--colour", colourOf(label));
     element.classList.toggle("tag-inside", y1 / height < 0.06);
-    element.classList.toggle("tag-right", x1 / width > 0.75);
     const tag = document.createElement("span");
     tag.textContent = `${label} ${score.toFixed(2)}`;
     element.append(tag);
@@ -63,7 +82,10 @@ export function createFrame(page, { onHover, onPin }) {
   }
 
   const showTags = (isWanted) => boxes.classList.toggle("no-tags", !isWanted);
+  new ResizeObserver(placeTags).observe(boxes);
   return { show, draw, highlight, showTags };
 }
+
+const overlaps = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
 const areaOf = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);

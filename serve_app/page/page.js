@@ -9,7 +9,7 @@ import { createModelList } from "./models.js";
 const IDS = ["models", "noModels", "connection", "about", "facts", "samples", "sampleList", "file", "detect",
   "cancel", "status", "elapsed", "problem", "problemTitle", "problemDetail", "drop", "frame", "canvas", "picture",
   "boxes", "noPicture", "caption", "count", "controls", "threshold", "thresholdValue", "floor", "tags", "list",
-  "raw", "copy", "copied"];
+  "raw", "copy", "copied", "crowded"];
 const toId = (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 const page = Object.fromEntries(IDS.map((name) => [name, document.getElementById(toId(name))]));
 
@@ -38,7 +38,7 @@ function highlight(index, isFromFrame = false) {
 
 function followChoice(record) {
   page.detect.disabled = !file || !record || record.state === "removed";
-  page.detect.textContent = record ? `Detect with ${record.name}` : "Detect";
+  page.detect.setAttribute("aria-label", record ? `Detect with ${record.name}` : "Detect");
 }
 
 async function takeFrame(taken) {
@@ -110,7 +110,7 @@ function clearAnswer() {
   list.draw([]);
   page.controls.hidden = page.copy.hidden = page.raw.hidden = true;
   page.copied.textContent = "";
-  page.count.textContent = "Nothing asked yet.";
+  page.count.textContent = "Nothing to show yet.";
 }
 
 function showAnswer(given, model) {
