@@ -17,8 +17,12 @@ from deployments.request import Image
 
 logger = logging.getLogger(__name__)
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """Formats that are read. Pillow knows more, some of which start other programs (EPS)."""
+
+
+# Our own limit is checked as soon as the header is read, and its message names the limit and the size.
+PIL.Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,6 @@ def _decode(encoded: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.uint8
         raise
     except PIL.UnidentifiedImageError:
         raise InvalidImage(f"the file is no image in a known format ({', '.join(FORMATS)})") from None
-    except PIL.Image.DecompressionBombError as error:
-        raise ImageTooLarge(str(error)) from None
     except Exception as error:
         # Pillow's readers raise almost any type on damaged bytes; whatever it is, the picture is at fault.
         logger.debug("unreadable image", exc_info=True)

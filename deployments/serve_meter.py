@@ -23,6 +23,10 @@ class ServeMeter:
         self._batch_size = metrics.Histogram(
             "fathom_batch_size", "Images in a batch.", boundaries=BATCH_BUCKETS, tag_keys=("model",)
         )
+        self._batches = metrics.Counter("fathom_batches_total", "Batches run.", tag_keys=("model",))
+        self._batched_images = metrics.Counter(
+            "fathom_batched_images_total", "Images run in batches.", tag_keys=("model",)
+        )
         self._waiting_images = metrics.Gauge(
             "fathom_waiting_images", "Images taken in and not answered yet.", tag_keys=("model",)
         )
@@ -40,7 +44,9 @@ class ServeMeter:
                 self._stages[stage].observe(seconds, self._tags)
 
     def batch(self, size: int) -> None:
-        """Observes the size of a batch."""
+        """Counts a batch and its images: a histogram's sum is only an estimate in Ray's metrics."""
+        self._batches.inc(1, self._tags)
+        self._batched_images.inc(size, self._tags)
         self._batch_size.observe(size, self._tags)
 
     def waiting_images(self, count: int) -> None:

@@ -15,20 +15,32 @@ import httpx
 logger = logging.getLogger("ray.serve")
 
 NODE_TIMEOUT_S = 3.0
-_KEPT = re.compile(r"^(# (?:HELP|TYPE) )?ray_(serve_|fathom_)")
+_NOISE = re.compile(r'\b(Component|SessionName|Version|WorkerId|otel_scope_\w+)="[^"]*",?')
+_KEPT = re.compile(r"^(?:# (?:HELP|TYPE) )?ray_((?:serve|fathom)_\w+)")
 
 
 async def gather_metrics(node_urls: Iterable[str]) -> str:
     """The kept series of all nodes. A node that does not answer is left out and logged."""
     async with httpx.AsyncClient(timeout=NODE_TIMEOUT_S, trust_env=False) as client:
         texts = await asyncio.gather(*(_fetch(client, url) for url in node_urls))
-    return "".join(keep_ours(text) for text in texts)
+    return merge(texts)
 
 
-def keep_ours(text: str) -> str:
-    """The lines of Serve's and our own series; ours without Ray's prefix."""
-    kept = [line for line in text.splitlines(keepends=True) if _KEPT.match(line)]
-    return "".join(line.replace("ray_fathom_", "fathom_", 1) for line in kept)
+def merge(texts: Iterable[str]) -> str:
+    """The series of Serve and our own from several nodes as one valid text: each metric's HELP and TYPE once,
+    its samples together, ours without Ray's prefix, all without Ray's labels for its own workers."""
+    metrics: dict[str, dict[str, None]] = {}
+    for text in texts:
+        metric = ""
+        for line in text.splitlines():
+            found = _KEPT.match(line)
+            if found is None:
+                continue
+            if line.startswith("# HELP"):
+                metric = found[1]
+            kept = _NOISE.sub("", line).replace(",}", "}", 1).replace("ray_fathom_", "fathom_", 1)
+            metrics.setdefault(metric, {})[kept] = None
+    return "".join(f"{line}\n" for lines in metrics.values() for line in lines)
 
 
 async def _fetch(client: httpx.AsyncClient, url: str) -> str:

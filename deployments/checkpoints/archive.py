@@ -161,9 +161,7 @@ class Archive:
         if entry.flag_bits & _ENCRYPTED_FLAG:
             raise self.refusal(f"entry {entry.filename[:80]!r} is encrypted")
         if entry.compress_type != zipfile.ZIP_STORED:
-            raise self.refusal(
-                f"entry {entry.filename[:80]!r} is compressed; torch.save stores its entries as is"
-            )
+            raise self.refusal(f"entry {entry.filename[:80]!r} is compressed; torch.save stores its entries as is")
         if entry.file_size != entry.compress_size:
             raise self.refusal(
                 f"entry {entry.filename[:80]!r} claims {entry.file_size} bytes, holds {entry.compress_size}"

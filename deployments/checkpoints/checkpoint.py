@@ -49,9 +49,7 @@ class Checkpoint:
         root = self._top_dict()
         found: Any = root.get(key)
         if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-            raise self.refusal(
-                f"its {key!r} is {describe(found)}, expected named tensors; it has {_keys(root)}"
-            )
+            raise self.refusal(f"its {key!r} is {describe(found)}, expected named tensors; it has {_keys(root)}")
         return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
     def _top_dict(self) -> dict[Any, Any]:

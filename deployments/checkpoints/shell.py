@@ -41,9 +41,7 @@ class Shell:
         """Child modules in their order. Raises ModelUnavailable when they are something else."""
         modules = self.state.get("_modules", {})
         if not isinstance(modules, dict):
-            raise ModelUnavailable(
-                f"the children of {self.kind} are a {type(modules).__name__}, expected a dict"
-            )
+            raise ModelUnavailable(f"the children of {self.kind} are a {type(modules).__name__}, expected a dict")
         found = {name: child for name, child in modules.items() if child is not None}
         for name, child in found.items():
             if not isinstance(name, str) or not isinstance(child, Shell):
@@ -76,18 +74,14 @@ class Shell:
         """The attribute `name`, a true integer. Raises ModelUnavailable otherwise."""
         value = self.state.get(name, default)
         if type(value) is not int:
-            raise ModelUnavailable(
-                f"attribute {name!r} of {self.kind} is {describe(value)}, expected an integer"
-            )
+            raise ModelUnavailable(f"attribute {name!r} of {self.kind} is {describe(value)}, expected an integer")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
         """The attribute `name`, an integer or float. Raises ModelUnavailable otherwise."""
         value = self.state.get(name, default)
         if type(value) not in (int, float):
-            raise ModelUnavailable(
-                f"attribute {name!r} of {self.kind} is {describe(value)}, expected a number"
-            )
+            raise ModelUnavailable(f"attribute {name!r} of {self.kind} is {describe(value)}, expected a number")
         return float(value)
 
     def flag(self, name: str, default: bool = False) -> bool:

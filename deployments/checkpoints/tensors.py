@@ -53,9 +53,7 @@ class Storage:
         """All elements, (numel,)."""
         data = self.archive.storage_bytes(self.key, self.numel * self.itemsize)
         if self.type_name == BFLOAT16:
-            widened: NDArray[np.float32] = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(
-                np.float32
-            )
+            widened: NDArray[np.float32] = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
             return widened
         if self.type_name == "|b1":
             return np.frombuffer(data, np.uint8).astype(bool)
@@ -104,9 +102,7 @@ class Tensor:
             return np.zeros(self.shape, np.float32)
         elements = self.storage.elements()
         strides_bytes = tuple(stride * elements.itemsize for stride in self.strides)
-        view = np.lib.stride_tricks.as_strided(
-            elements[self.offset :], self.shape, strides_bytes, writeable=False
-        )
+        view = np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides_bytes, writeable=False)
         return np.ascontiguousarray(view).reshape(self.shape)
 
 

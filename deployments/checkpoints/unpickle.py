@@ -137,9 +137,7 @@ class _Machine:
 
     def _op_proto(self, version: int) -> None:
         if version > _HIGHEST_PROTOCOL:
-            raise self._archive.refusal(
-                f"pickle protocol {version}, the highest known is {_HIGHEST_PROTOCOL}"
-            )
+            raise self._archive.refusal(f"pickle protocol {version}, the highest known is {_HIGHEST_PROTOCOL}")
 
     def _op_pop(self, _: object) -> None:
         # As in Python's own unpickler, POP also takes a mark away when nothing lies above it.
@@ -171,9 +169,7 @@ class _Machine:
         for key, value in zip(items[::2], items[1::2], strict=True):
             # Hashing a deeply nested tuple overflows the C stack, so only plain keys are taken.
             if key is not None and type(key) not in (str, int, float, bool):
-                raise self._archive.refusal(
-                    f"a dict has {_described(key)} as a key, expected text or a number"
-                )
+                raise self._archive.refusal(f"a dict has {_described(key)} as a key, expected text or a number")
             target[key] = value
 
     def _push_global(self, module: object, name: object) -> None:
@@ -205,7 +201,7 @@ class _Machine:
     def _op_build(self, _: object) -> None:
         (state,) = self._pop_many(1)
         target = self._top()
-        # A state_dict is a dict with attributes (`_metadata`), NumPy's objects have a tuple: neither is needed.
+        # A state_dict is a dict with attributes (`_metadata`), NumPy's objects have a tuple: not needed.
         if type(target) is dict or (isinstance(target, Shell) and not names.is_module_class(target.kind)):
             return
         if not isinstance(target, Shell):

@@ -49,9 +49,7 @@ def anchor_points(
     )
 
 
-def decode(
-    levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDATES
-) -> tuple[Any, Any, Any]:
+def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDATES) -> tuple[Any, Any, Any]:
     """Turn head maps into the K best candidates of each image, without any threshold.
 
     With `bins` > 1 the distances are logits over 0..bins-1 strides and their softmax

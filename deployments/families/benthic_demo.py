@@ -59,9 +59,7 @@ class BenthicDemo:
                 f"but the definition names {len(self.labels)} labels"
             )
         if any(side % _LARGEST_STRIDE_PX or side <= 0 for side in self.canvas_px):
-            raise ModelUnavailable(
-                f"canvas_px {self.canvas_px} must be multiples of {_LARGEST_STRIDE_PX}"
-            )
+            raise ModelUnavailable(f"canvas_px {self.canvas_px} must be multiples of {_LARGEST_STRIDE_PX}")
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
         """Letterbox uint8 RGB (H, W, 3) to the canvas; the geometry is a `Letterbox`."""
@@ -80,9 +78,7 @@ class BenthicDemo:
         weights_file.load_into(model, self._stored)
         return model
 
-    def postprocess(
-        self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds
-    ) -> Detections:
+    def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
         """Thin one image's candidates and map them to the asker's pixels, best first.
 
         `thresholds.classes` names labels; names that this model lacks match nothing.

@@ -53,9 +53,7 @@ class Letterbox:
         """Map image boxes (N, 4) x1, y1, x2, y2 to canvas pixels; not clipped."""
         gain_x, gain_y = self._axis_gains()
         offset = np.array([self.pad_left_px, self.pad_top_px] * 2, np.float32)
-        scaled = np.asarray(boxes, np.float32).reshape(-1, 4) * np.array(
-            [gain_x, gain_y] * 2, np.float32
-        )
+        scaled = np.asarray(boxes, np.float32).reshape(-1, 4) * np.array([gain_x, gain_y] * 2, np.float32)
         return np.asarray(scaled + offset, np.float32)
 
     def _axis_gains(self) -> tuple[float, float]:
@@ -87,9 +85,7 @@ def plan(source_px: tuple[int, int], canvas_px: tuple[int, int]) -> Letterbox:
     )
 
 
-def letterbox(
-    pixels: NDArray[np.uint8], canvas_px: tuple[int, int]
-) -> tuple[NDArray[np.uint8], Letterbox]:
+def letterbox(pixels: NDArray[np.uint8], canvas_px: tuple[int, int]) -> tuple[NDArray[np.uint8], Letterbox]:
     """Fit an image into a fixed canvas, centred, keeping its shape.
 
     Takes uint8 RGB (H, W, 3) (any channel order works: none is interpreted) and the canvas as

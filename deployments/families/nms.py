@@ -58,9 +58,7 @@ def suppress(
     return index[_greedy(placed, rule.iou_threshold, rule.max_detections)]
 
 
-def _greedy(
-    boxes: NDArray[np.float64], iou_threshold: float, max_detections: int
-) -> NDArray[np.intp]:
+def _greedy(boxes: NDArray[np.float64], iou_threshold: float, max_detections: int) -> NDArray[np.intp]:
     corners_low, corners_high = boxes[:, :2], boxes[:, 2:]
     areas = (corners_high - corners_low).prod(axis=1)
     left = np.arange(len(boxes))

@@ -56,9 +56,7 @@ def draw_fish(rng: np.random.Generator) -> Sprite:
     brush.polygon(np.array([[-0.4, -deep * 0.7], [-0.1, -deep - 0.2], [0.35, -deep * 0.4]]), dark)
     brush.polygon(np.array([[-0.2, deep * 0.7], [0.05, deep + 0.14], [0.2, deep * 0.5]]), dark)
     brush.polygon(np.concatenate([np.stack([x, -half], 1), np.stack([x, half], 1)[::-1]]), skin)
-    brush.polygon(
-        np.concatenate([np.stack([x, half * 0.25], 1), np.stack([x, half * 0.93], 1)[::-1]]), pale
-    )
+    brush.polygon(np.concatenate([np.stack([x, half * 0.25], 1), np.stack([x, half * 0.93], 1)[::-1]]), pale)
     for bar in range(int(rng.integers(0, 5))):
         at = -0.4 + 0.2 * bar
         brush.line(np.array([[at, -deep * 0.72], [at + 0.05, deep * 0.1]]), dark, 0.05)
@@ -83,9 +81,7 @@ def draw_sea_cucumber(rng: np.random.Generator) -> Sprite:
             base = np.array([0.88 * at, bend * (at**2 - 0.4) + side * half_at * 0.85])
             tip = base + np.array([rng.normal(0, 0.02), side * rng.uniform(0.06, 0.13)])
             brush.taper(np.stack([base, tip]), mix(skin, WHITE, 0.2), (0.06, 0.06))
-    brush.polygon(
-        np.concatenate([np.stack([x, y - half], 1), np.stack([x, y + half], 1)[::-1]]), skin
-    )
+    brush.polygon(np.concatenate([np.stack([x, y - half], 1), np.stack([x, y + half], 1)[::-1]]), skin)
     for row in (-0.45, 0.05, 0.5):
         for at in along[6:-6:6] + rng.normal(0, 0.02):
             half_at = float(np.interp(at, along, half))

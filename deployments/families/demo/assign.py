@@ -71,9 +71,7 @@ def pairwise_iou(first: Any, second: Any) -> Any:
 
 
 def _area(boxes: Any) -> Any:
-    return ops.maximum(boxes[..., 2] - boxes[..., 0], 0.0) * ops.maximum(
-        boxes[..., 3] - boxes[..., 1], 0.0
-    )
+    return ops.maximum(boxes[..., 2] - boxes[..., 0], 0.0) * ops.maximum(boxes[..., 3] - boxes[..., 1], 0.0)
 
 
 def _inside(points: Any, boxes: Any) -> Any:

@@ -43,9 +43,7 @@ class Brush:
         cv2.polylines(self.rgb, corners, False, _clip(colour), thick, cv2.LINE_AA, _SHIFT)
         cv2.polylines(self.alpha, corners, False, (255.0,), thick, cv2.LINE_AA, _SHIFT)
 
-    def taper(
-        self, points: NDArray[np.float64], colour: Colour, widths: tuple[float, float]
-    ) -> None:
+    def taper(self, points: NDArray[np.float64], colour: Colour, widths: tuple[float, float]) -> None:
         """Draw a polyline whose width runs from widths[0] to widths[1], in units."""
         steps = np.linspace(widths[0], widths[1], len(points) - 1)
         for start, width in enumerate(steps):
@@ -66,9 +64,7 @@ class Brush:
         angle = np.linspace(0.0, 2.0 * np.pi, 40, endpoint=False)
         x, y = radii[0] * np.cos(angle), radii[1] * np.sin(angle)
         cos, sin = np.cos(turn_rad), np.sin(turn_rad)
-        self.polygon(
-            np.stack([centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos], 1), colour
-        )
+        self.polygon(np.stack([centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos], 1), colour)
 
     def sprite(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Return the painting as uint8 RGBA (256, 256, 4), with skin texture and shading."""

@@ -55,9 +55,7 @@ class Batch:
     present: NDArray[np.float32]
 
 
-def draw_examples(
-    seeds: range, conditions: Conditions = TYPICAL, processes: int = 2
-) -> list[Example]:
+def draw_examples(seeds: range, conditions: Conditions = TYPICAL, processes: int = 2) -> list[Example]:
     """Draw and letterbox one scene a seed, in order, in several processes."""
     return _in_parallel(partial(draw_example, conditions=conditions), seeds, processes)
 
@@ -117,9 +115,7 @@ def _vary(rng: np.random.Generator, example: Example) -> Example:
     if flip:
         turn[0] = [-zoom, 0, CROP_PX[1] - 1 + shift[0]]
     size = (CROP_PX[1], CROP_PX[0])
-    pixels = cv2.warpAffine(
-        example.canvas, turn, size, flags=cv2.INTER_LINEAR, borderValue=(114.0, 114.0, 114.0)
-    )
+    pixels = cv2.warpAffine(example.canvas, turn, size, flags=cv2.INTER_LINEAR, borderValue=(114.0, 114.0, 114.0))
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
     lookup = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
     pixels = cv2.LUT(pixels, np.ascontiguousarray(lookup[None].transpose(1, 0, 2)))
@@ -129,9 +125,7 @@ def _vary(rng: np.random.Generator, example: Example) -> Example:
     return Example(np.asarray(pixels, np.uint8), *_clip(boxes, example.classes))
 
 
-def _clip(
-    boxes: NDArray[np.float32], classes: NDArray[np.int32]
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _clip(boxes: NDArray[np.float32], classes: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     # An animal mostly outside the crop is no fair question, so it is not asked.
     clipped = np.clip(boxes, 0, np.array([CROP_PX[1], CROP_PX[0]] * 2))
     before, after = (

@@ -49,9 +49,7 @@ def detect(weights: Path, scenes: list[Scene], thresholds: Thresholds) -> list[D
     return answers
 
 
-def score(
-    scenes: list[Scene], answers: list[Detections], labels: tuple[str, ...]
-) -> dict[str, Any]:
+def score(scenes: list[Scene], answers: list[Detections], labels: tuple[str, ...]) -> dict[str, Any]:
     """COCO figures: `map50`, `map50_95`, `ap50` per class, and the recall of easy and hard objects."""
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -62,9 +60,7 @@ def score(
         run.accumulate()
         run.summarize()
     precision = run.eval["precision"][0, :, :, 0, -1]
-    per_class = {
-        label: round(float(precision[:, index].mean()), 4) for index, label in enumerate(labels)
-    }
+    per_class = {label: round(float(precision[:, index].mean()), 4) for index, label in enumerate(labels)}
     return {
         "map50": round(float(run.stats[1]), 4),
         "map50_95": round(float(run.stats[0]), 4),
@@ -83,9 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=METRICS_PATH)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    labels = BenthicDemo(
-        ModelDefinition(family="benthic-demo", weights=str(options.weights))
-    ).labels
+    labels = BenthicDemo(ModelDefinition(family="benthic-demo", weights=str(options.weights))).labels
     report: dict[str, Any] = {}
     sets = {"held_out": TYPICAL, "darker": DARKER, "murkier": MURKIER}
     for name, conditions in sets.items():
@@ -105,10 +99,7 @@ def _ground_truth(scenes: list[Scene], labels: tuple[str, ...]) -> dict[str, Any
     ]
     return {
         "info": {},
-        "images": [
-            {"id": image, "height": FRAME_PX[0], "width": FRAME_PX[1]}
-            for image in range(len(scenes))
-        ],
+        "images": [{"id": image, "height": FRAME_PX[0], "width": FRAME_PX[1]} for image in range(len(scenes))],
         "categories": [{"id": index, "name": label} for index, label in enumerate(labels)],
         "annotations": [
             {

@@ -49,9 +49,7 @@ def complete_iou(first: Any, second: Any) -> Any:
     size_1, size_2 = first[..., 2:] - first[..., :2], second[..., 2:] - second[..., :2]
     union = size_1[..., 0] * size_1[..., 1] + size_2[..., 0] * size_2[..., 1] - shared
     iou = shared / (union + _TINY)
-    hull = ops.maximum(first[..., 2:], second[..., 2:]) - ops.minimum(
-        first[..., :2], second[..., :2]
-    )
+    hull = ops.maximum(first[..., 2:], second[..., 2:]) - ops.minimum(first[..., :2], second[..., :2])
     apart = (first[..., :2] + first[..., 2:] - second[..., :2] - second[..., 2:]) / 2.0
     centre_term = ops.sum(apart**2, axis=-1) / (ops.sum(hull**2, axis=-1) + _TINY)
     angle = ops.arctan2(size_2[..., 0], size_2[..., 1] + _TINY) - ops.arctan2(

@@ -24,9 +24,7 @@ def add_clutter(rng: np.random.Generator, floor: NDArray[np.float32]) -> None:
         shade = float(rng.uniform(25, 175))
         for offset, factor in ((2, 0.6), (0, 1.0)):
             colour = (shade * factor, shade * factor, shade * 0.95 * factor)
-            cv2.polylines(
-                floor, [line + np.array([0, offset], np.int32)], False, colour, thick, cv2.LINE_AA
-            )
+            cv2.polylines(floor, [line + np.array([0, offset], np.int32)], False, colour, thick, cv2.LINE_AA)
     for _ in range(int(rng.integers(0, 12))):
         middle = int(rng.integers(width)), int(rng.integers(height))
         axes = int(rng.integers(2, 6)), int(rng.integers(1, 4))
@@ -48,6 +46,4 @@ def add_overlay(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> None:
         depth_m, heading_deg = rng.uniform(180, 3900), int(rng.integers(360))
         text = f"DEPTH {depth_m:7.1f} m   HDG {heading_deg:03d}   TEMP {rng.uniform(1.5, 6):4.2f} C"
         corner = (14, 24) if rng.random() < 0.5 else (14, height - 14)
-        cv2.putText(
-            pixels, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 230, 230), 1, cv2.LINE_AA
-        )
+        cv2.putText(pixels, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 230, 230), 1, cv2.LINE_AA)

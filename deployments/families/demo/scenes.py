@@ -149,9 +149,7 @@ def _pose(
     return np.asarray(cv2.resize(turned, (wide, tall), interpolation=cv2.INTER_AREA))
 
 
-def _paste(
-    sheet: _Sheet, sprite: NDArray[np.float32], centre_px: tuple[float, float], owner: int
-) -> None:
+def _paste(sheet: _Sheet, sprite: NDArray[np.float32], centre_px: tuple[float, float], owner: int) -> None:
     tall, wide = sprite.shape[:2]
     left, top = round(centre_px[0] - wide / 2), round(centre_px[1] - tall / 2)
     rows = slice(max(0, top), max(0, min(FRAME_PX[0], top + tall)))

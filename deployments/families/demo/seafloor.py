@@ -58,9 +58,7 @@ def draw_stone(rng: np.random.Generator) -> NDArray[np.uint8]:
     """A lumpy stone, RGBA uint8 (256, 256, 4); lit from above."""
     skin = tint(rng, _STONE, 8.0)
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    lumps = sum(
-        rng.normal(0, 0.16 / k) * np.sin(k * angle + rng.uniform(0, 6.3)) for k in (2, 3, 5, 7)
-    )
+    lumps = sum(rng.normal(0, 0.16 / k) * np.sin(k * angle + rng.uniform(0, 6.3)) for k in (2, 3, 5, 7))
     radius = np.clip(0.75 + lumps, 0.4, 0.97)
     outline = np.stack([radius * np.cos(angle), 0.8 * radius * np.sin(angle)], 1)
     brush = Brush(skin)

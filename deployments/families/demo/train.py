@@ -69,9 +69,7 @@ class Trainer:
         self.optimiser.learning_rate.assign(learning_rate(number, self.plan))
         # The average starts short, or the first random weights would linger in it.
         decay = min(_AVERAGE_DECAY, (1 + number) / (10 + number))
-        return self._compiled(
-            batch.pixels, (batch.boxes, batch.classes, batch.present), tf.constant(decay)
-        )
+        return self._compiled(batch.pixels, (batch.boxes, batch.classes, batch.present), tf.constant(decay))
 
     def _step(self, pixels: Any, truth: tuple[Any, Any, Any], decay: Any) -> Any:
         with tf.GradientTape() as tape:

@@ -46,9 +46,7 @@ MURKIER = Conditions(turbidity=(1.25, 1.8), snow=(250, 450), blur_px=(0.8, 1.4))
 """Shifted: murkier, snowier, softer; never seen in training."""
 
 
-def flood(
-    rng: np.random.Generator, floor: NDArray[np.float32], conditions: Conditions
-) -> NDArray[np.float32]:
+def flood(rng: np.random.Generator, floor: NDArray[np.float32], conditions: Conditions) -> NDArray[np.float32]:
     """Put lamp light and water over a painted floor, float32 RGB (540, 960, 3), 0..255."""
     height, width = FRAME_PX
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -64,9 +62,7 @@ def flood(
     return np.asarray(floor * lamp[..., None] * clear + haze * (1.0 - clear), np.float32)
 
 
-def snow(
-    rng: np.random.Generator, frame: NDArray[np.float32], conditions: Conditions
-) -> NDArray[np.float32]:
+def snow(rng: np.random.Generator, frame: NDArray[np.float32], conditions: Conditions) -> NDArray[np.float32]:
     """Add marine snow: sharp flecks and a few soft, near flakes, drifting one way."""
     height, width = FRAME_PX
     flakes = np.zeros(FRAME_PX, np.float32)
@@ -84,9 +80,7 @@ def snow(
     return np.asarray(frame + (veil * min(1.0, lit))[..., None], np.float32)
 
 
-def expose(
-    rng: np.random.Generator, frame: NDArray[np.float32], conditions: Conditions
-) -> NDArray[np.uint8]:
+def expose(rng: np.random.Generator, frame: NDArray[np.float32], conditions: Conditions) -> NDArray[np.uint8]:
     """Blur, add sensor noise and quantise to uint8 RGB."""
     sigma_px = rng.uniform(*conditions.blur_px)
     if sigma_px > 0.25:

@@ -82,7 +82,5 @@ def load_into(model: Any, stored: StoredWeights) -> None:
     for name, variable in expected.items():
         array = stored.arrays[name]
         if tuple(variable.shape) != array.shape:
-            raise ModelUnavailable(
-                f"{name}: expected shape {tuple(variable.shape)}, found {array.shape}"
-            )
+            raise ModelUnavailable(f"{name}: expected shape {tuple(variable.shape)}, found {array.shape}")
         variable.assign(array.astype(np.float32))

@@ -1,0 +1,128 @@
+"""Batches form from what waits when the model becomes free; every item gets its own end."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from deployments.batching import MicroBatcher
+from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
+
+
+class Gate:
+    """A model that runs a batch only when told to, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.started = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def run(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
+        self.started.set()
+        await self.open.wait()
+        if any(item < 0 for item in items):
+            raise ValueError("a negative item")
+        return [item * 10 for item in items]
+
+
+def soon() -> float:
+    return time.monotonic() + 30
+
+
+async def test_what_waits_while_the_model_is_busy_becomes_one_batch() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    first = asyncio.create_task(batcher.submit(1, soon()))
+    await gate.started.wait()
+    others = [asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3, 4)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    answers = [(await task).result for task in (first, *others)]
+    assert gate.batches == [[1], [2, 3, 4]]
+    assert answers == [10, 20, 30, 40]
+    await batcher.close()
+
+
+async def test_the_limit_is_live() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in range(5)]
+    await gate.started.wait()
+    batcher.limit = 2
+    more = [asyncio.create_task(batcher.submit(item, soon())) for item in range(5, 9)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(*tasks, *more)
+    assert [len(batch) for batch in gate.batches] == [5, 2, 2]
+    await batcher.close()
+
+
+async def test_an_expired_item_is_not_run() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    first = asyncio.create_task(batcher.submit(1, soon()))
+    await gate.started.wait()
+    late = asyncio.create_task(batcher.submit(2, time.monotonic()))
+    await asyncio.sleep(0)
+    gate.open.set()
+    await first
+    with pytest.raises(DeadlineExceeded):
+        await late
+    assert gate.batches == [[1]]
+    await batcher.close()
+
+
+async def test_a_cancelled_item_leaves_its_batch() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    first = asyncio.create_task(batcher.submit(1, soon()))
+    await gate.started.wait()
+    gone, stays = (asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3))
+    await asyncio.sleep(0)
+    gone.cancel()
+    gate.open.set()
+    await first
+    assert (await stays).result == 30
+    assert gate.batches == [[1], [3]]
+    await batcher.close()
+
+
+async def test_too_many_waiting_are_refused_at_once() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, limit=1, max_waiting=2)
+    first = asyncio.create_task(batcher.submit(1, soon()))
+    await gate.started.wait()
+    waiting = [asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="2"):
+        await batcher.submit(4, soon())
+    gate.open.set()
+    await asyncio.gather(first, *waiting)
+    await batcher.close()
+
+
+async def test_one_poisonous_item_fails_alone() -> None:
+    gate = Gate()
+    gate.open.set()
+    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    results = await asyncio.gather(*(batcher.submit(item, soon()) for item in (1, -2, 3)), return_exceptions=True)
+    assert isinstance(results[1], InternalError)
+    assert [results[0].result, results[2].result] == [10, 30]  # type: ignore[union-attr]
+    batcher.check()
+    await batcher.close()
+
+
+async def test_closing_answers_those_that_wait() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, limit=1, max_waiting=10)
+    asyncio.create_task(batcher.submit(1, soon()))  # noqa: RUF006
+    await gate.started.wait()
+    waiting = asyncio.create_task(batcher.submit(2, soon()))
+    await asyncio.sleep(0)
+    await batcher.close()
+    with pytest.raises(ModelUnavailable):
+        await waiting
+    with pytest.raises(ModelUnavailable):
+        await batcher.submit(3, soon())

@@ -1,0 +1,47 @@
+"""Requests refuse what makes no sense, naming field, limit and value."""
+
+import numpy as np
+import pytest
+
+from deployments.errors import InvalidRequest
+from deployments.request import Image, Options, Request
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"score_threshold": 1.5}, ["score_threshold", "1.5"]),
+        ({"iou_threshold": -0.1}, ["iou_threshold", "-0.1"]),
+        ({"score_threshold": float("nan")}, ["score_threshold", "nan"]),
+        ({"max_detections": 0}, ["max_detections", "0"]),
+        ({"max_detections": 1001}, ["max_detections", "1000", "1001"]),
+    ],
+)
+def test_options_name_field_and_value(arguments: dict[str, float], words: list[str]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        Options(**arguments)  # type: ignore[arg-type]
+    assert all(word in caught.value.message for word in words)
+
+
+@pytest.mark.parametrize("deadline_s", [0.0, -1.0, 3601.0, float("nan")])
+def test_a_deadline_is_a_positive_span(deadline_s: float) -> None:
+    with pytest.raises(InvalidRequest, match="deadline_s"):
+        Request(Image.from_encoded(b"x"), deadline_s=deadline_s)
+
+
+def test_encoded_bytes_are_not_copied() -> None:
+    data = bytearray(b"abc")
+    image = Image.from_encoded(data)
+    assert image.encoded is not None
+    data[0] = ord("z")
+    assert image.encoded[0] == ord("z")
+    assert image.nbytes == 3
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)],
+)
+def test_pixels_must_be_rgb_bytes(pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+    with pytest.raises(InvalidRequest, match="uint8"):
+        Image.from_pixels(pixels)
