@@ -2,23 +2,31 @@
 // sharp at any size of the window and any pixel ratio without being drawn again.
 
 import { colourOf } from "./colours.js";
+import { asStored } from "./stored.js";
 
 // page: {drop, frame, canvas, picture, boxes, noPicture, caption, crowded} elements.
 // onHover(index or null), onPin(index): the pointer is over a box, a box was clicked.
 export function createFrame(page, { onHover, onPin }) {
   const { picture, boxes, canvas } = page;
   let url = null;
+  let turn = 0; // counts the frames, to know the newest
   let isShown = false;
 
-  // Shows the image in `file`. False when the browser cannot decode it (TIFF, say).
+  // Shows the image in `file`, or says so when the browser cannot decode it (TIFF, say).
   async function show(file) {
-    if (url) URL.revokeObjectURL(url);
-    url = URL.createObjectURL(file);
+    const mine = (turn += 1);
+    isShown = false;
     draw([]);
+    const stored = await asStored(file);
+    if (mine !== turn) return; // a newer frame came in meanwhile
+    if (url) URL.revokeObjectURL(url);
+    url = URL.createObjectURL(stored);
     page.drop.hidden = true;
     page.frame.hidden = false;
     picture.src = url;
-    isShown = await picture.decode().then(() => true, () => false);
+    const isDecoded = await picture.decode().then(() => true, () => false);
+    if (mine !== turn) return;
+    isShown = isDecoded;
     canvas.hidden = !isShown;
     page.noPicture.hidden = isShown;
     if (isShown) canvas.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);

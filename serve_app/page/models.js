@@ -39,8 +39,8 @@ export function createModelList(page, onChange) {
   function show(listing) {
     const models = Array.isArray(listing.models) ? listing.models : [];
     const names = models.map((record) => record.name);
-    models.forEach(put);
     for (const [name, entry] of entries) if (!names.includes(name)) letGo(entry);
+    models.forEach(put);
     if (chosenName === null && names.length) {
       choose(names.includes(listing.default_model) ? listing.default_model : names[0]);
     }
