@@ -1,0 +1,59 @@
+# Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
+# and make; everything else is installed, locked, into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help serve test check status deploy add remove format lock
+
+CONFIG ?= configs/app.yaml
+VENV := .venv
+BIN := $(VENV)/bin
+LAUNCH := $(BIN)/python -m serve_app.launch
+
+# A stamp says which set of dependencies is in the environment; it is older than what it was made from when a
+# lock has changed. The test set holds the base set, so it satisfies both.
+BASE := $(VENV)/.installed-base
+TEST := $(VENV)/.installed-test
+SOURCES := install.sh pyproject.toml
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(BASE) ## run the system in the foreground (CONFIG=configs/app.yaml); Ctrl-C stops it
+	@exec $(LAUNCH) serve $(CONFIG)
+
+test: $(TEST) ## run every test
+	$(BIN)/python -m pytest -q
+
+check: $(TEST) ## formatting, lint, types, import rules, Dockerfile, configuration files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(LAUNCH) check
+
+status: $(BASE) ## one line for each application of the running system
+	@$(LAUNCH) status
+
+deploy: $(BASE) ## apply a changed configuration to the running system (CONFIG=configs/app.yaml)
+	@$(LAUNCH) deploy $(CONFIG)
+
+add: $(BASE) ## add one model to the running system: make add MODEL=configs/models/second-demo.yaml
+	@$(LAUNCH) add $(or $(MODEL),$(error MODEL=FILE.yaml is missing))
+
+remove: $(BASE) ## remove one model from the running system: make remove MODEL=second-demo
+	@$(LAUNCH) remove $(or $(MODEL),$(error MODEL=NAME is missing))
+
+format: $(TEST) ## format the code and fix what lint can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## write requirements/*.lock anew (needs uv: https://docs.astral.sh/uv)
+	./requirements/lock.sh
+
+$(BASE): $(SOURCES) requirements/base.lock
+	@if [ -e $(TEST) ]; then ./install.sh $(VENV) test && touch $(TEST); else ./install.sh $(VENV) base; fi
+	@touch $@
+
+$(TEST): $(SOURCES) requirements/test.lock
+	@./install.sh $(VENV) test
+	@touch $(BASE) $@

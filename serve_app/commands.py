@@ -1,0 +1,181 @@
+"""The commands of the launcher, one function each: they return an exit status, or raise LaunchError.
+
+Knows every other module of the launcher; the modules do not know each other more than they must.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deployments.definition import MODEL_IMPORT_PATH
+from serve_app.banner import banner, http_address, redis_address
+from serve_app.builders import load_builder
+from serve_app.configuration import check_file, load_model_block, load_system, system_problems
+from serve_app.environment import RAY_ADDRESS, REDIS_URL, SystemSettings, for_ray, settings_page
+from serve_app.foreground import Foreground
+from serve_app.ports import Listener, port_problems
+from serve_app.rendering import render_application, rendered, write_rendered
+from serve_app.run_record import one_change_at_a_time, open_folder, read_record, remove_record, write_record
+from serve_app.running_system import RunningSystem, all_settled
+from serve_app.system_process import StopSignals, SystemProcess
+from serve_app.system_state import ApplicationState, Details, application_states, names, submission, table
+from serve_app.terminal import LaunchError, complain, say
+
+Environ = Mapping[str, str]
+
+CONFIGS_FOLDER = Path("configs")
+REMOVAL_PATIENCE_S = 120.0
+
+
+def serve(config: Path, verbose: bool, environ: Environ) -> int:
+    """Runs the system of `config` in the foreground."""
+    settings = SystemSettings.from_environment(environ)
+    environ = for_ray(environ, settings)
+    document = rendered(load_system(config), settings, has_real_redis=bool(environ.get(REDIS_URL.name)))
+    joins = bool(environ.get(RAY_ADDRESS.name))
+    listeners = _listeners(document, settings)
+    if not joins and (problems := port_problems(listeners)):
+        raise LaunchError(problems)
+
+    folder = open_folder(settings.data_dir)
+    write_rendered(document, folder / "serve.yaml")
+    log = None if verbose else folder / "serve.log"
+    signals = StopSignals()
+    signals.block()
+    say(f"starting {', '.join(names(document))}" + (f"; log: {log}" if log else ""))
+    process = SystemProcess(folder / "serve.yaml", log, environ)
+    write_record(folder, environ)
+    try:
+        with RunningSystem(settings.dashboard_url, environ) as system:
+            foreground = Foreground(process, system, signals, settings)
+            states = foreground.wait_until_up(names(document))
+            if states is not None:
+                redis = redis_address(environ.get(REDIS_URL.name, ""), listeners)
+                say(banner(http_address(document), settings.dashboard_url, redis, states))
+            return foreground.wait_for_the_end()
+    finally:
+        remove_record(folder)
+
+
+def check(files: Iterable[Path]) -> int:
+    """Validates the files, or all of configs/; tells every problem of every file."""
+    chosen = list(files) or sorted(CONFIGS_FOLDER.glob("**/*.yaml"))
+    if not chosen:
+        raise LaunchError(f"no *.yaml file under {CONFIGS_FOLDER.absolute()}")
+    problems: list[str] = []
+    for path in chosen:
+        try:
+            check_file(path)
+            say(f"{path}: valid")
+        except LaunchError as error:
+            problems += error.problems
+    if problems:
+        complain("\n".join(problems))
+        return 1
+    return 0
+
+
+def deploy(config: Path, environ: Environ) -> int:
+    """Makes `config` the running system's configuration and waits until it is."""
+    document = load_system(config)
+    settings, environ, has_real_redis = _as_started(environ)
+    document = rendered(document, settings, has_real_redis)
+    with one_change_at_a_time(settings.data_dir), RunningSystem(settings.dashboard_url, environ) as system:
+        _warn_of_fixed_options(document, system.details())
+        system.submit(document)
+        details = system.wait_until(all_settled(names(document)), settings.start_patience_s)
+    return _told_outcome(details, names(document))
+
+
+def add(block: Path, environ: Environ) -> int:
+    """Adds the model of the file `block` to the running system and waits until it is healthy."""
+    application = load_model_block(block)
+    name = application["name"]
+    settings, environ, _ = _as_started(environ)
+    render_application(application, settings)
+    with one_change_at_a_time(settings.data_dir), RunningSystem(settings.dashboard_url, environ) as system:
+        document = submission(system.details())
+        if name in names(document):
+            raise LaunchError(f"{name} is running already; running: {', '.join(names(document))}")
+        wanted = {**document, "applications": [*document["applications"], application]}
+        if problems := system_problems(wanted):
+            raise LaunchError(problems)
+        system.submit(wanted)
+        details = system.wait_until(lambda now: _is_settled(now, name), settings.start_patience_s)
+    return _told_outcome(details, [name])
+
+
+def remove(name: str, environ: Environ) -> int:
+    """Removes one model from the running system and waits until it is gone."""
+    settings, environ, _ = _as_started(environ)
+    with one_change_at_a_time(settings.data_dir), RunningSystem(settings.dashboard_url, environ) as system:
+        document = submission(system.details())
+        models = [app["name"] for app in document["applications"] if app["import_path"] == MODEL_IMPORT_PATH]
+        if name not in models:
+            kind = "is part of the system, not a model" if name in names(document) else "is not running"
+            raise LaunchError(f"{name} {kind}; models: {', '.join(models) or 'none'}")
+        system.submit(
+            {**document, "applications": [app for app in document["applications"] if app["name"] != name]}
+        )
+        details = system.wait_until(lambda now: name not in now["applications"], REMOVAL_PATIENCE_S)
+    if name in details["applications"]:
+        complain(f"{name} is still finishing its work after {REMOVAL_PATIENCE_S:g} s")
+        return 1
+    say(f"{name} is gone")
+    return 0
+
+
+def status(environ: Environ) -> int:
+    """Tells the state of every application; 1 when one of them is not healthy."""
+    settings, environ, _ = _as_started(environ)
+    with RunningSystem(settings.dashboard_url, environ) as system:
+        states = application_states(system.details())
+    say(table(states.values()))
+    return 0 if states and all(state.is_healthy for state in states.values()) else 1
+
+
+def settings() -> int:
+    """Prints docs/settings.md."""
+    say(settings_page().rstrip("\n"))
+    return 0
+
+
+def _as_started(environ: Environ) -> tuple[SystemSettings, dict[str, str], bool]:
+    """The settings of the running system: those of its start, and over them what the environment says now."""
+    record = read_record(SystemSettings.from_environment(environ).data_dir)
+    environ = {**record.environment, **environ}
+    settings = SystemSettings.from_environment(environ)
+    return settings, for_ray(environ, settings), record.has_real_redis or bool(environ.get(REDIS_URL.name))
+
+
+def _listeners(document: Details, settings: SystemSettings) -> list[Listener]:
+    http = document["http_options"]
+    listeners = [
+        Listener("FATHOM_HTTP_PORT", http.get("host", "0.0.0.0"), http.get("port", 8000)),
+        Listener("FATHOM_DASHBOARD_PORT", settings.dashboard_host, settings.dashboard_port),
+    ]
+    for application in document["applications"]:
+        ports = load_builder(application["import_path"]).ports(application.get("args", {}))
+        listeners += [Listener(setting, host, port) for setting, (host, port) in ports.items()]
+    return listeners
+
+
+def _warn_of_fixed_options(document: Details, details: Details) -> None:
+    running: dict[str, Any] = details.get("http_options") or {}
+    for key, value in document.get("http_options", {}).items():
+        if key in running and running[key] != value:
+            complain(
+                f"http_options.{key}: stays {running[key]!r} until the system is restarted (asked for {value!r})"
+            )
+
+
+def _is_settled(details: Details, name: str) -> bool:
+    state = application_states(details).get(name)
+    return state is not None and (state.is_healthy or state.has_failed)
+
+
+def _told_outcome(details: Details, wanted: list[str]) -> int:
+    states = application_states(details)
+    chosen = [states.get(name, ApplicationState(name, "NOT_STARTED")) for name in wanted]
+    say(table(chosen))
+    return 0 if all(state.is_healthy for state in chosen) else 1

@@ -1,0 +1,213 @@
+"""The environment variables of the system: one table of names, meanings, defaults, and where each value goes.
+
+Everything is optional. What is secret (the address of Redis with its password) passes through the environment to
+the replicas and is never written into a file. `docs/settings.md` is this table, checked by a test.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+
+from deployments.definition import Settings
+from serve_app.terminal import LaunchError
+
+PREFIX = "FATHOM_"
+
+
+class SystemSettings(Settings):
+    """What FATHOM_... variables say: the field `http_port` is the variable FATHOM_HTTP_PORT. None: not set."""
+
+    http_host: str | None = Field(default=None, min_length=1)
+    """Address that the HTTP door listens on."""
+
+    http_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of the HTTP door."""
+
+    dashboard_host: str = Field(default="127.0.0.1", min_length=1)
+    """Address that the Ray dashboard listens on. Whoever reaches the dashboard can run code: anything but
+    this machine switches RAY_AUTH_MODE to token."""
+
+    dashboard_port: int = Field(default=8265, ge=1, le=65535)
+    """Port of the Ray dashboard, through which `make deploy`, `add`, `remove` and `status` work."""
+
+    redis_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of the embedded Valkey."""
+
+    num_gpus: float | None = Field(default=None, ge=0)
+    """Share of a GPU that every replica of every model takes: 0, a part such as 0.25, or whole GPUs."""
+
+    data_dir: Path = Path(".run")
+    """Folder of the running system: its rendered configuration, its log and the data of the embedded Valkey."""
+
+    ray_temp_dir: Path | None = None
+    """Folder of Ray's sockets and logs; a short path, as socket names are limited to 107 bytes."""
+
+    start_patience_s: float = Field(default=600.0, gt=0)
+    """Seconds after which `make serve` stops waiting for applications that are still starting."""
+
+    stop_grace_s: float = Field(default=60.0, gt=0)
+    """Seconds that a stopping system may take to finish what is in flight, before it is killed."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """The settings in `environ`; an empty value counts as not set.
+
+        Raises LaunchError naming each variable that is unknown or out of range.
+        """
+        names = {variable_name(field): field for field in cls.model_fields}
+        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+        problems = [_unknown(name, list(names)) for name in given if name not in names]
+        values = {names[name]: value for name, value in given.items() if name in names}
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            problems += [
+                f"{variable_name(str(detail['loc'][0]))}: {detail['msg']} (got {detail['input']!r})"
+                for detail in error.errors(include_url=False)
+            ]
+        if problems:
+            raise LaunchError(problems)
+        return settings
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where this machine reaches the dashboard."""
+        return f"http://{reachable_host(self.dashboard_host)}:{self.dashboard_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One row of the table. default: '' when there is none.  goes_to: who reads the value in the end."""
+
+    name: str
+    meaning: str
+    default: str
+    goes_to: str
+
+
+_GOES_TO = {
+    "http_host": "`http_options.host`",
+    "http_port": "`http_options.port`",
+    "redis_port": "`args.port` of the embedded Valkey",
+    "num_gpus": "`ray_actor_options.num_gpus` of every model",
+    "data_dir": "launcher, and `args.data_dir` of the embedded Valkey",
+    "dashboard_host": "Ray",
+    "dashboard_port": "Ray",
+    "ray_temp_dir": "Ray",
+}
+
+_IN_YAML = {"http_host", "http_port", "redis_port", "num_gpus"}
+
+REDIS_URL = Variable(
+    "REDIS_URL",
+    "Address of a real Redis, such as `redis://:password@host:6379/0`; the embedded Valkey is not started then. "
+    "A secret: never written to a file or shown.",
+    "",
+    "the bridge",
+)
+
+RAY_DEFAULTS = (
+    Variable(
+        "RAY_AUTH_MODE",
+        "`disabled`: no token, and all of Ray listens on this machine only; `token`: every call to Ray carries "
+        "the token of `RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH` or `~/.ray/auth_token`. On a machine with users who "
+        "do not trust each other, use `token`.",
+        "disabled",
+        "Ray, and the commands that talk to it",
+    ),
+    Variable(
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
+        "`0` is Ray's own switch (on every platform, despite its name) for listening on this machine only.",
+        "0",
+        "Ray",
+    ),
+    Variable("RAY_worker_niceness", "Niceness of replicas; Ray's own default of 15 starves them.", "0", "Ray"),
+    Variable("RAY_USAGE_STATS_ENABLED", "Whether Ray reports its use to its makers.", "0", "Ray"),
+    Variable("TF_CPP_MIN_LOG_LEVEL", "TensorFlow logs from this level on: 2 is errors.", "2", "TensorFlow"),
+)
+
+RAY_ADDRESS = Variable(
+    "RAY_ADDRESS",
+    "Joins this Ray cluster (`host:port`) instead of starting Ray; Ray's settings are then those of the cluster.",
+    "",
+    "Ray",
+)
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a field of SystemSettings."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def reachable_host(host: str) -> str:
+    """The name under which this machine reaches a server that listens on `host`."""
+    return "localhost" if host in ("0.0.0.0", "::", "") else host
+
+
+def for_ray(environ: Mapping[str, str], settings: SystemSettings) -> dict[str, str]:
+    """`environ` with the defaults for Ray filled in; a value that the user set wins.
+
+    A cluster that is joined (RAY_ADDRESS) keeps its own ways of listening and of checking tokens.
+    """
+    defaults = {variable.name: variable.default for variable in RAY_DEFAULTS}
+    if environ.get(RAY_ADDRESS.name):
+        del defaults["RAY_AUTH_MODE"], defaults["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
+    elif not _is_loopback(settings.dashboard_host):
+        defaults["RAY_AUTH_MODE"] = "token"
+    return {**defaults, **environ}
+
+
+def variables() -> tuple[Variable, ...]:
+    """Every documented variable, in the order of the table."""
+    fields = SystemSettings.model_fields.items()
+    own = tuple(
+        Variable(
+            variable_name(name),
+            " ".join((field.description or "").split()),
+            "as in the YAML" if name in _IN_YAML else "" if field.default is None else f"{field.default}",
+            _GOES_TO.get(name, "launcher"),
+        )
+        for name, field in fields
+    )
+    return (*own, REDIS_URL, RAY_ADDRESS, *RAY_DEFAULTS)
+
+
+def settings_page() -> str:
+    """The text of docs/settings.md."""
+    rows = [
+        f"| `{row.name}` | {row.meaning} | {f'`{row.default}`' if row.default else ''} | {row.goes_to} |"
+        for row in variables()
+    ]
+    return "\n".join(
+        [
+            "# Environment variables",
+            "",
+            "All optional. A value in the environment wins over the configuration file. Set the same values for",
+            "`make serve` and for `make deploy`. Under bare `serve run`, only `REDIS_URL` and Ray's own variables "
+            "have an effect.",
+            "This page is made by `python -m serve_app.launch settings`; a test compares the two.",
+            "",
+            "| variable | meaning | default | goes to |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(known)}"
+    return f"{name}: unknown environment variable; {hint}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

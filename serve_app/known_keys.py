@@ -1,0 +1,91 @@
+"""Finds keys that a pydantic model does not know, and names the nearest right one. Knows no model in particular.
+
+Ray Serve drops unknown keys in silence at every level of its schemas, so a slip of the pen would change nothing
+and say nothing.
+"""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+
+def unknown_key(path: str, key: object, known: Iterable[str]) -> str:
+    """The sentence for one unknown `key` under `path`, with the nearest of the `known` ones."""
+    names = sorted(known)
+    nearest = get_close_matches(str(key), names, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known keys: {', '.join(names) or 'none'}"
+    return f"{joined(path, str(key))}: unknown key; {hint}"
+
+
+def unknown_keys(value: Any, model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """One sentence for each key in `value`, and in what is nested in it, that `model` does not have."""
+    if not isinstance(value, dict):
+        return
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    for key, item in value.items():
+        field = fields.get(key)
+        if field is None:
+            yield unknown_key(path, key, fields)
+            continue
+        nested = _model_in(field.annotation)
+        if nested is None:
+            continue
+        if isinstance(item, list):
+            for index, element in enumerate(item):
+                yield from unknown_keys(element, nested, f"{joined(path, key)}[{index}]")
+        else:
+            yield from unknown_keys(item, nested, joined(path, key))
+
+
+def wrong_values(value: Any, model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """One sentence for each value that `model` refuses; unknown keys are left to `unknown_keys`."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            if detail["type"] == "extra_forbidden":
+                continue
+            where = _path_in(value, detail["loc"], path) or "the file"
+            yield f"{where}: {_sentence(detail['msg'], detail['type'], detail['input'])}"
+
+
+def joined(path: str, key: str) -> str:
+    """`path` and `key` with a dot between, if there is a path."""
+    return f"{path}.{key}" if path else key
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+
+
+def _path_in(value: Any, location: tuple[int | str, ...], path: str) -> str:
+    # pydantic also puts the names of union members into a location: only what leads through the document is kept.
+    for position, step in enumerate(location):
+        if isinstance(step, int):
+            path = f"{path}[{step}]"
+        elif isinstance(value, dict) and (step in value or position == len(location) - 1):
+            path = joined(path, step)
+        else:
+            continue
+        value = _child(value, step)
+    return path
+
+
+def _child(value: Any, step: int | str) -> Any:
+    try:
+        return value[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _sentence(message: str, kind: str, given: Any) -> str:
+    if kind == "missing":
+        return "is missing"
+    message = message.removeprefix("Value error, ")
+    shown = isinstance(given, str | int | float | bool | None) and repr(given) not in message
+    return f"{message} (got {given!r})" if shown else message

@@ -1,0 +1,64 @@
+"""The launcher: `python -m serve_app.launch COMMAND`, behind `make serve`, `check`, `deploy`, `add`, `remove`, ...
+
+Reads the command line and the environment, and leaves the work to the modules that it names.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from serve_app.commands import add, check, deploy, remove, serve, settings, status
+from serve_app.terminal import LaunchError, complain
+
+EXIT_REFUSED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status: 0 done, 1 something failed, 2 refused before anything began."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        match chosen.command:
+            case "serve":
+                return serve(chosen.config, chosen.verbose, os.environ)
+            case "check":
+                return check(chosen.files)
+            case "deploy":
+                return deploy(chosen.config, os.environ)
+            case "add":
+                return add(chosen.block, os.environ)
+            case "remove":
+                return remove(chosen.name, os.environ)
+            case "status":
+                return status(os.environ)
+            case _:
+                return settings()
+    except LaunchError as error:
+        complain("\n".join(error.problems))
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m serve_app.launch", description="Runs and changes the system.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("serve", help="run a system in the foreground until Ctrl-C")
+    command.add_argument("config", type=Path)
+    command.add_argument("--verbose", action="store_true", help="show all that Ray and the replicas say")
+    command = commands.add_parser("check", help="validate configuration files (default: all in configs/)")
+    command.add_argument("files", type=Path, nargs="*")
+    command = commands.add_parser("deploy", help="apply a changed configuration to the running system")
+    command.add_argument("config", type=Path)
+    command = commands.add_parser("add", help="add one model to the running system")
+    command.add_argument("block", type=Path, help="YAML file with the block of the model")
+    command = commands.add_parser("remove", help="remove one model from the running system")
+    command.add_argument("name")
+    commands.add_parser("status", help="one line for each application of the running system")
+    commands.add_parser("settings", help="print the table of environment variables (docs/settings.md)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

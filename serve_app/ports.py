@@ -1,0 +1,64 @@
+"""Whether the ports of a system are free, told before anything starts. Knows sockets, nothing of Ray."""
+
+import errno
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port that the system will listen on. setting: the name by which a person changes it."""
+
+    setting: str
+    host: str
+    port: int
+
+
+def port_problems(listeners: Iterable[Listener]) -> list[str]:
+    """One line for each listener whose port is taken, cannot be used, or is wanted twice."""
+    problems: list[str] = []
+    wanted: dict[int, str] = {}
+    for listener in listeners:
+        other = wanted.setdefault(listener.port, listener.setting)
+        if other != listener.setting:
+            problems.append(f"port {listener.port} is wanted by both {other} and {listener.setting}")
+            continue
+        reason = _refusal(listener)
+        if reason is not None:
+            problems.append(
+                f"port {listener.port} ({listener.setting}) {reason}; set {listener.setting} to a free port"
+            )
+    return problems
+
+
+def _refusal(listener: Listener) -> str | None:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Connections of an earlier run that linger in TIME_WAIT do not count, listening sockets do.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listener.host, listener.port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"is taken by {_holder(listener.port)}"
+            return f"cannot be used on {listener.host}: {error.strerror or error}"
+    return None
+
+
+def _holder(port: int) -> str:
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.Error:
+        connections = []
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,)
+        if listens and connection.pid is not None:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+            except psutil.Error:
+                break
+    return "a process of somebody else"

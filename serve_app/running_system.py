@@ -1,0 +1,119 @@
+"""Talks to the running system over the REST interface of Ray's dashboard: read it, change one application, wait.
+
+Knows HTTP and nothing of processes. Ray Serve's PUT is declarative (what is not in it goes), so a change of one
+application resubmits all the others exactly as they were submitted; that leaves their replicas alone.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from serve_app.system_state import Details, application_states, submission
+from serve_app.terminal import LaunchError
+
+_APPLICATIONS = "/api/serve/applications/"
+_ANSWER_TIMEOUT_S = 10.0
+_SUBMIT_TIMEOUT_S = 120.0
+POLL_S = 0.5
+
+
+def auth_headers(environ: Mapping[str, str]) -> dict[str, str]:
+    """The header with Ray's token when RAY_AUTH_MODE is token; read where Ray itself reads it."""
+    if environ.get("RAY_AUTH_MODE", "").lower() != "token":
+        return {}
+    token = environ.get("RAY_AUTH_TOKEN", "")
+    path = Path(environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if not token:
+        try:
+            token = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise LaunchError(f"RAY_AUTH_MODE is token, but {path} cannot be read: {error.strerror}") from error
+    return {"Authorization": f"Bearer {token}"}
+
+
+class RunningSystem:
+    """The system behind the dashboard at `url`. Use as a context manager."""
+
+    def __init__(self, url: str, environ: Mapping[str, str] = os.environ) -> None:
+        self.url = url
+        self._environ = environ
+        # The dashboard is local, or a node of a private cluster: never by way of a proxy from the environment.
+        self._http = httpx.Client(base_url=url, timeout=_ANSWER_TIMEOUT_S, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def details(self) -> Details:
+        """The system's own report. Raises LaunchError when nobody answers or access is refused."""
+        answer = self._ask("GET", _ANSWER_TIMEOUT_S)
+        details: Details = answer.json()
+        return details
+
+    def details_or_none(self) -> Details | None:
+        """The report, or None while the system is still starting and cannot give one."""
+        try:
+            return self.details()
+        except LaunchError:
+            return None
+
+    def submit(self, document: Mapping[str, Any]) -> None:
+        """Makes `document` the goal of the running system. Raises LaunchError with Ray Serve's reason."""
+        self._ask("PUT", _SUBMIT_TIMEOUT_S, json=document)
+
+    def change(self, edit: Callable[[list[Details]], list[Details]]) -> None:
+        """Submits the running configuration with `edit` applied to its list of applications."""
+        document = submission(self.details())
+        self.submit({**document, "applications": edit(document["applications"])})
+
+    def wait_until(self, condition: Callable[[Details], bool], patience_s: float) -> Details:
+        """The first report that meets `condition`, or the last one when `patience_s` is over."""
+        give_up_at_s = time.monotonic() + patience_s
+        while True:
+            details = self.details()
+            if condition(details) or time.monotonic() >= give_up_at_s:
+                return details
+            time.sleep(POLL_S)
+
+    def _ask(self, method: str, timeout_s: float, **body: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(
+                method, _APPLICATIONS, timeout=timeout_s, headers=auth_headers(self._environ), **body
+            )
+        except httpx.HTTPError as error:
+            raise LaunchError(
+                f"no running system answers at {self.url} (FATHOM_DASHBOARD_PORT): "
+                f"{error or type(error).__name__}; `make serve` starts one"
+            ) from error
+        if answer.status_code in (401, 403):
+            raise LaunchError(
+                f"{self.url} refuses access: set RAY_AUTH_MODE as it was set when the system was started"
+            )
+        if answer.status_code == 503:
+            raise LaunchError(
+                f"the system at {self.url} is still starting, or stopping; try again in a few seconds"
+            )
+        if answer.is_error:
+            text = " ".join(answer.text.split())[:500]
+            raise LaunchError(f"{self.url} answered {answer.status_code} to {method}: {text}")
+        return answer
+
+
+def all_settled(wanted: Iterable[str]) -> Callable[[Details], bool]:
+    """A condition: each wanted application is healthy or has failed, and no other is left."""
+    expected = set(wanted)
+
+    def condition(details: Details) -> bool:
+        states = application_states(details)
+        return states.keys() == expected and all(one.is_healthy or one.has_failed for one in states.values())
+
+    return condition

@@ -1,0 +1,47 @@
+"""The child of the launcher: starts Ray with the chosen dashboard and runs Ray Serve's own `serve run` in it.
+
+`serve run` keeps a Ray that is already there, which is how the dashboard's address can be chosen. Knows nothing of
+the launcher's terminal. Run as `python -m serve_app.serve_process RENDERED_CONFIG PARENT_PID [--verbose]`.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from serve_app.environment import RAY_ADDRESS, SystemSettings
+from serve_app.process_tree import stop_with_parent
+
+
+def ray_options(settings: SystemSettings, environ: Mapping[str, str], verbose: bool) -> dict[str, Any]:
+    """Keyword arguments of `ray.init`: a Ray of our own, or the cluster that RAY_ADDRESS names."""
+    options: dict[str, Any] = {"namespace": "serve", "log_to_driver": verbose}
+    address = environ.get(RAY_ADDRESS.name)
+    if address:
+        return {**options, "address": address}
+    # "local" and not None: None would join whatever Ray this machine happens to run.
+    options |= {"address": "local", "include_dashboard": True}
+    options |= {"dashboard_host": settings.dashboard_host, "dashboard_port": settings.dashboard_port}
+    if settings.ray_temp_dir is not None:
+        options["_temp_dir"] = str(settings.ray_temp_dir.absolute())
+    return options
+
+
+def main(arguments: list[str]) -> None:
+    """Runs until SIGINT, then drains and exits 0 (Ray Serve's own `serve run` does both)."""
+    config, parent_pid, verbose = arguments[0], int(arguments[1]), "--verbose" in arguments[2:]
+    # The launcher blocks signals and a shell may have ignored SIGINT: both are inherited, and both undone here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    stop_with_parent(parent_pid)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD})
+
+    import ray
+    from ray.serve.scripts import cli
+
+    ray.init(**ray_options(SystemSettings.from_environment(os.environ), os.environ, verbose))
+    cli.main(args=["run", config], prog_name="serve")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,92 @@
+"""The child process that holds the system, and the signals that ask to stop it.
+
+Signals are blocked and fetched with sigtimedwait, so that no code here is ever interrupted half-way. Knows
+processes; nothing of what runs in them.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from serve_app.process_tree import adopt_orphans, reap_orphans
+from serve_app.system_state import first_cause
+
+_LAST_WORDS_BYTES = 20_000
+
+
+class StopSignals:
+    """Counts the requests to stop: SIGINT, SIGTERM, and SIGHUP unless it was ignored from the start (nohup)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._awaited = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            self._awaited.add(signal.SIGHUP)
+
+    def block(self) -> None:
+        """From now on, signals wait until `wait` fetches them."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._awaited)
+
+    def wait(self, patience_s: float) -> None:
+        """Waits for a stop signal, which is counted, or for the end of any child; at most `patience_s`."""
+        info = signal.sigtimedwait(self._awaited, patience_s)
+        if info is not None and info.si_signo != signal.SIGCHLD:
+            self.count += 1
+
+
+class SystemProcess:
+    """`serve_app.serve_process` as a child in a session of its own: the terminal's Ctrl-C does not reach it.
+
+    log: file for what it says, None for the terminal.
+    """
+
+    def __init__(self, config: Path, log: Path | None, environ: Mapping[str, str]) -> None:
+        adopt_orphans()
+        self._log = log
+        command = [sys.executable, "-u", "-m", "serve_app.serve_process", str(config), str(os.getpid())]
+        if log is None:
+            self._child = _popen([*command, "--verbose"], None, environ)
+        else:
+            with log.open("wb") as output:
+                self._child = _popen(command, output, environ)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the child is gone. Also takes leave of adopted processes that have ended."""
+        ended = self._child.poll() is not None
+        reap_orphans(besides_pid=self._child.pid)
+        return ended
+
+    def interrupt(self) -> None:
+        """Asks the child, and it alone, to drain and stop."""
+        self._child.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Ends the child and its process group at once."""
+        os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+
+    def last_words(self) -> str:
+        """Why the child has ended, as far as its log tells, in one line."""
+        status = f"exit status {self._child.returncode}"
+        if self._log is None:
+            return status
+        text = self._log.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS_BYTES:]
+        lines = text.strip().splitlines() or ["it said nothing"]
+        cause = first_cause(text) if "Traceback" in text else lines[-1]
+        return f"{cause} ({status}, log: {self._log})"
+
+
+def _popen(command: list[str], output: IO[bytes] | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        env=dict(environ),
+        start_new_session=True,
+    )
