@@ -1,0 +1,100 @@
+"""The bridge on Ray Serve: `import_path: redis_bridge.app:build`. Only wires."""
+
+import asyncio
+import logging
+import os
+import time
+
+from pydantic import BaseModel
+from ray import serve
+from ray.serve import Application
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from deployments.client import ModelClient
+from deployments.discovery import Discovery
+from redis_bridge.bridge import Bridge
+from redis_bridge.connection import connect, without_password
+from redis_bridge.ray_metrics import RayRecorder
+from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
+
+logger = logging.getLogger("ray.serve")
+
+USER_CONFIG: dict[str, type[BaseModel]] = {}
+"""No deployment of this application has a `user_config`."""
+
+STOP_MARGIN_S = 25.0
+"""Beside the draining: what commands to a Redis that is away may take until they time out."""
+
+_LOOK_S = 0.2
+
+
+@serve.deployment(
+    name="Bridge",
+    num_replicas=1,
+    ray_actor_options={"num_cpus": 0.25},
+    graceful_shutdown_wait_loop_s=0.5,
+    health_check_period_s=2,
+    health_check_timeout_s=10,
+)
+class BridgeReplica:
+    """The shell that Ray Serve runs; the work is in `Bridge`."""
+
+    async def __init__(self, settings: BridgeSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
+        self._settings = settings
+        url = await _redis_url(settings)
+        self._discovery = Discovery()
+        await self._discovery.start(settings.settle_s)
+        client = ModelClient()
+        # Before this replica is ready: Serve stops the holders of handles before those that they hold.
+        await client.attach(record.name for record in self._discovery.records())
+        self._redis = connect(url, settings.longest_block_s)
+        self._bridge = Bridge(self._redis, client, self._discovery, settings, RayRecorder())
+        self._bridge.start()
+        logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
+
+    def check_health(self) -> None:
+        """Raises when a loop has died; Ray Serve replaces the replica then. Redis being away is no such case."""
+        self._discovery.check()
+        self._bridge.check()
+
+    async def __del__(self) -> None:
+        await self._bridge.stop(self._settings.drain_s)
+        await self._discovery.stop()
+        await self._redis.aclose()
+
+
+def build(args: BridgeSettings) -> Application:
+    """The application of the bridge."""
+    deployment = BridgeReplica.options(  # type: ignore[attr-defined]  # the decorator is untyped
+        graceful_shutdown_timeout_s=args.drain_s + STOP_MARGIN_S
+    )
+    application: Application = deployment.bind(args)
+    return application
+
+
+async def _redis_url(settings: BridgeSettings) -> str:
+    """The address of Redis: from the environment, or that of the embedded Valkey.
+
+    Raises RuntimeError when neither is there within `settle_s`.
+    """
+    url = os.environ.get(REDIS_URL_VARIABLE)
+    if url:
+        return url
+    handle = await _valkey_handle(settings)
+    address: str = await asyncio.wait_for(handle.address.remote(), settings.settle_s)
+    return address
+
+
+async def _valkey_handle(settings: BridgeSettings) -> DeploymentHandle:
+    deadline_s = time.monotonic() + settings.settle_s
+    while True:
+        try:
+            return await asyncio.to_thread(serve.get_app_handle, settings.valkey_application)
+        except RayServeException:
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(
+                    f"{REDIS_URL_VARIABLE} is not set and there is no application "
+                    f"{settings.valkey_application!r} with the embedded Valkey"
+                ) from None
+        await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,175 @@
+"""The Redis door as a whole: its consumers follow the catalogue, its heartbeat and registry entries are kept.
+
+Knows no Ray: it is given a Redis client, a way to ask models, and the catalogue of models.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from redis.asyncio import Redis
+
+from deployments.definition import ModelRecord, ModelState
+from deployments.doors import Catalogue, Predict
+from deployments.errors import ModelNotFound
+from redis_bridge import metrics
+from redis_bridge.connection import TROUBLES, pause
+from redis_bridge.consumer import Consumer
+from redis_bridge.door import Door
+from redis_bridge.in_flight import InFlightBytes
+from redis_bridge.jobs import JobStore
+from redis_bridge.metrics import NoRecorder, Recorder
+from redis_bridge.presence import Presence
+from redis_bridge.registry import Entry, Registry, entry_of
+from redis_bridge.settings import BridgeSettings
+
+logger = logging.getLogger("ray.serve")
+
+LOOK_S = 0.2
+
+
+class Bridge:
+    """One bridge, from `start` to `stop`. Several may run side by side on one Redis."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        predict: Predict,
+        catalogue: Catalogue,
+        settings: BridgeSettings,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.bridge_id = secrets.token_hex(6)
+        self._settings = settings
+        self._catalogue = catalogue
+        self._recorder = recorder or NoRecorder()
+        self._jobs = JobStore(redis, self.bridge_id, settings)
+        self._presence = Presence(redis, self._jobs, settings, self._on_taken_over)
+        self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
+        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        self._in_flight = InFlightBytes(settings.max_in_flight_bytes)
+        self._door = Door(
+            predict=predict,
+            model_of=self._model_of,
+            taken_keys=lambda: self._taken_keys,
+            jobs=self._jobs,
+            presence=self._presence,
+            in_flight=self._in_flight,
+            threads=self._threads,
+            recorder=self._recorder,
+            settings=settings,
+        )
+        self._consumers: dict[str, Consumer] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._stop_following = asyncio.Event()
+        self._stop_watching = asyncio.Event()
+        self._taken_keys: frozenset[str] = frozenset({settings.registry_key})
+        self._foreign: frozenset[str] | None = None
+        self._registered: dict[str, Entry] = {}
+        self._registered_at_s = float("-inf")
+
+    def start(self) -> None:
+        """Begins, in the background; Redis may still be away."""
+        loop = asyncio.get_running_loop()
+        self._loops = [
+            loop.create_task(self._watch(), name="bridge heartbeat"),
+            loop.create_task(self._follow(), name="bridge follows the catalogue"),
+        ]
+
+    def check(self) -> None:
+        """Raises RuntimeError when a loop has died, for a health check. Redis being away is no such case."""
+        for loop in self._loops:
+            if loop.done() and not self._stop_following.is_set():
+                raise RuntimeError(f"the loop '{loop.get_name()}' is dead")
+        for consumer in self._consumers.values():
+            consumer.check()
+
+    async def stop(self, drain_s: float) -> None:
+        """Leaves the registry, takes nothing new, gives jobs in flight `drain_s` seconds, and the rest back."""
+        self._stop_following.set()
+        if self._loops:
+            await asyncio.wait(self._loops[1:])
+        with contextlib.suppress(*TROUBLES):
+            await self._registry.withdraw()
+        await asyncio.gather(*(consumer.stop(drain_s) for consumer in self._consumers.values()))
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=drain_s)
+        # Only now: siblings must not take over what is still being finished here.
+        self._stop_watching.set()
+        if self._loops:
+            await asyncio.wait(self._loops)
+        with contextlib.suppress(*TROUBLES):
+            await self._presence.leave(leaves_jobs=self._jobs.holds_any)
+        self._threads.shutdown(wait=False)
+
+    async def _watch(self) -> None:
+        while not self._stop_watching.is_set():
+            try:
+                await self._presence.watch()
+                await self._measure()
+            except TROUBLES as error:
+                self._recorder.record(metrics.ERRORS, 1)
+                logger.warning("the bridge's heartbeat did not reach Redis, trying again: %s", error)
+                await pause(LOOK_S, self._stop_watching)
+                continue
+            await pause(self._settings.heartbeat_s, self._stop_watching)
+
+    async def _measure(self) -> None:
+        self._recorder.record(metrics.IN_FLIGHT_BYTES, self._in_flight.held_bytes)
+        for queue, consumer in list(self._consumers.items()):
+            self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
+            with contextlib.suppress(*TROUBLES):
+                self._recorder.record(metrics.QUEUE_DEPTH, await self._jobs.depth(queue), queue)
+
+    async def _follow(self) -> None:
+        while not self._stop_following.is_set():
+            models = self._models_by_queue()
+            try:
+                await self._register({queue: entry_of(queue, model) for queue, model in models.items()})
+            except TROUBLES as error:
+                logger.warning("the registry could not be refreshed, trying again: %s", error)
+            if self._foreign is not None:
+                self._set_consumers(set(models), self._foreign)
+            await pause(LOOK_S, self._stop_following)
+
+    async def _register(self, entries: dict[str, Entry]) -> None:
+        """Writes entries that have changed at once, and all at every heartbeat."""
+        is_due = time.monotonic() - self._registered_at_s >= self._settings.heartbeat_s
+        if entries == self._registered and not is_due:
+            return
+        self._foreign = await self._registry.refresh(entries)
+        self._registered, self._registered_at_s = entries, time.monotonic()
+        self._taken_keys = frozenset({self._settings.registry_key, *entries, *self._foreign})
+
+    def _set_consumers(self, queues: set[str], foreign: frozenset[str]) -> None:
+        for queue in queues - foreign - self._consumers.keys():
+            logger.info("taking jobs of queue %s", queue)
+            self._consumers[queue] = Consumer(queue, self._door)
+            self._consumers[queue].start()
+        for queue, consumer in list(self._consumers.items()):
+            # A queue whose model has gone keeps its consumer until those who wait there have been answered.
+            if queue in foreign or (queue not in queues and consumer.is_finished):
+                logger.info("taking no more jobs of queue %s", queue)
+                del self._consumers[queue]
+                leaving = asyncio.get_running_loop().create_task(consumer.stop(self._settings.job_deadline_s))
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
+
+    def _models_by_queue(self) -> dict[str, ModelRecord]:
+        queues = {queue for record in self._catalogue.records() for queue in record.definition.queues}
+        models = {queue: self._model_of(queue) for queue in sorted(queues)}
+        return {queue: model for queue, model in models.items() if model is not None}
+
+    def _model_of(self, queue: str) -> ModelRecord | None:
+        try:
+            model = self._catalogue.resolve(queue)
+        except ModelNotFound:
+            return None
+        return None if model.state is ModelState.STOPPING else model
+
+    def _on_taken_over(self, queue: str, jobs: int) -> None:
+        self._recorder.record(metrics.TAKEN_OVER, jobs, queue)

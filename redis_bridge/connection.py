@@ -1,0 +1,94 @@
+"""The connection to Redis: made for a server that may be away at any time. Knows no key and no job."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+logger = logging.getLogger("ray.serve")
+
+TROUBLES = (RedisError, OSError)
+"""What a Redis command may raise when the server is away, full, loading or restarting."""
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 10.0
+_READ_BYTES = 2**20
+
+T = TypeVar("T")
+
+
+def connect(url: str, longest_block_s: float) -> Redis:
+    """A client for `url`; nothing is sent yet. Raises ValueError for an address that is none."""
+    client: Redis = Redis.from_url(
+        url,
+        # The library must not repeat a command by itself: a second BLMOVE would put two jobs into one slot.
+        retry=Retry(NoBackoff(), 0),
+        # Above the longest blocking read, which it would otherwise abort.
+        socket_timeout=longest_block_s + ANSWER_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        # Jobs are tens of megabytes: in steps of 32 KiB reading one takes three times as long.
+        socket_read_size=_READ_BYTES,
+        socket_keepalive=True,
+    )
+    return client
+
+
+def without_password(url: str) -> str:
+    """`url` for logs and banners: user and password left out."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+class Backoff:
+    """Growing pauses between tries, with jitter, so that many clients do not come back at the same moment."""
+
+    def __init__(self, shortest_s: float = 0.05, longest_s: float = 2.0) -> None:
+        self._shortest_s = shortest_s
+        self._longest_s = longest_s
+        self._next_s = shortest_s
+
+    def next_s(self) -> float:
+        """Seconds to wait now; twice as many next time."""
+        pause_s = self._next_s * random.uniform(0.75, 1.25)
+        self._next_s = min(self._next_s * 2, self._longest_s)
+        return pause_s
+
+    def reset(self) -> None:
+        """After a success: the next pause is the shortest again."""
+        self._next_s = self._shortest_s
+
+
+async def pause(seconds: float, stop: asyncio.Event) -> None:
+    """Waits `seconds`, or until `stop` is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def until_done(
+    command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_trouble: Callable[[], None]
+) -> T | None:
+    """The result of `command`, repeated with growing pauses for as long as Redis is in trouble.
+
+    None when `stop` was set before it succeeded. `command` must be harmless when it is run twice, since the
+    answer to a command that was carried out may be lost.
+    """
+    backoff = Backoff()
+    while True:
+        try:
+            return await command()
+        except TROUBLES as error:
+            on_trouble()
+            logger.warning("Redis is in trouble, trying again: %s", error)
+        if stop.is_set():
+            return None
+        await pause(backoff.next_s(), stop)

@@ -1,0 +1,110 @@
+"""The embedded Valkey as an application: `import_path: redis_bridge.embedded:build`. Only wires.
+
+One replica watches over one server process on a one-node cluster. The replica may be killed and replaced: the
+server lives on and is adopted. Stopping the system stops the server, after the bridge, which holds a handle.
+"""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+import ray
+from pydantic import BaseModel, Field
+from ray import serve
+from ray.serve import Application
+
+from deployments.definition import Settings
+from redis_bridge.settings import REDIS_URL_VARIABLE
+from redis_bridge.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings, default_folder
+
+logger = logging.getLogger("ray.serve")
+
+USER_CONFIG: dict[str, type[BaseModel]] = {}
+"""No deployment of this application has a `user_config`."""
+
+
+class EmbeddedSettings(Settings):
+    """Where the embedded Valkey listens and keeps its data."""
+
+    port: int = Field(default=6379, ge=1, le=65535)
+    """TCP port on 127.0.0.1."""
+
+    data_folder: str | None = None
+    """Folder of its files; None for `valkey` under FATHOM_DATA_DIR, or under the user's state folder."""
+
+    maxmemory_bytes: int = Field(default=0, ge=0)
+    """From this size on, producers are refused; 0 for no limit. Nothing is ever evicted."""
+
+    start_timeout_s: float = Field(default=60.0, gt=0)
+    """How long loading the append-only file may take at start."""
+
+
+def ports(args: EmbeddedSettings) -> dict[str, tuple[str, int]]:
+    """Setting -> host and port that must be free before the start; none when our own server holds it already."""
+    if os.environ.get(REDIS_URL_VARIABLE) or _process(args).answers():
+        return {}
+    return {"port": (HOST, args.port)}
+
+
+@serve.deployment(
+    name="Valkey",
+    num_replicas=1,
+    ray_actor_options={"num_cpus": 0},
+    graceful_shutdown_wait_loop_s=0.1,
+    graceful_shutdown_timeout_s=30,
+    health_check_period_s=2,
+    health_check_timeout_s=90,
+)
+class Valkey:
+    """Starts, adopts, watches and stops the server."""
+
+    async def __init__(self, settings: EmbeddedSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
+        self._process: ValkeyProcess | None = None
+        if os.environ.get(REDIS_URL_VARIABLE):
+            logger.info("%s is set: the embedded Valkey is not started", REDIS_URL_VARIABLE)
+            return
+        _refuse_many_nodes()
+        process = _process(settings)
+        was_started = await asyncio.to_thread(process.start)
+        self._process = process
+        logger.info("%s the embedded Valkey at %s", "started" if was_started else "adopted", process.address)
+
+    async def address(self) -> str:
+        """The URL of the server. Raises ValkeyError when REDIS_URL is used instead."""
+        if self._process is None:
+            raise ValkeyError(f"the embedded Valkey does not run, as {REDIS_URL_VARIABLE} is set")
+        return self._process.address
+
+    async def check_health(self) -> None:
+        """Starts the server again when it has died; raises when that fails."""
+        if self._process is None or await asyncio.to_thread(self._process.answers):
+            return
+        logger.error("the embedded Valkey does not answer")
+        if await asyncio.to_thread(self._process.start):
+            logger.warning("the embedded Valkey had died and was started again")
+
+    async def __del__(self) -> None:
+        if self._process is not None:
+            await asyncio.to_thread(self._process.stop)
+            logger.info("the embedded Valkey is saved and stopped")
+
+
+def build(args: EmbeddedSettings) -> Application:
+    """The application of the embedded Valkey."""
+    application: Application = Valkey.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
+    return application
+
+
+def _process(args: EmbeddedSettings) -> ValkeyProcess:
+    folder = Path(args.data_folder).expanduser().resolve() if args.data_folder else default_folder()
+    return ValkeyProcess(ValkeySettings(args.port, folder, args.maxmemory_bytes, args.start_timeout_s))
+
+
+def _refuse_many_nodes() -> None:
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    if nodes > 1:
+        raise ValkeyError(
+            f"the embedded Valkey works on one node only and this cluster has {nodes}; "
+            f"run a Redis or Valkey server and set {REDIS_URL_VARIABLE}"
+        )

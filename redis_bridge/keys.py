@@ -1,0 +1,77 @@
+"""Every Redis key of this door. Names only: no command is made here.
+
+| Key | Type | Owner | Expiry |
+|---|---|---|---|
+| `<queue>` | list of job texts | the producers | none |
+| `<job id>` | string, the answer | the client that waits for it | `result_ttl_s` |
+| `<queue>:inflight:<bridge>:<slot>` | list with one job text | that bridge; after its death, any other | none |
+| `fathomnet:attempts:<queue>:<job id>` | hash: number, first_s | the bridge that holds the job | a day |
+| `fathomnet:bridges` | set of bridge ids | all bridges; each leaves, or is removed after its takeover | none |
+| `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |
+| `<registry_key>` | hash, set, list or JSON string | shared; our entries are swept by us | none |
+| `fathomnet:registered` | hash: queue -> entry | the bridges, where the registry holds bare names | none |
+| `fathomnet:dead-letters` | list of JSON, newest first | the operator | `dead_letter_ttl_s` |
+| `fathomnet:dead-letter-payload:<n>` | list with one job text | the operator | `dead_letter_ttl_s` |
+| `fathomnet:dead-letters-seen` | number of dead letters so far | the bridges | none |
+
+A slot's number is never used twice, so that a slot which reappears (a Redis that came back without its last
+second) can never be taken for another job's.
+"""
+
+import re
+from dataclasses import dataclass
+
+PREFIX = "fathomnet:"
+"""Every key that only this door uses begins with it, except slots, which begin with their queue's name."""
+
+BRIDGES = PREFIX + "bridges"
+DEAD_LETTERS = PREFIX + "dead-letters"
+DEAD_LETTERS_SEEN = PREFIX + "dead-letters-seen"
+DEAD_LETTER_PAYLOAD = PREFIX + "dead-letter-payload:"
+REGISTERED = PREFIX + "registered"
+
+ATTEMPTS_TTL_S = 24 * 3600
+
+SLOTS_PATTERN = "*:inflight:*"
+_SLOT = re.compile(r"(?P<queue>.+):inflight:(?P<bridge>[0-9a-f]{12}):(?P<number>\d+)")
+_BRIDGE_ID = re.compile(r"[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one job lies while one bridge works on it."""
+
+    queue: str
+    bridge: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        """The slot's Redis key."""
+        return f"{self.queue}:inflight:{self.bridge}:{self.number}"
+
+
+def slot_from_key(key: str) -> Slot | None:
+    """The slot that `key` names, None for any other key."""
+    found = _SLOT.fullmatch(key)
+    return Slot(found["queue"], found["bridge"], int(found["number"])) if found else None
+
+
+def heartbeat(bridge: str) -> str:
+    """The key that lives as long as this bridge."""
+    return f"{PREFIX}bridge:{bridge}"
+
+
+def is_bridge_id(text: str) -> bool:
+    """Whether `text` can be a bridge's id: 12 hexadecimal digits."""
+    return _BRIDGE_ID.fullmatch(text) is not None
+
+
+def attempts(queue: str, job_id: str) -> str:
+    """The key that counts a job's tries."""
+    return f"{PREFIX}attempts:{queue}:{job_id}"
+
+
+def is_reserved(key: str) -> bool:
+    """Whether `key` is one of this door's own, which a job's id must never be."""
+    return key.startswith(PREFIX) or ":inflight:" in key

@@ -1,0 +1,75 @@
+"""What the Redis door measures: names, tags and the protocol that the rest of the door reports to. No Ray.
+
+Ray puts `ray_` before each name and adds application, deployment and replica.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. tags: label names, none of which a client can make unbounded."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    description: str
+    tags: tuple[str, ...]
+
+
+JOBS = Metric(
+    "fathom_redis_jobs_total",
+    "counter",
+    "Jobs that left their slot; outcome: ok, given-back, or the code of the error that was answered.",
+    ("queue", "outcome"),
+)
+JOB_SECONDS = Metric(
+    "fathom_redis_job_seconds", "histogram", "From taking a job to settling it, in seconds.", ("queue",)
+)
+DECODE_SECONDS = Metric(
+    "fathom_redis_decode_seconds",
+    "histogram",
+    "Making a picture of a job's text, in seconds, waiting for a thread included.",
+    ("queue",),
+)
+MODEL_SECONDS = Metric("fathom_redis_model_seconds", "histogram", "One try in the model, in seconds.", ("queue",))
+QUEUE_DEPTH = Metric("fathom_redis_queue_depth", "gauge", "Jobs that wait in Redis.", ("queue",))
+IN_FLIGHT = Metric("fathom_redis_in_flight", "gauge", "Jobs that this bridge holds.", ("queue",))
+IN_FLIGHT_BYTES = Metric("fathom_redis_in_flight_bytes", "gauge", "Bytes of all jobs that this bridge holds.", ())
+DEAD_LETTERS = Metric(
+    "fathom_redis_dead_letters_total", "counter", "Jobs put on the dead-letter list.", ("queue", "code")
+)
+TAKEN_OVER = Metric(
+    "fathom_redis_taken_over_total", "counter", "Jobs of a dead bridge put back at their queue's head.", ("queue",)
+)
+ERRORS = Metric("fathom_redis_errors_total", "counter", "Redis commands that failed and were tried again.", ())
+
+ALL_METRICS = (
+    JOBS,
+    JOB_SECONDS,
+    DECODE_SECONDS,
+    MODEL_SECONDS,
+    QUEUE_DEPTH,
+    IN_FLIGHT,
+    IN_FLIGHT_BYTES,
+    DEAD_LETTERS,
+    TAKEN_OVER,
+    ERRORS,
+)
+
+
+class Recorder(Protocol):
+    """Takes measurements; cheap enough to be called for each job. tags: in the order of `metric.tags`."""
+
+    def record(self, metric: Metric, value: float, *tags: str) -> None:
+        """Adds to a counter, sets a gauge, or observes into a histogram."""
+        ...
+
+
+class NoRecorder:
+    """Forgets everything."""
+
+    def record(self, metric: Metric, value: float, *tags: str) -> None:
+        """Does nothing."""

