@@ -39,8 +39,6 @@ def banner(address: str, dashboard: str, redis: str, states: Mapping[str, Applic
         lines.append(f"  Redis           {redis}")
     lines += ["  Try it          " + f"curl -F 'file=@{sample};type=image/png' {address}/predictor/"]
     missing = [
-        f"  NOT RUNNING     {one.name}: {one.reason or one.status}"
-        for one in states.values()
-        if not one.is_healthy
+        f"  NOT RUNNING     {one.name}: {one.reason or one.status}" for one in states.values() if not one.is_healthy
     ]
     return "\n".join([*lines, *missing, "", "Ctrl-C stops the system and finishes what is in flight."])

@@ -14,6 +14,7 @@ from serve_app.configuration import check_file, load_model_block, load_system, s
 from serve_app.environment import RAY_ADDRESS, REDIS_URL, SystemSettings, for_ray, settings_page
 from serve_app.foreground import Foreground
 from serve_app.ports import Listener, port_problems
+from serve_app.ray_token import ensure_token, token_place
 from serve_app.rendering import render_application, rendered, write_rendered
 from serve_app.run_record import one_change_at_a_time, open_folder, read_record, remove_record, write_record
 from serve_app.running_system import RunningSystem, all_settled
@@ -30,13 +31,14 @@ REMOVAL_PATIENCE_S = 120.0
 def serve(config: Path, verbose: bool, environ: Environ) -> int:
     """Runs the system of `config` in the foreground."""
     settings = SystemSettings.from_environment(environ)
-    environ = for_ray(environ, settings)
+    environ = for_ray(environ)
     document = rendered(load_system(config), settings, has_real_redis=bool(environ.get(REDIS_URL.name)))
     joins = bool(environ.get(RAY_ADDRESS.name))
     listeners = _listeners(document, settings)
     if not joins and (problems := port_problems(listeners)):
         raise LaunchError(problems)
 
+    ensure_token(environ)
     folder = open_folder(settings.data_dir)
     write_rendered(document, folder / "serve.yaml")
     log = None if verbose else folder / "serve.log"
@@ -51,7 +53,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             states = foreground.wait_until_up(names(document))
             if states is not None:
                 redis = redis_address(environ.get(REDIS_URL.name, ""), listeners)
-                say(banner(http_address(document), settings.dashboard_url, redis, states))
+                dashboard = settings.dashboard_url + token_place(environ)
+                say(banner(http_address(document), dashboard, redis, states))
             return foreground.wait_for_the_end()
     finally:
         remove_record(folder)
@@ -114,9 +117,7 @@ def remove(name: str, environ: Environ) -> int:
         if name not in models:
             kind = "is part of the system, not a model" if name in names(document) else "is not running"
             raise LaunchError(f"{name} {kind}; models: {', '.join(models) or 'none'}")
-        system.submit(
-            {**document, "applications": [app for app in document["applications"] if app["name"] != name]}
-        )
+        system.submit({**document, "applications": [app for app in document["applications"] if app["name"] != name]})
         details = system.wait_until(lambda now: name not in now["applications"], REMOVAL_PATIENCE_S)
     if name in details["applications"]:
         complain(f"{name} is still finishing its work after {REMOVAL_PATIENCE_S:g} s")
@@ -145,7 +146,7 @@ def _as_started(environ: Environ) -> tuple[SystemSettings, dict[str, str], bool]
     record = read_record(SystemSettings.from_environment(environ).data_dir)
     environ = {**record.environment, **environ}
     settings = SystemSettings.from_environment(environ)
-    return settings, for_ray(environ, settings), record.has_real_redis or bool(environ.get(REDIS_URL.name))
+    return settings, for_ray(environ), record.has_real_redis or bool(environ.get(REDIS_URL.name))
 
 
 def _listeners(document: Details, settings: SystemSettings) -> list[Listener]:

@@ -4,7 +4,6 @@ Everything is optional. What is secret (the address of Redis with its password) 
 the replicas and is never written into a file. `docs/settings.md` is this table, checked by a test.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -29,8 +28,7 @@ class SystemSettings(Settings):
     """Port of the HTTP door."""
 
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
-    """Address that the Ray dashboard listens on. Whoever reaches the dashboard can run code: anything but
-    this machine switches RAY_AUTH_MODE to token."""
+    """Address that the Ray dashboard listens on. Whoever has it and the token can run code."""
 
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
     """Port of the Ray dashboard, through which `make deploy`, `add`, `remove` and `status` work."""
@@ -114,10 +112,10 @@ REDIS_URL = Variable(
 RAY_DEFAULTS = (
     Variable(
         "RAY_AUTH_MODE",
-        "`disabled`: no token, and all of Ray listens on this machine only; `token`: every call to Ray carries "
-        "the token of `RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH` or `~/.ray/auth_token`. On a machine with users who "
-        "do not trust each other, use `token`.",
-        "disabled",
+        "`token`: every call to Ray carries the token of `RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH` or "
+        "`~/.ray/auth_token`, which is made when there is none. `disabled`: whoever reaches this machine over the "
+        "network can run code on it, as replicas always listen on every address.",
+        "token",
         "Ray, and the commands that talk to it",
     ),
     Variable(
@@ -149,7 +147,7 @@ def reachable_host(host: str) -> str:
     return "localhost" if host in ("0.0.0.0", "::", "") else host
 
 
-def for_ray(environ: Mapping[str, str], settings: SystemSettings) -> dict[str, str]:
+def for_ray(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` with the defaults for Ray filled in; a value that the user set wins.
 
     A cluster that is joined (RAY_ADDRESS) keeps its own ways of listening and of checking tokens.
@@ -157,8 +155,6 @@ def for_ray(environ: Mapping[str, str], settings: SystemSettings) -> dict[str, s
     defaults = {variable.name: variable.default for variable in RAY_DEFAULTS}
     if environ.get(RAY_ADDRESS.name):
         del defaults["RAY_AUTH_MODE"], defaults["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
-    elif not _is_loopback(settings.dashboard_host):
-        defaults["RAY_AUTH_MODE"] = "token"
     return {**defaults, **environ}
 
 
@@ -204,10 +200,3 @@ def _unknown(name: str, known: list[str]) -> str:
     nearest = get_close_matches(name, known, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(known)}"
     return f"{name}: unknown environment variable; {hint}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

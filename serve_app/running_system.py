@@ -7,33 +7,20 @@ application resubmits all the others exactly as they were submitted; that leaves
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from serve_app.ray_token import auth_headers
 from serve_app.system_state import Details, application_states, submission
 from serve_app.terminal import LaunchError
 
 _APPLICATIONS = "/api/serve/applications/"
 _ANSWER_TIMEOUT_S = 10.0
+_GLANCE_TIMEOUT_S = 2.0
 _SUBMIT_TIMEOUT_S = 120.0
 POLL_S = 0.5
-
-
-def auth_headers(environ: Mapping[str, str]) -> dict[str, str]:
-    """The header with Ray's token when RAY_AUTH_MODE is token; read where Ray itself reads it."""
-    if environ.get("RAY_AUTH_MODE", "").lower() != "token":
-        return {}
-    token = environ.get("RAY_AUTH_TOKEN", "")
-    path = Path(environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    if not token:
-        try:
-            token = path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise LaunchError(f"RAY_AUTH_MODE is token, but {path} cannot be read: {error.strerror}") from error
-    return {"Authorization": f"Bearer {token}"}
 
 
 class RunningSystem:
@@ -55,14 +42,12 @@ class RunningSystem:
 
     def details(self) -> Details:
         """The system's own report. Raises LaunchError when nobody answers or access is refused."""
-        answer = self._ask("GET", _ANSWER_TIMEOUT_S)
-        details: Details = answer.json()
-        return details
+        return self._details(_ANSWER_TIMEOUT_S)
 
     def details_or_none(self) -> Details | None:
-        """The report, or None while the system is still starting and cannot give one."""
+        """The report, or None while the system is starting or stopping and cannot give one; asks briefly."""
         try:
-            return self.details()
+            return self._details(_GLANCE_TIMEOUT_S)
         except LaunchError:
             return None
 
@@ -84,6 +69,10 @@ class RunningSystem:
                 return details
             time.sleep(POLL_S)
 
+    def _details(self, timeout_s: float) -> Details:
+        details: Details = self._ask("GET", timeout_s).json()
+        return details
+
     def _ask(self, method: str, timeout_s: float, **body: Any) -> httpx.Response:
         try:
             answer = self._http.request(
@@ -99,9 +88,7 @@ class RunningSystem:
                 f"{self.url} refuses access: set RAY_AUTH_MODE as it was set when the system was started"
             )
         if answer.status_code == 503:
-            raise LaunchError(
-                f"the system at {self.url} is still starting, or stopping; try again in a few seconds"
-            )
+            raise LaunchError(f"the system at {self.url} is still starting, or stopping; try again in a few seconds")
         if answer.is_error:
             text = " ".join(answer.text.split())[:500]
             raise LaunchError(f"{self.url} answered {answer.status_code} to {method}: {text}")
