@@ -21,6 +21,7 @@ class FamilyEntry:
 
 
 FAMILIES: dict[str, FamilyEntry] = {
+    "bench-detector": FamilyEntry("deployments.families.bench_detector:BenchDetector"),
     "benthic-demo": FamilyEntry("deployments.families.benthic_demo:BenthicDemo"),
     "fixed-answer": FamilyEntry("deployments.families.fixed_answer:FixedAnswer", runtime="callable"),
 }
