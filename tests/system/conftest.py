@@ -1,0 +1,163 @@
+"""The whole system as a user runs it: the launcher, Ray Serve, both doors, the embedded Valkey and the demo model.
+
+Started once for all tests of this folder, on free ports and in folders of its own.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "deployments" / "families" / "demo" / "samples"
+START_S = 240
+STOP_S = 90
+
+
+def wait_for(condition: Callable[[], Any], deadline_s: float = 30.0, what: str = "the condition") -> Any:
+    """The first true value of `condition`; fails when it stays false until the deadline."""
+    ends_at_s = time.monotonic() + deadline_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > ends_at_s:
+            pytest.fail(f"{what} did not come true within {deadline_s:g} s; last seen: {value!r}")
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class RunningSystem:
+    """The system under test and what a user has in hand to use and change it."""
+
+    process: subprocess.Popen[str]
+    environ: dict[str, str]
+    http: httpx.Client
+    redis: "redis.Redis[bytes]"
+    folder: Path
+
+    def launch(self, *arguments: str) -> str:
+        """Runs one command of the launcher against this system; its output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "serve_app.launch", *arguments],
+            env=self.environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def applications(self) -> dict[str, Any]:
+        """What Ray's own REST interface says of the applications."""
+        url = f"http://127.0.0.1:{self.environ['FATHOM_DASHBOARD_PORT']}/api/serve/applications/"
+        answer = httpx.get(url, timeout=30, trust_env=False)
+        answer.raise_for_status()
+        applications: dict[str, Any] = answer.json()["applications"]
+        return applications
+
+    def replicas(self) -> dict[str, list[dict[str, Any]]]:
+        """Running replicas by application."""
+        return {
+            name: [
+                replica
+                for deployment in application["deployments"].values()
+                for replica in deployment["replicas"]
+                if replica["state"] == "RUNNING"
+            ]
+            for name, application in self.applications().items()
+        }
+
+    def replica_ids(self) -> dict[str, list[str]]:
+        """Ids of running replicas by application: what must not change when something else does."""
+        return {name: sorted(one["replica_id"] for one in replicas) for name, replicas in self.replicas().items()}
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """What the HTTP door lists, by name."""
+        return {model["name"]: model for model in self.http.get("/v1/models").json()["models"]}
+
+
+def environment_for(folder: Path) -> dict[str, str]:
+    """The variables of a system of its own: free ports, folders under `folder`, no authentication of Ray."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FATHOM_", "RAY_", "REDIS_"))}
+    return kept | {
+        "FATHOM_HTTP_HOST": "127.0.0.1",
+        "FATHOM_HTTP_PORT": str(free_port()),
+        "FATHOM_DASHBOARD_PORT": str(free_port()),
+        "FATHOM_REDIS_PORT": str(free_port()),
+        "FATHOM_DATA_DIR": str(folder),
+        "RAY_AUTH_MODE": "disabled",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    folder = tmp_path_factory.mktemp("system")
+    environ = environment_for(folder)
+    log = folder / "launcher.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "serve_app.launch", "serve", "configs/app.yaml"],
+            env=environ,
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A shell's background job would start with SIGINT ignored, and the launcher would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+    try:
+        wait_for(lambda: process.poll() is not None or "Ctrl-C" in log.read_text(), START_S, "the banner")
+        assert process.poll() is None, log.read_text()
+        with (
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{environ['FATHOM_HTTP_PORT']}", timeout=60, trust_env=False
+            ) as http,
+            redis.Redis(port=int(environ["FATHOM_REDIS_PORT"])) as store,
+        ):
+            yield RunningSystem(process, environ, http, store, folder)
+        process.send_signal(signal.SIGINT)
+        status = process.wait(STOP_S)
+        assert status == 0, log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def truth() -> dict[str, list[dict[str, Any]]]:
+    """Objects that were drawn, by sample file: label and bbox."""
+    document = json.loads((SAMPLES / "truth.json").read_text())
+    return {name: sample["objects"] for name, sample in document.items()}
+
+
+@pytest.fixture(scope="session")
+def legacy_frame() -> Path:
+    """The legacy server's own demo frame, which is too large for the repository."""
+    frame = ROOT.parent / "shared" / "fixtures" / "images" / "00_01_13_13.png"
+    if not frame.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{frame.name} is missing where tests must be complete")
+        pytest.skip(f"{frame.name} is not here")
+    return frame

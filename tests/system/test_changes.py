@@ -1,0 +1,108 @@
+"""Changes of the running system: what restarts, what does not, and who notices."""
+
+import json
+import os
+import signal
+import uuid
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from .conftest import ROOT, SAMPLES, RunningSystem, wait_for
+from .test_both_doors import answer_of, job
+
+SECOND: dict[str, Any] = {
+    "name": "second",
+    "import_path": "deployments.app:build",
+    "route_prefix": None,
+    "args": {"family": "fixed-answer", "queues": ["image_queue_second"], "labels": ["Crab", "Fish"]},
+    "deployments": [
+        {
+            "name": "Model",
+            "autoscaling_config": {"min_replicas": 0, "max_replicas": 1, "downscale_delay_s": 600},
+            "max_ongoing_requests": 64,
+            "ray_actor_options": {"num_cpus": 0.1},
+        }
+    ],
+}
+
+
+def test_a_model_comes_sleeps_wakes_and_goes_without_touching_the_first(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    before = system.replica_ids()
+    block = tmp_path / "second.yaml"
+    block.write_text(yaml.safe_dump(SECOND))
+    system.launch("add", str(block))
+
+    listed = wait_for(lambda: system.models().get("second"), 10, "the second model in /v1/models")
+    wait_for(lambda: system.models()["second"]["state"] == "asleep", 10, "the second model asleep")
+    assert listed["labels"] == ["Crab", "Fish"]
+    registry = wait_for(
+        lambda: "image_queue_second" in registry_of(system) and registry_of(system), 10, "the registry entry"
+    )
+    assert registry["image_queue_second"]["model"] == "second"
+    assert system.replica_ids() == before | {"second": []}, "listing a model must not wake it"
+
+    frame = (SAMPLES / "seafloor-1.png").read_bytes()
+    answer = system.http.post("/predictor/", files={"file": frame}, data={"model_type": "second"})
+    assert answer.status_code == 200
+    assert {row["category_id"] for row in answer.json()["predictions"]} == {"Crab", "Fish"}
+
+    system.launch("remove", "second")
+    wait_for(lambda: "second" not in system.models(), 10, "the second model gone from /v1/models")
+    wait_for(lambda: "image_queue_second" not in registry_of(system), 10, "the registry entry gone")
+    assert system.replica_ids() == before
+
+
+def registry_of(system: RunningSystem) -> dict[str, Any]:
+    entries: Any = system.redis.hgetall("model_registry")
+    return {queue.decode(): json.loads(entry) for queue, entry in entries.items()}
+
+
+def test_changing_a_threshold_restarts_nothing(system: RunningSystem, tmp_path: Path) -> None:
+    before = system.replica_ids()
+    frame = (SAMPLES / "seafloor-1.png").read_bytes()
+    many = len(system.http.post("/predictor/", files={"file": frame}).json()["predictions"])
+    document = yaml.safe_load((ROOT / "configs" / "app.yaml").read_text())
+    document["applications"][0]["deployments"][0]["user_config"]["score_threshold"] = 0.99
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(document))
+    system.launch("deploy", str(changed))
+
+    def few() -> bool:
+        return len(system.http.post("/predictor/", files={"file": frame}).json()["predictions"]) < many
+
+    wait_for(few, 20, "the new threshold at work")
+    assert system.replica_ids() == before
+    system.launch("deploy", "configs/app.yaml")
+    wait_for(lambda: not few(), 20, "the old threshold back")
+    assert system.replica_ids() == before
+
+
+def test_a_killed_bridge_loses_no_job_and_leaves_valkey_running(system: RunningSystem) -> None:
+    valkey = valkey_process(system)
+    jobs = [str(uuid.uuid4()) for _ in range(20)]
+    frame = SAMPLES / "seafloor-2.png"
+    pipe = system.redis.pipeline()
+    for job_id in jobs:
+        pipe.rpush("image_queue_yolov5", job(frame, job_id))
+    pipe.execute()
+    wait_for(lambda: next(system.redis.scan_iter("image_queue_yolov5:inflight:*"), None), 10, "a job in flight")
+    [replica] = system.replicas()["bridge"]
+    os.kill(replica["pid"], signal.SIGKILL)
+
+    answers = [answer_of(system, job_id, 120) for job_id in jobs]
+    assert all(isinstance(answer, list) for answer in answers)
+    assert valkey.is_running()
+    wait_for(lambda: not list(system.redis.scan_iter("*:inflight:*")), 30, "no job left in a slot")
+
+
+def valkey_process(system: RunningSystem) -> psutil.Process:
+    port = int(system.environ["FATHOM_REDIS_PORT"])
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return psutil.Process(connection.pid)
+    raise AssertionError(f"nobody listens on {port}")
