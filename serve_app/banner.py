@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import deployments
 from serve_app.environment import reachable_host
-from serve_app.ports import Listener
 from serve_app.system_state import ApplicationState
 
 SAMPLES_FOLDER = Path(deployments.__file__).parent / "families" / "demo" / "samples"
@@ -20,13 +19,12 @@ def http_address(document: Mapping[str, Any]) -> str:
     return f"{scheme}://{reachable_host(options.get('host', '0.0.0.0'))}:{options.get('port', 8000)}"
 
 
-def redis_address(redis_url: str, listeners: list[Listener]) -> str:
+def redis_address(redis_url: str, embedded_port: int | None) -> str:
     """Host and port of Redis: of `redis_url` without its password, else of the embedded server; '' if none."""
-    if redis_url:
-        parts = urlsplit(redis_url)
-        return f"{parts.hostname or 'localhost'}:{parts.port or 6379}" if parts.scheme != "unix" else parts.path
-    embedded = next((one for one in listeners if "REDIS" in one.setting), None)
-    return f"{reachable_host(embedded.host)}:{embedded.port}" if embedded else ""
+    if not redis_url:
+        return f"localhost:{embedded_port}" if embedded_port else ""
+    parts = urlsplit(redis_url)
+    return parts.path if parts.scheme == "unix" else f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
 
 
 def banner(address: str, dashboard: str, redis: str, states: Mapping[str, ApplicationState]) -> str:

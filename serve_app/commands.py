@@ -15,7 +15,13 @@ from serve_app.environment import RAY_ADDRESS, REDIS_URL, SystemSettings, for_ra
 from serve_app.foreground import Foreground
 from serve_app.ports import Listener, port_problems
 from serve_app.ray_token import ensure_token, token_place
-from serve_app.rendering import render_application, rendered, write_rendered
+from serve_app.rendering import (
+    embedded_redis_port,
+    render_application,
+    rendered,
+    setting_name,
+    write_rendered,
+)
 from serve_app.run_record import one_change_at_a_time, open_folder, read_record, remove_record, write_record
 from serve_app.running_system import RunningSystem, all_settled
 from serve_app.system_process import StopSignals, SystemProcess
@@ -39,7 +45,11 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
         raise LaunchError(problems)
 
     ensure_token(environ)
-    folder = open_folder(settings.data_dir)
+    folder = settings.folder
+    open_folder(folder)
+    if running := read_record(folder).pid:
+        raise LaunchError(f"a system runs in {folder} already (process {running}); set FATHOM_DATA_DIR for another")
+    environ = {**environ, "FATHOM_DATA_DIR": str(folder)}
     write_rendered(document, folder / "serve.yaml")
     log = None if verbose else folder / "serve.log"
     signals = StopSignals()
@@ -52,7 +62,7 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             foreground = Foreground(process, system, signals, settings)
             states = foreground.wait_until_up(names(document))
             if states is not None:
-                redis = redis_address(environ.get(REDIS_URL.name, ""), listeners)
+                redis = redis_address(environ.get(REDIS_URL.name, ""), embedded_redis_port(document))
                 dashboard = settings.dashboard_url + token_place(environ)
                 say(banner(http_address(document), dashboard, redis, states))
             return foreground.wait_for_the_end()
@@ -83,7 +93,7 @@ def deploy(config: Path, environ: Environ) -> int:
     document = load_system(config)
     settings, environ, has_real_redis = _as_started(environ)
     document = rendered(document, settings, has_real_redis)
-    with one_change_at_a_time(settings.data_dir), RunningSystem(settings.dashboard_url, environ) as system:
+    with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
         _warn_of_fixed_options(document, system.details())
         system.submit(document)
         details = system.wait_until(all_settled(names(document)), settings.start_patience_s)
@@ -96,7 +106,7 @@ def add(block: Path, environ: Environ) -> int:
     name = application["name"]
     settings, environ, _ = _as_started(environ)
     render_application(application, settings)
-    with one_change_at_a_time(settings.data_dir), RunningSystem(settings.dashboard_url, environ) as system:
+    with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
         document = submission(system.details())
         if name in names(document):
             raise LaunchError(f"{name} is running already; running: {', '.join(names(document))}")
@@ -111,7 +121,7 @@ def add(block: Path, environ: Environ) -> int:
 def remove(name: str, environ: Environ) -> int:
     """Removes one model from the running system and waits until it is gone."""
     settings, environ, _ = _as_started(environ)
-    with one_change_at_a_time(settings.data_dir), RunningSystem(settings.dashboard_url, environ) as system:
+    with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
         document = submission(system.details())
         models = [app["name"] for app in document["applications"] if app["import_path"] == MODEL_IMPORT_PATH]
         if name not in models:
@@ -143,7 +153,7 @@ def settings() -> int:
 
 def _as_started(environ: Environ) -> tuple[SystemSettings, dict[str, str], bool]:
     """The settings of the running system: those of its start, and over them what the environment says now."""
-    record = read_record(SystemSettings.from_environment(environ).data_dir)
+    record = read_record(SystemSettings.from_environment(environ).folder)
     environ = {**record.environment, **environ}
     settings = SystemSettings.from_environment(environ)
     return settings, for_ray(environ), record.has_real_redis or bool(environ.get(REDIS_URL.name))
@@ -157,7 +167,8 @@ def _listeners(document: Details, settings: SystemSettings) -> list[Listener]:
     ]
     for application in document["applications"]:
         ports = load_builder(application["import_path"]).ports(application.get("args", {}))
-        listeners += [Listener(setting, host, port) for setting, (host, port) in ports.items()]
+        for setting, (host, port) in ports.items():
+            listeners.append(Listener(setting_name(application, setting), host, port))
     return listeners
 
 

@@ -39,8 +39,9 @@ class SystemSettings(Settings):
     num_gpus: float | None = Field(default=None, ge=0)
     """Share of a GPU that every replica of every model takes: 0, a part such as 0.25, or whole GPUs."""
 
-    data_dir: Path = Path(".run")
-    """Folder of the running system: its rendered configuration, its log and the data of the embedded Valkey."""
+    data_dir: Path = Path("~/.local/state/fathomnet-serve")
+    """Folder of the running system: its rendered configuration, its log and the data of the embedded Valkey.
+    Two systems on one machine need two. XDG_STATE_HOME moves the default."""
 
     ray_temp_dir: Path | None = None
     """Folder of Ray's sockets and logs; a short path, as socket names are limited to 107 bytes."""
@@ -61,6 +62,8 @@ class SystemSettings(Settings):
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
         problems = [_unknown(name, list(names)) for name in given if name not in names]
         values = {names[name]: value for name, value in given.items() if name in names}
+        if environ.get("XDG_STATE_HOME"):
+            values.setdefault("data_dir", f"{environ['XDG_STATE_HOME']}/fathomnet-serve")
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
@@ -71,6 +74,11 @@ class SystemSettings(Settings):
         if problems:
             raise LaunchError(problems)
         return settings
+
+    @property
+    def folder(self) -> Path:
+        """`data_dir` as an absolute path."""
+        return self.data_dir.expanduser().absolute()
 
     @property
     def dashboard_url(self) -> str:
@@ -93,7 +101,7 @@ _GOES_TO = {
     "http_port": "`http_options.port`",
     "redis_port": "`args.port` of the embedded Valkey",
     "num_gpus": "`ray_actor_options.num_gpus` of every model",
-    "data_dir": "launcher, and `args.data_dir` of the embedded Valkey",
+    "data_dir": "launcher, embedded Valkey",
     "dashboard_host": "Ray",
     "dashboard_port": "Ray",
     "ray_temp_dir": "Ray",

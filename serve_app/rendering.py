@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH
-from serve_app.environment import SystemSettings
+from serve_app.environment import SystemSettings, variable_name
 
 EMBEDDED_VALKEY_IMPORT_PATH = "redis_bridge.embedded:build"
+DEFAULT_REDIS_PORT = 6379
 
 Document = dict[str, Any]
 
@@ -44,6 +45,21 @@ def render_application(application: Document, settings: SystemSettings) -> None:
         for deployment in application.get("deployments", []):
             if deployment["name"] == DEPLOYMENT_NAME:
                 deployment.setdefault("ray_actor_options", {})["num_gpus"] = settings.num_gpus
+
+
+def setting_name(application: Document, argument: str) -> str:
+    """By which name a person changes `argument` of an application: an environment variable, or its path."""
+    if application["import_path"] == EMBEDDED_VALKEY_IMPORT_PATH and argument == "port":
+        return variable_name("redis_port")
+    return f"{application['name']}: args.{argument}"
+
+
+def embedded_redis_port(document: Document) -> int | None:
+    """The port of the embedded Valkey; None when the system has none."""
+    for application in document["applications"]:
+        if application["import_path"] == EMBEDDED_VALKEY_IMPORT_PATH:
+            return int(application.get("args", {}).get("port", DEFAULT_REDIS_PORT))
+    return None
 
 
 def write_rendered(document: Document, path: Path) -> None:
