@@ -5,7 +5,8 @@ The only file that makes remote calls to models. It knows a model's deployment b
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from ray import serve
@@ -18,6 +19,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
+from deployments.coalescing import Coalescer
 from deployments.errors import (
     DeadlineExceeded,
     InternalError,
@@ -30,15 +32,24 @@ from deployments.request import Request
 
 logger = logging.getLogger("ray.serve")
 
+BY_REFERENCE_FROM_BYTES = 256 * 1024
+"""Larger calls go through shared memory: Serve's gRPC transport, where it is switched on, copies and has a limit
+of 4 MiB."""
+
 _REPLICA_DIED = (RayActorError, ReplicaUnavailableError)
 
 
 class ModelClient:
     """Calls models by name. Handles are fetched once and kept: they survive a model's redeployment, while
-    fetching one fails for as long as the application is being rebuilt."""
+    fetching one fails for as long as the application is being rebuilt.
 
-    def __init__(self) -> None:
+    replicas_of: how many replicas a model has now, as far as known.
+    """
+
+    def __init__(self, replicas_of: Callable[[str], int] = lambda model: 1) -> None:
+        self._replicas_of = replicas_of
         self._handles: dict[str, DeploymentHandle] = {}
+        self._coalescers: dict[str, Coalescer] = {}
 
     async def attach(self, models: Iterable[str]) -> None:
         """Takes the handles of these models now, so that Serve stops this caller before them at shutdown."""
@@ -49,30 +60,41 @@ class ModelClient:
                 logger.warning("no handle of model %s yet: %s", model, error)
 
     async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
-        """One outcome for each request, in order. Waits at most as long as the longest deadline."""
-        if not requests:
-            return []
-        try:
-            async with asyncio.timeout(max(request.deadline_s for request in requests)):
-                return await self._call_with_retry(model, list(requests))
-        except TimeoutError:
-            return [DeadlineExceeded(f"model {model} did not answer in time") for _ in requests]
-        except ServingError as error:
-            return [error for _ in requests]
+        """One outcome for each request, in order. Waits at most as long as the deadline of each."""
+        if len(requests) == 1:
+            return [await self._ask(model, requests[0])]
+        return list(await asyncio.gather(*(self._ask(model, request) for request in requests)))
 
-    async def _call_with_retry(self, model: str, requests: list[Request]) -> list[Outcome]:
+    async def _ask(self, model: str, request: Request) -> Outcome:
+        coalescer = self._coalescers.get(model)
+        if coalescer is None:
+            coalescer = Coalescer(partial(self._send, model), partial(self._replicas_of, model))
+            self._coalescers[model] = coalescer
+        try:
+            return await coalescer.ask(request)
+        except TimeoutError:
+            return DeadlineExceeded(f"model {model} did not answer within {request.deadline_s:g} s")
+
+    async def _send(self, model: str, requests: list[Request]) -> list[Outcome]:
         handle = await self._handle(model)
         try:
             return await self._call(handle, requests)
         except _REPLICA_DIED:
-            # Only once: a request that kills its replica must not kill them all.
-            logger.warning("a replica of model %s died under a request; asking another", model)
+            # Only once, and each alone: a request that kills its replica must neither kill them all nor take
+            # those with it that happened to share its call.
+            logger.warning("a replica of model %s died under %d requests; asking another", model, len(requests))
+        return [await self._call_again(handle, model, request) for request in requests]
+
+    async def _call_again(self, handle: DeploymentHandle, model: str, request: Request) -> Outcome:
         try:
-            return await self._call(handle, requests)
+            [outcome] = await self._call(handle, [request])
         except _REPLICA_DIED:
-            raise ModelUnavailable(f"model {model} died twice under this request") from None
+            return ModelUnavailable(f"model {model} died twice under this request")
+        return outcome
 
     async def _call(self, handle: DeploymentHandle, requests: list[Request]) -> list[Outcome]:
+        if sum(request.image.nbytes for request in requests) >= BY_REFERENCE_FROM_BYTES:
+            handle = handle.options(_by_reference=True)
         response = handle.predict.remote(requests)
         try:
             outcomes: list[Outcome] = await response

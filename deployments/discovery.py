@@ -68,6 +68,10 @@ class Discovery:
         """The model with this name, or that answers for this queue. Raises ModelNotFound."""
         return resolve_among(self._records, name)
 
+    def replicas_of(self, model: str) -> int:
+        """Running replicas of the model with this name; 0 for an unknown one."""
+        return next((record.replicas for record in self._records if record.name == model), 0)
+
     def unhealthy_applications(self) -> Mapping[str, str]:
         """The applications that are no models and do not run: name -> reason."""
         return self._unhealthy
@@ -133,7 +137,7 @@ def records_from(applications: Mapping[str, Any]) -> tuple[ModelRecord, ...]:
 def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
     """The applications that are no models and do not run: name -> reason."""
     return {
-        name: last_line(str(application.get("message") or "")) or f"it is {application.get('status')}"
+        name: last_line(str(application.get("message") or "")) or "it is not running"
         for name, application in sorted(applications.items())
         if (application.get("deployed_app_config") or {}).get("import_path") != MODEL_IMPORT_PATH
         and application.get("status") != "RUNNING"

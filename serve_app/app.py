@@ -46,7 +46,8 @@ def node_metrics_urls() -> list[str]:
 
 def door(settings: DoorSettings) -> ASGIApp:
     """The door wired to Ray; built inside the replica."""
-    client, discovery = ModelClient(), Discovery()
+    discovery = Discovery()
+    client = ModelClient(discovery.replicas_of)
 
     async def start() -> None:
         await discovery.start()

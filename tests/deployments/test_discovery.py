@@ -50,9 +50,7 @@ def test_state(status: str, replicas: tuple[str, ...], target: int, state: Model
 
 
 def test_a_model_at_zero_replicas_is_described_from_data() -> None:
-    [record] = records_from(
-        {"sleepy": application(replicas=(), target=0, queues=["q1"], description="Finds fish.")}
-    )
+    [record] = records_from({"sleepy": application(replicas=(), target=0, queues=["q1"], description="Finds fish.")})
     assert (record.name, record.definition.description, record.replicas) == ("sleepy", "Finds fish.", 0)
     assert record.knobs.score_threshold == 0.4
     assert record.can_answer

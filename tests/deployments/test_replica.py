@@ -32,9 +32,7 @@ class CountingMeter(NoMeter):
         self.batches.append(size)
 
 
-def request(
-    options: Options = NO_OPTIONS, deadline_s: float = 30, size_px: tuple[int, int] = (50, 100)
-) -> Request:
+def request(options: Options = NO_OPTIONS, deadline_s: float = 30, size_px: tuple[int, int] = (50, 100)) -> Request:
     return Request(Image.from_pixels(np.zeros((*size_px, 3), np.uint8)), options, deadline_s)
 
 

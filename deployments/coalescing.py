@@ -1,0 +1,110 @@
+"""Sends requests to one model together when they come faster than calls return. Knows no Ray and no images.
+
+A remote call costs some milliseconds of processor time on both sides, whatever it carries. While few calls are
+under way each request is a call of its own and waits for nothing; beyond that, those that wait share the next.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from deployments.errors import InternalError, ServingError
+from deployments.prediction import Outcome
+from deployments.request import Request
+
+logger = logging.getLogger(__name__)
+
+CALLS_PER_REPLICA = 4
+"""Calls under way for each replica before requests share calls: enough to keep a replica's decoding and its
+inference busy at once."""
+
+MAX_REQUESTS_A_CALL = 32
+"""A call returns when its slowest image is done, so that a larger one would make the others wait."""
+
+Send = Callable[[list[Request]], Awaitable[list[Outcome]]]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    request: Request
+    expires_at_s: float
+    future: asyncio.Future[Outcome]
+
+
+class Coalescer:
+    """The requests of one caller to one model.
+
+    send: makes one call, with one outcome for each request, in order; may raise a ServingError for all.
+    replicas: how many replicas the model has now.
+    """
+
+    def __init__(self, send: Send, replicas: Callable[[], int]) -> None:
+        self._send = send
+        self._replicas = replicas
+        self._waiting: deque[_Waiting] = deque()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._is_flush_due = False
+
+    async def ask(self, request: Request) -> Outcome:
+        """The outcome of `request`. Waits at most its deadline, and raises TimeoutError then. Cancelling drops
+        the request when it has not been sent; a call whose requests are all dropped is cancelled too."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(request, loop.time() + request.deadline_s, loop.create_future())
+        self._waiting.append(waiting)
+        if not self._is_flush_due:
+            # In the next round of the loop, so that requests which arrived in the same round go together.
+            self._is_flush_due = True
+            loop.call_soon(self._flush)
+        async with asyncio.timeout_at(waiting.expires_at_s):
+            return await waiting.future
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        limit = CALLS_PER_REPLICA * max(1, self._replicas())
+        while self._waiting and len(self._calls) < limit:
+            batch = self._take(limit - len(self._calls), limit)
+            if batch:
+                call = asyncio.get_running_loop().create_task(self._call(batch))
+                self._calls.add(call)
+                call.add_done_callback(self._on_returned)
+
+    def _take(self, free_calls: int, limit: int) -> list[_Waiting]:
+        """What goes into the next call, without those who have gone meanwhile: an even share for each free
+        call, and never all that waits, so that a replica has one call to decode while it infers another."""
+        share = min(-(-len(self._waiting) // free_calls), -(-2 * len(self._waiting) // limit))
+        taken = [self._waiting.popleft() for _ in range(min(share, MAX_REQUESTS_A_CALL))]
+        return [waiting for waiting in taken if not waiting.future.done()]
+
+    def _on_returned(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._flush()
+
+    async def _call(self, batch: list[_Waiting]) -> None:
+        call = asyncio.current_task()
+        left = len(batch)
+
+        def forget(future: asyncio.Future[Outcome]) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0 and call is not None and not is_answered:
+                call.cancel()
+
+        is_answered = False
+        now_s = asyncio.get_running_loop().time()
+        for waiting in batch:
+            waiting.future.add_done_callback(forget)
+        requests = [replace(waiting.request, deadline_s=max(waiting.expires_at_s - now_s, 1e-6)) for waiting in batch]
+        outcomes: list[Outcome]
+        try:
+            outcomes = await self._send(requests)
+        except ServingError as error:
+            outcomes = [error] * len(batch)
+        except Exception:
+            logger.exception("a call to a model failed unexpectedly")
+            outcomes = [InternalError("the call to the model failed")] * len(batch)
+        is_answered = True
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if not waiting.future.done():
+                waiting.future.set_result(outcome)

@@ -1,0 +1,126 @@
+"""Requests go alone while few calls are under way, and share calls beyond that; each gets its own outcome."""
+
+import asyncio
+
+import pytest
+
+from deployments.coalescing import CALLS_PER_REPLICA, MAX_REQUESTS_A_CALL, Coalescer
+from deployments.errors import InternalError, ModelUnavailable
+from deployments.prediction import Opaque, Outcome
+from deployments.request import Image, Request
+
+
+def request(number: int, deadline_s: float = 30) -> Request:
+    return Request(Image.from_encoded(str(number).encode()), deadline_s=deadline_s)
+
+
+class Calls:
+    """Keeps every call until it is let through; answers each image with its own number."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[bytes]] = []
+        self.deadlines_s: list[float] = []
+        self.cancelled = 0
+        self.may_return = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def send(self, requests: list[Request]) -> list[Outcome]:
+        numbers = [bytes(one.image.encoded) for one in requests if one.image.encoded is not None]
+        self.sent.append(numbers)
+        self.deadlines_s += [one.deadline_s for one in requests]
+        try:
+            await self.may_return.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.error is not None:
+            raise self.error
+        return [Opaque(number, "m") for number in numbers]
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_few_requests_go_alone_and_at_once() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
+    await settle()
+    assert calls.sent == [[b"0"], [b"1"], [b"2"], [b"3"]]
+    calls.may_return.set()
+    assert await asyncio.gather(*tasks) == [Opaque(str(n).encode(), "m") for n in range(CALLS_PER_REPLICA)]
+
+
+async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(4)]
+    await settle()
+    tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(4, 20)]
+    await settle()
+    assert len(calls.sent) == 4
+    calls.may_return.set()
+    outcomes = await asyncio.gather(*tasks)
+    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(20)]
+    assert [len(call) for call in calls.sent[4:]] == [8, 4, 2, 1, 1]
+
+
+async def test_replicas_raise_the_number_of_calls_and_a_call_has_a_limit() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 2)
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(1000)]
+    await settle()
+    assert [len(call) for call in calls.sent] == [MAX_REQUESTS_A_CALL] * (2 * CALLS_PER_REPLICA)
+    calls.may_return.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_the_time_spent_waiting_is_taken_off_the_deadline() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(5)]
+    await settle()
+    calls.may_return.set()
+    await asyncio.gather(*tasks)
+    assert all(0 < deadline_s <= 30 for deadline_s in calls.deadlines_s)
+
+
+async def test_a_late_answer_is_a_time_out_and_its_call_is_cancelled() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    with pytest.raises(TimeoutError):
+        await coalescer.ask(request(1, deadline_s=0.02))
+    await settle()
+    assert calls.cancelled == 1
+
+
+async def test_a_dropped_request_is_not_sent_and_others_are_not_hurt() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(7)]
+    await settle()
+    first_calls = list(calls.sent)
+    late = asyncio.create_task(coalescer.ask(request(99)))
+    await settle()
+    late.cancel()
+    tasks[0].cancel()
+    await settle()
+    calls.may_return.set()
+    outcomes = await asyncio.gather(*tasks[1:])
+    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(1, 7)]
+    assert [b"99"] not in calls.sent
+    assert calls.cancelled == sum(call == [b"0"] for call in first_calls)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"), [(ModelUnavailable("gone"), ModelUnavailable), (ValueError("bug"), InternalError)]
+)
+async def test_a_call_that_fails_answers_all_its_requests(raised: Exception, kind: type[Exception]) -> None:
+    calls = Calls()
+    calls.error = raised
+    calls.may_return.set()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    outcomes = await asyncio.gather(*(coalescer.ask(request(number)) for number in range(9)))
+    assert [type(outcome) for outcome in outcomes] == [kind] * 9
