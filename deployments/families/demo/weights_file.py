@@ -34,7 +34,7 @@ def read(path: Path) -> StoredWeights:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         labels = tuple(str(label) for label in arrays.pop(_LABELS_KEY))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ModelUnavailable(f"the weights {path.name} cannot be read: {error}") from error
     return StoredWeights(labels, arrays)
 
