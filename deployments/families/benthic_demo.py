@@ -6,6 +6,7 @@ doors. Keras is imported only when the graph is built. See `demo/MODEL_CARD.md`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,12 +41,16 @@ class Definition(Protocol):
     @property
     def canvas_px(self) -> tuple[int, int] | None: ...
 
+    @property
+    def parameters(self) -> Mapping[str, object]: ...
+
 
 class BenthicDemo:
     """A `Family`: letterbox, an anchor-free graph, class-aware NMS.
 
     Raises ModelUnavailable when the weights cannot be read, when the definition's labels are
-    not as many as the weights' classes, or when the canvas does not divide by 32.
+    not as many as the weights' classes, when the canvas does not divide by 32, or when the
+    definition gives parameters: there are none.
     """
 
     def __init__(self, definition: Definition) -> None:
@@ -57,6 +62,10 @@ class BenthicDemo:
             raise ModelUnavailable(
                 f"{path.name} holds {len(self._stored.labels)} classes, "
                 f"but the definition names {len(self.labels)} labels"
+            )
+        if definition.parameters:
+            raise ModelUnavailable(
+                f"benthic-demo takes no parameters, got {', '.join(sorted(definition.parameters))}"
             )
         if any(side % _LARGEST_STRIDE_PX or side <= 0 for side in self.canvas_px):
             raise ModelUnavailable(f"canvas_px {self.canvas_px} must be multiples of {_LARGEST_STRIDE_PX}")

@@ -71,9 +71,7 @@ def test_classes_far_apart_in_number_stay_apart() -> None:
 
 def test_equal_scores_keep_their_order() -> None:
     boxes = np.array([[0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
-    kept = suppress(
-        boxes, np.full(2, 0.5, np.float32), np.zeros(2, np.int32), Suppression(0.1, 0.5, 10)
-    )
+    kept = suppress(boxes, np.full(2, 0.5, np.float32), np.zeros(2, np.int32), Suppression(0.1, 0.5, 10))
     assert kept.tolist() == [0, 1]
 
 
@@ -83,9 +81,7 @@ def test_nothing_in_gives_nothing_out() -> None:
 
 
 def test_broken_boxes_are_dropped() -> None:
-    boxes = np.array(
-        [[0, 0, 10, 10], [5, 5, 5, 9], [np.nan, 0, 1, 1], [0, 0, np.inf, 1]], np.float32
-    )
+    boxes = np.array([[0, 0, 10, 10], [5, 5, 5, 9], [np.nan, 0, 1, 1], [0, 0, np.inf, 1]], np.float32)
     scores, classes = np.full(4, 0.9, np.float32), np.zeros(4, np.int32)
     assert suppress(boxes, scores, classes, Suppression(0.25, 0.45, 10)).tolist() == [0]
 

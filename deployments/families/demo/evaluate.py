@@ -124,9 +124,7 @@ def _results(answers: list[Detections]) -> list[dict[str, Any]]:
             "score": float(value),
         }
         for image, answer in enumerate(answers)
-        for (x1, y1, x2, y2), value, index in zip(
-            answer.boxes.tolist(), answer.scores, answer.class_ids, strict=True
-        )
+        for (x1, y1, x2, y2), value, index in zip(answer.boxes.tolist(), answer.scores, answer.class_ids, strict=True)
     ]
 
 

@@ -52,9 +52,7 @@ def complete_iou(first: Any, second: Any) -> Any:
     hull = ops.maximum(first[..., 2:], second[..., 2:]) - ops.minimum(first[..., :2], second[..., :2])
     apart = (first[..., :2] + first[..., 2:] - second[..., :2] - second[..., 2:]) / 2.0
     centre_term = ops.sum(apart**2, axis=-1) / (ops.sum(hull**2, axis=-1) + _TINY)
-    angle = ops.arctan2(size_2[..., 0], size_2[..., 1] + _TINY) - ops.arctan2(
-        size_1[..., 0], size_1[..., 1] + _TINY
-    )
+    angle = ops.arctan2(size_2[..., 0], size_2[..., 1] + _TINY) - ops.arctan2(size_1[..., 0], size_1[..., 1] + _TINY)
     shape_term = (4.0 / math.pi**2) * angle**2
     trade_off = ops.stop_gradient(shape_term / (1.0 - iou + shape_term + _TINY))
     return iou - centre_term - trade_off * shape_term
