@@ -72,6 +72,11 @@ class Bridge:
         self._registered: dict[str, Entry] = {}
         self._registered_at_s = float("-inf")
 
+    @property
+    def queues(self) -> frozenset[str]:
+        """The queues that have a consumer now."""
+        return frozenset(self._consumers)
+
     def start(self) -> None:
         """Begins, in the background; Redis may still be away."""
         loop = asyncio.get_running_loop()

@@ -83,12 +83,15 @@ async def until_done(
     answer to a command that was carried out may be lost.
     """
     backoff = Backoff()
+    is_first = True
     while True:
         try:
             return await command()
         except TROUBLES as error:
             on_trouble()
-            logger.warning("Redis is in trouble, trying again: %s", error)
+            level = logging.WARNING if is_first else logging.DEBUG
+            is_first = False
+            logger.log(level, "Redis is in trouble, trying again: %s", error)
         if stop.is_set():
             return None
         await pause(backoff.next_s(), stop)

@@ -120,15 +120,17 @@ class Consumer:
         self._door.recorder.record(metrics.JOB_SECONDS, time.perf_counter() - started_s, self._queue)
 
     def _may_take(self) -> bool:
-        is_rested = time.monotonic() >= self._rest_until_s
-        return is_rested and self._door.presence.is_sure and (self._can_answer() or self._is_given_up())
+        if self._can_answer():
+            self._is_swept = False
+        elif self._is_swept or not self._is_given_up():
+            return False
+        return self._door.presence.is_sure and time.monotonic() >= self._rest_until_s
 
     def _can_answer(self) -> bool:
         model = self._door.model_of(self._queue)
         if model is None or not model.can_answer:
             return False
         self._could_answer_at_s = time.monotonic()
-        self._is_swept = False
         return True
 
     def _is_given_up(self) -> bool:

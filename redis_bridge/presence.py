@@ -8,6 +8,7 @@ cannot double a job and a living bridge's slot is never touched.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from redis.asyncio import Redis
@@ -75,10 +76,15 @@ class Presence:
 
     async def sweep(self, dead: set[str]) -> None:
         """Moves the jobs of all slots without a living holder back to their queues, and forgets `dead`."""
+        moved: Counter[str] = Counter()
         async for key in self._redis.scan_iter(match=keys.SLOTS_PATTERN, count=_SCAN_COUNT, _type="list"):
             slot = keys.slot_from_key(key.decode(errors="replace"))
             if slot is not None:
-                await self._bring_back(slot)
+                moved[slot.queue] += await self._bring_back(slot)
+        for queue, jobs in moved.items():
+            if jobs:
+                logger.warning("%d jobs of queue %s had no living bridge and were put back", jobs, queue)
+                self._on_taken_over(queue, jobs)
         if dead:
             await self._redis.srem(keys.BRIDGES, *dead)
         self._swept_at_s = time.monotonic()
@@ -95,17 +101,12 @@ class Presence:
         """Whether this bridge's heartbeat has not expired."""
         return bool(await self._redis.exists(keys.heartbeat(bridge)))
 
-    async def _bring_back(self, slot: Slot) -> None:
+    async def _bring_back(self, slot: Slot) -> int:
+        """How many jobs were moved. A slot of our own that we know nothing of has reappeared, or a command's
+        answer was lost on the way."""
         if slot.bridge == self._bridge:
-            if self._jobs.is_held(slot):
-                return
-            if await self._jobs.give_back(slot, None):
-                logger.warning("a job of queue %s reappeared and was put back", slot.queue)
-            return
-        moved = await self._take_over(keys=[keys.heartbeat(slot.bridge), slot.key, slot.queue])
-        if moved:
-            logger.warning("took over %d job of queue %s from the dead bridge %s", moved, slot.queue, slot.bridge)
-            self._on_taken_over(slot.queue, moved)
+            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(slot, None)
+        return int(await self._take_over(keys=[keys.heartbeat(slot.bridge), slot.key, slot.queue]))
 
     async def _dead_among(self, bridges: set[str]) -> set[str]:
         return {bridge for bridge in bridges if bridge != self._bridge and not await self.is_alive(bridge)}

@@ -43,6 +43,8 @@ save ""
 """
 
 _POLL_S = 0.05
+_PORT_GRACE_S = 1.0
+"""A server that was killed a moment ago may still hold the port."""
 
 
 class ValkeyError(Exception):
@@ -172,16 +174,24 @@ class ValkeyProcess:
         raise ValkeyError(f"Valkey did not come up on port {self._settings.port}: {_last_line(log)}")
 
     def _refuse_taken_port(self) -> None:
+        deadline_s = time.monotonic() + _PORT_GRACE_S
+        while (reason := self._why_port_is_taken()) and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+        if reason:
+            raise ValkeyError(
+                f"port {self._settings.port} of the embedded Valkey (setting `port`) cannot be used: {reason}; "
+                f"choose another, or set REDIS_URL to use the Redis that is there"
+            )
+
+    def _why_port_is_taken(self) -> str:
         with socket.socket() as probe:
             # As Valkey itself does, so that a connection that is just closing does not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, self._settings.port))
             except OSError as error:
-                raise ValkeyError(
-                    f"port {self._settings.port} of the embedded Valkey (setting `port`) cannot be used: "
-                    f"{error.strerror}; choose another, or set REDIS_URL to use the Redis that is there"
-                ) from None
+                return error.strerror or str(error)
+        return ""
 
     def _is_gone_within(self, process: psutil.Process, timeout_s: float) -> bool:
         deadline_s = time.monotonic() + timeout_s

@@ -1,0 +1,283 @@
+"""No job is lost: bridges killed at every point, Redis killed under load, shutdowns, siblings side by side."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from redis.asyncio import Redis
+
+from redis_bridge import keys
+from redis_bridge.connection import TROUBLES, connect
+from redis_bridge.valkey_process import ValkeyProcess
+from tests.redis_bridge.conftest import StartBridge
+from tests.redis_bridge.fakes import (
+    FAST,
+    QUEUE,
+    Client,
+    FakeCatalogue,
+    FakeModel,
+    eventually,
+    legacy_answer,
+    model,
+)
+
+ROOT = Path(__file__).parents[2]
+POINTS = (
+    "after BLMOVE",
+    "before begin",
+    "after begin",
+    "before predict",
+    "after predict",
+    "before settle",
+    "after settle",
+)
+
+Spawn = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def spawn(valkey: ValkeyProcess) -> Iterator[Spawn]:
+    """Starts a bridge of its own process, which dies at a point or when the test says so."""
+    processes = []
+
+    def start(*pairs: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "tests.redis_bridge.bridge_process", valkey.address, *pairs]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+async def slots(redis: Redis) -> list[str]:
+    return [key.decode() async for key in redis.scan_iter(match=keys.SLOTS_PATTERN)]
+
+
+async def test_bridges_killed_at_every_point_of_a_jobs_life_lose_nothing(
+    redis: Redis, spawn: Spawn, catalogue: FakeCatalogue, start_bridge: StartBridge
+) -> None:
+    queues = [f"image_queue_{point.replace(' ', '_')}" for point in POINTS]
+    clients = [Client(redis, queue) for queue in queues]
+    ids = [await client.push((number + 1, 2, 64)) for number, client in enumerate(clients)]
+    process = spawn(*(f"{queue}={point}" for queue, point in zip(queues, POINTS, strict=True)))
+    endings, _ = await asyncio.to_thread(process.communicate, timeout=40)
+    assert [int(ending) for ending in endings.split()] == [-signal.SIGKILL] * len(POINTS)
+    answered = [bool(await redis.exists(job_id)) for job_id in ids]
+    assert answered == [point == "after settle" for point in POINTS]
+    catalogue.shown = tuple(model(f"model-{queue}", queue) for queue in queues)
+    async with start_bridge():
+        for number, (client, job_id) in enumerate(zip(clients, ids, strict=True)):
+            assert await client.answer(job_id, within_s=10) == legacy_answer((number + 1, 2, 64))
+        await eventually(lambda: only_living_bridges(redis, 1))
+    assert await slots(redis) == []
+
+
+async def only_living_bridges(redis: Redis, count: int) -> bool:
+    return await redis.scard(keys.BRIDGES) == count
+
+
+async def test_a_bridge_killed_with_twenty_jobs_in_flight_loses_none(
+    redis: Redis, client: Client, spawn: Spawn, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    process = spawn(f"{QUEUE}=never")
+    ids = [await client.push((number + 1, 2, 64)) for number in range(20)]
+    await eventually(lambda: has_slots(redis, 20), within_s=30)
+    process.kill()
+    async with start_bridge():
+        for number, job_id in enumerate(ids):
+            assert await client.answer(job_id, within_s=10) == legacy_answer((number + 1, 2, 64))
+    assert predict.calls == 20
+
+
+async def has_slots(redis: Redis, count: int) -> bool:
+    return len(await slots(redis)) == count
+
+
+async def test_two_successors_take_over_each_job_once(
+    redis: Redis, client: Client, spawn: Spawn, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    process = spawn(f"{QUEUE}=never")
+    ids = [await client.push() for _ in range(20)]
+    await eventually(lambda: has_slots(redis, 20), within_s=30)
+    async with start_bridge(), start_bridge():
+        process.kill()
+        for job_id in ids:
+            await client.answer(job_id, within_s=10)
+        await eventually(lambda: has_slots(redis, 0))
+    assert predict.calls == 20
+
+
+async def test_two_bridges_share_a_queue_without_doubling_or_stealing(
+    redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    predict.gate.clear()
+    settings = FAST.model_copy(update={"slots_per_queue": 10})
+    async with start_bridge(settings), start_bridge(settings):
+        ids = [await client.push((number + 1, 2, 64)) for number in range(30)]
+        await eventually(lambda: predict.waiting == 20)
+        held = sorted(await slots(redis))
+        beats = await eventually_silent_for_a_takeover(redis)
+        assert sorted(await slots(redis)) == held
+        assert beats
+        predict.gate.set()
+        for number, job_id in enumerate(ids):
+            assert await client.answer(job_id) == legacy_answer((number + 1, 2, 64))
+    assert predict.calls == 30
+
+
+async def eventually_silent_for_a_takeover(redis: Redis) -> bool:
+    """Waits for longer than a silent bridge would be given: until a key with twice that expiry has gone."""
+    await redis.set("fathomnet:test-clock", 1, px=int(FAST.takeover_after_s * 2000))
+    await eventually(lambda: gone(redis, "fathomnet:test-clock"))
+    return True
+
+
+async def gone(redis: Redis, key: str) -> bool:
+    return not await redis.exists(key)
+
+
+async def test_a_job_that_took_its_bridges_down_too_often_is_buried_untried(
+    redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    job_id = await client.push()
+    await redis.hset(keys.attempts(QUEUE, job_id), mapping={"number": FAST.max_attempts, "first_s": "1e9"})
+    await redis.expire(keys.attempts(QUEUE, job_id), 60)
+    async with start_bridge():
+        answer = await client.answer(job_id)
+    assert isinstance(answer, dict)
+    assert answer["error"]["code"] == "internal"
+    assert predict.calls == 0
+    assert await redis.llen(keys.DEAD_LETTERS) == 1
+
+
+async def test_shutdown_finishes_what_is_in_flight_and_takes_nothing_new(
+    redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    predict.gate.clear()
+    settings = FAST.model_copy(update={"slots_per_queue": 2})
+    ids = [await client.push() for _ in range(3)]
+    async with start_bridge(settings) as bridge:
+        await eventually(lambda: predict.waiting == 2)
+        stopping = asyncio.ensure_future(bridge.stop(drain_s=10))
+        await eventually(lambda: gone(redis, FAST.registry_key))
+        assert not stopping.done()
+        predict.gate.set()
+        await stopping
+        assert [await redis.exists(job_id) for job_id in ids] == [1, 1, 0]
+        assert await redis.llen(QUEUE) == 1
+        assert await redis.scard(keys.BRIDGES) == 0
+    assert await slots(redis) == []
+
+
+async def test_shutdown_gives_back_what_does_not_finish_in_time_without_counting_it_as_a_try(
+    redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    predict.gate.clear()
+    settings = FAST.model_copy(update={"slots_per_queue": 2, "max_attempts": 1})
+    ids = [await client.push((number + 1, 2, 64)) for number in range(3)]
+    async with start_bridge(settings, drain_s=0):
+        await eventually(lambda: predict.waiting == 2)
+    waiting = [json.loads(job)["id"] for job in await redis.lrange(QUEUE, 0, -1)]
+    assert sorted(waiting[:2]) == sorted(ids[:2])
+    assert waiting[2] == ids[2]
+    assert predict.waiting == 0
+    predict.gate.set()
+    async with start_bridge(settings):
+        for number, job_id in enumerate(ids):
+            assert await client.answer(job_id) == legacy_answer((number + 1, 2, 64))
+
+
+async def test_redis_killed_and_started_again_under_load_costs_no_job(
+    own_valkey: ValkeyProcess, start_bridge: StartBridge, predict: FakeModel
+) -> None:
+    own_valkey.start()
+    redis = connect(own_valkey.address, longest_block_s=1)
+    client = Client(redis)
+    predict.gate.clear()
+    settings = FAST.model_copy(update={"slots_per_queue": 5})
+    async with start_bridge(settings, url=own_valkey.address) as bridge:
+        ids = [await client.push((number + 1, 2, 64)) for number in range(30)]
+        await eventually(lambda: predict.waiting == 5)
+        pid = own_valkey.living_pid()
+        assert pid
+        psutil.Process(pid).kill()
+        await eventually(lambda: own_valkey.living_pid() is None)
+        # Answers come out of the model while Redis is away.
+        predict.gate.set()
+        await eventually(lambda: predict.waiting == 0)
+        assert await asyncio.to_thread(own_valkey.start)
+        await eventually(lambda: answers_again(redis))
+        for number, job_id in enumerate(ids):
+            assert await client.answer(job_id, within_s=20) == legacy_answer((number + 1, 2, 64))
+        await eventually(lambda: has_slots(redis, 0))
+        bridge.check()
+    await redis.aclose()
+
+
+async def answers_again(redis: Redis) -> bool:
+    with contextlib.suppress(*TROUBLES):
+        return bool(await redis.ping())
+    return False
+
+
+async def test_a_job_that_reappears_because_redis_came_back_without_its_last_second_is_done_again(
+    own_valkey: ValkeyProcess, start_bridge: StartBridge
+) -> None:
+    own_valkey.start()
+    redis = connect(own_valkey.address, longest_block_s=1)
+    client = Client(redis)
+    async with start_bridge(url=own_valkey.address) as bridge:
+        await client.answer(await client.push())
+        job_id = await client.push((3, 2, 64), id="reappeared")
+        await client.answer(job_id)
+        # One pixel of uint8 RGB: 1, 2, 64.
+        job = {"id": job_id, "image": "AQJA", "height": 1, "width": 1}
+        lost_slot = keys.Slot(QUEUE, bridge.bridge_id, 0)
+        await redis.rpush(lost_slot.key, json.dumps(job))
+        await asyncio.to_thread(own_valkey.stop)
+        assert await asyncio.to_thread(own_valkey.start)
+        await eventually(lambda: answers_again(redis))
+        assert await client.answer(job_id, within_s=10) == legacy_answer((1, 2, 64))
+    await redis.aclose()
+
+
+async def test_the_bridge_may_start_before_redis_does(own_valkey: ValkeyProcess, start_bridge: StartBridge) -> None:
+    async with start_bridge(url=own_valkey.address) as bridge:
+        bridge.check()
+        await asyncio.to_thread(own_valkey.start)
+        redis = connect(own_valkey.address, longest_block_s=1)
+        client = Client(redis)
+        assert await client.answer(await client.push((3, 2, 64)), within_s=10) == legacy_answer((3, 2, 64))
+        await redis.aclose()
+
+
+async def test_the_bridge_stops_in_time_while_redis_is_away(
+    own_valkey: ValkeyProcess, start_bridge: StartBridge, predict: FakeModel
+) -> None:
+    own_valkey.start()
+    redis = connect(own_valkey.address, longest_block_s=1)
+    predict.gate.clear()
+    async with start_bridge(url=own_valkey.address, drain_s=0.1) as bridge:
+        job_id = await Client(redis).push((3, 2, 64))
+        await eventually(lambda: predict.waiting == 1)
+        await asyncio.to_thread(own_valkey.stop)
+        await asyncio.wait_for(bridge.stop(drain_s=0.1), 10)
+    predict.gate.set()
+    await asyncio.to_thread(own_valkey.start)
+    await eventually(lambda: answers_again(redis))
+    async with start_bridge(url=own_valkey.address):
+        assert await Client(redis).answer(job_id, within_s=10) == legacy_answer((3, 2, 64))
+    await redis.aclose()
