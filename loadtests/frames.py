@@ -1,0 +1,50 @@
+"""The frames that load tests send: the drawn samples that ship with the demo model, as files and as queue jobs."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pybase64
+from PIL import Image
+
+import deployments
+
+SAMPLES = Path(deployments.__file__).parent / "families" / "demo" / "samples"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """name, and the bytes of a PNG file."""
+
+    name: str
+    png: bytes
+
+
+def sample_frames() -> list[Frame]:
+    """The shipped samples, by name. Raises FileNotFoundError when there are none."""
+    frames = [Frame(path.name, path.read_bytes()) for path in sorted(SAMPLES.glob("*.png"))]
+    if not frames:
+        raise FileNotFoundError(f"no sample frames (*.png) in {SAMPLES}")
+    return frames
+
+
+@dataclass(frozen=True, slots=True)
+class JobTemplate:
+    """A queue job without its id: the picture is encoded once, as the clients' encoding is not under test."""
+
+    fields: bytes
+
+    def job(self, job_id: str) -> bytes:
+        """The job's JSON text."""
+        return b'{"id":' + orjson.dumps(job_id) + b"," + self.fields
+
+
+def job_template(frame: Frame) -> JobTemplate:
+    """`frame` as legacy producers push it: base64 of float32 BGR pixels, 1 x height x width x 3, C order."""
+    rgb = np.asarray(Image.open(BytesIO(frame.png)).convert("RGB"), dtype=np.float32)
+    height, width = rgb.shape[:2]
+    bgr = np.ascontiguousarray(rgb[np.newaxis, :, :, ::-1])
+    fields = {"image": pybase64.b64encode(bgr.tobytes()).decode(), "height": height, "width": width}
+    return JobTemplate(orjson.dumps(fields)[1:])

@@ -1,0 +1,84 @@
+"""The HTTP users against a real server that notes what it was asked and answers as told."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from loadtests.frames import sample_frames
+from tests.loadtests.load_run import run_users
+
+DETECTION = {"category_id": "Sea star", "scores": [0.9], "bbox": [1, 2, 30, 40]}
+
+
+@dataclass
+class Door:
+    """What the server answers, and the bodies that it was sent."""
+
+    url: str = ""
+    status: int = 200
+    answer: dict[str, Any] = field(default_factory=lambda: {"success": True, "predictions": [DETECTION]})
+    bodies: list[bytes] = field(default_factory=list)
+    paths: set[str] = field(default_factory=set)
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    door = Door()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            door.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            door.paths.add(self.path)
+            body = json.dumps(door.answer).encode()
+            self.send_response(door.status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        door.url = f"http://127.0.0.1:{server.server_port}"
+        yield door
+        server.shutdown()
+        thread.join()
+
+
+def test_frames_are_posted_as_the_legacy_scripts_do(door: Door) -> None:
+    run = run_users("http_users.py", door.url, model="image_queue_yolov5", pause_s="0.01")
+    assert run.exit_code == 0, run.log
+    assert run.asked >= 2
+    assert run.failed == 0
+    assert door.paths == {"/predictor/"}
+    samples = [frame.png for frame in sample_frames()]
+    for body in door.bodies:
+        assert body.index(b'name="file"; filename="file"') < body.index(b'name="model_type"')
+        assert b"\r\n\r\nimage_queue_yolov5\r\n" in body
+        assert any(png in body for png in samples)
+
+
+def test_a_wrong_answer_is_a_failure_and_fails_the_run(door: Door) -> None:
+    door.status, door.answer = 429, {"success": False, "predictions": None, "detail": "64 images wait"}
+    run = run_users("http_users.py", door.url, pause_s="0.1")
+    assert run.exit_code == 1, run.log
+    assert run.failed == run.asked > 0
+    assert "status 429: 64 images wait" in run.log
+
+
+def test_failures_can_be_allowed_and_slowness_be_forbidden(door: Door) -> None:
+    door.status = 500
+    run = run_users("http_users.py", door.url, pause_s="0.1", max_failed_ratio="1", max_p95_s="0.000001")
+    assert run.exit_code == 1
+    assert run.failed == run.asked > 0
+    assert "the limit is 1e-06 s" in run.log
+    assert "failed, the limit is" not in run.log
