@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.definition import MODEL_IMPORT_PATH
+from serve_app import serve_process
 from serve_app.banner import banner, http_address, redis_address
 from serve_app.builders import load_builder
 from serve_app.configuration import check_file, load_model_block, load_system, system_problems
@@ -55,7 +56,7 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     signals = StopSignals()
     signals.block()
     say(f"starting {', '.join(names(document))}" + (f"; log: {log}" if log else ""))
-    process = SystemProcess(folder / "serve.yaml", log, environ)
+    process = SystemProcess(serve_process.command(folder / "serve.yaml", verbose), log, environ)
     write_record(folder, environ)
     try:
         with RunningSystem(settings.dashboard_url, environ) as system:

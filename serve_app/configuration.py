@@ -15,7 +15,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from deployments.definition import MODEL_IMPORT_PATH
 from serve_app.builders import Builder, load_builder
-from serve_app.known_keys import unknown_key, unknown_keys, wrong_values
+from serve_app.known_keys import nearest_of, unknown_keys, wrong_values
 from serve_app.model_rules import model_problems
 from serve_app.terminal import LaunchError
 from serve_app.yaml_document import read_yaml, without_anchors
@@ -105,11 +105,7 @@ def _deployment_problems(application: Document, builder: Builder, path: str) -> 
             yield f"{where}.name: {name} is named twice in one application"
         seen.add(name)
         if known and name not in known:
-            yield (
-                unknown_key(where, name, known)
-                .replace("unknown key", "unknown deployment")
-                .replace("known keys", "known deployments")
-            )
+            yield f"{where}.name: unknown deployment {name}; {nearest_of(name, known)}"
         settings = builder.user_config.get(name)
         user_config = deployment.get("user_config")
         if settings is not None and user_config is not None:

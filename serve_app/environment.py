@@ -6,13 +6,13 @@ the replicas and is never written into a file. `docs/settings.md` is this table,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, ValidationError
 
 from deployments.definition import Settings
+from serve_app.known_keys import nearest_of
 from serve_app.terminal import LaunchError
 
 PREFIX = "FATHOM_"
@@ -205,6 +205,4 @@ def settings_page() -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    nearest = get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(known)}"
-    return f"{name}: unknown environment variable; {hint}"
+    return f"{name}: unknown environment variable; {nearest_of(name, known)}"

@@ -7,17 +7,16 @@ and say nothing.
 import inspect
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 
-def unknown_key(path: str, key: object, known: Iterable[str]) -> str:
-    """The sentence for one unknown `key` under `path`, with the nearest of the `known` ones."""
+def nearest_of(name: object, known: Iterable[str]) -> str:
+    """A hint for a person who wrote `name`: the nearest of the `known` names, or all of them."""
     names = sorted(known)
-    nearest = get_close_matches(str(key), names, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known keys: {', '.join(names) or 'none'}"
-    return f"{joined(path, str(key))}: unknown key; {hint}"
+    nearest = get_close_matches(str(name), names, n=1)
+    return f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(names) or 'none'}"
 
 
 def unknown_keys(value: Any, model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -28,7 +27,7 @@ def unknown_keys(value: Any, model: type[BaseModel], path: str = "") -> Iterator
     for key, item in value.items():
         field = fields.get(key)
         if field is None:
-            yield unknown_key(path, key, fields)
+            yield f"{joined(path, str(key))}: unknown key; {nearest_of(key, fields)}"
             continue
         nested = _model_in(field.annotation)
         if nested is None:
@@ -36,7 +35,7 @@ def unknown_keys(value: Any, model: type[BaseModel], path: str = "") -> Iterator
         if isinstance(item, list):
             for index, element in enumerate(item):
                 yield from unknown_keys(element, nested, f"{joined(path, key)}[{index}]")
-        else:
+        elif get_origin(field.annotation) is not list:
             yield from unknown_keys(item, nested, joined(path, key))
 
 

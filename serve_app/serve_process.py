@@ -8,10 +8,17 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from serve_app.environment import RAY_ADDRESS, SystemSettings
 from serve_app.process_tree import stop_with_parent
+
+
+def command(config: Path, verbose: bool) -> list[str]:
+    """The command line that starts this module as a child of the calling process."""
+    arguments = [str(config), str(os.getpid()), *(["--verbose"] if verbose else [])]
+    return [sys.executable, "-u", "-m", "serve_app.serve_process", *arguments]
 
 
 def ray_options(settings: SystemSettings, environ: Mapping[str, str], verbose: bool) -> dict[str, Any]:

@@ -7,8 +7,7 @@ processes; nothing of what runs in them.
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -39,17 +38,16 @@ class StopSignals:
 
 
 class SystemProcess:
-    """`serve_app.serve_process` as a child in a session of its own: the terminal's Ctrl-C does not reach it.
+    """`command` as a child in a session of its own: the terminal's Ctrl-C does not reach it.
 
     log: file for what it says, None for the terminal.
     """
 
-    def __init__(self, config: Path, log: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], log: Path | None, environ: Mapping[str, str]) -> None:
         adopt_orphans()
         self._log = log
-        command = [sys.executable, "-u", "-m", "serve_app.serve_process", str(config), str(os.getpid())]
         if log is None:
-            self._child = _popen([*command, "--verbose"], None, environ)
+            self._child = _popen(command, None, environ)
         else:
             with log.open("wb") as output:
                 self._child = _popen(command, output, environ)
@@ -81,7 +79,7 @@ class SystemProcess:
         return f"{cause} ({status}, log: {self._log})"
 
 
-def _popen(command: list[str], output: IO[bytes] | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _popen(command: Sequence[str], output: IO[bytes] | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

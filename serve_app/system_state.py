@@ -9,7 +9,9 @@ from typing import Any
 
 Details = dict[str, Any]
 
-_EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*([A-Z]\w*)(?:\([\w.]+\))?: (?P<text>.+)$")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STACK_LINE = re.compile(r'^\s+File ".*", line \d+', re.MULTILINE)
+_EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?P<kind>[A-Z]\w*): (?P<text>.+)$")
 _SETTLED_BADLY = {"DEPLOY_FAILED", "UNHEALTHY"}
 
 
@@ -68,15 +70,13 @@ def names(document: Mapping[str, Any]) -> list[str]:
 
 def first_cause(message: str) -> str:
     """The line that says what went wrong, from a message that may hold whole tracebacks; '' from ''."""
-    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    if not any(line.lstrip().startswith("Traceback") for line in lines):
+    message = _COLOUR.sub("", message).strip()
+    if not _STACK_LINE.search(message):
         return " ".join(message.split())
-    matches = [match for line in lines if (match := _EXCEPTION_LINE.match(line.strip()))]
-    telling = [match for match in matches if match[1] not in ("RayTaskError", "RayActorError", "RuntimeError")]
-    chosen = (telling or matches)[-1:] or None
-    return chosen[0][0] if chosen else lines[-1].strip()
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    # A traceback ends with the exception as its outermost frame saw it.
+    matches = [match for line in lines if (match := _EXCEPTION_LINE.match(line))]
+    return f"{matches[-1]['kind']}: {matches[-1]['text']}" if matches else lines[-1]
 
 
 def table(states: Iterable[ApplicationState]) -> str:
@@ -95,7 +95,7 @@ def _state(name: str, report: Details) -> ApplicationState:
     replicas = [replica for deployment in deployments for replica in deployment.get("replicas", [])]
     status = str(report.get("status", "NOT_STARTED"))
     messages = [report.get("message") or "", *(one.get("message") or "" for one in deployments)]
-    telling = next((text for text in messages if "Traceback" in text), None)
+    telling = next((text for text in messages if _STACK_LINE.search(text)), None)
     message = telling or next((text for text in messages if text), "")
     return ApplicationState(
         name=name,
