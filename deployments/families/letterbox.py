@@ -24,8 +24,8 @@ _SPLIT_BIAS_PX = 0.1
 class Letterbox:
     """Where one image lies on its canvas. All lengths are pixels.
 
-    `gain` is the common ratio canvas/image before rounding; `resized_px` and
-    `source_px` are (height, width); `pad_left_px` and `pad_top_px` are the border.
+    `gain` is the common ratio canvas/image before rounding; `resized_px`, `source_px` and
+    `canvas_px` are (height, width); `pad_left_px` and `pad_top_px` are the border.
     """
 
     gain: float
@@ -33,6 +33,7 @@ class Letterbox:
     pad_top_px: int
     resized_px: tuple[int, int]
     source_px: tuple[int, int]
+    canvas_px: tuple[int, int]
 
     def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
         """Map canvas boxes to image pixels and clip them to the image.
@@ -44,9 +45,7 @@ class Letterbox:
         gain_x, gain_y = self._axis_gains()
         height, width = self.source_px
         offset = np.array([self.pad_left_px, self.pad_top_px] * 2, np.float32)
-        mapped = (np.asarray(boxes, np.float32).reshape(-1, 4) - offset) / np.array(
-            [gain_x, gain_y] * 2, np.float32
-        )
+        mapped = (np.asarray(boxes, np.float32).reshape(-1, 4) - offset) / np.array([gain_x, gain_y] * 2, np.float32)
         return np.clip(mapped, 0.0, np.array([width, height] * 2, np.float32))
 
     def to_canvas(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
@@ -63,9 +62,10 @@ class Letterbox:
         )
 
 
-def plan(source_px: tuple[int, int], canvas_px: tuple[int, int]) -> Letterbox:
+def plan(source_px: tuple[int, int], canvas_px: tuple[int, int], gain: float | None = None) -> Letterbox:
     """Work out the geometry for an image of `source_px` on `canvas_px`, both (height, width).
 
+    `gain` is given where the canvas was cut to the image afterwards, so that it no longer tells the ratio.
     Rounding as in YOLOv5 `utils/augmentations.py` `letterbox(auto=False)` and ultralytics
     `data/augment.py` `LetterBox(auto=False, center=True)`; small images are enlarged.
     Raises ValueError when a side is not positive.
@@ -73,7 +73,8 @@ def plan(source_px: tuple[int, int], canvas_px: tuple[int, int]) -> Letterbox:
     height, width = source_px
     if min(height, width, *canvas_px) <= 0:
         raise ValueError(f"image {source_px} and canvas {canvas_px} must have positive sides")
-    gain = min(canvas_px[0] / height, canvas_px[1] / width)
+    if gain is None:
+        gain = min(canvas_px[0] / height, canvas_px[1] / width)
     # A very long, thin image would otherwise round to a side of zero pixels.
     resized = max(1, round(height * gain)), max(1, round(width * gain))
     return Letterbox(
@@ -82,19 +83,22 @@ def plan(source_px: tuple[int, int], canvas_px: tuple[int, int]) -> Letterbox:
         pad_top_px=round((canvas_px[0] - resized[0]) / 2 - _SPLIT_BIAS_PX),
         resized_px=resized,
         source_px=(height, width),
+        canvas_px=canvas_px,
     )
 
 
-def letterbox(pixels: NDArray[np.uint8], canvas_px: tuple[int, int]) -> tuple[NDArray[np.uint8], Letterbox]:
+def letterbox(
+    pixels: NDArray[np.uint8], canvas_px: tuple[int, int], gain: float | None = None
+) -> tuple[NDArray[np.uint8], Letterbox]:
     """Fit an image into a fixed canvas, centred, keeping its shape.
 
     Takes uint8 RGB (H, W, 3) (any channel order works: none is interpreted) and the canvas as
-    (height, width); returns the canvas, uint8 (height, width, 3), and its geometry.
+    (height, width); returns the canvas, uint8 (height, width, 3), and its geometry. `gain`: see `plan`.
     Raises ValueError for another dtype or number of dimensions.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
-    geometry = plan((pixels.shape[0], pixels.shape[1]), canvas_px)
+    geometry = plan((pixels.shape[0], pixels.shape[1]), canvas_px, gain)
     height, width = geometry.resized_px
     canvas = np.full((*canvas_px, 3), PAD_COLOUR, np.uint8)
     top, left = geometry.pad_top_px, geometry.pad_left_px

@@ -1,0 +1,188 @@
+"""YOLOv5 from the `.pt` files of ultralytics/yolov5, sizes n to x, P5 and P6, also the tags before 6.0.
+
+The head is anchor based: three shapes for each cell, box, objectness and class scores, all through a sigmoid.
+Source: ultralytics/yolov5 `models/yolo.py` (decoding), `utils/augmentations.py` (letterbox), `utils/general.py`
+(NMS, scaling back). `legacy_worker` reproduces what the old queue worker did, faults included.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from deployments.definition import ModelDefinition
+from deployments.errors import ModelUnavailable
+from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.letterbox import Letterbox
+from deployments.families.torch_layers import Builder, Program, check_layers
+from deployments.families.yolo_blocks import BLOCKS
+from deployments.families.yolo_family import YoloFamily, YoloParameters
+from deployments.families.yolo_graph import Head
+from deployments.families.yolo_layout import YoloKind, YoloLayout
+from deployments.prediction import Detections
+
+LEGACY_SIZE_PX = 640
+LEGACY_LARGE_SIZE_PX = 1280
+LEGACY_LARGE_ABOVE_PX = 960
+LEGACY_THRESHOLDS = Thresholds(score_threshold=0.1, iou_threshold=0.45, max_detections=1000)
+
+_BOX_AND_OBJECTNESS = 5
+
+
+class YOLOv5Parameters(YoloParameters):
+    """The `parameters` of a YOLOv5 model in YAML."""
+
+    legacy_worker: bool = False
+    """Answer as the old worker did: red and blue swapped, a 640 px square or 1280 px above 960 px of height,
+    classes suppress each other, threshold 0.1, whole pixels, the worst detection first. For old results only."""
+
+
+class YOLOv5(YoloFamily):
+    """The family of YOLOv5 detectors."""
+
+    kind = YoloKind(
+        family="yolov5",
+        networks=frozenset(
+            f"{package}.{name}"
+            for package in ("models.yolo", "yolov5.models.yolo")
+            for name in ("Model", "DetectionModel")
+        ),
+        heads=frozenset({"models.yolo.Detect", "yolov5.models.yolo.Detect"}),
+    )
+    parameters_type = YOLOv5Parameters
+    parameters: YOLOv5Parameters
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        super().__init__(definition)
+        legacy_canvas = (LEGACY_SIZE_PX, LEGACY_SIZE_PX)
+        if self.parameters.legacy_worker:
+            if self.parameters.shape != "fixed" or self.canvas_px != legacy_canvas:
+                raise ModelUnavailable(
+                    f"parameters.legacy_worker needs canvas_px {legacy_canvas} and shape 'fixed', "
+                    f"got {self.canvas_px} and {self.parameters.shape!r}"
+                )
+            self.parameters = self.parameters.model_copy(update={"class_agnostic": True})
+
+    def check_head(self, layout: YoloLayout) -> None:
+        """The head must have anchors, and one plain convolution for each level."""
+        head = layout.head.shell
+        levels = len(layout.strides_px)
+        branches = head.child("m")
+        check_layers(branches, BLOCKS)
+        shape = (levels, head.integer("na"), 2)
+        if head.tensor("anchors").shape != shape or len(branches.children) != levels:
+            raise ModelUnavailable(
+                f"the head has {len(branches.children)} branches and anchors of shape "
+                f"{head.tensor('anchors').shape}, expected {levels} and {shape}"
+            )
+
+    def make_head(self, layout: YoloLayout, builder: Builder) -> Head:
+        """Candidates of all levels, the best first."""
+        levels = make_levels(layout, builder)
+        candidates = self.parameters.candidates
+
+        def head(features: Sequence[Any]) -> tuple[Any, ...]:
+            found = [
+                level.best(level.rows(feature), level.grid(feature), candidates)
+                for level, feature in zip(levels, features, strict=True)
+            ]
+            boxes, scores, classes = (ops.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
+            top, index = ops.top_k(scores, k=min(candidates, int(scores.shape[1])))
+            chosen = ops.take_along_axis(boxes, ops.expand_dims(index, -1), axis=1)
+            return chosen, top, ops.take_along_axis(classes, index, axis=1)
+
+        return head
+
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+        """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`."""
+        if not self.parameters.legacy_worker:
+            return super().preprocess(pixels)
+        is_large = pixels.shape[0] > LEGACY_LARGE_ABOVE_PX
+        size = LEGACY_LARGE_SIZE_PX if is_large else LEGACY_SIZE_PX
+        return self.prepare(np.ascontiguousarray(pixels[:, :, ::-1]), (size, size))
+
+    def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
+        """NMS, then pixels of the asker's image; best first, but worst first as `legacy_worker`.
+
+        The legacy worker had its thresholds built in, so that only the classes of the request count there.
+        """
+        if not self.parameters.legacy_worker:
+            return super().postprocess(outputs, geometry, thresholds)
+        fixed = replace(LEGACY_THRESHOLDS, classes=thresholds.classes)
+        found = super().postprocess(outputs, geometry, fixed)
+        return Detections(
+            boxes=np.ascontiguousarray(np.round(found.boxes)[::-1]),
+            scores=np.ascontiguousarray(found.scores[::-1]),
+            class_ids=np.ascontiguousarray(found.class_ids[::-1]),
+            labels=found.labels[::-1],
+        )
+
+    def to_image(self, boxes: NDArray[Any], geometry: Letterbox) -> NDArray[np.float32]:
+        """Boxes (n, 4) from canvas to image pixels, clipped.
+
+        Unlike its successors YOLOv5 takes the border at half a pixel and one ratio for both axes.
+        """
+        height, width = geometry.source_px
+        canvas_height, canvas_width = geometry.canvas_px
+        border = np.array([canvas_width - width * geometry.gain, canvas_height - height * geometry.gain]) / 2
+        mapped = (np.asarray(boxes, np.float64).reshape(-1, 4) - np.tile(border, 2)) / geometry.gain
+        return np.clip(mapped, 0.0, np.array([width, height] * 2)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of the head. anchors_px: float32 (shapes, 2), width and height in canvas pixels."""
+
+    convolution: Program
+    anchors_px: NDArray[np.float32]
+    stride_px: int
+
+    def rows(self, feature: Any) -> Any:
+        """The raw head, (n, cells * shapes, 5 + classes): x y w h objectness, classes, before the sigmoid."""
+        raw = self.convolution(feature)
+        _, height, width, channels = (raw.shape[0], *(int(side) for side in raw.shape[1:]))
+        shapes = len(self.anchors_px)
+        if channels % shapes:
+            raise ModelUnavailable(f"the head has {channels} channels for {shapes} anchors")
+        return ops.reshape(raw, (-1, height * width * shapes, channels // shapes))
+
+    def grid(self, feature: Any) -> NDArray[np.float32]:
+        """Of each row: x, y of its cell's corner in pixels, width and height of its anchor; (rows, 4)."""
+        height, width = int(feature.shape[1]), int(feature.shape[2])
+        y, x = np.mgrid[0:height, 0:width].reshape(2, -1)
+        corners = np.repeat(np.stack([x, y], 1) * self.stride_px, len(self.anchors_px), axis=0)
+        sizes = np.tile(self.anchors_px, (height * width, 1))
+        return np.concatenate([corners, sizes], axis=1).astype(np.float32)
+
+    def boxes(self, raw: Any, grid: Any) -> Any:
+        """Raw x y w h (..., 4) and their grid (..., 4) to centre x, y, width, height in canvas pixels."""
+        doubled = ops.sigmoid(raw) * 2.0
+        centres = (doubled[..., :2] - 0.5) * self.stride_px + grid[..., :2]
+        return ops.concatenate([centres, ops.square(doubled[..., 2:]) * grid[..., 2:]], axis=-1)
+
+    def best(self, rows: Any, grid: NDArray[np.float32], candidates: int) -> tuple[Any, Any, Any]:
+        """The best rows of each image: corners (n, k, 4), scores (n, k), classes (n, k).
+
+        Rows are picked first and decoded afterwards, since with hundreds of classes a level is large.
+        """
+        peaks = ops.cast(ops.max(rows[..., _BOX_AND_OBJECTNESS:], axis=-1), "float32")
+        objectness = ops.cast(rows[..., 4], "float32")
+        scores = ops.sigmoid(objectness) * ops.sigmoid(peaks)
+        scores, index = ops.top_k(scores, k=min(candidates, len(grid)))
+        chosen = ops.cast(ops.take_along_axis(rows, ops.expand_dims(index, -1), axis=1), "float32")
+        boxes = self.boxes(chosen[..., :4], ops.take(ops.convert_to_tensor(grid), index, axis=0))
+        half = boxes[..., 2:] / 2.0
+        corners = ops.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], axis=-1)
+        classes = ops.argmax(chosen[..., _BOX_AND_OBJECTNESS:], axis=-1)
+        return corners, scores, ops.cast(classes, "int32")
+
+
+def make_levels(layout: YoloLayout, builder: Builder) -> list[Level]:
+    """The levels of a checked head. Checkpoints keep anchors in strides."""
+    head = layout.head.shell
+    anchors = head.tensor("anchors").numpy().astype(np.float32)
+    levels = zip(builder.all_children(head, "m"), anchors, layout.strides_px, strict=True)
+    return [Level(convolution, shapes * stride_px, stride_px) for convolution, shapes, stride_px in levels]
