@@ -6,11 +6,11 @@ from pydantic import Field
 
 from deployments.definition import Settings
 
-PREFIX = "FATHOM_LOAD_"
+PREFIX = "LOADTEST_"
 
 
 class LoadOptions(Settings):
-    """One option for each variable FATHOM_LOAD_<NAME>; times in seconds."""
+    """One option for each variable LOADTEST_<NAME>; times in seconds."""
 
     model: str = Field(default="image_queue_detectron2", min_length=1)
     """`model_type` over HTTP, the queue over Redis: a name that a model answers for on both doors."""

@@ -31,10 +31,10 @@ class LoadRun:
 
 
 def run_users(script: str, host: str, **options: str) -> LoadRun:
-    """Two users of loadtests/`script` for a second against `host`. options: FATHOM_LOAD_* without prefix."""
+    """Two users of loadtests/`script` for a second against `host`. options: LOADTEST_* without prefix."""
     command = [sys.executable, "-m", "locust", "-f", f"loadtests/{script}", "--host", host, "--headless", "--json"]
     command += ["--users", "2", "--spawn-rate", "10", "--run-time", f"{RUN_S}s", "--stop-timeout", "5"]
-    variables = {f"FATHOM_LOAD_{name.upper()}": value for name, value in options.items()}
+    variables = {f"LOADTEST_{name.upper()}": value for name, value in options.items()}
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, timeout=DEADLINE_S
     )

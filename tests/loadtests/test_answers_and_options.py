@@ -49,12 +49,12 @@ def test_a_failure_of_http_is_a_fault(status: int, body: bytes, words: str) -> N
 
 
 def test_options_come_from_the_environment_and_wrong_ones_are_refused() -> None:
-    options = load_options({"FATHOM_LOAD_MODEL": "benthic-demo", "FATHOM_LOAD_MAX_P95_S": "2", "HOME": "/root"})
+    options = load_options({"LOADTEST_MODEL": "benthic-demo", "LOADTEST_MAX_P95_S": "2", "HOME": "/root"})
     assert (options.model, options.max_p95_s, options.max_failed_ratio) == ("benthic-demo", 2.0, 0.0)
     with pytest.raises(ValidationError, match="modle"):
-        load_options({"FATHOM_LOAD_MODLE": "x"})
+        load_options({"LOADTEST_MODLE": "x"})
     with pytest.raises(ValidationError, match="max_failed_ratio"):
-        load_options({"FATHOM_LOAD_MAX_FAILED_RATIO": "2"})
+        load_options({"LOADTEST_MAX_FAILED_RATIO": "2"})
 
 
 def test_a_job_is_valid_json_with_the_id_first() -> None:

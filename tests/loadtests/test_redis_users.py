@@ -53,7 +53,7 @@ class Worker:
     def _work(self) -> None:
         while not self._is_stopping.is_set():
             if taken := self._connection.blpop([QUEUE], timeout=0.2):
-                self.jobs.append(taken[1])
+                self.jobs.append(taken[1])  # type: ignore[arg-type]  # bytes: nothing is decoded
                 self._connection.set(json.loads(taken[1])["id"], self._answer)
 
 
