@@ -89,7 +89,7 @@ class Bridge:
         """Raises RuntimeError when a loop has died, for a health check. Redis being away is no such case."""
         for loop in self._loops:
             if loop.done() and not self._stop_following.is_set():
-                raise RuntimeError(f"the loop '{loop.get_name()}' is dead")
+                raise RuntimeError(f"the loop '{loop.get_name()}' is dead") from loop.exception()
         for consumer in self._consumers.values():
             consumer.check()
 

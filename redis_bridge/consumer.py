@@ -56,7 +56,7 @@ class Consumer:
     def check(self) -> None:
         """Raises RuntimeError when the consumer has died, for a health check."""
         if self._taking is not None and self._taking.done() and not self._signals.stop.is_set():
-            raise RuntimeError(f"the consumer of queue {self._queue} is dead")
+            raise RuntimeError(f"the consumer of queue {self._queue} is dead") from self._taking.exception()
 
     async def stop(self, drain_s: float) -> None:
         """Takes nothing more; gives jobs in flight `drain_s` seconds to finish, and the rest back."""

@@ -1,8 +1,8 @@
 """The Redis door with a real Valkey: jobs are answered, and the consumers follow the models."""
 
-import asyncio
 import json
 
+import pytest
 from redis.asyncio import Redis
 
 from deployments.definition import ModelState
@@ -274,13 +274,15 @@ async def test_the_deadline_of_the_settings_reaches_the_model(
 
 
 async def test_a_dead_loop_fails_the_health_check(start_bridge: StartBridge, catalogue: FakeCatalogue) -> None:
-    async with start_bridge() as bridge:
-        await eventually(lambda: bridge.queues)
-        catalogue.shown = (object(),)  # type: ignore[assignment]
-        await eventually(lambda: is_unhealthy(bridge.check))
-        catalogue.shown = ()
-        bridge.start()
-        await asyncio.wait_for(eventually(lambda: not is_unhealthy(bridge.check)), 5)
+    async def break_the_catalogue() -> None:
+        async with start_bridge() as bridge:
+            await eventually(lambda: bridge.queues)
+            bridge.check()
+            catalogue.shown = (object(),)  # type: ignore[assignment]
+            await eventually(lambda: is_unhealthy(bridge.check))
+
+    with pytest.raises(RuntimeError, match="is dead"):
+        await break_the_catalogue()
 
 
 def is_unhealthy(check: object) -> bool:
