@@ -136,6 +136,11 @@ def make_conv2d(builder: Builder, shell: Shell) -> Program:
     return _convolution(builder, shell, None)
 
 
+def make_conv2d_of(builder: Builder, shell: Shell, channels: NDArray[np.intp]) -> Program:
+    """torch.nn.Conv2d reduced to some of its output channels, in the order given."""
+    return _convolution(builder, shell, None, channels)
+
+
 def make_conv(builder: Builder, shell: Shell) -> Program:
     """The `Conv` of all YOLOs: convolution, batch norm, activation; also as left by `fuse()`."""
     folded = _convolution(builder, shell.child("conv"), shell.children.get("bn"))
@@ -156,7 +161,9 @@ def batch_norm_affine(norm: Shell) -> tuple[NDArray[Any], NDArray[Any]]:
     return scale, shift
 
 
-def _convolution(builder: Builder, shell: Shell, norm: Shell | None) -> Program:
+def _convolution(
+    builder: Builder, shell: Shell, norm: Shell | None, channels: NDArray[np.intp] | None = None
+) -> Program:
     """A convolution with `norm`, which follows it, folded into its weights."""
     if shell.class_name != "Conv2d":
         raise ModelUnavailable(f"{shell.kind} stands where torch.nn.Conv2d was expected")
@@ -173,6 +180,8 @@ def _convolution(builder: Builder, shell: Shell, norm: Shell | None) -> Program:
         if scale.shape != bias.shape or shift.shape != bias.shape:
             raise ModelUnavailable(f"a batch norm of {scale.size} channels follows {bias.size} channels")
         weight, bias = weight * scale[:, None, None, None], bias * scale + shift
+    if channels is not None:
+        weight, bias = weight[channels], bias[channels]
     is_depthwise = groups > 1
     if is_depthwise and groups != shell.integer("in_channels"):
         raise ModelUnavailable(f"a convolution has {groups} groups, expected 1 or one for each channel")

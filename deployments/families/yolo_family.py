@@ -39,7 +39,7 @@ class YoloParameters(Settings):
     class_agnostic: bool = False
     """Whether boxes of different classes suppress each other."""
 
-    candidates: int = Field(default=1000, ge=1, le=30_000)
+    candidates: int = Field(default=3000, ge=1, le=30_000)
     """Best boxes of an image that reach NMS. The references have no bound below 30,000; a lower one loses
     nothing but detections beyond the best `candidates` boxes."""
 

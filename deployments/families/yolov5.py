@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
+from deployments.families.anchor_free import rows_at
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.letterbox import Letterbox
-from deployments.families.torch_layers import Builder, Program, check_layers
+from deployments.families.torch_layers import Builder, Program, check_layers, make_conv2d_of
 from deployments.families.yolo_blocks import BLOCKS
 from deployments.families.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo_graph import Head
@@ -85,14 +86,11 @@ class YOLOv5(YoloFamily):
         candidates = self.parameters.candidates
 
         def head(features: Sequence[Any]) -> tuple[Any, ...]:
-            found = [
-                level.best(level.rows(feature), level.grid(feature), candidates)
-                for level, feature in zip(levels, features, strict=True)
-            ]
-            boxes, scores, classes = (ops.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
+            found = [level.scored(feature) for level, feature in zip(levels, features, strict=True)]
+            scores = ops.concatenate([rows.scores for rows in found], axis=1)
             top, index = ops.top_k(scores, k=min(candidates, int(scores.shape[1])))
-            chosen = ops.take_along_axis(boxes, ops.expand_dims(index, -1), axis=1)
-            return chosen, top, ops.take_along_axis(classes, index, axis=1)
+            boxes, classes = _decode_at(levels, found, index)
+            return boxes, top, classes
 
         return head
 
@@ -133,56 +131,99 @@ class YOLOv5(YoloFamily):
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """One level of the head. anchors_px: float32 (shapes, 2), width and height in canvas pixels."""
+class ScoredRows:
+    """One level of a batch. Each row is one anchor of one cell; scores, float32 (n, rows), are finished.
 
-    convolution: Program
+    boxes: (n, rows, 5), x y w h objectness, and classes: (n, rows, classes), both before the sigmoid.
+    grid: float32 (rows, 4), x, y of the cell's corner in pixels, width and height of the anchor.
+    """
+
+    boxes: Any
+    classes: Any
+    scores: Any
+    grid: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of the head. anchors_px: float32 (shapes, 2), width and height in canvas pixels.
+
+    The checkpoint has one convolution; it is cut in two, so that the many class scores are never copied.
+    """
+
+    to_boxes: Program
+    to_classes: Program
     anchors_px: NDArray[np.float32]
     stride_px: int
 
-    def rows(self, feature: Any) -> Any:
-        """The raw head, (n, cells * shapes, 5 + classes): x y w h objectness, classes, before the sigmoid."""
-        raw = self.convolution(feature)
-        _, height, width, channels = (raw.shape[0], *(int(side) for side in raw.shape[1:]))
-        shapes = len(self.anchors_px)
-        if channels % shapes:
-            raise ModelUnavailable(f"the head has {channels} channels for {shapes} anchors")
-        return ops.reshape(raw, (-1, height * width * shapes, channels // shapes))
+    def scored(self, feature: Any) -> ScoredRows:
+        """The rows of one feature map (n, height, width, channels): cells in reading order, then anchors."""
+        height, width, shapes = int(feature.shape[1]), int(feature.shape[2]), len(self.anchors_px)
+        boxes, classes = self.to_boxes(feature), self.to_classes(feature)
+        boxes = ops.reshape(boxes, (-1, height * width * shapes, _BOX_AND_OBJECTNESS))
+        classes = ops.reshape(classes, (-1, height * width * shapes, int(classes.shape[-1]) // shapes))
+        objectness = ops.sigmoid(ops.cast(boxes[..., 4], "float32"))
+        scores = objectness * ops.sigmoid(ops.cast(ops.max(classes, axis=-1), "float32"))
+        return ScoredRows(boxes, classes, scores, self._grid(height, width))
 
-    def grid(self, feature: Any) -> NDArray[np.float32]:
-        """Of each row: x, y of its cell's corner in pixels, width and height of its anchor; (rows, 4)."""
-        height, width = int(feature.shape[1]), int(feature.shape[2])
+    def _grid(self, height: int, width: int) -> NDArray[np.float32]:
         y, x = np.mgrid[0:height, 0:width].reshape(2, -1)
         corners = np.repeat(np.stack([x, y], 1) * self.stride_px, len(self.anchors_px), axis=0)
         sizes = np.tile(self.anchors_px, (height * width, 1))
         return np.concatenate([corners, sizes], axis=1).astype(np.float32)
 
-    def boxes(self, raw: Any, grid: Any) -> Any:
-        """Raw x y w h (..., 4) and their grid (..., 4) to centre x, y, width, height in canvas pixels."""
-        doubled = ops.sigmoid(raw) * 2.0
+    def decoded(self, raw: Any, grid: Any) -> Any:
+        """Raw x y w h (..., 4) and their grid (..., 4) to x1 y1 x2 y2 in canvas pixels."""
+        doubled = ops.sigmoid(ops.cast(raw, "float32")) * 2.0
         centres = (doubled[..., :2] - 0.5) * self.stride_px + grid[..., :2]
-        return ops.concatenate([centres, ops.square(doubled[..., 2:]) * grid[..., 2:]], axis=-1)
-
-    def best(self, rows: Any, grid: NDArray[np.float32], candidates: int) -> tuple[Any, Any, Any]:
-        """The best rows of each image: corners (n, k, 4), scores (n, k), classes (n, k).
-
-        Rows are picked first and decoded afterwards, since with hundreds of classes a level is large.
-        """
-        peaks = ops.cast(ops.max(rows[..., _BOX_AND_OBJECTNESS:], axis=-1), "float32")
-        objectness = ops.cast(rows[..., 4], "float32")
-        scores = ops.sigmoid(objectness) * ops.sigmoid(peaks)
-        scores, index = ops.top_k(scores, k=min(candidates, len(grid)))
-        chosen = ops.cast(ops.take_along_axis(rows, ops.expand_dims(index, -1), axis=1), "float32")
-        boxes = self.boxes(chosen[..., :4], ops.take(ops.convert_to_tensor(grid), index, axis=0))
-        half = boxes[..., 2:] / 2.0
-        corners = ops.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], axis=-1)
-        classes = ops.argmax(chosen[..., _BOX_AND_OBJECTNESS:], axis=-1)
-        return corners, scores, ops.cast(classes, "int32")
+        half = ops.square(doubled[..., 2:]) * grid[..., 2:] / 2.0
+        return ops.concatenate([centres - half, centres + half], axis=-1)
 
 
 def make_levels(layout: YoloLayout, builder: Builder) -> list[Level]:
     """The levels of a checked head. Checkpoints keep anchors in strides."""
-    head = layout.head.shell
-    anchors = head.tensor("anchors").numpy().astype(np.float32)
-    levels = zip(builder.all_children(head, "m"), anchors, layout.strides_px, strict=True)
-    return [Level(convolution, shapes * stride_px, stride_px) for convolution, shapes, stride_px in levels]
+    anchors = layout.head.shell.tensor("anchors").numpy().astype(np.float32)
+    shells = layout.head.shell.child("m").children.values()
+    row = _BOX_AND_OBJECTNESS + layout.class_count
+    levels = []
+    for shell, shapes, stride_px in zip(shells, anchors, layout.strides_px, strict=True):
+        if shell.class_name != "Conv2d" or shell.integer("out_channels") != row * len(shapes):
+            raise ModelUnavailable(
+                f"the head's {shell.kind} has {shell.state.get('out_channels')} channels, "
+                f"expected {len(shapes)} anchors x (5 + {layout.class_count} classes)"
+            )
+        channels = np.arange(row * len(shapes)).reshape(len(shapes), row)
+        levels.append(
+            Level(
+                to_boxes=make_conv2d_of(builder, shell, channels[:, :_BOX_AND_OBJECTNESS].ravel()),
+                to_classes=make_conv2d_of(builder, shell, channels[:, _BOX_AND_OBJECTNESS:].ravel()),
+                anchors_px=shapes * stride_px,
+                stride_px=stride_px,
+            )
+        )
+    return levels
+
+
+def _decode_at(levels: Sequence[Level], found: Sequence[ScoredRows], index: Any) -> tuple[Any, Any]:
+    """Boxes (n, k, 4) and classes (n, k) of the rows `index` (n, k), counted through all levels.
+
+    Every level offers a row for every index, and the right one is taken: cheaper than joining the levels,
+    as class scores can be hundreds of megabytes.
+    """
+    boxes: Any = None
+    classes: Any = None
+    start = 0
+    for level, rows in zip(levels, found, strict=True):
+        count = len(rows.grid)
+        local = ops.clip(index - start, 0, count - 1)
+        grid = ops.take(ops.convert_to_tensor(rows.grid), local, axis=0)
+        level_boxes = level.decoded(rows_at(rows.boxes, local)[..., :4], grid)
+        level_classes = ops.cast(ops.argmax(rows_at(rows.classes, local), axis=-1), "int32")
+        if boxes is None:
+            boxes, classes = level_boxes, level_classes
+        else:
+            is_here = index >= start
+            boxes = ops.where(ops.expand_dims(is_here, -1), level_boxes, boxes)
+            classes = ops.where(is_here, level_classes, classes)
+        start += count
+    return boxes, classes
