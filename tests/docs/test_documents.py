@@ -1,0 +1,77 @@
+"""What the documents say is true where a test can tell: links, names of metrics and settings, the model block."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("loadtests/*.md")]
+PACKAGES = ("deployments", "serve_app", "redis_bridge")
+METRIC = re.compile(r'"(fathom_[a-z_]+)"')
+STAGES = ("decode", "wait", "inference", "postprocess")
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The fenced blocks of this language in a document at the root."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
+    local = [target for target in targets if "://" not in target]
+    missing = [target for target in local if not (document.parent / target).exists()]
+    assert missing == []
+
+
+def test_every_metric_of_the_code_stands_in_the_table_and_no_other() -> None:
+    in_code = set()
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            in_code |= set(METRIC.findall(path.read_text(encoding="utf-8")))
+    in_code |= {f"fathom_{stage}_seconds" for stage in STAGES}
+    rows = re.findall(r"^\| `(fathom_[a-z_]+)`", (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.M)
+    assert sorted(rows) == sorted(in_code)
+
+
+def test_every_setting_of_the_readme_stands_in_the_table_of_settings() -> None:
+    settings = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"^\| `([A-Z_a-z]+)`", settings, re.M))
+    named = set(re.findall(r"\b(?:FATHOM|REDIS|RAY)_[A-Z_]+\b", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert named
+    assert named <= known
+
+
+def test_the_model_block_of_the_readme_is_valid() -> None:
+    from serve_app.configuration import block_problems
+
+    [block] = blocks("README.md", "yaml")
+    assert block_problems(yaml.safe_load(block)) == []
+
+
+def test_the_redis_client_of_the_readme_is_ten_lines_of_python() -> None:
+    [client] = blocks("README.md", "python")
+    assert len([line for line in client.splitlines() if line.strip()]) == 10
+    assert ast.parse(client).body
+
+
+def test_the_image_gets_what_it_copies_and_listens_where_the_configuration_says() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    allowed = re.findall(r"^!(\S+?)/?$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.M)
+    copied = [name.rstrip("/") for line in re.findall(r"^COPY (.+) \S+$", dockerfile, re.M) for name in line.split()]
+    assert sorted(copied) == sorted(allowed)
+    assert all((ROOT / name).exists() for name in copied)
+    port = yaml.safe_load((ROOT / "configs/app.yaml").read_text(encoding="utf-8"))["http_options"]["port"]
+    assert f"EXPOSE {port}" in dockerfile
+
+
+def test_a_container_is_given_time_to_drain() -> None:
+    from serve_app.environment import SystemSettings
+
+    server = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["server"]
+    assert server["stop_signal"] == "SIGINT"
+    assert int(server["stop_grace_period"].removesuffix("s")) > SystemSettings().stop_grace_s
