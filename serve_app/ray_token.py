@@ -37,9 +37,9 @@ def ensure_token(environ: Mapping[str, str]) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(_TOKEN_BYTES))
-    except FileExistsError:
-        return
     except OSError as error:
+        if path.exists():  # another launcher was faster
+            return
         raise LaunchError(
             f"{path}: the token for Ray cannot be written ({error.strerror}); "
             "set RAY_AUTH_TOKEN_PATH to a file that can, or RAY_AUTH_TOKEN"

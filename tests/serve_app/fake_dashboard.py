@@ -1,0 +1,127 @@
+"""Ray's dashboard as the launcher sees it: GET and PUT of /api/serve/applications/ over real HTTP.
+
+Answers in the shape of Ray Serve 2.60. An application runs as soon as it is submitted, unless its name is in
+`failing`; one that is not submitted again is gone.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+FAILURE = """The deployment failed to start 3 times in a row. See controller logs for details. Error:
+\x1b[36mray::ServeReplica:broken:Model.initialize_and_get_metadata()\x1b[39m (pid=1, ip=127.0.0.1)
+  File "/x/replica.py", line 1928, in initialize
+    raise RuntimeError(traceback.format_exc()) from None
+RuntimeError: Traceback (most recent call last):
+  File "/x/weights_file.py", line 34, in read
+    with np.load(path) as stored:
+         ^^^^^^^^^^^^^
+FileNotFoundError: [Errno 2] No such file or directory: 'w.npz'
+
+The above exception was the direct cause of the following exception:
+
+\x1b[36mray::ServeReplica:broken:Model.initialize_and_get_metadata()\x1b[39m (pid=1, ip=127.0.0.1)
+  File "/x/replica.py", line 1867, in initialize
+    await self._user_callable_wrapper.initialize_callable()
+deployments.errors.ModelUnavailable: the weights w.npz cannot be read
+"""
+
+
+@dataclass
+class FakeDashboard:
+    """The running system behind the dashboard, and what was asked of it."""
+
+    url: str = ""
+    applications: dict[str, dict[str, Any]] = field(default_factory=dict)
+    http_options: dict[str, Any] = field(default_factory=lambda: {"host": "0.0.0.0", "port": 8082})
+    submitted: list[dict[str, Any]] = field(default_factory=list)
+    failing: set[str] = field(default_factory=set)
+    token: str | None = None
+    busy_answers: int = 0
+    """This many requests are answered 503 first, as a starting system does."""
+
+    def run(self, *configs: dict[str, Any]) -> None:
+        """Makes these the running applications."""
+        self.applications = {config["name"]: self._report(config) for config in configs}
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "controller_info": {},
+            "proxy_location": "EveryNode",
+            "http_options": self.http_options,
+            "grpc_options": {"port": 9000},
+            "proxies": {"node": {"status": "HEALTHY"}},
+            "target_capacity": None,
+            "applications": self.applications,
+        }
+
+    def _report(self, config: dict[str, Any]) -> dict[str, Any]:
+        fails = config["name"] in self.failing
+        replica = {"replica_id": f"{config['name']}-1", "state": "RUNNING"}
+        deployment = {
+            "name": "Model",
+            "status": "DEPLOY_FAILED" if fails else "HEALTHY",
+            "message": FAILURE if fails else "",
+            "replicas": [] if fails else [replica],
+        }
+        return {
+            "name": config["name"],
+            "route_prefix": config.get("route_prefix"),
+            "status": "DEPLOY_FAILED" if fails else "RUNNING",
+            "message": "Failed to update the deployments ['Model']." if fails else "",
+            "deployed_app_config": config,
+            "deployments": {"Model": deployment},
+        }
+
+
+@contextmanager
+def serving(dashboard: FakeDashboard) -> Iterator[FakeDashboard]:
+    """Serves `dashboard` on a free port while the context lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(lambda: dashboard.details())
+
+        def do_PUT(self) -> None:
+            document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+            def submit() -> dict[str, Any]:
+                dashboard.submitted.append(document)
+                dashboard.run(*document["applications"])
+                return {}
+
+            self._answer(submit)
+
+        def _answer(self, act: Any) -> None:
+            status, body = 200, b""
+            if self.path != "/api/serve/applications/":
+                status = 404
+            elif dashboard.token is not None and self.headers["Authorization"] != f"Bearer {dashboard.token}":
+                status = 401
+            elif dashboard.busy_answers > 0:
+                dashboard.busy_answers -= 1
+                status = 503
+            else:
+                body = json.dumps(act()).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    dashboard.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield dashboard
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

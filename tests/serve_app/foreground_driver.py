@@ -1,0 +1,31 @@
+"""Runs the foreground over a stand-in process: `foreground_driver.py DASHBOARD_URL LOG GRACE_S CODE`.
+
+A program of its own, as the foreground blocks signals and ends every descendant of its process.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from serve_app.environment import SystemSettings
+from serve_app.foreground import Foreground
+from serve_app.running_system import RunningSystem
+from serve_app.system_process import StopSignals, SystemProcess
+from serve_app.terminal import say
+
+
+def main(url: str, log: str, grace_s: str, code: str) -> int:
+    signals = StopSignals()
+    signals.block()
+    process = SystemProcess([sys.executable, "-c", code], Path(log), os.environ)
+    settings = SystemSettings.from_environment({"FATHOM_STOP_GRACE_S": grace_s})
+    with RunningSystem(url, {"RAY_AUTH_MODE": "disabled"}) as system:
+        foreground = Foreground(process, system, signals, settings)
+        states = foreground.wait_until_up(["first", "api"])
+        if states is not None:
+            say(f"up: {', '.join(sorted(name for name, state in states.items() if state.is_healthy))}")
+        return foreground.wait_for_the_end()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
