@@ -1,0 +1,33 @@
+"""How long a run will take, roughly, told before it begins. Pure arithmetic."""
+
+from loadtests.bench.limit import BATCHES, crews
+from loadtests.bench.models import NOOP
+from loadtests.bench.run import Plan
+from loadtests.bench.systems.table import FAST, LIMIT, OURS, PLAIN
+
+START_S = {OURS: 30.0, FAST: 30.0, PLAIN: 30.0}
+_OTHER_START_S = 12.0
+_COUNTERS_S = 6.0
+_REDIS_S = 25.0
+_BOTH_STARTS_S = 50.0
+
+
+def estimate_s(plan: Plan) -> float:
+    """Seconds that the rounds of `plan` will take on an idle machine."""
+    one_round_s = sum(_system_s(plan, name) for name in plan.systems)
+    one_round_s += sum(2 * (_REDIS_S + START_S.get(name, _OTHER_START_S)) for name in plan.redis_systems)
+    one_round_s += _BOTH_STARTS_S if plan.measures_start else 0.0
+    return plan.timing.rounds * one_round_s
+
+
+def _system_s(plan: Plan, name: str) -> float:
+    cases = [case for case in plan.cases if name in case.systems]
+    if name == LIMIT:
+        loads = {case.model for case in cases}
+        starts_s = sum(len(crews()) * (1.0 if model == NOOP else 12.0) for model in loads)
+        stems = {case.stem for case in cases}
+        return starts_s + len(stems) * len(crews()) * len(BATCHES) * (plan.timing.limit_s + 0.2)
+    counters_s = _COUNTERS_S if name in (OURS, FAST) else 0.0
+    each_s = plan.timing.warm_s + plan.timing.seconds + 1.0 + counters_s
+    models = {case.model for case in cases}
+    return len(models) * START_S.get(name, _OTHER_START_S) + len(cases) * each_s

@@ -1,0 +1,120 @@
+"""The limit of this machine: our own runtime and decoding called in process, best over processes, threads and
+batch size. Also says what the right answers are, and finds the sizes of the calibrated models.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from loadtests.bench.models import BenchModel
+from loadtests.bench.pipeline import Rows
+from loadtests.bench.systems.contract import cores, server_environment
+
+BATCHES = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """processes: at work at once.  threads: of each, for one batch."""
+
+    processes: int
+    threads: int
+
+
+def crews() -> tuple[Crew, ...]:
+    """One process on one thread, one on all cores, and two processes that share them."""
+    return tuple(dict.fromkeys([Crew(1, 1), Crew(1, cores()), Crew(2, max(1, cores() // 2))]))
+
+
+class LimitWorker:
+    """One process of the limit."""
+
+    def __init__(self, model: BenchModel, threads: int, log: IO[bytes]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "loadtests.bench.limit_worker", f"{threads}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **server_environment(model)},
+            start_new_session=True,
+        )
+
+    def order(self, **what: Any) -> None:
+        """Tells it what to do."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(what).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def told(self) -> dict[str, Any]:
+        """Its next answer. Raises RuntimeError when it has ended."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("a process of the limit has ended; see limit.log")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """Ends it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def crew_at_work(model: BenchModel, crew: Crew, folder: Path) -> Iterator[list[LimitWorker]]:
+    """The workers of a crew, all loaded; none is left behind."""
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "limit.log").open("ab"))
+        workers = []
+        for _ in range(crew.processes):
+            worker = LimitWorker(model, crew.threads, log)
+            stack.callback(worker.close)
+            workers.append(worker)
+        for worker in workers:
+            worker.told()
+        yield workers
+
+
+def measure_limit(model: BenchModel, pictures: Sequence[Path], seconds: float, folder: Path) -> list[dict[str, Any]]:
+    """One row for each picture, crew and batch size: images/s of the whole crew and p50 of a batch."""
+    rows = []
+    for crew in crews():
+        with crew_at_work(model, crew, folder) as workers:
+            for file in pictures:
+                for batch in BATCHES:
+                    for worker in workers:
+                        worker.order(do="loop", file=f"{file}", batch=batch, seconds=seconds)
+                    told = [worker.told() for worker in workers]
+                    rows.append(
+                        {
+                            "picture": file.stem,
+                            **asdict(crew),
+                            "batch": batch,
+                            "images_per_s": sum(one["images"] / one["seconds"] for one in told),
+                            "p50_ms": max(one["p50_ms"] for one in told),
+                        }
+                    )
+    return rows
+
+
+def expected_rows(model: BenchModel, pictures: Sequence[Path], folder: Path) -> dict[str, Rows]:
+    """The right answer for each picture, by its name."""
+    with crew_at_work(model, Crew(1, 1), folder) as [worker]:
+        rows = {}
+        for file in pictures:
+            worker.order(do="expect", file=f"{file}")
+            rows[file.stem] = worker.told()["rows"]
+        return rows
+
+
+def inference_ms(model: BenchModel, file: Path, seconds: float, folder: Path) -> float:
+    """Milliseconds of inference alone for one image on one thread."""
+    with crew_at_work(model, Crew(1, 1), folder) as [worker]:
+        worker.order(do="infer", file=f"{file}", seconds=seconds)
+        return float(worker.told()["p50_ms"])

@@ -1,0 +1,123 @@
+"""The Redis door measured beside the legacy worker and a transport floor, with persistence on and off.
+
+Each gets the same Valkey server, started anew, and the same jobs.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from loadtests.bench.correctness import mistakes
+from loadtests.bench.measure import WrongAnswer
+from loadtests.bench.models import BenchModel
+from loadtests.bench.pictures import HD, Picture
+from loadtests.bench.pipeline import Rows
+from loadtests.bench.ready import wait_until_ready
+from loadtests.bench.redis_jobs import JobMaker, drain_s, push_to_answer_s
+from loadtests.bench.started import Started
+from loadtests.bench.systems import floor_worker, ours
+from loadtests.bench.systems.contract import QUEUE, REDIS, Running, Workplace, python, server_environment
+from loadtests.bench.systems.legacy import start_worker
+from loadtests.bench.systems.valkey import start_valkey
+from loadtests.bench.tally import Latency
+from loadtests.bench.usage import Usage, cpu_by_role
+
+FLOOR, WORKER, BRIDGE = "floor", "legacy", "ours"
+REDIS_SYSTEMS = (FLOOR, WORKER, BRIDGE)
+
+FIRST_ANSWER_S = 60.0
+DRAIN_S = 120.0
+_SINGLE_JOBS = {HD: 12}
+_MANY_SINGLE_JOBS = 40
+_JOBS = (8, 2000)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisPlan:
+    """job_bytes: of all jobs of one drain.  expected: the right rows by picture."""
+
+    model: BenchModel
+    pictures: Sequence[Picture]
+    job_bytes: int
+    expected: dict[str, Rows]
+
+
+def measure_redis(name: str, is_persistent: bool, plan: RedisPlan, workplace: Workplace) -> list[dict[str, Any]]:
+    """One row for each picture: push-to-answer, drain rate, CPU milliseconds a job by role."""
+    url, valkey = start_valkey(workplace, is_persistent)
+    parts = [valkey]
+    try:
+        consumer = _CONSUMERS[name](plan.model, workplace, url)
+        parts += consumer.parts
+        if name == BRIDGE:
+            wait_until_ready(consumer)
+        rows = [_measure_picture(name, plan, picture, url, parts) for picture in plan.pictures]
+        return [{"system": name, "persistent": is_persistent, **row} for row in rows]
+    finally:
+        for part in reversed(parts):
+            part.stop()
+
+
+def _measure_picture(
+    name: str, plan: RedisPlan, picture: Picture, url: str, parts: Sequence[Started]
+) -> dict[str, Any]:
+    [queue] = plan.model.definition.queues
+    maker = JobMaker(picture)
+    with Redis.from_url(url) as store:
+        _, answer = push_to_answer_s(store, queue, maker, FIRST_ANSWER_S)
+        if name != FLOOR:
+            _check(picture, plan.expected[picture.name], answer)
+        singles = _SINGLE_JOBS.get(picture.name, _MANY_SINGLE_JOBS)
+        spans_s = [push_to_answer_s(store, queue, maker, FIRST_ANSWER_S)[0] for _ in range(singles)]
+        count = min(_JOBS[1], max(_JOBS[0], plan.job_bytes // maker.job_bytes))
+        before = _usage(parts)
+        took_s = drain_s(store, queue, maker, count, DRAIN_S)
+        spent = cpu_by_role(before, _usage(parts))
+    return {
+        "picture": picture.name,
+        "job_bytes": maker.job_bytes,
+        "jobs": count,
+        "jobs_per_s": count / took_s,
+        "p50_ms": Latency.of(spans_s).p50_ms,
+        "p95_ms": Latency.of(spans_s).p95_ms,
+        # Laying the jobs ready is in the server's share, not in the consumer's.
+        "cpu_ms": {role: 1000 * seconds / count for role, seconds in spent.items()},
+    }
+
+
+def _check(picture: Picture, expected: Rows, answer: bytes) -> None:
+    wrong = mistakes(expected, json.loads(answer))
+    if wrong:
+        raise WrongAnswer(f"{picture.name}: {'; '.join(wrong[:3])}")
+
+
+def _usage(parts: Sequence[Started]) -> Usage:
+    looks = [part.usage() for part in parts]
+    return Usage({pid: entry for look in looks for pid, entry in look.cpu_s.items()}, 0)
+
+
+def _start_floor(model: BenchModel, workplace: Workplace, url: str) -> Running:
+    [queue] = model.definition.queues
+    environ = {**server_environment(model), REDIS: url, QUEUE: queue}
+    command = python("-m", "loadtests.bench.systems.floor_worker")
+    worker = Started("floor-worker", command, workplace.folder, environ)
+    try:
+        worker.wait_until(lambda: floor_worker.READY in worker.last_words(), 30.0)
+    except BaseException:
+        worker.stop()
+        raise
+    return Running(0, [worker])
+
+
+def _start_legacy(model: BenchModel, workplace: Workplace, url: str) -> Running:
+    return Running(0, [start_worker(model, workplace, url)])
+
+
+_CONSUMERS: dict[str, Callable[[BenchModel, Workplace, str], Running]] = {
+    FLOOR: _start_floor,
+    WORKER: _start_legacy,
+    BRIDGE: ours.start_with,
+}

@@ -1,0 +1,24 @@
+"""Starts the hand-written server with one or two uvicorn workers."""
+
+from loadtests.bench.free_ports import LOOPBACK, free_ports
+from loadtests.bench.models import BenchModel
+from loadtests.bench.started import Started
+from loadtests.bench.systems.contract import THREADS, Running, Workplace, cores, python, server_environment
+
+
+def start_one(model: BenchModel, workplace: Workplace) -> Running:
+    """One worker."""
+    return _start(model, workplace, 1)
+
+
+def start_two(model: BenchModel, workplace: Workplace) -> Running:
+    """Two workers, each with the whole thread pool."""
+    return _start(model, workplace, 2)
+
+
+def _start(model: BenchModel, workplace: Workplace, workers: int) -> Running:
+    [port] = free_ports(1)
+    options = ["--host", LOOPBACK, "--port", f"{port}", "--workers", f"{workers}", "--log-level", "warning"]
+    command = python("-m", "uvicorn", "loadtests.bench.systems.handwritten_app:app", *options, "--no-access-log")
+    environ = {**server_environment(model), THREADS: f"{max(2, cores())}"}
+    return Running(port, [Started(f"handwritten-{workers}", command, workplace.folder, environ)])

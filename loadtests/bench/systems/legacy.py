@@ -1,0 +1,43 @@
+"""Starts the legacy design: a Valkey server, a worker, and a web server that polls."""
+
+from loadtests.bench.free_ports import LOOPBACK, free_ports
+from loadtests.bench.models import BenchModel
+from loadtests.bench.started import Started
+from loadtests.bench.systems.contract import QUEUE, REDIS, Running, Workplace, python, server_environment
+from loadtests.bench.systems.legacy_worker import READY
+from loadtests.bench.systems.valkey import start_valkey
+
+MODEL_PATIENCE_S = 180.0
+
+
+def start(model: BenchModel, workplace: Workplace) -> Running:
+    """All three, nothing persistent."""
+    url, valkey = start_valkey(workplace, is_persistent=False)
+    parts = [valkey]
+    try:
+        parts.append(start_worker(model, workplace, url))
+        [port] = free_ports(1)
+        options = ["--host", LOOPBACK, "--port", f"{port}", "--log-level", "warning", "--no-access-log"]
+        command = python("-m", "uvicorn", "loadtests.bench.systems.legacy_web:app", *options)
+        parts.append(Started("legacy-web", command, workplace.folder, {**server_environment(model), REDIS: url}))
+    except BaseException:
+        for part in reversed(parts):
+            part.stop()
+        raise
+    [queue] = model.definition.queues
+    return Running(port, parts, fields={"model_type": queue}, redis_url=url)
+
+
+def start_worker(model: BenchModel, workplace: Workplace, url: str) -> Started:
+    """The worker alone, once its model is loaded."""
+    [queue] = model.definition.queues
+    environ = {**server_environment(model), REDIS: url, QUEUE: queue}
+    command = python("-m", "loadtests.bench.systems.legacy_worker")
+    worker = Started("legacy-worker", command, workplace.folder, environ)
+    worker_words = READY
+    try:
+        worker.wait_until(lambda: worker_words in worker.last_words(), MODEL_PATIENCE_S)
+    except BaseException:
+        worker.stop()
+        raise
+    return worker

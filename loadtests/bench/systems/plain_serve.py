@@ -1,0 +1,25 @@
+"""Starts plain Ray Serve: Ray's and Serve's own defaults, on a port of the loopback address."""
+
+from loadtests.bench.free_ports import free_ports
+from loadtests.bench.models import BenchModel
+from loadtests.bench.started import Started
+from loadtests.bench.systems.contract import PORT, Running, Workplace, python, server_environment
+
+
+def start(model: BenchModel, workplace: Workplace) -> Running:
+    """The ingress and the model."""
+    return _start("detector", model, workplace)
+
+
+def start_hello(model: BenchModel, workplace: Workplace) -> Running:
+    """The smallest application there is, without the model."""
+    return _start("hello", model, workplace)
+
+
+def _start(kind: str, model: BenchModel, workplace: Workplace) -> Running:
+    [port] = free_ports(1)
+    scratch = workplace.scratch / "ray"
+    command = python("-m", "loadtests.bench.systems.plain_serve_main", kind, f"{scratch}")
+    environ = {**server_environment(model), PORT: f"{port}"}
+    ready_path = "/" if kind == "hello" else "/docs"
+    return Running(port, [Started(f"plain-{kind}", command, workplace.folder, environ)], ready_path=ready_path)
