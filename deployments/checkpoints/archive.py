@@ -14,7 +14,7 @@ from deployments.errors import ModelUnavailable
 
 MAX_ENTRIES = 100_000
 MAX_DIRECTORY_BYTES = 32 * 2**20
-MAX_PICKLE_BYTES = 32 * 2**20
+MAX_PICKLE_BYTES = 8 * 2**20
 
 # Tensors may share a storage, so more may be read than the file holds; a file whose tensors all point at one
 # large storage must still not fill the memory.
