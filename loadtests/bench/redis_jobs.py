@@ -29,7 +29,7 @@ class JobMaker:
     def __init__(self, picture: Picture) -> None:
         height, width = picture.size_px
         pixels = np.ascontiguousarray(picture.pixels()[None, :, :, ::-1].astype(np.float32))
-        image = pybase64.b64encode(pixels)
+        image = pybase64.b64encode(pixels.data)
         self._tail = b'", "image": "' + image + f'", "height": {height}, "width": {width}}}'.encode()
 
     @property

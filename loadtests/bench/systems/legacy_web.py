@@ -32,7 +32,7 @@ def predict(model_type: Annotated[str, Form()], file: UploadFile) -> dict[str, A
     job_id = str(uuid.uuid4())
     job = {
         "id": job_id,
-        "image": base64.b64encode(pixels).decode(),
+        "image": base64.b64encode(pixels.data).decode(),
         "height": picture.height,
         "width": picture.width,
     }
@@ -41,5 +41,5 @@ def predict(model_type: Annotated[str, Form()], file: UploadFile) -> dict[str, A
         answer = store.get(job_id)
         if answer is not None:
             store.delete(job_id)
-            return {"success": True, "predictions": json.loads(answer)}  # type: ignore[arg-type]  # sync client
+            return {"success": True, "predictions": json.loads(answer)}
         time.sleep(POLL_S)

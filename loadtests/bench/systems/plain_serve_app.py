@@ -23,14 +23,14 @@ class Detector:
     def __init__(self, definition: str) -> None:
         self._pipeline = Pipeline(ModelDefinition.model_validate_json(definition))
 
-    @serve.batch(max_batch_size=8)
+    @serve.batch(max_batch_size=8)  # type: ignore[untyped-decorator]
     async def detect(self, files: list[bytes]) -> list[Rows]:
         """One list of detections for each file."""
         return self._pipeline.answer([self._pipeline.prepare(encoded) for encoded in files])
 
     async def __call__(self, encoded: bytes) -> Any:
         """The detections of one file."""
-        return await self.detect(encoded)  # type: ignore[arg-type]  # the decorator gathers single items
+        return await self.detect(encoded)
 
 
 @serve.deployment
