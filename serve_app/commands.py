@@ -12,7 +12,7 @@ from serve_app import serve_process
 from serve_app.banner import banner, http_address, redis_address
 from serve_app.builders import load_builder
 from serve_app.configuration import check_file, load_model_block, load_system, system_problems
-from serve_app.environment import RAY_ADDRESS, REDIS_URL, SystemSettings, for_ray, settings_page
+from serve_app.environment import REDIS_URL, SystemSettings, for_ray, joins_cluster, settings_page
 from serve_app.foreground import Foreground
 from serve_app.ports import Listener, port_problems
 from serve_app.ray_token import ensure_token, token_place
@@ -40,9 +40,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     settings = SystemSettings.from_environment(environ)
     environ = for_ray(environ)
     document = rendered(load_system(config), settings, has_real_redis=bool(environ.get(REDIS_URL.name)))
-    joins = bool(environ.get(RAY_ADDRESS.name))
     listeners = _listeners(document, settings)
-    if not joins and (problems := port_problems(listeners)):
+    if not joins_cluster(environ) and (problems := port_problems(listeners)):
         raise LaunchError(problems)
 
     ensure_token(environ)

@@ -155,13 +155,18 @@ def reachable_host(host: str) -> str:
     return "localhost" if host in ("0.0.0.0", "::", "") else host
 
 
+def joins_cluster(environ: Mapping[str, str]) -> bool:
+    """Whether the system runs on a Ray that is there already; `local` is Ray's word for one of our own."""
+    return environ.get(RAY_ADDRESS.name, "") not in ("", "local")
+
+
 def for_ray(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` with the defaults for Ray filled in; a value that the user set wins.
 
     A cluster that is joined (RAY_ADDRESS) keeps its own ways of listening and of checking tokens.
     """
     defaults = {variable.name: variable.default for variable in RAY_DEFAULTS}
-    if environ.get(RAY_ADDRESS.name):
+    if joins_cluster(environ):
         del defaults["RAY_AUTH_MODE"], defaults["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
     return {**defaults, **environ}
 
@@ -173,7 +178,7 @@ def variables() -> tuple[Variable, ...]:
         Variable(
             variable_name(name),
             " ".join((field.description or "").split()),
-            "as in the YAML" if name in _IN_YAML else "" if field.default is None else f"{field.default}",
+            "as in the YAML" if name in _IN_YAML else _shown(field.default),
             _GOES_TO.get(name, "launcher"),
         )
         for name, field in fields
@@ -192,8 +197,8 @@ def settings_page() -> str:
             "# Environment variables",
             "",
             "All optional. A value in the environment wins over the configuration file. Set the same values for",
-            "`make serve` and for `make deploy`. Under bare `serve run`, only `REDIS_URL` and Ray's own variables "
-            "have an effect.",
+            "`make serve` and for `make deploy`. Under bare `serve run`, only `REDIS_URL`, `FATHOM_DATA_DIR` (for",
+            "the embedded Valkey) and Ray's own variables have an effect.",
             "This page is made by `python -m serve_app.launch settings`; a test compares the two.",
             "",
             "| variable | meaning | default | goes to |",
@@ -202,6 +207,10 @@ def settings_page() -> str:
             "",
         ]
     )
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _unknown(name: str, known: list[str]) -> str:

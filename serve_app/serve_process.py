@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from serve_app.environment import RAY_ADDRESS, SystemSettings
+from serve_app.environment import RAY_ADDRESS, SystemSettings, joins_cluster
 from serve_app.process_tree import stop_with_parent
 
 
@@ -24,9 +24,8 @@ def command(config: Path, verbose: bool) -> list[str]:
 def ray_options(settings: SystemSettings, environ: Mapping[str, str], verbose: bool) -> dict[str, Any]:
     """Keyword arguments of `ray.init`: a Ray of our own, or the cluster that RAY_ADDRESS names."""
     options: dict[str, Any] = {"namespace": "serve", "log_to_driver": verbose}
-    address = environ.get(RAY_ADDRESS.name)
-    if address:
-        return {**options, "address": address}
+    if joins_cluster(environ):
+        return {**options, "address": environ[RAY_ADDRESS.name]}
     # "local" and not None: None would join whatever Ray this machine happens to run.
     options |= {"address": "local", "include_dashboard": True}
     options |= {"dashboard_host": settings.dashboard_host, "dashboard_port": settings.dashboard_port}

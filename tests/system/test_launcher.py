@@ -1,0 +1,207 @@
+"""The launcher with a real Ray and Ray Serve, and a model that answers without TensorFlow.
+
+Each test starts a system of its own, on free ports and in a folder of its own, so there are only a few.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from .conftest import ROOT, SAMPLES, START_S, STOP_S, environment_for, free_port, wait_for
+
+pytestmark = pytest.mark.timeout(START_S + STOP_S + 60)
+
+DELAY_S = 3.0
+FRAME = SAMPLES / "seafloor-1.png"
+
+
+def model(name: str, **args: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "import_path": "deployments.app:build",
+        "route_prefix": None,
+        "args": {"family": "fixed-answer", **args},
+        "deployments": [
+            {
+                "name": "Model",
+                "autoscaling_config": {"min_replicas": 1, "max_replicas": 1},
+                "ray_actor_options": {"num_cpus": 0.1},
+            }
+        ],
+    }
+
+
+def document(http_port: int, *models: dict[str, Any]) -> dict[str, Any]:
+    door = {"name": "api", "import_path": "serve_app.app:build", "route_prefix": "/"}
+    args = {"default_model": models[0]["name"]}
+    http = {"host": "127.0.0.1", "port": http_port}
+    return {"http_options": http, "applications": [*models, door | {"args": args}]}
+
+
+@dataclass
+class Launched:
+    """A launcher at work, what it said so far, and every process that it had."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    environ: dict[str, str]
+    seen: set[psutil.Process] = field(default_factory=set)
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def wait_for_words(self, words: str, deadline_s: float) -> None:
+        def condition() -> bool:
+            return words in self.said() or self.process.poll() is not None
+
+        wait_for(condition, deadline_s, f"{words!r} on the terminal")
+        assert words in self.said(), self.said()
+        if self.process.poll() is None:
+            self.seen |= set(psutil.Process(self.process.pid).children(recursive=True))
+
+    def left_behind(self) -> list[psutil.Process]:
+        return [process for process in self.seen if process.is_running()]
+
+
+@contextmanager
+def launched(command: list[str], environ: dict[str, str], log: Path) -> Iterator[Launched]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=environ,
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A shell's background job would start with SIGINT ignored, and the program would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+    run = Launched(process, log, environ)
+    try:
+        yield run
+    finally:
+        process.kill()
+        process.wait()
+        for leftover in run.left_behind():
+            leftover.kill()
+
+
+def launch(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "serve_app.launch", *arguments]
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """As a user has it, with Ray's token switched on, which is the launcher's default."""
+    environ = environment_for(tmp_path / "data") | {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
+    del environ["RAY_AUTH_MODE"]
+    return environ
+
+
+def ask(url: str, answers: list[int]) -> None:
+    with FRAME.open("rb") as file:
+        answers.append(httpx.post(url, files={"file": file}, timeout=60, trust_env=False).status_code)
+
+
+def test_a_system_comes_up_names_what_failed_and_drains(tmp_path: Path, environ: dict[str, str]) -> None:
+    slow = model("slow", parameters={"delay_ms": DELAY_S * 1000})
+    broken = model("broken", labels=["only one"])
+    port = environ.pop("FATHOM_HTTP_PORT")
+    config = tmp_path / "system.yaml"
+    config.write_text(yaml.safe_dump(document(int(port), slow, broken)))
+    with launched(launch("serve", str(config)), environ, tmp_path / "terminal") as run:
+        run.wait_for_words("Ctrl-C", START_S)
+        assert f"Page            http://127.0.0.1:{port}/" in run.said()
+        assert f"Ray dashboard   http://127.0.0.1:{environ['FATHOM_DASHBOARD_PORT']}" in run.said()
+        assert "NOT RUNNING     broken: ModelUnavailable: fixed-answer has 2 classes, got 1 labels" in run.said()
+        assert "Traceback" not in run.said()
+
+        assert_the_command_of_the_banner_works(run)
+        assert_a_second_start_names_the_taken_ports(config, environ, port)
+
+        answers: list[int] = []
+        url = f"http://127.0.0.1:{port}/predictor/"
+        asking = [threading.Thread(target=ask, args=(url, answers)) for _ in range(2)]
+        for thread in asking:
+            thread.start()
+        wait_for(lambda: in_flight(url) >= 2, what="two requests in flight")
+        run.process.send_signal(signal.SIGINT)
+        for thread in asking:
+            thread.join()
+        assert answers == [200, 200]
+        assert run.process.wait(STOP_S) == 0, run.said()
+        assert run.said().endswith("stopped\n")
+        assert run.left_behind() == []
+
+
+def in_flight(url: str) -> int:
+    """Established connections of this process to `url`'s port."""
+    port = httpx.URL(url).port
+    connections = psutil.Process().net_connections(kind="tcp")
+    return sum(one.raddr[1:2] == (port,) and one.status == psutil.CONN_ESTABLISHED for one in connections)
+
+
+def assert_the_command_of_the_banner_works(run: Launched) -> None:
+    command = next(line for line in run.said().splitlines() if "curl" in line).split("Try it", 1)[1]
+    answer = subprocess.run(
+        ["sh", "-c", f"{command} --silent"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert '"success":true' in answer.stdout
+
+
+def assert_a_second_start_names_the_taken_ports(config: Path, environ: dict[str, str], port: str) -> None:
+    second = subprocess.run(
+        launch("serve", str(config)), env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert second.returncode == 2
+    first_line, *_ = second.stderr.splitlines()
+    assert first_line.startswith(f"port {port} (FATHOM_HTTP_PORT) is taken by ")
+    assert "(process " in first_line
+
+
+def test_a_killed_system_is_told_and_leaves_nothing_behind(tmp_path: Path, environ: dict[str, str]) -> None:
+    config = tmp_path / "system.yaml"
+    config.write_text(yaml.safe_dump(document(free_port(), model("quick"))))
+    with launched(launch("serve", str(config)), environ, tmp_path / "terminal") as run:
+        run.wait_for_words("starting", START_S)
+        child = wait_for(lambda: psutil.Process(run.process.pid).children(), what="the system's process")[0]
+        wait_for(lambda: len(child.children()) >= 2, START_S, "Ray's own processes")
+        run.wait_for_words("starting", 1)
+        child.kill()
+        assert run.process.wait(STOP_S) == 1
+        assert "the system has ended by itself" in run.said()
+        assert run.left_behind() == []
+
+
+def test_plain_serve_run_works_without_the_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
+    port = free_port()
+    config = tmp_path / "system.yaml"
+    config.write_text(yaml.safe_dump(document(port, model("quick"))))
+    # A Ray of its own, whatever else this machine runs.
+    environ |= {"RAY_ADDRESS": "local", "RAY_AUTH_MODE": "disabled"}
+    serve = os.path.join(os.path.dirname(sys.executable), "serve")
+    with launched([serve, "run", str(config)], environ, tmp_path / "terminal") as run:
+        ready = f"http://127.0.0.1:{port}/v1/models/quick"
+        wait_for(lambda: run.process.poll() is not None or model_is_ready(ready), START_S, "the model")
+        run.seen = set(psutil.Process(run.process.pid).children(recursive=True))
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(STOP_S) == 0, run.said()
+
+
+def model_is_ready(url: str) -> bool:
+    try:
+        answer = httpx.get(url, timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == 200 and answer.json()["state"] == "ready"
