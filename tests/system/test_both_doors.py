@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -115,11 +116,11 @@ def test_fifty_requests_of_the_legacy_stress_script(system: RunningSystem, queue
 
 def test_the_ten_line_script_of_the_documentation(system: RunningSystem) -> None:
     text = (ROOT / "README.md").read_text()
-    script = text.split("import redis", 1)[1].split("```", 1)[0]
-    script = ("import redis" + script).replace("6379", system.environ["FATHOM_REDIS_PORT"])
-    preamble = text.split("import redis", 1)[0].rsplit("```python\n", 1)[1]
+    script = text.split("```python\n", 1)[1].split("```", 1)[0]
+    assert "redis.Redis(port=6379)" in script
+    script = script.replace("port=6379", f"port={system.environ['FATHOM_REDIS_PORT']}")
     done = subprocess.run(
-        ["python", "-c", preamble + script],
+        [sys.executable, "-c", script],
         cwd=ROOT, capture_output=True, text=True, timeout=90, check=False, env=system.environ,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

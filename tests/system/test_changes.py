@@ -58,7 +58,7 @@ def test_a_model_comes_sleeps_wakes_and_goes_without_touching_the_first(
 
 
 def registry_of(system: RunningSystem) -> dict[str, Any]:
-    entries: Any = system.redis.hgetall("model_registry")
+    entries: Any = system.redis.hgetall("model-registry")
     return {queue.decode(): json.loads(entry) for queue, entry in entries.items()}
 
 
