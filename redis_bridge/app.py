@@ -1,6 +1,7 @@
 """The bridge on Ray Serve: `import_path: redis_bridge.app:build`. Only wires."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -12,6 +13,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.client import ModelClient
+from deployments.definition import DEPLOYMENT_NAME
 from deployments.discovery import Discovery
 from redis_bridge.bridge import Bridge
 from redis_bridge.connection import connect, without_password
@@ -25,6 +27,9 @@ USER_CONFIG: dict[str, type[BaseModel]] = {}
 
 STOP_MARGIN_S = 25.0
 """Beside the draining: what commands to a Redis that is away may take until they time out."""
+
+VALKEY_DEPLOYMENT = "Valkey"
+"""The deployment inside the application of the embedded Valkey."""
 
 _LOOK_S = 0.2
 
@@ -46,8 +51,11 @@ class BridgeReplica:
         self._discovery = Discovery()
         await self._discovery.start(settings.settle_s)
         client = ModelClient()
-        # Before this replica is ready: Serve stops the holders of handles before those that they hold.
-        await client.attach(record.name for record in self._discovery.records())
+        models = [record.name for record in self._discovery.records()]
+        await client.attach(models)
+        for model in models:
+            with contextlib.suppress(KeyError, RayServeException):
+                await asyncio.to_thread(_noted_handle, DEPLOYMENT_NAME, model)
         self._redis = connect(url, settings.longest_block_s)
         self._bridge = Bridge(self._redis, client, self._discovery, settings, RayRecorder())
         self._bridge.start()
@@ -90,11 +98,17 @@ async def _valkey_handle(settings: BridgeSettings) -> DeploymentHandle:
     deadline_s = time.monotonic() + settings.settle_s
     while True:
         try:
-            return await asyncio.to_thread(serve.get_app_handle, settings.valkey_application)
-        except RayServeException:
+            return await asyncio.to_thread(_noted_handle, VALKEY_DEPLOYMENT, settings.valkey_application)
+        except (KeyError, RayServeException):
             if time.monotonic() > deadline_s:
                 raise RuntimeError(
                     f"{REDIS_URL_VARIABLE} is not set and there is no application "
                     f"{settings.valkey_application!r} with the embedded Valkey"
                 ) from None
         await asyncio.sleep(_LOOK_S)
+
+
+def _noted_handle(deployment: str, application: str) -> DeploymentHandle:
+    """A handle that Serve takes note of when it is taken before this replica is ready: at shutdown it stops the
+    holder first. It notes none that `serve.get_app_handle` gives."""
+    return serve.get_deployment_handle(deployment, application)

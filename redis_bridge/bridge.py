@@ -16,7 +16,7 @@ from deployments.definition import ModelRecord, ModelState
 from deployments.doors import Catalogue, Predict
 from deployments.errors import ModelNotFound
 from redis_bridge import metrics
-from redis_bridge.connection import TROUBLES, pause
+from redis_bridge.connection import TROUBLES, TroubleLog, pause
 from redis_bridge.consumer import Consumer
 from redis_bridge.door import Door
 from redis_bridge.in_flight import InFlightBytes
@@ -60,6 +60,7 @@ class Bridge:
             in_flight=self._in_flight,
             threads=self._threads,
             recorder=self._recorder,
+            troubles=TroubleLog(),
             settings=settings,
         )
         self._consumers: dict[str, Consumer] = {}
@@ -117,8 +118,7 @@ class Bridge:
                 await self._presence.watch()
                 await self._measure()
             except TROUBLES as error:
-                self._recorder.record(metrics.ERRORS, 1)
-                logger.warning("the bridge's heartbeat did not reach Redis, trying again: %s", error)
+                self._door.note_trouble("the heartbeat did not reach Redis", error)
                 await pause(LOOK_S, self._stop_watching)
                 continue
             await pause(self._settings.heartbeat_s, self._stop_watching)
@@ -136,7 +136,7 @@ class Bridge:
             try:
                 await self._register({queue: entry_of(queue, model) for queue, model in models.items()})
             except TROUBLES as error:
-                logger.warning("the registry could not be refreshed, trying again: %s", error)
+                self._door.note_trouble("the registry could not be refreshed", error)
             if self._foreign is not None:
                 self._set_consumers(set(models), self._foreign)
             await pause(LOOK_S, self._stop_following)

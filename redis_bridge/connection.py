@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -74,8 +75,24 @@ async def pause(seconds: float, stop: asyncio.Event) -> None:
         return
 
 
+class TroubleLog:
+    """Tells of an outage without filling the log: one warning for each kind of trouble and period."""
+
+    def __init__(self, period_s: float = 10.0) -> None:
+        self._period_s = period_s
+        self._told_at_s: dict[str, float] = {}
+
+    def tell(self, what: str, error: Exception) -> None:
+        """what: what could not be done, one of few texts."""
+        now_s = time.monotonic()
+        is_due = now_s - self._told_at_s.get(what, float("-inf")) >= self._period_s
+        if is_due:
+            self._told_at_s[what] = now_s
+        logger.log(logging.WARNING if is_due else logging.DEBUG, "%s, trying again: %s", what, error)
+
+
 async def until_done(
-    command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_trouble: Callable[[], None]
+    command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_trouble: Callable[[Exception], None]
 ) -> T | None:
     """The result of `command`, repeated with growing pauses for as long as Redis is in trouble.
 
@@ -83,15 +100,11 @@ async def until_done(
     answer to a command that was carried out may be lost.
     """
     backoff = Backoff()
-    is_first = True
     while True:
         try:
             return await command()
         except TROUBLES as error:
-            on_trouble()
-            level = logging.WARNING if is_first else logging.DEBUG
-            is_first = False
-            logger.log(level, "Redis is in trouble, trying again: %s", error)
+            on_trouble(error)
         if stop.is_set():
             return None
         await pause(backoff.next_s(), stop)

@@ -4,7 +4,6 @@ One consumer for each queue, so that no queue starves another; within a queue jo
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -15,8 +14,6 @@ from redis_bridge.door import Door, Signals
 from redis_bridge.in_flight import Hold
 from redis_bridge.jobs import Reserved
 from redis_bridge.work import GIVEN_BACK, Work
-
-logger = logging.getLogger("ray.serve")
 
 LOOK_S = 0.1
 
@@ -96,14 +93,11 @@ class Consumer:
 
     async def _reserve(self) -> Reserved | None:
         try:
-            reserved = await self._door.jobs.reserve(self._queue)
+            return await self._door.jobs.reserve(self._queue)
         except TROUBLES as error:
-            logger.warning("queue %s cannot be read, trying again: %s", self._queue, error)
-            self._door.recorder.record(metrics.ERRORS, 1)
-            self._door.presence.sweep_soon()
+            self._door.note_trouble(f"queue {self._queue} could not be read", error)
             self._rest()
             return None
-        return reserved
 
     async def _finish(self, work: Coroutine[Any, Any, str], hold: Hold) -> None:
         started_s = time.perf_counter()

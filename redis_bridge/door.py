@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from deployments.definition import ModelRecord
 from deployments.doors import Predict
+from redis_bridge import metrics
+from redis_bridge.connection import TroubleLog
 from redis_bridge.in_flight import InFlightBytes
 from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import Recorder
@@ -27,7 +29,15 @@ class Door:
     in_flight: InFlightBytes
     threads: Executor
     recorder: Recorder
+    troubles: TroubleLog
     settings: BridgeSettings
+
+    def note_trouble(self, what: str, error: Exception) -> None:
+        """A Redis command failed. Its answer may be lost while it was carried out, so slots are looked through
+        as soon as Redis answers again."""
+        self.troubles.tell(what, error)
+        self.presence.sweep_soon()
+        self.recorder.record(metrics.ERRORS, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,9 +191,8 @@ class Work:
     async def _until_done(self, command: Callable[[], Awaitable[T]]) -> T | None:
         return await until_done(command, self._signals.abandon, self._on_trouble)
 
-    def _on_trouble(self) -> None:
-        self._door.presence.sweep_soon()
-        self._door.recorder.record(metrics.ERRORS, 1)
+    def _on_trouble(self, error: Exception) -> None:
+        self._door.note_trouble("a job could not be moved or answered", error)
 
     def _record(self, metric: metrics.Metric, value: float) -> None:
         self._door.recorder.record(metric, value, self._queue)
