@@ -1,0 +1,69 @@
+"""docs/redis.md says what the code does: its client script runs, its tables are those of the code."""
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from pydantic import BaseModel
+
+from redis_bridge import keys
+from redis_bridge.settings import BridgeSettings
+from redis_bridge.valkey_process import ValkeyProcess
+from tests.redis_bridge.conftest import StartBridge
+from tests.redis_bridge.fakes import Client, legacy_answer
+
+PAGE = (Path(__file__).parents[2] / "docs" / "redis.md").read_text()
+
+
+async def test_the_ten_line_client_gets_its_answer(
+    client: Client, start_bridge: StartBridge, valkey: ValkeyProcess, tmp_path: Path
+) -> None:
+    found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert found
+    lines = [line for line in found[1].splitlines() if line]
+    assert len(lines) == 10
+    script = found[1].replace("6379", valkey.address.split(":")[-1].removesuffix("/0"))
+    PIL.Image.fromarray(np.full((6, 5, 3), (200, 100, 64), np.uint8)).save(tmp_path / "frame.png")
+    async with start_bridge():
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert json.loads(output.decode().replace("'", '"')) == legacy_answer((200, 100, 64))
+
+
+def settings_models() -> list[type[BaseModel]]:
+    """The settings of both applications. The import brings Ray, so it is left to the one test that needs it."""
+    from redis_bridge.embedded import EmbeddedSettings
+
+    return [BridgeSettings, EmbeddedSettings]
+
+
+def test_the_tables_of_settings_are_those_of_the_code() -> None:
+    for settings in settings_models():
+        for name, field in settings.model_fields.items():
+            assert f"| `{name}` | `{field.default}` | {field.description} |" in PAGE
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        keys.Slot("<queue>", "<bridge>", 7).key.replace("7", "<slot>"),
+        keys.attempts("<queue>", "<job id>"),
+        keys.heartbeat("<bridge>"),
+        keys.BRIDGES,
+        keys.REGISTERED,
+        keys.DEAD_LETTERS,
+        keys.DEAD_LETTERS_SEEN,
+        f"{keys.DEAD_LETTER_PAYLOAD}<n>",
+    ],
+)
+def test_every_key_is_in_both_tables(key: str) -> None:
+    assert f"| `{key}` |" in PAGE
+    assert keys.__doc__
+    assert f"| `{key}` |" in keys.__doc__
