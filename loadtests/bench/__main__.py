@@ -59,7 +59,7 @@ def bench(options: argparse.Namespace, scratch: Path) -> int:
     redis_systems = options.redis_systems if REDIS in options.extras else []
     needed = {case.picture for case in cases} | ({SMALL, HD} if redis_systems else set())
     pictures = {name: picture(name, options.large_png) for name in sorted(needed)}
-    depths = _depths([case.model for case in cases], options.results, folder)
+    depths = _depths([case.model for case in cases], options.results, scratch)
     plan = Plan(cases, options.systems, redis_systems, START in options.extras, timing, depths)
     say(f"about {estimate_s(plan) / 60:.0f} minutes; results in {folder}")
     workplace = Workplace(folder, scratch, options.config, dict(options.env), options.fast_endpoint)
@@ -99,10 +99,10 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _depths(models: list[str], results: Path, folder: Path) -> dict[str, int]:
-    sample = folder / "calibration.bin"
+def _depths(models: list[str], results: Path, scratch: Path) -> dict[str, int]:
+    sample = scratch / "calibration.bin"
     sample.write_bytes(picture(HD).upload.content)
-    return calibrated_depths(sorted(set(models)), sample, results, folder)
+    return calibrated_depths(sorted(set(models)), sample, results, scratch)
 
 
 def _about(options: argparse.Namespace, depths: dict[str, int], pictures: dict[str, Picture]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from loadtests.bench.models import TARGET_MS, bench_model
 FILE_NAME = "calibration.json"
 FIRST_DEPTHS = (2, 16)
 TOLERANCE = 0.1
-_CORRECTIONS = 2
+_CORRECTIONS = 4
 _SECONDS = 3.0
 
 
@@ -35,21 +35,22 @@ def calibrated_depths(models: list[str], file: Path, results: Path, scratch: Pat
 
 
 def find_depth(measure_ms: Callable[[int], float], target_ms: float) -> int:
-    """The depth at which `measure_ms` is nearest to `target_ms`, as time grows in proportion to depth.
+    """The depth at which `measure_ms` is nearest to `target_ms`, by the secant method; time grows with depth.
 
     Raises ValueError when time does not grow with depth: the machine is too busy to calibrate.
     """
-    low, high = FIRST_DEPTHS
-    low_ms, high_ms = measure_ms(low), measure_ms(high)
-    slope_ms = (high_ms - low_ms) / (high - low)
-    if slope_ms <= 0:
-        raise ValueError(f"{high} blocks took {high_ms:.1f} ms and {low} took {low_ms:.1f} ms: is the machine busy?")
-    depth = max(1, round(low + (target_ms - low_ms) / slope_ms))
+    low, depth = FIRST_DEPTHS
+    low_ms, took_ms = measure_ms(low), measure_ms(depth)
     for _ in range(_CORRECTIONS):
-        took_ms = measure_ms(depth)
-        if abs(took_ms - target_ms) <= TOLERANCE * target_ms:
+        if abs(took_ms - target_ms) <= TOLERANCE * target_ms or depth == low:
             break
-        depth = max(1, round(depth + (target_ms - took_ms) / slope_ms))
+        slope_ms = (took_ms - low_ms) / (depth - low)
+        if slope_ms <= 0:
+            raise ValueError(
+                f"{depth} blocks took {took_ms:.1f} ms and {low} took {low_ms:.1f} ms: is the machine busy?"
+            )
+        depth = max(1, round(low + (target_ms - low_ms) / slope_ms))
+        took_ms = measure_ms(depth)
     return depth
 
 

@@ -18,7 +18,7 @@ from loadtests.bench.open_loop import open_loop
 from loadtests.bench.pictures import Picture
 from loadtests.bench.systems.contract import Running
 from loadtests.bench.tally import LoadFigures, Tally
-from loadtests.bench.usage import cpu_by_role
+from loadtests.bench.usage import MachineTime, cpu_by_role
 
 FIRST_ANSWER_S = 60.0
 
@@ -53,14 +53,18 @@ def measure(running: Running, picture: Picture, load: CaseLoad) -> dict[str, Any
     look = _batch_counter(running, load.case.model)
     batches_before = look() if look else None
     running.forget_peaks()
+    machine = MachineTime.now()
     before = running.usage()
     tally = run_load(Target(LOOPBACK, running.port, _request(running, picture)), load)
     after = running.usage()
+    spent_s = cpu_by_role(before, after)
+    others = machine.cores_of_others(MachineTime.now(), sum(spent_s.values()) + tally.own_cpu_s)
     requests = max(1, tally.requests_total)
     sample: dict[str, Any] = {
         "case": load.case.name,
         "figures": asdict(LoadFigures.of(tally, load.window.seconds, load.rate_per_s is not None)),
-        "cpu_ms": {role: 1000 * spent / requests for role, spent in cpu_by_role(before, after).items()},
+        "cpu_ms": {role: 1000 * spent / requests for role, spent in spent_s.items()},
+        "cores_of_others": others,
         "peak_bytes": after.peak_bytes,
         "mean_batch": None,
     }

@@ -15,7 +15,7 @@ from loadtests.bench.measure import WrongAnswer
 from loadtests.bench.models import BenchModel
 from loadtests.bench.pictures import HD, Picture
 from loadtests.bench.pipeline import Rows
-from loadtests.bench.ready import wait_until_ready
+from loadtests.bench.ready import wait_until_calm, wait_until_ready
 from loadtests.bench.redis_jobs import JobMaker, drain_s, push_to_answer_s
 from loadtests.bench.started import Started
 from loadtests.bench.systems import floor_worker, ours
@@ -54,6 +54,7 @@ def measure_redis(name: str, is_persistent: bool, plan: RedisPlan, workplace: Wo
         parts += consumer.parts
         if name == BRIDGE:
             wait_until_ready(consumer)
+            wait_until_calm(consumer)
         rows = [_measure_picture(name, plan, picture, url, parts) for picture in plan.pictures]
         return [{"system": name, "persistent": is_persistent, **row} for row in rows]
     finally:

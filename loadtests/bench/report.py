@@ -23,12 +23,15 @@ from loadtests.bench.tally import OK
 
 MIB = 2**20
 
+MAX_CORES_OF_OTHERS = 0.2
+"""Above it, somebody else's work has slowed the systems down."""
+
 
 def page(document: Mapping[str, Any]) -> str:
     """The whole page."""
     summary = Summary(document)
     blocks = [
-        ["# Benchmark", "", _about(document["about"])],
+        ["# Benchmark", "", _about(document)],
         ["## Bars", "", *bar_table(verdicts(summary))],
         ["## Over HTTP", "", *_http_table(summary)],
         ["## CPU milliseconds a request, by process", "", *_cpu_table(summary)],
@@ -47,8 +50,13 @@ def bar_table(found: Sequence[Verdict]) -> Iterator[str]:
     return _table(("", "what", "value", "bar"), rows)
 
 
-def _about(about: Mapping[str, Any]) -> str:
+def _about(document: Mapping[str, Any]) -> str:
+    about = document["about"]
     lines = [f"- {name}: {value}" for name, value in about.items()]
+    busiest = max((row["cores_of_others"] for row in document["samples"]), default=0.0)
+    lines.append(f"- cores that somebody else kept busy, at worst: {busiest:.2f}")
+    if busiest > MAX_CORES_OF_OTHERS:
+        lines.append("- **The machine was not idle: the figures are not to be believed.**")
     if about.get("quick"):
         lines.append("- **A quick run: it shows that everything works, its figures are not to be believed.**")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from loadtests.bench.measure import CaseLoad, WrongAnswer, check_first_answer, m
 from loadtests.bench.models import DEMO, NOOP, bench_model
 from loadtests.bench.pictures import HD, SMALL, Picture
 from loadtests.bench.pipeline import Rows
-from loadtests.bench.ready import wait_until_ready
+from loadtests.bench.ready import wait_until_calm, wait_until_ready
 from loadtests.bench.redis_door import RedisPlan, measure_redis
 from loadtests.bench.redis_jobs import NotAnswered
 from loadtests.bench.started import StartError
@@ -60,7 +60,7 @@ class Run:
         self._workplace = workplace
         self._pictures = pictures
         self._say = say
-        self._files = {name: workplace.folder / f"{name}.bin" for name in pictures}
+        self._files = {name: workplace.scratch / f"{name}.bin" for name in pictures}
         for name, picture in pictures.items():
             self._files[name].write_bytes(picture.upload.content)
         self._expected: dict[str, dict[str, Rows]] = {}
@@ -115,6 +115,7 @@ class Run:
     def _measure_cases(self, name: str, cases: Sequence[Case], number: int) -> None:
         capacities: dict[str, float] = {}
         with self._running(SYSTEMS[name], cases[0].model) as running:
+            wait_until_calm(running)
             for picture in dict.fromkeys(case.picture for case in cases):
                 expected = self._expected[cases[0].model][picture]
                 check_first_answer(running, self._pictures[picture], expected)

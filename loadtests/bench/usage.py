@@ -6,6 +6,7 @@ environment: a server in a session of its own may have lost its parent.
 """
 
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,6 +46,27 @@ _ROLES = (
     ("serve_app", "launcher"),
     ("bench.systems", "launcher"),
 )
+
+
+_BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTime:
+    """What the whole machine has been busy with, in core seconds, at a moment of the monotonic clock."""
+
+    busy_s: float
+    at_s: float
+
+    @classmethod
+    def now(cls) -> "MachineTime":
+        """A look at the machine."""
+        times = psutil.cpu_times()
+        return cls(sum(getattr(times, name, 0.0) for name in _BUSY), time.monotonic())
+
+    def cores_of_others(self, later: "MachineTime", accounted_s: float) -> float:
+        """Cores that were busy until `later` with anything else than `accounted_s` core seconds."""
+        return max(0.0, later.busy_s - self.busy_s - accounted_s) / max(1e-9, later.at_s - self.at_s)
 
 
 @dataclass(frozen=True, slots=True)
