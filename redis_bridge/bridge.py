@@ -82,8 +82,9 @@ class Bridge:
         """Begins, in the background; Redis may still be away."""
         loop = asyncio.get_running_loop()
         self._loops = [
-            loop.create_task(self._watch(), name="bridge heartbeat"),
             loop.create_task(self._follow(), name="bridge follows the catalogue"),
+            loop.create_task(self._beat(), name="bridge heartbeat"),
+            loop.create_task(self._sweep(), name="bridge sweeps slots"),
         ]
 
     def check(self) -> None:
@@ -98,7 +99,7 @@ class Bridge:
         """Leaves the registry, takes nothing new, gives jobs in flight `drain_s` seconds, and the rest back."""
         self._stop_following.set()
         if self._loops:
-            await asyncio.wait(self._loops[1:])
+            await asyncio.wait(self._loops[:1])
         with contextlib.suppress(*TROUBLES):
             await self._registry.withdraw()
         await asyncio.gather(*(consumer.stop(drain_s) for consumer in self._consumers.values()))
@@ -112,16 +113,24 @@ class Bridge:
             await self._presence.leave(leaves_jobs=self._jobs.holds_any)
         self._threads.shutdown(wait=False)
 
-    async def _watch(self) -> None:
+    async def _beat(self) -> None:
         while not self._stop_watching.is_set():
             try:
-                await self._presence.watch()
+                await self._presence.beat()
                 await self._measure()
             except TROUBLES as error:
                 self._door.note_trouble("the heartbeat did not reach Redis", error)
                 await pause(LOOK_S, self._stop_watching)
                 continue
             await pause(self._settings.heartbeat_s, self._stop_watching)
+
+    async def _sweep(self) -> None:
+        while not self._stop_watching.is_set():
+            try:
+                await self._presence.sweep_if_due()
+            except TROUBLES as error:
+                self._door.note_trouble("the slots could not be looked through", error)
+            await pause(LOOK_S, self._stop_watching)
 
     async def _measure(self) -> None:
         self._recorder.record(metrics.IN_FLIGHT_BYTES, self._in_flight.held_bytes)

@@ -5,13 +5,13 @@ sees it first moves its job back to the head of its queue. Check and move are on
 cannot double a job and a living bridge's slot is never touched.
 """
 
-import asyncio
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from redis_bridge import keys
 from redis_bridge.connection import TROUBLES
@@ -48,6 +48,7 @@ class Presence:
         self._on_taken_over = on_taken_over
         self._take_over = redis.register_script(TAKE_OVER)
         self._server: str | None = None
+        self._dead: set[str] = set()
         self._beat_at_s = float("-inf")
         self._swept_at_s = float("-inf")
 
@@ -57,11 +58,11 @@ class Presence:
         return time.monotonic() - self._beat_at_s < self._settings.takeover_after_s / 2
 
     def sweep_soon(self) -> None:
-        """The next `watch` looks through all slots: a job may lie in one that we do not know of."""
+        """The next `sweep_if_due` is due: a job may lie in a slot that we do not know of."""
         self._swept_at_s = float("-inf")
 
-    async def watch(self) -> None:
-        """Beats, and sweeps when there is a reason. Raises what connection.TROUBLES lists."""
+    async def beat(self) -> None:
+        """Says that we live, and looks who does not. Raises what connection.TROUBLES lists."""
         started_s = time.monotonic()
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(keys.heartbeat(self._bridge), "alive", px=int(self._settings.takeover_after_s * 1000))
@@ -69,25 +70,45 @@ class Presence:
             pipe.smembers(keys.BRIDGES)
             *_, bridges = await pipe.execute()
         self._beat_at_s = started_s
-        dead = await self._dead_among({member.decode() for member in bridges})
-        is_due = time.monotonic() - self._swept_at_s > self._settings.orphan_scan_s
-        if dead or is_due or await self._server_is_another():
-            await self.sweep(dead)
+        siblings = {member.decode() for member in bridges} - {self._bridge}
+        self._dead = {bridge for bridge in siblings if not await self.is_alive(bridge)}
+        await self._look_at_the_server()
 
-    async def sweep(self, dead: set[str]) -> None:
-        """Moves the jobs of all slots without a living holder back to their queues, and forgets `dead`."""
+    async def sweep_if_due(self) -> None:
+        """Looks through all slots when a sibling has died, when something may have been lost, and now and then.
+
+        May take long on a Redis with millions of keys, so it must not delay the beats. Raises what
+        connection.TROUBLES lists.
+        """
+        is_due = time.monotonic() - self._swept_at_s > self._settings.orphan_scan_s
+        if not self._dead and not is_due:
+            return
+        self._swept_at_s, dead = time.monotonic(), set(self._dead)
+        try:
+            await self._sweep()
+        except TROUBLES:
+            self.sweep_soon()
+            raise
+        if dead:
+            await self._redis.srem(keys.BRIDGES, *dead)
+            self._dead -= dead
+
+    async def _sweep(self) -> None:
+        """Moves the jobs of all slots without a living holder back to their queues."""
         moved: Counter[str] = Counter()
         async for key in self._redis.scan_iter(match=keys.SLOTS_PATTERN, count=_SCAN_COUNT, _type="list"):
             slot = keys.slot_from_key(key.decode(errors="replace"))
-            if slot is not None:
+            if slot is None:
+                continue
+            try:
                 moved[slot.queue] += await self._bring_back(slot)
+            except ResponseError as error:
+                # The queue's key is no list, for one: its jobs stay, those of other queues must not.
+                logger.warning("the jobs in slot %s cannot be put back: %s", slot.key, error)
         for queue, jobs in moved.items():
             if jobs:
                 logger.warning("%d jobs of queue %s had no living bridge and were put back", jobs, queue)
                 self._on_taken_over(queue, jobs)
-        if dead:
-            await self._redis.srem(keys.BRIDGES, *dead)
-        self._swept_at_s = time.monotonic()
 
     async def leave(self, leaves_jobs: bool) -> None:
         """Goes. leaves_jobs: something may lie in our slots, so we stay listed, as dead, for a successor."""
@@ -108,18 +129,22 @@ class Presence:
             return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(slot, None)
         return int(await self._take_over(keys=[keys.heartbeat(slot.bridge), slot.key, slot.queue]))
 
-    async def _dead_among(self, bridges: set[str]) -> set[str]:
-        return {bridge for bridge in bridges if bridge != self._bridge and not await self.is_alive(bridge)}
-
-    async def _server_is_another(self) -> bool:
-        """Whether Redis was restarted since the last look: it may have come back without its last second."""
+    async def _look_at_the_server(self) -> None:
+        """After a restart Redis may have come back without its last second, and with other settings."""
         try:
             server = (await self._redis.info("server")).get("run_id")
-        except asyncio.CancelledError:
-            raise
-        except TROUBLES:
-            # INFO may be forbidden to us; the periodic scan finds the same, later.
-            return False
-        is_another = server != self._server
+            if server == self._server:
+                return
+            memory = await self._redis.info("memory")
+        except ResponseError:
+            # INFO may be forbidden to us; the periodic sweep finds the same, later.
+            return
         self._server = server
-        return is_another
+        self.sweep_soon()
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction" and memory.get("maxmemory"):
+            logger.warning(
+                "Redis evicts keys when its memory is full (maxmemory-policy %s): it may drop whole queues with "
+                "all jobs in them, without a word to anybody; set maxmemory-policy noeviction",
+                policy,
+            )

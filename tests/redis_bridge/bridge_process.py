@@ -1,10 +1,12 @@
-"""Bridges in processes of their own that kill themselves, by SIGKILL, each at one point of a job's life.
+"""Bridges in processes of their own, which are killed by SIGKILL: by the test, or by themselves at one point.
 
-    python -m tests.redis_bridge.bridge_process URL QUEUE=POINT ...
+    python -m tests.redis_bridge.bridge_process
 
-With several pairs this process is the parent of one bridge for each, and prints how each of them ended.
-POINT: `before NAME` or `after NAME`, NAME being a Redis command (BLMOVE), `begin` or `settle` for their
-transactions, or `predict`; or `never`, when the model never answers and the test sends the signal.
+reads commands from its standard input and answers each with one line: `start URL QUEUE POINT` forks a bridge and
+answers its process id, `wait PID` answers how it ended. It forks, since the imports take longer than all the rest.
+
+POINT: `before-NAME` or `after-NAME`, NAME being a Redis command (BLMOVE), `begin` or `settle` for their
+transactions, or `predict`; `silent` when the model never answers; `sound` for a bridge that just works.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ from deployments.request import Request
 from redis_bridge.bridge import Bridge
 from tests.redis_bridge.fakes import FAST, FakeCatalogue, FakeModel, model
 
-dies_at = "never"
+dies_at = "sound"
 
 
 def reach(point: str) -> None:
@@ -37,9 +39,9 @@ class DyingPipeline(Pipeline):
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         first = [str(command[0][0]) for command in self.command_stack]
         name = {"HSETNX": "begin", "SET": "settle" if "DEL" in first else "beat"}.get(first[0] if first else "")
-        reach(f"before {name}")
+        reach(f"before-{name}")
         answers = await super().execute(raise_on_error)
-        reach(f"after {name}")
+        reach(f"after-{name}")
         return answers
 
 
@@ -50,7 +52,7 @@ class DyingRedis(Redis):
         name = str(args[0])
         answer = await super().execute_command(*args, **options)
         if answer is not None:
-            reach(f"after {name}")
+            reach(f"after-{name}")
         return answer
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
@@ -62,33 +64,48 @@ async def serve(url: str, queue: str) -> None:
     answering = FakeModel()
 
     async def predict(name: str, requests: Sequence[Request]) -> list[Outcome]:
-        reach("before predict")
-        if dies_at == "never":
+        reach("before-predict")
+        if dies_at == "silent":
             await asyncio.Event().wait()
+        # Long enough for a kill to find jobs in the model.
+        await asyncio.sleep(0.02)
         outcomes = await answering(name, requests)
-        reach("after predict")
+        reach("after-predict")
         return outcomes
 
     redis = DyingRedis.from_url(url, socket_timeout=10)
-    settings = FAST.model_copy(update={"slots_per_queue": 32, "job_deadline_s": 600})
+    settings = FAST.model_copy(update={"slots_per_queue": 32, "job_deadline_s": 600, "max_attempts": 100})
     Bridge(redis, predict, FakeCatalogue(model("demo", queue)), settings).start()
     await asyncio.Event().wait()
 
 
-def main(url: str, *pairs: str) -> None:
-    """Forks after the imports, which take longer than all the rest."""
+def start(url: str, queue: str, point: str) -> int:
+    """The process id of a new bridge."""
     global dies_at
-    children = []
-    for pair in pairs:
-        child = os.fork() if len(pairs) > 1 else 0
-        if child == 0:
-            queue, dies_at = pair.split("=")
-            asyncio.run(serve(url, queue))
-        children.append(child)
+    child = os.fork()
+    if child == 0:
+        dies_at = point
+        asyncio.run(serve(url, queue))
+    return child
+
+
+def main() -> None:
+    """Obeys until its input ends, and then ends all."""
+    children = set()
+    for line in sys.stdin:
+        command, *arguments = line.split()
+        if command == "start":
+            answer = start(*arguments)
+            children.add(answer)
+        else:
+            _, status = os.waitpid(int(arguments[0]), 0)
+            children.discard(int(arguments[0]))
+            answer = os.waitstatus_to_exitcode(status)
+        sys.stdout.write(f"{answer}\n")
+        sys.stdout.flush()
     for child in children:
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        os.kill(child, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

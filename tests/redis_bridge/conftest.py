@@ -1,8 +1,12 @@
 """A real Valkey for each test, emptied before it and searched for leaks after it."""
 
 import contextlib
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -25,6 +29,8 @@ OWNED = re.compile(
     )
 )
 
+ROOT = Path(__file__).parents[2]
+
 StartBridge = Callable[..., AbstractAsyncContextManager[Bridge]]
 
 
@@ -43,6 +49,48 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyProcess]:
     process.start()
     yield process
     process.stop()
+
+
+class BridgeProcesses:
+    """Bridges in processes of their own; see bridge_process.py."""
+
+    def __init__(self, parent: "subprocess.Popen[str]") -> None:
+        self._parent = parent
+
+    def start(self, url: str, queue: str, point: str) -> int:
+        """The process id of a new bridge."""
+        return self._ask(f"start {url} {queue} {point}")
+
+    def ending(self, pid: int) -> int:
+        """How this bridge ended, once it has: minus the number of the signal."""
+        return self._ask(f"wait {pid}")
+
+    def kill(self, pid: int) -> None:
+        """SIGKILL; the process is gone afterwards."""
+        os.kill(pid, signal.SIGKILL)
+        assert self.ending(pid) == -signal.SIGKILL
+
+    def _ask(self, command: str) -> int:
+        assert self._parent.stdin
+        assert self._parent.stdout
+        self._parent.stdin.write(f"{command}\n")
+        self._parent.stdin.flush()
+        return int(self._parent.stdout.readline())
+
+
+@pytest.fixture(scope="session")
+def bridges() -> Iterator[BridgeProcesses]:
+    """The parent of all bridges that are processes."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.redis_bridge.bridge_process"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        yield BridgeProcesses(parent)
+        parent.communicate(timeout=10)
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ async def test_a_model_that_never_answers_is_given_up_in_time(
 async def test_an_unavailable_or_overloaded_model_costs_a_job_nothing_but_time(
     redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
-    predict.errors = [ModelUnavailable("being replaced")] * 4 + [Overloaded("later")] * 9
+    predict.errors = [ModelUnavailable("being replaced")] * 2 + [Overloaded("later")] * 7
     async with start_bridge(FAST.model_copy(update={"max_attempts": 1})):
         job_id = await client.push((9, 8, 7))
         assert await client.answer(job_id, within_s=15) == legacy_answer((9, 8, 7))

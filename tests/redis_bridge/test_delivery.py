@@ -3,21 +3,15 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
-import pytest
 from redis.asyncio import Redis
 
 from redis_bridge import keys
 from redis_bridge.connection import TROUBLES, connect
 from redis_bridge.valkey_process import ValkeyProcess
-from tests.redis_bridge.conftest import StartBridge
+from tests.redis_bridge.conftest import BridgeProcesses, StartBridge
 from tests.redis_bridge.fakes import (
     FAST,
     QUEUE,
@@ -29,37 +23,15 @@ from tests.redis_bridge.fakes import (
     model,
 )
 
-ROOT = Path(__file__).parents[2]
 POINTS = (
-    "after BLMOVE",
-    "before begin",
-    "after begin",
-    "before predict",
-    "after predict",
-    "before settle",
-    "after settle",
+    "after-BLMOVE",
+    "before-begin",
+    "after-begin",
+    "before-predict",
+    "after-predict",
+    "before-settle",
+    "after-settle",
 )
-
-Spawn = Callable[..., "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def spawn(valkey: ValkeyProcess) -> Iterator[Spawn]:
-    """Starts a bridge of its own process, which dies at a point or when the test says so."""
-    processes = []
-
-    def start(*pairs: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "tests.redis_bridge.bridge_process", valkey.address, *pairs]
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
 
 
 async def slots(redis: Redis) -> list[str]:
@@ -67,16 +39,20 @@ async def slots(redis: Redis) -> list[str]:
 
 
 async def test_bridges_killed_at_every_point_of_a_jobs_life_lose_nothing(
-    redis: Redis, spawn: Spawn, catalogue: FakeCatalogue, start_bridge: StartBridge
+    redis: Redis,
+    valkey: ValkeyProcess,
+    bridges: BridgeProcesses,
+    catalogue: FakeCatalogue,
+    start_bridge: StartBridge,
 ) -> None:
-    queues = [f"image_queue_{point.replace(' ', '_')}" for point in POINTS]
+    queues = [f"image_queue_{point}" for point in POINTS]
     clients = [Client(redis, queue) for queue in queues]
     ids = [await client.push((number + 1, 2, 64)) for number, client in enumerate(clients)]
-    process = spawn(*(f"{queue}={point}" for queue, point in zip(queues, POINTS, strict=True)))
-    endings, _ = await asyncio.to_thread(process.communicate, timeout=40)
-    assert [int(ending) for ending in endings.split()] == [-signal.SIGKILL] * len(POINTS)
+    pids = [bridges.start(valkey.address, *each) for each in zip(queues, POINTS, strict=True)]
+    endings = [await asyncio.to_thread(bridges.ending, pid) for pid in pids]
+    assert endings == [-signal.SIGKILL] * len(POINTS)
     answered = [bool(await redis.exists(job_id)) for job_id in ids]
-    assert answered == [point == "after settle" for point in POINTS]
+    assert answered == [point == "after-settle" for point in POINTS]
     catalogue.shown = tuple(model(f"model-{queue}", queue) for queue in queues)
     async with start_bridge():
         for number, (client, job_id) in enumerate(zip(clients, ids, strict=True)):
@@ -89,35 +65,27 @@ async def only_living_bridges(redis: Redis, count: int) -> bool:
     return await redis.scard(keys.BRIDGES) == count
 
 
-async def test_a_bridge_killed_with_twenty_jobs_in_flight_loses_none(
-    redis: Redis, client: Client, spawn: Spawn, predict: FakeModel, start_bridge: StartBridge
+async def test_a_bridge_killed_with_twenty_jobs_in_flight_has_each_taken_over_once(
+    redis: Redis,
+    client: Client,
+    valkey: ValkeyProcess,
+    bridges: BridgeProcesses,
+    predict: FakeModel,
+    start_bridge: StartBridge,
 ) -> None:
-    process = spawn(f"{QUEUE}=never")
+    pid = bridges.start(valkey.address, QUEUE, "silent")
     ids = [await client.push((number + 1, 2, 64)) for number in range(20)]
-    await eventually(lambda: has_slots(redis, 20), within_s=30)
-    process.kill()
-    async with start_bridge():
+    await eventually(lambda: has_slots(redis, 20), within_s=10)
+    async with start_bridge(), start_bridge():
+        bridges.kill(pid)
         for number, job_id in enumerate(ids):
             assert await client.answer(job_id, within_s=10) == legacy_answer((number + 1, 2, 64))
+        await eventually(lambda: has_slots(redis, 0))
     assert predict.calls == 20
 
 
 async def has_slots(redis: Redis, count: int) -> bool:
     return len(await slots(redis)) == count
-
-
-async def test_two_successors_take_over_each_job_once(
-    redis: Redis, client: Client, spawn: Spawn, predict: FakeModel, start_bridge: StartBridge
-) -> None:
-    process = spawn(f"{QUEUE}=never")
-    ids = [await client.push() for _ in range(20)]
-    await eventually(lambda: has_slots(redis, 20), within_s=30)
-    async with start_bridge(), start_bridge():
-        process.kill()
-        for job_id in ids:
-            await client.answer(job_id, within_s=10)
-        await eventually(lambda: has_slots(redis, 0))
-    assert predict.calls == 20
 
 
 async def test_two_bridges_share_a_queue_without_doubling_or_stealing(

@@ -1,0 +1,79 @@
+"""Jobs through random kills of bridges and of Valkey, seeded and bounded in time: every id is accounted for."""
+
+import asyncio
+import contextlib
+import random
+import time
+
+import psutil
+from redis.asyncio import Redis
+
+from redis_bridge import keys
+from redis_bridge.connection import TROUBLES, connect
+from redis_bridge.valkey_process import ValkeyProcess
+from tests.redis_bridge.conftest import BridgeProcesses
+from tests.redis_bridge.fakes import QUEUE, Client, eventually, legacy_answer
+
+JOBS = 500
+ROUNDS = 10
+KILLS_OF_VALKEY = (3, 7)
+SEED = 20261124
+
+
+def colour(number: int) -> tuple[int, int, int]:
+    """Another one for each job, so that no job can get the answer of another."""
+    return (number % 250 + 1, number // 250 + 1, 64)
+
+
+async def push_all(client: Client) -> None:
+    """A patient client: pushes again when it does not know whether Redis took the job."""
+    for number in range(JOBS):
+        await eventually(lambda number=number: pushed(client, number), within_s=20)
+
+
+async def pushed(client: Client, number: int) -> bool:
+    with contextlib.suppress(*TROUBLES):
+        await client.push(colour(number), id=f"chaos-{number}")
+        return True
+    return False
+
+
+async def answered(redis: Redis) -> int:
+    with contextlib.suppress(*TROUBLES):
+        return int(await redis.exists(*(f"chaos-{number}" for number in range(JOBS))))
+    return 0
+
+
+async def kill_at_random(valkey: ValkeyProcess, bridges: BridgeProcesses, alive: list[int]) -> None:
+    """In each round a bridge dies and another is born; in some Valkey dies too."""
+    chance = random.Random(SEED)
+    for turn in range(ROUNDS):
+        await asyncio.sleep(chance.uniform(0.1, 0.5))
+        bridges.kill(alive.pop(chance.randrange(len(alive))))
+        if turn in KILLS_OF_VALKEY:
+            pid = valkey.living_pid()
+            assert pid
+            psutil.Process(pid).kill()
+            assert await asyncio.to_thread(valkey.start)
+        alive.append(bridges.start(valkey.address, QUEUE, "sound"))
+
+
+async def test_five_hundred_jobs_survive_random_kills(own_valkey: ValkeyProcess, bridges: BridgeProcesses) -> None:
+    own_valkey.start()
+    started_s = time.monotonic()
+    redis = connect(own_valkey.address, longest_block_s=1)
+    client = Client(redis)
+    alive = [bridges.start(own_valkey.address, QUEUE, "sound") for _ in range(2)]
+    await asyncio.gather(push_all(client), kill_at_random(own_valkey, bridges, alive))
+
+    async def all_answered() -> bool:
+        return await answered(redis) == JOBS
+
+    await eventually(all_answered, within_s=40)
+    for number in range(JOBS):
+        assert await client.answer(f"chaos-{number}") == legacy_answer(colour(number))
+    assert await redis.llen(keys.DEAD_LETTERS) == 0
+    assert time.monotonic() - started_s < 60
+    for pid in alive:
+        bridges.kill(pid)
+    await redis.aclose()
