@@ -41,7 +41,7 @@ class YoloGraph:
             inputs = [kept[source] for source in stage.sources]
             try:
                 kept[index] = program(inputs if stage.is_list else inputs[0])
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ModelUnavailable, ValueError, TypeError, AttributeError) as error:
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
                 raise ModelUnavailable(f"stage {index} ({stage.shell.kind}) does not fit: {reason}") from error
         return [kept[source] for source in self.sources]
