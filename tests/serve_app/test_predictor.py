@@ -204,6 +204,6 @@ async def test_get_is_refused_as_a_problem(client: httpx.AsyncClient) -> None:
 
 async def test_answers_are_counted_by_route(client: httpx.AsyncClient, counted: CountedAnswers) -> None:
     await client.post("/predictor/", files={"file": picture()})
-    await client.get("/v1/models/other")
+    await client.get("/model/v1/v1/models/other")
     await client.get("/anything/at/all")
     assert counted.answers == [("/predictor/", 200), ("/v1/models/{model}", 200), ("other", 404)]
