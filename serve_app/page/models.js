@@ -15,7 +15,8 @@ const WORDS = {
 };
 
 // page: {models, noModels, connection, about, facts} elements. onChange(record or null) is told of every
-// change of the choice or of the chosen model's record.
+// change of the choice or of the chosen model's record. Returns {chosen, firstLook}: the record of the choice or
+// null, and a promise that is kept when the server was asked for its models once.
 export function createModelList(page, onChange) {
   const entries = new Map(); // name -> {element, record, ...parts}
   let chosenName = null;
@@ -92,10 +93,13 @@ export function createModelList(page, onChange) {
     setTimeout(keepFresh, REFRESH_MS);
   }
 
+  const firstLook = refresh();
+  setTimeout(keepFresh, REFRESH_MS);
+
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refresh();
   });
-  return { chosen, keepFresh };
+  return { chosen, firstLook };
 }
 
 function createEntry(name, onChosen) {

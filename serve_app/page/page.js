@@ -17,6 +17,7 @@ let file = null; // the frame on the stage
 let running = null; // AbortController of the question under way
 let answer = null; // the last answer, and its detections (null: a shape of its own)
 let detections = [];
+let wantedThreshold = 0; // where the slider was moved to; 0: nowhere, so that it follows each model's floor
 let pinned = null; // index of the detection that stays lit
 
 const links = {
@@ -48,8 +49,8 @@ async function takeFrame(taken) {
   setBusy(false);
   clearAnswer();
   showProblem(null);
-  await frame.show(file);
-  if (file !== taken) return; // another frame came in while this one was being decoded
+  await Promise.all([frame.show(file), models.firstLook]);
+  if (file !== taken) return; // another frame came in meanwhile
   followChoice(models.chosen());
   await ask();
 }
@@ -127,7 +128,7 @@ function showAnswer(given, model) {
   page.controls.hidden = rows.length === 0;
   const floor = model.knobs?.score_threshold ?? 0;
   page.threshold.min = floor;
-  page.threshold.value = Math.max(floor, page.threshold.value);
+  page.threshold.value = Math.max(floor, wantedThreshold);
   page.floor.textContent = floor > 0 ? `The model itself leaves out scores below ${floor.toFixed(2)}.` : "";
   showShown();
 }
@@ -180,7 +181,11 @@ async function copyText(text) {
 page.detect.addEventListener("click", ask);
 page.cancel.addEventListener("click", () => running?.abort());
 page.copy.addEventListener("click", copyAnswer);
-page.threshold.addEventListener("input", showShown);
+page.threshold.addEventListener("input", () => {
+  const value = Number(page.threshold.value);
+  wantedThreshold = value > Number(page.threshold.min) ? value : 0;
+  showShown();
+});
 page.tags.addEventListener("change", () => frame.showTags(page.tags.checked));
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
@@ -191,5 +196,4 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-models.keepFresh();
 intake.offerSamples();

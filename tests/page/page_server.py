@@ -74,7 +74,10 @@ class Asked:
 
 @dataclass
 class FakeServer:
-    """What the server says next, and what it was asked. `answering` is cleared to let a question wait."""
+    """What the server says next, and what it was asked.
+
+    `answering` is cleared to let questions wait, `listing` to let the list of models wait.
+    """
 
     models: list[dict[str, Any]] = field(default_factory=lambda: [model("alpha"), model("beta", "asleep")])
     default_model: str = "alpha"
@@ -83,10 +86,12 @@ class FakeServer:
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     answering: threading.Event = field(default_factory=threading.Event)
+    listing: threading.Event = field(default_factory=threading.Event)
     paths: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.answering.set()
+        self.listing.set()
 
     def app(self) -> ASGIApp:
         """The routes, bare and behind the legacy prefix."""
@@ -108,6 +113,7 @@ class FakeServer:
         return HTMLResponse(text.replace('<base href="../">', '<base href="./">'))
 
     def _models(self, _: Request) -> Response:
+        self.listing.wait(DEADLINE_S)
         return JSONResponse({"default_model": self.default_model, "models": self.models})
 
     def _samples(self, _: Request) -> Response:
@@ -165,6 +171,7 @@ def serving(fake: FakeServer) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         fake.answering.set()
+        fake.listing.set()
         server.should_exit = True
         server.force_exit = True
         thread.join(DEADLINE_S)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, expect
 
 from tests.page.page_pictures import HEIGHT_PX, WIDTH_PX, png, turned_jpeg
-from tests.page.page_server import FakeServer, detection, problem, success
+from tests.page.page_server import FakeServer, detection, model, problem, success
 
 STAR = detection("Sea star", 0.9, 40, 20, 200, 120)
 FISH = detection("Fish", 0.5, 100, 50, 140, 80)
@@ -131,6 +131,22 @@ def test_the_slider_filters_boxes_and_list_and_starts_at_the_floor(page: Page, r
     expect(page.locator(".row")).to_have_count(2)
 
 
+def test_a_slider_that_was_not_moved_follows_the_floor_of_each_model(page: Page, root: str, fake: FakeServer) -> None:
+    fake.models = [model("alpha", knobs={"score_threshold": 0.6}), model("beta", knobs={"score_threshold": 0.3})]
+    fake.answer = (200, success(STAR, FISH))
+    page.goto(root)
+    choose_frame(page)
+    expect(page.locator("#threshold-value")).to_have_text("0.60")
+    page.locator(".model").filter(has_text="beta").click()
+    page.get_by_role("button", name="Detect with beta").click()
+    expect(page.locator("#threshold-value")).to_have_text("0.30")
+    expect(page.locator(".row")).to_have_count(2)
+    page.locator("#threshold").fill("0.7")
+    page.get_by_role("button", name="Detect with beta").click()
+    expect(page.locator("#threshold-value")).to_have_text("0.70")
+    expect(page.locator(".row")).to_have_count(1)
+
+
 def test_box_and_row_light_up_together(page: Page, root: str, fake: FakeServer) -> None:
     fake.answer = (200, success(STAR, FISH))
     page.goto(root)
@@ -247,6 +263,16 @@ def test_a_failure_is_told_in_words(
     page.get_by_role("button", name="Detect with alpha").click()
     expect(box_of(page, "Sea star")).to_be_visible()
     expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_a_frame_that_comes_before_the_models_waits_for_them(page: Page, root: str, fake: FakeServer) -> None:
+    fake.listing.clear()
+    fake.answer = (200, success(STAR))
+    page.goto(root)
+    choose_frame(page)
+    expect(page.locator("#caption")).to_contain_text("dive.png")
+    fake.listing.set()
+    expect(box_of(page, "Sea star")).to_be_visible()
 
 
 @pytest.mark.parametrize("how", ["button", "Escape"])
