@@ -112,7 +112,7 @@ async def redis(valkey: ValkeyProcess) -> AsyncIterator[Redis]:
 
 def is_queue(key: str) -> bool:
     """Whether `key` is a queue, which belongs to its producers."""
-    return key.startswith(("image_queue", "other_queue"))
+    return key.startswith(("image_queue", "other_queue")) and ":" not in key
 
 
 @pytest.fixture

@@ -44,11 +44,20 @@ async def answered(redis: Redis) -> int:
     return 0
 
 
-async def kill_at_random(valkey: ValkeyProcess, bridges: BridgeProcesses, alive: list[int]) -> None:
-    """In each round a bridge dies and another is born; in some Valkey dies too."""
+async def in_flight(redis: Redis) -> int:
+    with contextlib.suppress(*TROUBLES):
+        return len([key async for key in redis.scan_iter(match=keys.SLOTS_PATTERN)])
+    return 0
+
+
+async def kill_at_random(redis: Redis, valkey: ValkeyProcess, bridges: BridgeProcesses, alive: list[int]) -> int:
+    """In each round a bridge dies and another is born; in some Valkey dies too. Answers how many jobs were in
+    flight at those moments, over all rounds."""
     chance = random.Random(SEED)
+    hit = 0
     for turn in range(ROUNDS):
         await asyncio.sleep(chance.uniform(0.1, 0.5))
+        hit += await in_flight(redis)
         bridges.kill(alive.pop(chance.randrange(len(alive))))
         if turn in KILLS_OF_VALKEY:
             pid = valkey.living_pid()
@@ -56,6 +65,7 @@ async def kill_at_random(valkey: ValkeyProcess, bridges: BridgeProcesses, alive:
             psutil.Process(pid).kill()
             assert await asyncio.to_thread(valkey.start)
         alive.append(bridges.start(valkey.address, QUEUE, "sound"))
+    return hit
 
 
 async def test_five_hundred_jobs_survive_random_kills(own_valkey: ValkeyProcess, bridges: BridgeProcesses) -> None:
@@ -64,7 +74,8 @@ async def test_five_hundred_jobs_survive_random_kills(own_valkey: ValkeyProcess,
     redis = connect(own_valkey.address, longest_block_s=1)
     client = Client(redis)
     alive = [bridges.start(own_valkey.address, QUEUE, "sound") for _ in range(2)]
-    await asyncio.gather(push_all(client), kill_at_random(own_valkey, bridges, alive))
+    _, hit = await asyncio.gather(push_all(client), kill_at_random(redis, own_valkey, bridges, alive))
+    assert hit > ROUNDS
 
     async def all_answered() -> bool:
         return await answered(redis) == JOBS
