@@ -148,7 +148,8 @@ def test_a_slider_that_was_not_moved_follows_the_floor_of_each_model(page: Page,
 
 
 def test_box_and_row_light_up_together(page: Page, root: str, fake: FakeServer) -> None:
-    fake.answer = (200, success(STAR, FISH))
+    small = detection("Fish", 0.95, 100, 50, 140, 80)
+    fake.answer = (200, success(small, STAR))
     page.goto(root)
     choose_frame(page)
     row_of(page, "Fish").hover()
