@@ -14,7 +14,7 @@ Every refusal is a ModelUnavailable that says what was found.
 """
 
 from deployments.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from deployments.checkpoints.shell import Shell
+from deployments.checkpoints.shell import Shell, describe
 from deployments.checkpoints.tensors import Tensor
 
-__all__ = ["Checkpoint", "Shell", "Tensor", "open_checkpoint"]
+__all__ = ["Checkpoint", "Shell", "Tensor", "describe", "open_checkpoint"]

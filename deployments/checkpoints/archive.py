@@ -87,9 +87,7 @@ class Archive:
         if entry is None:
             raise self.refusal(f"the pickle names storage {key[:40]!r}, which the archive does not hold")
         if entry.file_size != expected_bytes:
-            raise self.refusal(
-                f"storage {key[:40]!r} has {entry.file_size} bytes, the pickle says {expected_bytes}"
-            )
+            raise self.refusal(f"storage {key[:40]!r} has {entry.file_size} bytes, the pickle says {expected_bytes}")
 
     def _read(self, relative: str) -> bytes:
         return self._read_entry(self._entries[relative])
@@ -169,9 +167,7 @@ class Archive:
 
     def _check_layout(self, entries: dict[str, zipfile.ZipInfo]) -> None:
         if "constants.pkl" in entries or any(name.startswith("code/") for name in entries):
-            raise self.refusal(
-                "a TorchScript archive, which is a program and not read; use the training checkpoint"
-            )
+            raise self.refusal("a TorchScript archive, which is a program and not read; use the training checkpoint")
         if "data.pkl" not in entries:
             raise self.refusal("no PyTorch checkpoint: the archive holds no data.pkl")
         order = entries.get("byteorder")

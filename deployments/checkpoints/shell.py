@@ -88,7 +88,5 @@ class Shell:
         """The attribute `name`, a bool. Raises ModelUnavailable otherwise."""
         value = self.state.get(name, default)
         if type(value) is not bool:
-            raise ModelUnavailable(
-                f"attribute {name!r} of {self.kind} is {describe(value)}, expected true or false"
-            )
+            raise ModelUnavailable(f"attribute {name!r} of {self.kind} is {describe(value)}, expected true or false")
         return value

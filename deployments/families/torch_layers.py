@@ -5,7 +5,7 @@ The arithmetic is that of torch.nn's documentation: padding is symmetric, and po
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,8 +13,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from deployments.checkpoints import Shell
+from deployments.checkpoints import Shell, describe
 from deployments.errors import ModelUnavailable
+from deployments.families.convolution import Geometry, dense_convolution, depthwise_convolution, variable
 
 Program = Callable[[Any], Any]
 """One layer: a tensor (n, height, width, channels) to another; some take a list of tensors."""
@@ -29,7 +30,6 @@ class Builder:
 
     makers: dict[str, "Maker"]
     dtype: str = "float32"
-    weights: list[keras.Variable] = field(default_factory=list)
     _modules: int = 0
 
     def build(self, shell: Shell) -> Program:
@@ -52,9 +52,7 @@ class Builder:
 
     def variable(self, values: NDArray[Any]) -> keras.Variable:
         """A weight of the network in its dtype."""
-        variable = keras.Variable(values.astype(np.float32), dtype=self.dtype, trainable=False)
-        self.weights.append(variable)
-        return variable
+        return variable(values, self.dtype)
 
 
 Maker = Callable[[Builder, Shell], Program]
@@ -118,7 +116,9 @@ def make_upsample(builder: Builder, shell: Shell) -> Program:
     """torch.nn.Upsample, nearest neighbour, by a whole factor."""
     factor, mode = shell.number("scale_factor"), shell.state.get("mode")
     if mode != "nearest" or factor != int(factor) or not 1 <= factor <= 8:
-        raise ModelUnavailable(f"upsampling by {factor:g} is not known, expected nearest by a whole factor")
+        raise ModelUnavailable(
+            f"upsampling ({describe(mode)}) by {factor:g} is not known, expected 'nearest' by a whole factor"
+        )
     times = int(factor)
     return lambda x: ops.repeat(ops.repeat(x, times, axis=1), times, axis=2)
 
@@ -182,65 +182,18 @@ def _convolution(
         weight, bias = weight * scale[:, None, None, None], bias * scale + shift
     if channels is not None:
         weight, bias = weight[channels], bias[channels]
-    is_depthwise = groups > 1
-    if is_depthwise and groups != shell.integer("in_channels"):
+    geometry = _geometry(shell, size)
+    if groups == 1:
+        return dense_convolution(weight, bias, geometry, builder.dtype)
+    if groups != shell.integer("in_channels"):
         raise ModelUnavailable(f"a convolution has {groups} groups, expected 1 or one for each channel")
-    return _Convolution(
-        kernel=builder.variable(_kernel(weight, groups) if is_depthwise else weight.transpose(2, 3, 1, 0)),
-        bias=builder.variable(bias),
-        geometry=_Geometry.of(shell, size),
-        is_depthwise=is_depthwise,
-    )
+    return depthwise_convolution(weight.reshape(groups, -1, *size), bias, geometry, builder.dtype)
 
 
-def _kernel(weight: NDArray[Any], groups: int) -> NDArray[Any]:
-    """Depthwise weights (channels * multiplier, 1, h, w) as (h, w, channels, multiplier)."""
-    height, width = weight.shape[2:]
-    return weight.reshape(groups, -1, height, width).transpose(2, 3, 0, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Geometry:
-    """stride, dilation: (vertical, horizontal).  pad: pixels on each side, or None where 'same' does it."""
-
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    pad: tuple[int, int] | None
-
-    @classmethod
-    def of(cls, shell: Shell, size: tuple[int, int]) -> "_Geometry":
-        stride, dilation = _pair(shell, "stride"), _pair(shell, "dilation", 1)
-        pad = _pair(shell, "padding")
-        if shell.state.get("padding_mode", "zeros") != "zeros":
-            raise ModelUnavailable("a convolution pads with something else than zeros, which is not known")
-        # TensorFlow's 'same' is symmetric only for odd kernels and stride 1; there it saves a copy.
-        is_same = all(stride[axis] == 1 and 2 * pad[axis] == dilation[axis] * (size[axis] - 1) for axis in (0, 1))
-        return cls(stride, dilation, None if is_same else pad)
-
-
-@dataclass(frozen=True, slots=True)
-class _Convolution:
-    kernel: keras.Variable
-    bias: keras.Variable
-    geometry: _Geometry
-    is_depthwise: bool
-
-    def __call__(self, x: Any) -> Any:
-        channels = int(self.kernel.shape[2])
-        if int(x.shape[-1]) != channels:
-            raise ModelUnavailable(f"a convolution of {channels} channels is given {x.shape[-1]}")
-        pad = self.geometry.pad
-        if pad is not None and pad != (0, 0):
-            x = ops.pad(x, [[0, 0], [pad[0]] * 2, [pad[1]] * 2, [0, 0]])
-        convolve = ops.depthwise_conv if self.is_depthwise else ops.conv
-        y = convolve(
-            x,
-            self.kernel,
-            strides=self.geometry.stride,
-            padding="valid" if pad is not None else "same",
-            dilation_rate=self.geometry.dilation,
-        )
-        return y + self.bias
+def _geometry(shell: Shell, size: tuple[int, int]) -> Geometry:
+    if shell.state.get("padding_mode", "zeros") != "zeros":
+        raise ModelUnavailable("a convolution pads with something else than zeros, which is not known")
+    return Geometry.of(size, _pair(shell, "stride"), _pair(shell, "padding"), _pair(shell, "dilation", 1))
 
 
 def _pair(shell: Shell, name: str, default: int | None = None) -> tuple[int, int]:

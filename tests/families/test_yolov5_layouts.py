@@ -106,7 +106,9 @@ class TinyNetwork:
         )
 
     def write(self, path: Path) -> Path:
-        upsample = self.stage("torch.nn.modules.upsampling.Upsample", 1, -1, scale_factor=plain(2.0))
+        upsample = self.stage(
+            "torch.nn.modules.upsampling.Upsample", 1, -1, scale_factor=plain(2.0), mode=plain("nearest")
+        )
         stages = self.weights.sequence("Sequential", [self.layer, upsample, self.head()])
         network = self.weights.module("models.yolo.Model", {"model": stages}, names=self.names)
         return write(path, mapping({"model": network}), self.weights.storages)
