@@ -1,5 +1,7 @@
 """Finds, once for a machine, how deep a calibrated model must be to take its time: one image, one thread,
 inference alone. The depths are kept in a file, as models must not change between runs that are compared.
+
+CPU time is what is measured: on one thread it is the time on an idle core, and others' work disturbs it little.
 """
 
 import json
@@ -7,7 +9,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtests.bench.limit import inference_ms
+from loadtests.bench.limit import inference_cpu_ms
 from loadtests.bench.models import TARGET_MS, bench_model
 
 FILE_NAME = "calibration.json"
@@ -26,7 +28,7 @@ def calibrated_depths(models: list[str], file: Path, results: Path, scratch: Pat
     wanted = [name for name in models if name in TARGET_MS and name not in known]
     for name in wanted:
         known[name] = find_depth(
-            lambda depth, name=name: inference_ms(bench_model(name, {name: depth}), file, _SECONDS, scratch),  # type: ignore[misc]
+            lambda depth, name=name: inference_cpu_ms(bench_model(name, {name: depth}), file, _SECONDS, scratch),  # type: ignore[misc]
             TARGET_MS[name],
         )
     if wanted:

@@ -5,7 +5,7 @@ files. A line in is a JSON object, a line out is its answer:
 
     {"do": "infer", "file": PATH, "seconds": 2.0}                  -> the same as loop, but without decoding
     {"do": "expect", "file": PATH}                                 -> {"rows": [...]}
-    {"do": "loop", "file": PATH, "batch": 4, "seconds": 2.0}       -> {"images": 97, "seconds": 2.01, "p50_ms": 20.5}
+    {"do": "loop", "file": PATH, "batch": 4, "seconds": 2.0}       -> {"images": 97, "seconds": 2, "p50_ms": 20, ...}
 """
 
 import json
@@ -46,8 +46,9 @@ def _obey(pipeline: Pipeline, order: Mapping[str, Any], encoded: bytes) -> dict[
 
 
 def loop(work: Callable[[], object], images: int, seconds: float) -> dict[str, float]:
-    """Does `work`, which is about so many `images`, again and again. p50_ms: of one `work`."""
+    """Does `work`, which is about so many `images`, again and again. p50_ms, cpu_ms: of one `work`."""
     work()
+    cpu_s = time.process_time()
     spans_s: list[float] = []
     began_at_s = now_s = time.perf_counter()
     while now_s - began_at_s < seconds:
@@ -55,8 +56,12 @@ def loop(work: Callable[[], object], images: int, seconds: float) -> dict[str, f
         after_s = time.perf_counter()
         spans_s.append(after_s - now_s)
         now_s = after_s
-    p50_ms = Latency.of(spans_s).p50_ms
-    return {"images": images * len(spans_s), "seconds": now_s - began_at_s, "p50_ms": p50_ms or 0.0}
+    return {
+        "images": images * len(spans_s),
+        "seconds": now_s - began_at_s,
+        "p50_ms": Latency.of(spans_s).p50_ms or 0.0,
+        "cpu_ms": 1000 * (time.process_time() - cpu_s) / len(spans_s),
+    }
 
 
 if __name__ == "__main__":

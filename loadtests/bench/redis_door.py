@@ -23,7 +23,7 @@ from loadtests.bench.systems.contract import QUEUE, REDIS, Running, Workplace, p
 from loadtests.bench.systems.legacy import start_worker
 from loadtests.bench.systems.valkey import start_valkey
 from loadtests.bench.tally import Latency
-from loadtests.bench.usage import Usage, cpu_by_role
+from loadtests.bench.usage import cpu_by_role
 
 FLOOR, WORKER, BRIDGE = "floor", "legacy", "ours"
 REDIS_SYSTEMS = (FLOOR, WORKER, BRIDGE)
@@ -48,23 +48,21 @@ class RedisPlan:
 def measure_redis(name: str, is_persistent: bool, plan: RedisPlan, workplace: Workplace) -> list[dict[str, Any]]:
     """One row for each picture: push-to-answer, drain rate, CPU milliseconds a job by role."""
     url, valkey = start_valkey(workplace, is_persistent)
-    parts = [valkey]
+    running = Running(0, [valkey])
     try:
         consumer = _CONSUMERS[name](plan.model, workplace, url)
-        parts += consumer.parts
+        consumer.parts.insert(0, valkey)
+        running = consumer
         if name == BRIDGE:
-            wait_until_ready(consumer)
-            wait_until_calm(consumer)
-        rows = [_measure_picture(name, plan, picture, url, parts) for picture in plan.pictures]
+            wait_until_ready(running)
+            wait_until_calm(running)
+        rows = [_measure_picture(name, plan, picture, url, running) for picture in plan.pictures]
         return [{"system": name, "persistent": is_persistent, **row} for row in rows]
     finally:
-        for part in reversed(parts):
-            part.stop()
+        running.stop()
 
 
-def _measure_picture(
-    name: str, plan: RedisPlan, picture: Picture, url: str, parts: Sequence[Started]
-) -> dict[str, Any]:
+def _measure_picture(name: str, plan: RedisPlan, picture: Picture, url: str, running: Running) -> dict[str, Any]:
     [queue] = plan.model.definition.queues
     maker = JobMaker(picture)
     with Redis.from_url(url) as store:
@@ -74,9 +72,9 @@ def _measure_picture(
         singles = _SINGLE_JOBS.get(picture.name, _MANY_SINGLE_JOBS)
         spans_s = [push_to_answer_s(store, queue, maker, FIRST_ANSWER_S)[0] for _ in range(singles)]
         count = min(_JOBS[1], max(_JOBS[0], plan.job_bytes // maker.job_bytes))
-        before = _usage(parts)
+        before = running.usage()
         took_s = drain_s(store, queue, maker, count, DRAIN_S)
-        spent = cpu_by_role(before, _usage(parts))
+        spent = cpu_by_role(before, running.usage())
     return {
         "picture": picture.name,
         "job_bytes": maker.job_bytes,
@@ -93,11 +91,6 @@ def _check(picture: Picture, expected: Rows, answer: bytes) -> None:
     wrong = mistakes(expected, json.loads(answer))
     if wrong:
         raise WrongAnswer(f"{picture.name}: {'; '.join(wrong[:3])}")
-
-
-def _usage(parts: Sequence[Started]) -> Usage:
-    looks = [part.usage() for part in parts]
-    return Usage({pid: entry for look in looks for pid, entry in look.cpu_s.items()}, 0)
 
 
 def _start_floor(model: BenchModel, workplace: Workplace, url: str) -> Running:

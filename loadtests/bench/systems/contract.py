@@ -1,6 +1,7 @@
 """What the bench asks of a system: start with one model, tell where it answers, stop and leave nothing."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Running:
 
     parts: what was started, in order.  ready_path: asked until its status is one of ready_statuses; a server
     whose model is loaded before it listens is ready when it answers anything.  redis_url: of its queue, where it
-    has one.  start_s: until it was ready.
+    has one.  keeps: files to copy when it stops, to where.  start_s: until it was ready.
     """
 
     port: int
@@ -51,6 +52,7 @@ class Running:
     ready_statuses: tuple[int, ...] = (200,)
     metrics_path: str | None = None
     redis_url: str | None = None
+    keeps: Mapping[Path, Path] = field(default_factory=dict)
     start_s: float = 0.0
 
     def usage(self) -> Usage:
@@ -70,6 +72,9 @@ class Running:
         """Stops everything, the last started first."""
         for part in reversed(self.parts):
             part.stop()
+        for source, target in self.keeps.items():
+            if source.exists():
+                shutil.copyfile(source, target)
 
 
 Start = Callable[[BenchModel, Workplace], Running]

@@ -34,13 +34,14 @@ def start_with(model: BenchModel, workplace: Workplace, redis_url: str | None) -
     http, dashboard, redis = free_ports(3)
     config = workplace.folder / f"ours-{model.name}.yaml"
     config.write_text(yaml.safe_dump(bench_config(workplace.base_config, model), sort_keys=False), "utf-8")
+    data = workplace.scratch / f"data-{redis}"
     environ = {
         **server_environment(model),
         "FATHOM_HTTP_HOST": LOOPBACK,
         "FATHOM_HTTP_PORT": f"{http}",
         "FATHOM_DASHBOARD_PORT": f"{dashboard}",
         "FATHOM_REDIS_PORT": f"{redis}",
-        "FATHOM_DATA_DIR": f"{workplace.scratch / f'data-{redis}'}",
+        "FATHOM_DATA_DIR": f"{data}",
         "FATHOM_RAY_TEMP_DIR": f"{workplace.scratch / 'ray'}",
         "REDIS_URL": redis_url or "",
         **workplace.environ,
@@ -52,6 +53,7 @@ def start_with(model: BenchModel, workplace: Workplace, redis_url: str | None) -
         fields={"model_type": model.name},
         ready_path="/health/ready",
         metrics_path="/metrics",
+        keeps={data / "serve.log": workplace.folder / "ours-serve.log"},
         redis_url=redis_url or f"redis://{LOOPBACK}:{redis}/0",
     )
 
