@@ -133,7 +133,7 @@ function setText(element, text) {
 
 function factsOf(record) {
   const labels = record.labels
-    ? `${record.labels.length}: ${record.labels.join(", ")}` : "unknown until loaded";
+    ? `${record.labels.length}: ${record.labels.join(", ")}` : "not declared";
   const facts = {
     Family: record.family, Revision: record.revision, Licence: record.licence,
     Queues: record.queues?.join(", "), Replicas: String(record.replicas ?? ""), Labels: labels,

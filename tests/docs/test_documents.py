@@ -38,6 +38,14 @@ def test_every_metric_of_the_code_stands_in_the_table_and_no_other() -> None:
     assert sorted(rows) == sorted(in_code)
 
 
+def test_every_error_of_the_http_door_stands_in_its_table_with_its_status() -> None:
+    from serve_app.problems import STATUS
+
+    rows = re.findall(r"^\| (\d{3}) \| `([a-z-]+)`", (ROOT / "docs/http-api.md").read_text(encoding="utf-8"), re.M)
+    answered = {(str(int(status)), kind.code) for kind, status in STATUS.items()}
+    assert set(rows) == answered
+
+
 def test_every_setting_of_the_readme_stands_in_the_table_of_settings() -> None:
     settings = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     known = set(re.findall(r"^\| `([A-Z_a-z]+)`", settings, re.M))
