@@ -1,29 +1,14 @@
-"""A frame goes in, boxes and a list come out; failures are told in words; the wait can be cut short."""
+"""A frame goes in, by whatever way; boxes and a list come out, linked, filtered and copied."""
 
 import json
 import re
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.page.page_actions import FISH, STAR, box_of, choose_frame, row_of
 from tests.page.page_pictures import HEIGHT_PX, WIDTH_PX, png, turned_jpeg
-from tests.page.page_server import FakeServer, detection, model, problem, success
-
-STAR = detection("Sea star", 0.9, 40, 20, 200, 120)
-FISH = detection("Fish", 0.5, 100, 50, 140, 80)
-PNG_FILE: FilePayload = {"name": "dive.png", "mimeType": "image/png", "buffer": png()}
-
-
-def choose_frame(page: Page, file: FilePayload = PNG_FILE) -> None:
-    page.locator("#file").set_input_files(file)
-
-
-def box_of(page: Page, label: str) -> Locator:
-    return page.locator(".box").filter(has_text=label)
-
-
-def row_of(page: Page, label: str) -> Locator:
-    return page.locator(".row").filter(has_text=label)
+from tests.page.page_server import FakeServer, detection, model, success
 
 
 def test_a_chosen_frame_is_asked_as_the_door_expects(page: Page, root: str, fake: FakeServer) -> None:
@@ -241,70 +226,3 @@ def test_labels_are_text_and_never_markup(page: Page, root: str, fake: FakeServe
     choose_frame(page)
     expect(page.locator(".row .label")).to_have_text(label)
     expect(page.locator(".row img, .box img")).to_have_count(0)
-
-
-@pytest.mark.parametrize(
-    ("answer", "headers", "words"),
-    [
-        ((503, problem(503, "Overloaded", "64 images wait.")), {"Retry-After": "2"},
-         "Overloaded 64 images wait. Try again in 2 s."),
-        ((422, {"detail": [{"msg": "Field required"}]}), {}, "The server answered 422 Field required"),
-        ((502, {}), {}, "The server answered 502 It gave no explanation."),
-        ((200, {"success": False, "predictions": []}), {}, "The server answered 200 It gave no explanation."),
-    ],
-)  # fmt: skip
-def test_a_failure_is_told_in_words(
-    page: Page, root: str, fake: FakeServer, answer: tuple[int, dict[str, object]],
-    headers: dict[str, str], words: str,
-) -> None:  # fmt: skip
-    fake.answer, fake.headers = answer, headers
-    page.goto(root)
-    choose_frame(page)
-    expect(page.get_by_role("alert")).to_have_text(words)
-    expect(page.locator("#cancel")).to_be_hidden()
-    fake.answer = (200, success(STAR))
-    page.get_by_role("button", name="Detect with alpha").click()
-    expect(box_of(page, "Sea star")).to_be_visible()
-    expect(page.locator("#problem")).to_be_hidden()
-
-
-def test_a_frame_that_comes_before_the_models_waits_for_them(page: Page, root: str, fake: FakeServer) -> None:
-    fake.listing.clear()
-    fake.answer = (200, success(STAR))
-    page.goto(root)
-    choose_frame(page)
-    expect(page.locator("#caption")).to_contain_text("dive.png")
-    fake.listing.set()
-    expect(box_of(page, "Sea star")).to_be_visible()
-
-
-@pytest.mark.parametrize("how", ["button", "Escape"])
-def test_a_wait_can_be_cancelled(page: Page, root: str, fake: FakeServer, how: str) -> None:
-    fake.answering.clear()
-    page.goto(root)
-    choose_frame(page)
-    expect(page.locator("#status")).to_have_text("Asking alpha")
-    expect(page.locator("#frame")).to_have_attribute("aria-busy", "true")
-    if how == "button":
-        page.get_by_role("button", name="Cancel").click()
-    else:
-        page.keyboard.press(how)
-    expect(page.locator("#status")).to_have_text("Cancelled.")
-    expect(page.locator("#cancel")).to_be_hidden()
-    expect(page.locator("#frame")).to_have_attribute("aria-busy", "false")
-
-
-def test_a_newer_frame_is_never_shown_with_the_answer_for_an_older_one(
-    page: Page, root: str, fake: FakeServer
-) -> None:
-    fake.answering.clear()
-    page.goto(root)
-    choose_frame(page)
-    expect(page.locator("#status")).to_have_text("Asking alpha")
-    fake.answer = (200, success(FISH))
-    with page.expect_request("**/predictor/"):
-        choose_frame(page, {**PNG_FILE, "name": "newer.png"})
-    fake.answering.set()
-    expect(page.locator("#count")).to_have_text("1 found by alpha, revision 3.")
-    expect(page.locator("#caption")).to_contain_text("newer.png")
-    expect(page.locator("#status")).to_have_text("")
