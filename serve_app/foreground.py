@@ -55,7 +55,7 @@ class Foreground:
                 return states
             if waited_s >= next_progress_s:
                 next_progress_s += PROGRESS_EVERY_S
-                say(f"still starting after {waited_s:.0f} s: {_waiting_for(states)}")
+                say(f"still starting after {waited_s:.0f} s: {self._system.silence or _waiting_for(states)}")
 
     def wait_for_the_end(self) -> int:
         """Waits for a signal or for the process's own end; leaves nothing behind; returns the exit status."""

@@ -14,8 +14,9 @@ _TOKEN_BYTES = 32
 
 
 def uses_token(environ: Mapping[str, str]) -> bool:
-    """Whether calls to Ray must carry a token."""
-    return environ.get("RAY_AUTH_MODE", "").lower() == "token"
+    """Whether calls to Ray must carry a token: as RAY_AUTH_MODE says, else, like Ray, if there is one."""
+    mode = environ.get("RAY_AUTH_MODE", "").lower()
+    return mode == "token" if mode else bool(environ.get("RAY_AUTH_TOKEN")) or _path(environ).exists()
 
 
 def token_place(environ: Mapping[str, str]) -> str:

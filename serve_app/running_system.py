@@ -19,7 +19,7 @@ from serve_app.terminal import LaunchError
 _APPLICATIONS = "/api/serve/applications/"
 _ANSWER_TIMEOUT_S = 10.0
 _GLANCE_TIMEOUT_S = 2.0
-_SUBMIT_TIMEOUT_S = 120.0
+_SUBMIT_TIMEOUT_S = 30.0
 POLL_S = 0.5
 
 
@@ -28,6 +28,8 @@ class RunningSystem:
 
     def __init__(self, url: str, environ: Mapping[str, str] = os.environ) -> None:
         self.url = url
+        self.silence = ""
+        """Why `details_or_none` had nothing to tell; '' when it had."""
         self._environ = environ
         # The dashboard is local, or a node of a private cluster: never by way of a proxy from the environment.
         self._http = httpx.Client(base_url=url, timeout=_ANSWER_TIMEOUT_S, trust_env=False)
@@ -47,9 +49,12 @@ class RunningSystem:
     def details_or_none(self) -> Details | None:
         """The report, or None while the system is starting or stopping and cannot give one; asks briefly."""
         try:
-            return self._details(_GLANCE_TIMEOUT_S)
-        except LaunchError:
+            details = self._details(_GLANCE_TIMEOUT_S)
+        except LaunchError as error:
+            self.silence = str(error)
             return None
+        self.silence = ""
+        return details
 
     def submit(self, document: Mapping[str, Any]) -> None:
         """Makes `document` the goal of the running system. Raises LaunchError with Ray Serve's reason."""
@@ -64,8 +69,10 @@ class RunningSystem:
         """The first report that meets `condition`, or the last one when `patience_s` is over."""
         give_up_at_s = time.monotonic() + patience_s
         while True:
-            details = self.details()
-            if condition(details) or time.monotonic() >= give_up_at_s:
+            # A busy dashboard may miss a beat; only at the end of patience does silence count as a failure.
+            is_over = time.monotonic() >= give_up_at_s
+            details = self.details() if is_over else self.details_or_none()
+            if details is not None and (is_over or condition(details)):
                 return details
             time.sleep(POLL_S)
 
@@ -79,10 +86,8 @@ class RunningSystem:
                 method, _APPLICATIONS, timeout=timeout_s, headers=auth_headers(self._environ), **body
             )
         except httpx.HTTPError as error:
-            raise LaunchError(
-                f"no running system answers at {self.url} (FATHOM_DASHBOARD_PORT): "
-                f"{error or type(error).__name__}; `make serve` starts one"
-            ) from error
+            reason = f"nothing answers at {self.url} (FATHOM_DASHBOARD_PORT): {str(error) or type(error).__name__}"
+            raise LaunchError(f"{reason}; is the system running?") from error
         if answer.status_code in (401, 403):
             raise LaunchError(
                 f"{self.url} refuses access: set RAY_AUTH_MODE as it was set when the system was started"

@@ -138,6 +138,13 @@ def test_no_token_is_made_or_sent_when_none_is_used(tmp_path: Path) -> None:
     assert token_place(environ) == ""
 
 
+def test_where_no_mode_is_set_a_token_that_is_there_is_sent(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    assert auth_headers({"RAY_AUTH_TOKEN_PATH": str(file)}) == {}
+    file.write_text("t\n")
+    assert auth_headers({"RAY_AUTH_TOKEN_PATH": str(file)}) == {"Authorization": "Bearer t"}
+
+
 def test_a_token_that_cannot_be_written_or_read_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     environ = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "file" / "token")}

@@ -146,9 +146,7 @@ def test_the_token_goes_with_every_call(dashboard: FakeDashboard, environ: dict[
 
 
 def test_a_system_that_is_not_there_is_told_in_one_line(environ: dict[str, str]) -> None:
-    with pytest.raises(
-        LaunchError, match=r"no running system answers at http://127.0.0.1:1 \(FATHOM_DASHBOARD_PORT\)"
-    ):
+    with pytest.raises(LaunchError, match=r"nothing answers at http://127.0.0.1:1 \(FATHOM_DASHBOARD_PORT\)"):
         commands.status(environ | {"FATHOM_DASHBOARD_PORT": "1"})
 
 
@@ -185,3 +183,10 @@ def test_no_proxy_is_no_healthy_proxy() -> None:
 
 def test_an_empty_system_has_a_status_line_too() -> None:
     assert table(application_states({}).values()) == "no application is running"
+
+
+def test_a_dashboard_that_misses_a_beat_does_not_end_the_waiting(dashboard: FakeDashboard) -> None:
+    with RunningSystem(dashboard.url, {}) as system:
+        dashboard.busy_answers = 1
+        assert system.wait_until(lambda details: "first" in details["applications"], patience_s=10)
+    assert dashboard.busy_answers == 0
