@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -59,9 +59,10 @@ def bench(options: argparse.Namespace, scratch: Path) -> int:
     redis_systems = options.redis_systems if REDIS in options.extras else []
     needed = {case.picture for case in cases} | ({SMALL, HD} if redis_systems else set())
     pictures = {name: picture(name, options.large_png) for name in sorted(needed)}
+    plan = Plan(cases, options.systems, redis_systems, START in options.extras, timing, {})
+    say(f"about {estimate_s(plan) / 60:.0f} minutes on an idle machine; results in {folder}")
     depths = _depths([case.model for case in cases], options.results, scratch)
-    plan = Plan(cases, options.systems, redis_systems, START in options.extras, timing, depths)
-    say(f"about {estimate_s(plan) / 60:.0f} minutes; results in {folder}")
+    plan = replace(plan, depths=depths)
     workplace = Workplace(folder, scratch, options.config, dict(options.env), options.fast_endpoint)
     run = Run(plan, workplace, pictures, say)
     try:

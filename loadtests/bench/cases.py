@@ -60,6 +60,14 @@ CASES: tuple[Case, ...] = (
 )
 
 
+BAR_CASES = (
+    f"{NOOP}-{SMALL}-c32",
+    *(f"{M1}-{HD}-{loop}" for loop in ("c1", "c32", "o80", "o150")),
+    f"{M50}-{HD}-o80",
+)
+"""The cases that the bars need, for a shorter run."""
+
+
 def chosen_cases(patterns: Iterable[str], models: Sequence[str], systems: Sequence[str]) -> list[Case]:
     """The cases whose name matches one of `patterns` (shell wildcards), for `models` and `systems` only.
 

@@ -1,6 +1,6 @@
 """How long a run will take, roughly, told before it begins. Pure arithmetic."""
 
-from loadtests.bench.limit import BATCHES, crews
+from loadtests.bench.limit import BATCHES, BEST, crews
 from loadtests.bench.models import NOOP
 from loadtests.bench.run import Plan
 from loadtests.bench.systems.table import FAST, LIMIT, OURS, PLAIN
@@ -26,8 +26,10 @@ def _system_s(plan: Plan, name: str) -> float:
         loads = {case.model for case in cases}
         starts_s = sum(len(crews()) * (1.0 if model == NOOP else 12.0) for model in loads)
         stems = {case.stem for case in cases}
-        return starts_s + len(stems) * len(crews()) * len(BATCHES) * (plan.timing.limit_s + 0.2)
+        # All setups in the first round, the best few in the others.
+        setups = len(stems) * len(crews()) * len(BATCHES) / plan.timing.rounds + len(stems) * (BEST + 1)
+        return starts_s + setups * (plan.timing.limit_s + 0.2)
     counters_s = _COUNTERS_S if name in (OURS, FAST) else 0.0
-    each_s = plan.timing.warm_s + plan.timing.seconds + 1.0 + counters_s
+    loads_s = sum(plan.timing.warm_s + plan.timing.counted_s(case) + 1.0 + counters_s for case in cases)
     models = {case.model for case in cases}
-    return len(models) * START_S.get(name, _OTHER_START_S) + len(cases) * each_s
+    return len(models) * START_S.get(name, _OTHER_START_S) + loads_s

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from loadtests.bench.pipeline import Rows
 from loadtests.bench.systems.contract import cores, server_environment
 
 BATCHES = (1, 2, 4, 8)
+BEST = 3
+"""Setups that are measured again in later rounds: only the fastest can be the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,15 @@ class Crew:
 
     processes: int
     threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One way to work: a crew, with batches of so many images, on the picture in `file`."""
+
+    crew: Crew
+    batch: int
+    file: Path
 
 
 def crews() -> tuple[Crew, ...]:
@@ -81,26 +92,42 @@ def crew_at_work(model: BenchModel, crew: Crew, folder: Path) -> Iterator[list[L
         yield workers
 
 
-def measure_limit(model: BenchModel, pictures: Sequence[Path], seconds: float, folder: Path) -> list[dict[str, Any]]:
-    """One row for each picture, crew and batch size: images/s of the whole crew and p50 of a batch."""
-    rows = []
-    for crew in crews():
+def every_setup(pictures: Sequence[Path]) -> list[Setup]:
+    """Everything that is tried in a first round."""
+    return [Setup(crew, batch, file) for crew in crews() for file in pictures for batch in BATCHES]
+
+
+def best_setups(setups: Sequence[Setup], rows: Sequence[Mapping[str, Any]]) -> list[Setup]:
+    """What is worth measuring again: for each picture the fastest few, and one image alone on one thread.
+
+    rows: of `measure_limit` for `setups`, in the same order.
+    """
+    kept = []
+    for file in dict.fromkeys(setup.file for setup in setups):
+        mine = [(row["images_per_s"], setup) for setup, row in zip(setups, rows, strict=True) if setup.file == file]
+        fastest = [setup for _, setup in sorted(mine, key=lambda pair: -pair[0])[:BEST]]
+        alone = [setup for _, setup in mine if setup.crew == Crew(1, 1) and setup.batch == 1]
+        kept += list(dict.fromkeys([*fastest, *alone]))
+    return kept
+
+
+def measure_limit(model: BenchModel, setups: Sequence[Setup], seconds: float, folder: Path) -> list[dict[str, Any]]:
+    """One row for each setup, in order: images/s of the whole crew and p50 of a batch."""
+    rows: dict[Setup, dict[str, Any]] = {}
+    for crew in dict.fromkeys(setup.crew for setup in setups):
         with crew_at_work(model, crew, folder) as workers:
-            for file in pictures:
-                for batch in BATCHES:
-                    for worker in workers:
-                        worker.order(do="loop", file=f"{file}", batch=batch, seconds=seconds)
-                    told = [worker.told() for worker in workers]
-                    rows.append(
-                        {
-                            "picture": file.stem,
-                            **asdict(crew),
-                            "batch": batch,
-                            "images_per_s": sum(one["images"] / one["seconds"] for one in told),
-                            "p50_ms": max(one["p50_ms"] for one in told),
-                        }
-                    )
-    return rows
+            for setup in (one for one in setups if one.crew == crew):
+                for worker in workers:
+                    worker.order(do="loop", file=f"{setup.file}", batch=setup.batch, seconds=seconds)
+                told = [worker.told() for worker in workers]
+                rows[setup] = {
+                    "picture": setup.file.stem,
+                    **asdict(crew),
+                    "batch": setup.batch,
+                    "images_per_s": sum(one["images"] / one["seconds"] for one in told),
+                    "p50_ms": max(one["p50_ms"] for one in told),
+                }
+    return [rows[setup] for setup in setups]
 
 
 def expected_rows(model: BenchModel, pictures: Sequence[Path], folder: Path) -> dict[str, Rows]:

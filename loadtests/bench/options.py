@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from loadtests.bench.cases import BAR_CASES
 from loadtests.bench.models import MODELS
 from loadtests.bench.redis_door import REDIS_SYSTEMS
-from loadtests.bench.systems.table import FAST, LIMIT, SYSTEMS
+from loadtests.bench.systems.table import FAST, LEGACY, LIMIT, SYSTEMS
 from loadtests.bench.timing import QUICK, Timing
 
 EVERY_SYSTEM = (LIMIT, *SYSTEMS)
@@ -26,6 +27,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--cases", type=_words, default=["*"], help="names of cases, with * as a wildcard, such as m1-720p-*"
     )
+    parser.add_argument("--bars", action="store_true", help="only the cases that the bars need, in half the time")
     parser.add_argument("--extras", type=_names(EXTRAS), default=list(EXTRAS), help="of redis, start; '' for none")
     parser.add_argument(
         "--redis-systems", type=_names(REDIS_SYSTEMS), default=list(REDIS_SYSTEMS), help="of floor, legacy, ours"
@@ -41,6 +43,9 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.systems is None:
         options.systems = [name for name in EVERY_SYSTEM if name != FAST or options.fast_endpoint]
+    if options.bars:
+        options.cases = list(BAR_CASES)
+        options.systems = [name for name in options.systems if name != LEGACY]
     if FAST in options.systems and not options.fast_endpoint:
         parser.error(f"the system {FAST} needs --fast-endpoint")
     return options

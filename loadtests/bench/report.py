@@ -23,6 +23,9 @@ from loadtests.bench.tally import OK
 
 MIB = 2**20
 
+MAX_LAG_MS = 5.0
+"""Above it, the generator's own lateness is a part of the latencies that it tells."""
+
 MAX_CORES_OF_OTHERS = 0.2
 """Above it, somebody else's work has slowed the systems down."""
 
@@ -57,6 +60,9 @@ def _about(document: Mapping[str, Any]) -> str:
     lines.append(f"- cores that somebody else kept busy, at worst: {busiest:.2f}")
     if busiest > MAX_CORES_OF_OTHERS:
         lines.append("- **The machine was not idle: the figures are not to be believed.**")
+    lags_ms = [row["figures"]["lag_p99_ms"] or 0.0 for row in document["samples"]]
+    if max(lags_ms, default=0.0) > MAX_LAG_MS:
+        lines.append(f"- **The generator itself was late by up to {max(lags_ms):.0f} ms (p99) in an open loop.**")
     if about.get("quick"):
         lines.append("- **A quick run: it shows that everything works, its figures are not to be believed.**")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadtests.bench.cases import Case
-from loadtests.bench.limit import expected_rows, measure_limit
+from loadtests.bench.limit import Setup, best_setups, every_setup, expected_rows, measure_limit
 from loadtests.bench.load import Window
 from loadtests.bench.measure import CaseLoad, WrongAnswer, check_first_answer, measure
 from loadtests.bench.models import DEMO, NOOP, bench_model
@@ -64,6 +64,7 @@ class Run:
         for name, picture in pictures.items():
             self._files[name].write_bytes(picture.upload.content)
         self._expected: dict[str, dict[str, Rows]] = {}
+        self._setups: dict[str, list[Setup]] = {}
 
     def everything(self) -> None:
         """All rounds. The order of the systems turns from round to round."""
@@ -106,7 +107,9 @@ class Run:
     def _measure_limit(self, model: str, cases: Sequence[Case], number: int) -> None:
         files = [self._files[picture] for picture in dict.fromkeys(case.picture for case in cases)]
         definition = bench_model(model, self._plan.depths)
-        rows = measure_limit(definition, files, self._plan.timing.limit_s, self._workplace.folder)
+        setups = self._setups.get(model) or every_setup(files)
+        rows = measure_limit(definition, setups, self._plan.timing.limit_s, self._workplace.folder)
+        self._setups[model] = best_setups(setups, rows)
         self.results.limits += [{"round": number, "model": model, **row} for row in rows]
         for file in files:
             best = max(row["images_per_s"] for row in rows if row["picture"] == file.stem)
@@ -121,7 +124,7 @@ class Run:
                 check_first_answer(running, self._pictures[picture], expected)
             for case in cases:
                 rate_per_s = None if case.share is None else case.share * _positive(capacities, case)
-                load = CaseLoad(case, self._window(), rate_per_s, seed=number)
+                load = CaseLoad(case, self._window(case), rate_per_s, seed=number)
                 sample = measure(running, self._pictures[case.picture], load)
                 if case.concurrency is not None:
                     capacities[case.stem] = sample["figures"]["requests_per_s"]
@@ -167,8 +170,8 @@ class Run:
             self.results.problems.append(f"{what}: {error}")
             self._say(f"FAILED {what}: {error}")
 
-    def _window(self) -> Window:
-        return Window(self._plan.timing.warm_s, self._plan.timing.seconds)
+    def _window(self, case: Case) -> Window:
+        return Window(self._plan.timing.warm_s, self._plan.timing.counted_s(case))
 
 
 def _turned(names: Sequence[str], turn: int) -> list[str]:

@@ -9,9 +9,10 @@ import pytest
 
 from loadtests.bench.batches import Batches, mean_batch, parse_batches, settled_batches
 from loadtests.bench.calibration import find_depth
-from loadtests.bench.cases import CASES, chosen_cases
+from loadtests.bench.cases import BAR_CASES, CASES, chosen_cases
 from loadtests.bench.correctness import mistakes
 from loadtests.bench.estimate import estimate_s
+from loadtests.bench.limit import BEST, Crew, Setup, best_setups, every_setup
 from loadtests.bench.models import MODELS, bench_model
 from loadtests.bench.options import EVERY_SYSTEM, parse_options, timing_of
 from loadtests.bench.pictures import LARGE_BYTES, picture
@@ -124,6 +125,24 @@ def test_the_depth_is_found_where_time_is_proportional() -> None:
 def test_the_depth_is_corrected_where_time_is_not_quite_proportional() -> None:
     found = find_depth(lambda depth: 2.0 + 0.5 * depth + 0.01 * depth**2, 30.0)
     assert 2.0 + 0.5 * found + 0.01 * found**2 == pytest.approx(30.0, rel=0.1)
+
+
+def test_the_limit_keeps_its_fastest_setups_and_the_single_image() -> None:
+    setups = every_setup([Path("a.bin"), Path("b.bin")])
+    speed = {setup: float(setup.crew.processes * 10 + setup.batch) for setup in setups}
+    kept = best_setups(setups, [{"images_per_s": speed[setup]} for setup in setups])
+    for name in ("a", "b"):
+        mine = [setup for setup in kept if setup.file.stem == name]
+        assert max(speed.values()) in [speed[setup] for setup in mine]
+        assert Setup(Crew(1, 1), 1, Path(f"{name}.bin")) in mine
+        assert len(mine) <= BEST + 1 < len(setups) / 2
+
+
+def test_a_run_for_the_bars_measures_all_that_they_need() -> None:
+    options = parse_options(["--bars"])
+    names = {case.name for case in chosen_cases(options.cases, options.models, options.systems)}
+    assert names == {*BAR_CASES, "m50-720p-c32"}
+    assert "legacy" not in options.systems
 
 
 METRICS = """# TYPE ray_fathom_batches_total counter

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from redis import Redis
 
-from loadtests.bench.limit import BATCHES, crews, measure_limit
+from loadtests.bench.limit import BATCHES, crews, every_setup, measure_limit
 from loadtests.bench.models import bench_model
 from loadtests.bench.pictures import picture
 from loadtests.bench.redis_jobs import STAGED, JobMaker, NotAnswered, drain_s, push_to_answer_s
@@ -160,7 +160,8 @@ def test_a_whole_run_writes_what_it_found(tmp_path: Path) -> None:
 def test_the_limit_tries_every_crew_and_batch_size(tmp_path: Path) -> None:
     file = tmp_path / "64px.bin"
     file.write_bytes(picture("64px").upload.content)
-    rows = measure_limit(bench_model("m0", {}), [file], 0.02, tmp_path)
+    setups = every_setup([file])
+    rows = measure_limit(bench_model("m0", {}), setups, 0.02, tmp_path)
     tried = {(row["processes"], row["threads"], row["batch"]) for row in rows}
     assert tried == {(crew.processes, crew.threads, batch) for crew in crews() for batch in BATCHES}
     assert all(row["images_per_s"] > 0 and row["p50_ms"] > 0 and row["picture"] == "64px" for row in rows)
