@@ -31,6 +31,9 @@ STOP_MARGIN_S = 25.0
 VALKEY_DEPLOYMENT = "Valkey"
 """The deployment inside the application of the embedded Valkey."""
 
+ADDRESS_TIMEOUT_S = 120.0
+"""Valkey may have a large append-only file to load before it says where it is."""
+
 _LOOK_S = 0.2
 
 
@@ -61,7 +64,7 @@ class BridgeReplica:
         self._bridge.start()
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 
-    def check_health(self) -> None:
+    async def check_health(self) -> None:
         """Raises when a loop has died; Ray Serve replaces the replica then. Redis being away is no such case."""
         self._discovery.check()
         self._bridge.check()
@@ -84,13 +87,13 @@ def build(args: BridgeSettings) -> Application:
 async def _redis_url(settings: BridgeSettings) -> str:
     """The address of Redis: from the environment, or that of the embedded Valkey.
 
-    Raises RuntimeError when neither is there within `settle_s`.
+    Raises RuntimeError when there is no such application within `settle_s`, TimeoutError when it stays silent.
     """
     url = os.environ.get(REDIS_URL_VARIABLE)
     if url:
         return url
     handle = await _valkey_handle(settings)
-    address: str = await asyncio.wait_for(handle.address.remote(), settings.settle_s)
+    address: str = await asyncio.wait_for(handle.address.remote(), ADDRESS_TIMEOUT_S)
     return address
 
 

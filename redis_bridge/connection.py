@@ -36,7 +36,6 @@ def connect(url: str, longest_block_s: float) -> Redis:
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         # Jobs are tens of megabytes: in steps of 32 KiB reading one takes three times as long.
         socket_read_size=_READ_BYTES,
-        socket_keepalive=True,
     )
     return client
 

@@ -1,7 +1,7 @@
 """The ways in which the registry key may be written: a hash, a set, a list, or a JSON string. Knows no model.
 
-The key is used as it is found; an absent one becomes a hash. A set, a list and a JSON array hold bare names, so
-our entries' details stand in a hash of our own beside them (keys.REGISTERED).
+The key is used as it is found; an absent one becomes a hash. A set and a list hold bare names, so our entries'
+details stand in a hash of our own beside them (keys.REGISTERED).
 """
 
 from collections.abc import Iterable, Mapping
@@ -110,6 +110,9 @@ class NameList(_Names):
 class JsonText:
     """A string that holds a JSON object, queue -> entry. An array of names in a string is not written to."""
 
+    def __init__(self) -> None:
+        self._read_last: dict[str, Any] = {}
+
     async def read(self, pipe: Any, key: str) -> Content:
         """All members of the object."""
         return {
@@ -123,9 +126,6 @@ class JsonText:
             whole.pop(name, None)
         whole.update({name: orjson.loads(entry) for name, entry in mine.items()})
         pipe.set(key, orjson.dumps(whole), keepttl=True)
-
-    def __init__(self) -> None:
-        self._read_last: dict[str, Any] = {}
 
     async def _whole(self, pipe: Any, key: str) -> dict[str, Any]:
         try:

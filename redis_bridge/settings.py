@@ -67,7 +67,8 @@ class BridgeSettings(Settings):
     dead_letter_ttl_s: int = Field(default=7 * 24 * 3600, ge=1)
     """The dead-letter list is forgotten when nothing was added to it for this time."""
 
-    drain_s: float = Field(default=20.0, ge=0)
+    # Ray Serve waits 30 s for the whole system, and Valkey is stopped after the bridge.
+    drain_s: float = Field(default=15.0, ge=0)
     """At shutdown, how long jobs in flight may still finish before they go back to their queue."""
 
     settle_s: float = Field(default=30.0, gt=0)

@@ -154,6 +154,8 @@ class Work:
             if not asking.done():
                 asking.cancel()
                 await asyncio.wait({asking}, timeout=CANCEL_GRACE_S)
+                if asking.done() and not asking.cancelled():
+                    return _only_outcome(asking)
                 if self._signals.abandon.is_set():
                     return None
                 return DeadlineExceeded(f"model {model.name} did not answer within {deadline_s:g} s")
