@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -141,8 +141,12 @@ class _LegacyPrefix:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if path == LEGACY_PREFIX or path.startswith(LEGACY_PREFIX + "/"):
-            scope = {**scope, "path": path.removeprefix(LEGACY_PREFIX) or "/"}
+        if path == LEGACY_PREFIX:
+            # Without the slash, the page's relative addresses would lead elsewhere.
+            await RedirectResponse(LEGACY_PREFIX.rpartition("/")[2] + "/")(scope, receive, send)
+            return
+        if path.startswith(LEGACY_PREFIX + "/"):
+            scope = {**scope, "path": path.removeprefix(LEGACY_PREFIX)}
             scope.pop("raw_path", None)
         await self._app(scope, receive, send)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 from fastapi import APIRouter
-from starlette.responses import FileResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from deployments.definition import ModelRecord
 from deployments.doors import Catalogue
@@ -77,7 +77,9 @@ def system_router(system: System, settings: DoorSettings) -> APIRouter:
 
     @router.get("/")
     async def page() -> Response:
-        return FileResponse(PAGE_FOLDER / "index.html", headers=PAGE_HEADERS)
+        # The file stands one folder deeper, under static/, and its base says so.
+        text = (PAGE_FOLDER / "index.html").read_text(encoding="utf-8")
+        return HTMLResponse(text.replace('<base href="../">', '<base href="./">'), headers=PAGE_HEADERS)
 
     return router
 

@@ -80,6 +80,13 @@ async def test_the_page_loads_nothing_from_elsewhere(client: httpx.AsyncClient, 
     assert "https://" not in answer.text
 
 
+async def test_the_page_finds_its_files_from_wherever_it_is_served(client: httpx.AsyncClient) -> None:
+    for path, base in (("/", "./"), ("/model/v1/", "./"), ("/static/index.html", "../")):
+        assert f'<base href="{base}">' in (await client.get(path)).text
+    without_slash = await client.get("/model/v1")
+    assert without_slash.headers["location"] == "v1/"
+
+
 async def test_samples_are_listed_and_served(client: httpx.AsyncClient) -> None:
     [sample] = (await client.get("/v1/samples")).json()
     assert sample["name"] == "frame.png"
