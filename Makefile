@@ -17,8 +17,8 @@ SOURCES := install.sh pyproject.toml
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-serve: $(BASE) ## run the system in the foreground (CONFIG=configs/app.yaml); Ctrl-C stops it
-	@exec $(LAUNCH) serve $(CONFIG)
+serve: $(BASE) ## run the system in the foreground (CONFIG=..., ARGS=--verbose); Ctrl-C stops it
+	@exec $(LAUNCH) serve $(CONFIG) $(ARGS)
 
 test: $(TEST) ## run every test
 	$(BIN)/python -m pytest -q

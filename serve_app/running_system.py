@@ -51,7 +51,7 @@ class RunningSystem:
         try:
             details = self._details(_GLANCE_TIMEOUT_S)
         except LaunchError as error:
-            self.silence = str(error)
+            self.silence = str(error).partition("; ")[0]
             return None
         self.silence = ""
         return details
