@@ -41,6 +41,8 @@ maxmemory-policy noeviction
 maxmemory {maxmemory_bytes}
 appendonly yes
 appendfsync everysec
+# Jobs are tens of megabytes: from the default of 64mb on, the file would be rewritten for every other one.
+auto-aof-rewrite-min-size 1gb
 save ""
 """
 

@@ -1,6 +1,7 @@
 """The Redis door with a real Valkey: jobs are answered, and the consumers follow the models."""
 
 import json
+import tracemalloc
 
 import pytest
 from redis.asyncio import Redis
@@ -82,6 +83,26 @@ async def test_bytes_in_flight_are_bounded_and_a_job_above_the_bound_still_passe
         for job_id in ids:
             await client.answer(job_id)
     assert predict.most_waiting == 1
+
+
+async def test_the_text_of_a_job_is_not_kept_while_its_picture_is_in_the_model(
+    client: Client, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    predict.gate.clear()
+    side_px = 1000
+    text_bytes = side_px * side_px * 3 * 4 * 4 / 3
+    kept = Kept()
+    async with start_bridge(recorder=kept):
+        job_id = await client.push(side_px=side_px)
+        tracemalloc.start()
+        try:
+            await eventually(lambda: predict.waiting == 1)
+            await eventually(lambda: tracemalloc.get_traced_memory()[0] < text_bytes / 2)
+        finally:
+            tracemalloc.stop()
+        await eventually(lambda: ("fathom_redis_in_flight_bytes", side_px * side_px * 3.0) in kept.values)
+        predict.gate.set()
+        await client.answer(job_id)
 
 
 async def test_a_busy_queue_does_not_starve_another(
@@ -245,10 +266,12 @@ class Kept:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, tuple[str, ...]]] = []
+        self.values: list[tuple[str, float]] = []
 
     def record(self, metric: Metric, value: float, *tags: str) -> None:
         assert len(tags) == len(metric.tags)
         self.seen.append((metric.name, tags))
+        self.values.append((metric.name, value))
 
 
 async def test_what_happens_is_measured(client: Client, predict: FakeModel, start_bridge: StartBridge) -> None:

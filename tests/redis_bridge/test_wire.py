@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from deployments.errors import InternalError, InvalidImage, ServingError, all_er
 from deployments.images import ImageLimits
 from deployments.prediction import ClassScores, Detections, Opaque, Prediction
 from redis_bridge import keys, wire
-from redis_bridge.pixels import rgb_from_bgr
+from redis_bridge.pixels import image_from_field, rgb_from_bgr
 from redis_bridge.wire import Disposition, Job, Malformed, WireLimits, parse_job
 
 LIMITS = WireLimits(max_job_bytes=2**20, image=ImageLimits(max_encoded_bytes=10_000, max_pixels=5_000))
@@ -103,6 +104,20 @@ def test_values_that_are_no_numbers_are_refused(value: float) -> None:
     malformed = refused(job_text(image=float_bgr(rgb)))
     assert malformed.job_id == "5e7c"
     assert "finite" in malformed.error.message
+
+
+def test_a_large_picture_is_not_copied_more_often_than_needed() -> None:
+    rgb = np.random.default_rng(3).integers(0, 256, (700, 900, 3), dtype=np.uint8)
+    text = float_bgr(rgb)
+    tracemalloc.start()
+    try:
+        image = image_from_field(text, 700, 900, ImageLimits())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert image.nbytes == rgb.nbytes
+    # The float32 pixels are 3/4 of the text and the picture is 3/16; one more copy of either would show.
+    assert peak_bytes < (3 / 4 + 3 / 16 + 0.15) * len(text)
 
 
 def test_base64_with_line_breaks_is_read() -> None:
