@@ -1,0 +1,140 @@
+"""Tiling: a large frame is looked at in overlapping pieces, so that animals of a few pixels are found.
+
+Knows rectangles and detections; knows no model, no batch and no door. The idea is that of slicing aided
+inference (Akyon et al. 2022, arXiv:2202.06934). Its known fault, an object cut by the edge of a tile that is
+answered twice, is met by the overlap: what one tile cuts, its neighbour or the whole frame shows entire.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from deployments.definition import Settings
+from deployments.errors import InvalidRequest
+from deployments.families.contract import Thresholds
+from deployments.families.nms import Suppression, suppress
+from deployments.prediction import Detections
+
+MAX_TILES = 64
+"""More pieces than this are refused: one request would hold a model for too long."""
+
+_EDGE_PX = 2.0
+_COVERED_FROM = 0.6
+
+
+class Tiling(Settings):
+    """How large frames are cut."""
+
+    tile_height_px: int = Field(default=640, ge=64, le=8192)
+    """Height of a tile in pixels of the image."""
+
+    tile_width_px: int = Field(default=640, ge=64, le=8192)
+    """Width of a tile in pixels of the image."""
+
+    overlap: float = Field(default=0.2, ge=0, le=0.8)
+    """Part of a tile that it shares with its neighbour; objects up to this size are never cut in both."""
+
+    whole_frame: bool = True
+    """Whether the whole frame is looked at too, where objects larger than a tile are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A piece of an image, in its pixels; `bottom_px` and `right_px` are exclusive."""
+
+    top_px: int
+    left_px: int
+    bottom_px: int
+    right_px: int
+
+    def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The piece of `pixels` (height, width, 3): a view, no copy."""
+        return pixels[self.top_px : self.bottom_px, self.left_px : self.right_px]
+
+
+def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
+    """The tiles of an image of (height, width), the whole frame first where asked for or where it fits one tile.
+
+    Tiles of one image have one size and are evenly spread. Raises InvalidRequest when there are too many.
+    """
+    height, width = image_size_px
+    rows = _starts(height, tiling.tile_height_px, tiling.overlap)
+    columns = _starts(width, tiling.tile_width_px, tiling.overlap)
+    whole = Tile(0, 0, height, width)
+    count = len(rows) * len(columns)
+    if count == 1:
+        return (whole,)
+    if count > MAX_TILES:
+        raise InvalidRequest(
+            f"tiles of {tiling.tile_width_px} x {tiling.tile_height_px} pixels cut an image of {width} x {height} "
+            f"into {count}, the limit is {MAX_TILES}"
+        )
+    bottoms = [min(top + tiling.tile_height_px, height) for top in rows]
+    rights = [min(left + tiling.tile_width_px, width) for left in columns]
+    tiles = [
+        Tile(top, left, bottom, right)
+        for top, bottom in zip(rows, bottoms, strict=True)
+        for left, right in zip(columns, rights, strict=True)
+    ]
+    return (whole, *tiles) if tiling.whole_frame else tuple(tiles)
+
+
+def merge(
+    parts: Sequence[tuple[Tile, Detections]], image_size_px: tuple[int, int], thresholds: Thresholds
+) -> Detections:
+    """One list for the image from the lists of its tiles, whose boxes are in pixels of the tile; best first.
+
+    A box that ends at an inner edge of its tile is the piece of an object. It gives way, whatever its score, to an
+    entire box of its class that covers most of it; then boxes of one class are thinned by IoU as everywhere.
+    Inner means that the image goes on beyond it. image_size_px: (height, width).
+    """
+    boxes = np.concatenate([_placed(tile, found.boxes) for tile, found in parts])
+    scores = np.concatenate([found.scores for _, found in parts])
+    class_ids = np.concatenate([found.class_ids for _, found in parts])
+    labels = [label for _, found in parts for label in found.labels]
+    pieces = np.concatenate([_is_piece(tile, found.boxes, image_size_px) for tile, found in parts])
+    standing = np.flatnonzero(~(pieces & _is_covered(boxes, class_ids, pieces)))
+    rule = Suppression(thresholds.score_threshold, thresholds.iou_threshold, thresholds.max_detections)
+    kept = standing[suppress(boxes[standing], scores[standing], class_ids[standing], rule)]
+    return Detections(boxes[kept], scores[kept], class_ids[kept], tuple(labels[index] for index in kept))
+
+
+def _starts(side_px: int, tile_px: int, overlap: float) -> list[int]:
+    if side_px <= tile_px:
+        return [0]
+    shared_px = tile_px * overlap
+    count = math.ceil((side_px - shared_px) / (tile_px - shared_px))
+    return [round(index * (side_px - tile_px) / (count - 1)) for index in range(count)]
+
+
+def _placed(tile: Tile, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return boxes.reshape(-1, 4) + np.array([tile.left_px, tile.top_px] * 2, np.float32)
+
+
+def _is_piece(tile: Tile, boxes: NDArray[np.float32], image_size_px: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = tile.bottom_px - tile.top_px, tile.right_px - tile.left_px
+    x1, y1, x2, y2 = boxes.reshape(-1, 4).T
+    return (
+        ((x1 <= _EDGE_PX) & (tile.left_px > 0))
+        | ((y1 <= _EDGE_PX) & (tile.top_px > 0))
+        | ((x2 >= width - _EDGE_PX) & (tile.right_px < image_size_px[1]))
+        | ((y2 >= height - _EDGE_PX) & (tile.bottom_px < image_size_px[0]))
+    )
+
+
+def _is_covered(
+    boxes: NDArray[np.float32], class_ids: NDArray[np.int32], pieces: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Of each piece, whether an entire box of its class covers most of it; False for entire boxes."""
+    covered = np.zeros(len(boxes), np.bool_)
+    for index in np.flatnonzero(pieces):
+        entire = boxes[~pieces & (class_ids == class_ids[index])]
+        sides = np.minimum(entire[:, 2:], boxes[index, 2:]) - np.maximum(entire[:, :2], boxes[index, :2])
+        area = float(np.prod(boxes[index, 2:] - boxes[index, :2]))
+        shared = np.maximum(sides, 0.0).prod(axis=1).max(initial=0.0)
+        covered[index] = area <= 0 or shared / area >= _COVERED_FROM
+    return covered

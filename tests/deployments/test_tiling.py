@@ -1,0 +1,112 @@
+"""Tiling: every pixel is looked at, and pieces of cut objects give way to the entire ones."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from deployments.errors import InvalidRequest
+from deployments.families.contract import Thresholds
+from deployments.prediction import Detections
+from deployments.tiling import MAX_TILES, Tile, Tiling, cut_into_tiles, merge
+
+LIMITS = Thresholds(score_threshold=0.25, iou_threshold=0.45, max_detections=1000)
+SIZE_PX = (600, 1000)
+
+
+def found(*rows: tuple[str, float, tuple[float, float, float, float]]) -> Detections:
+    return Detections(
+        boxes=np.array([row[2] for row in rows], np.float32).reshape(-1, 4),
+        scores=np.array([row[1] for row in rows], np.float32),
+        class_ids=np.array([("crab", "fish").index(row[0]) for row in rows], np.int32),
+        labels=tuple(row[0] for row in rows),
+    )
+
+
+@pytest.mark.parametrize("size_px", [(2160, 3200), (641, 640), (640, 5000), (1000, 1000)])
+@pytest.mark.parametrize("overlap", [0.0, 0.2, 0.5])
+def test_tiles_cover_every_pixel_and_overlap_enough(size_px: tuple[int, int], overlap: float) -> None:
+    tiles = cut_into_tiles(size_px, Tiling(overlap=overlap, whole_frame=False))
+    seen = np.zeros(size_px, np.int32)
+    for tile in tiles:
+        seen[tile.top_px : tile.bottom_px, tile.left_px : tile.right_px] += 1
+        assert tile.bottom_px - tile.top_px == min(640, size_px[0])
+        assert tile.right_px - tile.left_px == min(640, size_px[1])
+    assert seen.min() >= 1
+    lefts = sorted({tile.left_px for tile in tiles})
+    assert all(640 - (right - left) >= 640 * overlap - 1 for left, right in pairwise(lefts))
+
+
+def test_the_whole_frame_comes_first_where_asked_for() -> None:
+    tiles = cut_into_tiles((1080, 1920), Tiling())
+    assert tiles[0] == Tile(0, 0, 1080, 1920)
+    assert len(tiles) == 1 + 2 * 4
+    assert Tile(0, 0, 1080, 1920) not in cut_into_tiles((1080, 1920), Tiling(whole_frame=False))
+
+
+def test_an_image_that_fits_one_tile_is_looked_at_once() -> None:
+    assert cut_into_tiles((480, 640), Tiling()) == (Tile(0, 0, 480, 640),)
+
+
+def test_too_many_tiles_are_refused_with_the_numbers() -> None:
+    with pytest.raises(InvalidRequest, match=rf"64 x 64 pixels cut an image of 3840 x 2160 into \d+, .* {MAX_TILES}"):
+        cut_into_tiles((2160, 3840), Tiling(tile_height_px=64, tile_width_px=64))
+
+
+def test_a_tile_is_a_view_of_its_pixels() -> None:
+    pixels = np.zeros((600, 1000, 3), np.uint8)
+    piece = Tile(100, 200, 300, 500).cut(pixels)
+    assert piece.shape == (200, 300, 3)
+    assert np.shares_memory(piece, pixels)
+
+
+def test_boxes_are_moved_to_where_their_tile_lies() -> None:
+    merged = merge([(Tile(100, 400, 600, 1000), found(("crab", 0.9, (10, 20, 60, 80))))], SIZE_PX, LIMITS)
+    np.testing.assert_array_equal(merged.boxes, [[410, 120, 460, 180]])
+
+
+def test_one_animal_seen_by_two_tiles_is_one_detection_the_better() -> None:
+    left, right = Tile(0, 0, 600, 600), Tile(0, 400, 600, 1000)
+    parts = [
+        (left, found(("crab", 0.8, (450, 50, 550, 150)))),
+        (right, found(("crab", 0.9, (52, 50, 152, 150)))),
+    ]
+    merged = merge(parts, SIZE_PX, LIMITS)
+    assert merged.labels == ("crab",)
+    assert merged.scores.tolist() == pytest.approx([0.9])
+
+
+def test_a_cut_animal_gives_way_to_the_entire_one_whatever_its_score() -> None:
+    left, right = Tile(0, 0, 600, 600), Tile(0, 400, 600, 1000)
+    parts = [
+        (left, found(("crab", 0.95, (560, 50, 600, 150)))),
+        (right, found(("crab", 0.6, (160, 50, 360, 150)))),
+    ]
+    merged = merge(parts, SIZE_PX, LIMITS)
+    np.testing.assert_array_equal(merged.boxes, [[560, 50, 760, 150]])
+
+
+def test_a_piece_of_another_class_or_at_the_image_s_own_edge_stays() -> None:
+    left, right = Tile(0, 0, 600, 600), Tile(0, 400, 600, 1000)
+    parts = [
+        (left, found(("fish", 0.9, (560, 50, 600, 150)), ("crab", 0.8, (0, 200, 30, 300)))),
+        (right, found(("crab", 0.7, (160, 50, 360, 150)))),
+    ]
+    assert merge(parts, SIZE_PX, LIMITS).labels == ("fish", "crab", "crab")
+
+
+def test_a_small_animal_on_a_large_one_stays() -> None:
+    whole, right = Tile(0, 0, 600, 1000), Tile(0, 400, 600, 1000)
+    parts = [
+        (whole, found(("crab", 0.9, (300, 0, 900, 600)))),
+        (right, found(("crab", 0.8, (100, 100, 140, 140)))),
+    ]
+    assert len(merge(parts, SIZE_PX, LIMITS)) == 2
+
+
+def test_nothing_found_merges_to_nothing_and_the_number_is_bounded() -> None:
+    tile = Tile(0, 0, 600, 1000)
+    assert len(merge([(tile, found()), (tile, found())], SIZE_PX, LIMITS)) == 0
+    rows = [("crab", 0.5 + index / 100, (index * 90.0, 0.0, index * 90 + 50.0, 50.0)) for index in range(8)]
+    few = merge([(tile, found(*rows))], SIZE_PX, Thresholds(0.25, 0.45, 3))
+    assert few.scores.tolist() == pytest.approx([0.57, 0.56, 0.55])
