@@ -1,10 +1,12 @@
 """What the bench makes of its measurements: ratios, medians, bars and the page, on rows made up for the purpose."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadtests.bench.bars import Verdict, verdicts
+from loadtests.bench.charts import draw
 from loadtests.bench.ratios import median, ratio
 from loadtests.bench.report import page
 from loadtests.bench.summary import BEST_HANDWRITTEN, NotMeasured, Summary, rate, same_rounds_ratio
@@ -247,3 +249,11 @@ def test_the_page_warns_of_figures_that_mean_nothing(spoiler: str) -> None:
     else:
         document["samples"][3]["cores_of_others"] = 0.5
     assert "not to be believed" in page(document)
+
+
+def test_charts_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    files = draw(good_run(), tmp_path)
+    assert {file.name for file in files} >= {"rates.png", "rates.svg", "cpu.png", "open-loop.svg"}
+    assert all(file.stat().st_size > 1000 for file in files)
+    assert draw({**good_run(), "samples": []}, tmp_path) == []
