@@ -16,7 +16,7 @@ from ray.serve import Application
 
 from deployments.definition import Settings
 from redis_bridge.settings import REDIS_URL_VARIABLE
-from redis_bridge.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings, default_folder
+from redis_bridge.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 
 logger = logging.getLogger("ray.serve")
 
@@ -64,7 +64,7 @@ class Valkey:
         if os.environ.get(REDIS_URL_VARIABLE):
             logger.info("%s is set: the embedded Valkey is not started", REDIS_URL_VARIABLE)
             return
-        _refuse_many_nodes()
+        refuse_many_nodes(sum(node["Alive"] for node in ray.nodes()))
         process = _process(settings)
         was_started = await asyncio.to_thread(process.start)
         self._process = process
@@ -101,8 +101,17 @@ def _process(args: EmbeddedSettings) -> ValkeyProcess:
     return ValkeyProcess(ValkeySettings(args.port, folder, args.maxmemory_bytes, args.start_timeout_s))
 
 
-def _refuse_many_nodes() -> None:
-    nodes = sum(node["Alive"] for node in ray.nodes())
+def default_folder() -> Path:
+    """Where the data lie: `valkey` under FATHOM_DATA_DIR, or under this user's state folder."""
+    base = os.environ.get("FATHOM_DATA_DIR")
+    if base:
+        return Path(base).expanduser().resolve() / "valkey"
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser().resolve() / "fathomnet-serve" / "valkey"
+
+
+def refuse_many_nodes(nodes: int) -> None:
+    """Raises ValkeyError when the cluster has more than one node: the others could not reach the server."""
     if nodes > 1:
         raise ValkeyError(
             f"the embedded Valkey works on one node only and this cluster has {nodes}; "

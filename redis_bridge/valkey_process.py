@@ -8,7 +8,6 @@ runs from our configuration file, and its process is alive. One lock in the data
 import contextlib
 import fcntl
 import logging
-import os
 import socket
 import subprocess
 import time
@@ -125,6 +124,8 @@ class ValkeyProcess:
 
     def stop(self) -> None:
         """Saves and stops the server; it is gone afterwards. Raises ValkeyError when it had to be killed."""
+        if self.living_pid() is None:
+            return
         with self._lock():
             pid = self.living_pid()
             if pid is None:
@@ -241,15 +242,6 @@ class ValkeyProcess:
         with (self._folder / "starting.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def default_folder() -> Path:
-    """Where the data lie: `valkey` under FATHOM_DATA_DIR, or under this user's state folder."""
-    base = os.environ.get("FATHOM_DATA_DIR")
-    if base:
-        return Path(base).expanduser().resolve() / "valkey"
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().resolve() / "fathomnet-serve" / "valkey"
 
 
 def _last_line(text: str) -> str:

@@ -1,11 +1,13 @@
 """The two applications as the configuration names them: built, checked, without starting Ray."""
 
+from pathlib import Path
+
 import pytest
 
 from redis_bridge import app, embedded
 from redis_bridge.embedded import EmbeddedSettings
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
-from redis_bridge.valkey_process import ValkeyProcess
+from redis_bridge.valkey_process import ValkeyError, ValkeyProcess
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +48,32 @@ def test_the_port_must_be_free_unless_our_own_server_has_it(own_valkey: ValkeyPr
 def test_no_port_is_needed_with_a_real_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(REDIS_URL_VARIABLE, "redis://queue.example:6379/0")
     assert embedded.ports(EmbeddedSettings()) == {}
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Valkey.__del__'")  # Ray Serve awaits it, the garbage collector not
+async def test_nothing_is_started_when_a_real_redis_is_named(
+    monkeypatch: pytest.MonkeyPatch, own_valkey: ValkeyProcess
+) -> None:
+    monkeypatch.setenv(REDIS_URL_VARIABLE, "redis://queue.example:6379/0")
+    replica_class = embedded.Valkey.func_or_class
+    replica = replica_class.__new__(replica_class)
+    # As Ray Serve does, which awaits the constructor.
+    await replica.__init__(settings_of(own_valkey))
+    with pytest.raises(ValkeyError, match="REDIS_URL is set"):
+        await replica.address()
+    await replica.check_health()
+    assert own_valkey.living_pid() is None
+
+
+def test_a_cluster_of_several_nodes_is_refused_in_one_line_with_the_way_out() -> None:
+    embedded.refuse_many_nodes(1)
+    with pytest.raises(ValkeyError, match=r"one node only and this cluster has 3; .* set REDIS_URL"):
+        embedded.refuse_many_nodes(3)
+
+
+def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FATHOM_DATA_DIR", str(tmp_path))
+    assert embedded.default_folder() == tmp_path / "valkey"
+    monkeypatch.delenv("FATHOM_DATA_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert embedded.default_folder() == tmp_path / "state" / "fathomnet-serve" / "valkey"

@@ -44,6 +44,10 @@ async def answered(redis: Redis) -> int:
     return 0
 
 
+async def has_answered(redis: Redis, count: int) -> bool:
+    return await answered(redis) >= count
+
+
 async def in_flight(redis: Redis) -> int:
     with contextlib.suppress(*TROUBLES):
         return len([key async for key in redis.scan_iter(match=keys.SLOTS_PATTERN)])
@@ -51,12 +55,13 @@ async def in_flight(redis: Redis) -> int:
 
 
 async def kill_at_random(redis: Redis, valkey: ValkeyProcess, bridges: BridgeProcesses, alive: list[int]) -> int:
-    """In each round a bridge dies and another is born; in some Valkey dies too. Answers how many jobs were in
-    flight at those moments, over all rounds."""
+    """In each round, some answers after the last, a bridge dies and another is born; in some Valkey dies too.
+    Answers how many jobs were in flight at those moments, over all rounds."""
     chance = random.Random(SEED)
-    hit = 0
+    hit = threshold = 0
     for turn in range(ROUNDS):
-        await asyncio.sleep(chance.uniform(0.1, 0.5))
+        threshold += chance.randint(5, 2 * JOBS // (3 * ROUNDS))
+        await eventually(lambda threshold=threshold: has_answered(redis, threshold), within_s=30)
         hit += await in_flight(redis)
         bridges.kill(alive.pop(chance.randrange(len(alive))))
         if turn in KILLS_OF_VALKEY:
@@ -76,11 +81,7 @@ async def test_five_hundred_jobs_survive_random_kills(own_valkey: ValkeyProcess,
     alive = [bridges.start(own_valkey.address, QUEUE, "sound") for _ in range(2)]
     _, hit = await asyncio.gather(push_all(client), kill_at_random(redis, own_valkey, bridges, alive))
     assert hit > ROUNDS
-
-    async def all_answered() -> bool:
-        return await answered(redis) == JOBS
-
-    await eventually(all_answered, within_s=40)
+    await eventually(lambda: has_answered(redis, JOBS), within_s=40)
     for number in range(JOBS):
         assert await client.answer(f"chaos-{number}") == legacy_answer(colour(number))
     assert await redis.llen(keys.DEAD_LETTERS) == 0

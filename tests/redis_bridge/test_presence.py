@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.connection import TroubleLog
+from redis_bridge.connection import TroubleLog, connect
 from redis_bridge.jobs import JobStore
 from redis_bridge.presence import Presence
 from redis_bridge.valkey_process import ValkeyProcess
@@ -85,7 +85,7 @@ async def test_a_bridge_that_leaves_jobs_behind_stays_listed_for_its_successor(r
     assert not await redis.exists(keys.BRIDGES)
 
 
-async def test_a_bridge_that_was_frozen_for_too_long_takes_nothing_until_it_has_beaten_again(
+async def test_a_bridge_cut_off_from_redis_is_no_longer_sure_that_it_counts_as_living_until_it_has_beaten_again(
     own_valkey: ValkeyProcess, start_bridge: StartBridge
 ) -> None:
     own_valkey.start()
@@ -94,9 +94,11 @@ async def test_a_bridge_that_was_frozen_for_too_long_takes_nothing_until_it_has_
         await asyncio.to_thread(own_valkey.stop)
         await eventually(lambda: not bridge._presence.is_sure)
         await asyncio.to_thread(own_valkey.start)
-        client = Client(bridge._door.jobs._redis)
-        await eventually(lambda: bridge._presence.is_sure)
+        redis = connect(own_valkey.address, longest_block_s=1)
+        client = Client(redis)
         assert await client.answer(await client.push((1, 2, 64)), within_s=10) == legacy_answer((1, 2, 64))
+        assert bridge._presence.is_sure
+        await redis.aclose()
 
 
 def test_an_outage_is_told_once_for_each_kind_and_period(caplog: pytest.LogCaptureFixture) -> None:

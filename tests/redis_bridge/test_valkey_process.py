@@ -12,7 +12,7 @@ import psutil
 import pytest
 import redis as redis_client
 
-from redis_bridge.valkey_process import ValkeyError, ValkeyProcess, ValkeySettings, default_folder
+from redis_bridge.valkey_process import ValkeyError, ValkeyProcess, ValkeySettings
 from tests.redis_bridge.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -142,11 +142,3 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     log.write_bytes(b"*3\r\n$3\r\nSET\r\nnonsense")
     with pytest.raises(ValkeyError, match="did not come up on port"):
         process.start()
-
-
-def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("FATHOM_DATA_DIR", str(tmp_path))
-    assert default_folder() == tmp_path / "valkey"
-    monkeypatch.delenv("FATHOM_DATA_DIR")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    assert default_folder() == tmp_path / "state" / "fathomnet-serve" / "valkey"
