@@ -29,6 +29,8 @@ _INERT_CALLS = frozenset(
         "numpy.dtype",
         "pathlib.PosixPath",
         "pathlib.WindowsPath",
+        "pathlib._local.PosixPath",
+        "pathlib._local.WindowsPath",
         "torch.device",
     }
 )

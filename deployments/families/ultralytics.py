@@ -19,7 +19,10 @@ _MAX_BINS = 64
 
 
 class Ultralytics(YoloFamily):
-    """The family of ultralytics detectors. Its own knobs are those of `yolo predict`: IoU 0.7, 300 detections."""
+    """The family of ultralytics detectors.
+
+    The reference predicts with an IoU threshold of 0.7 and 300 detections: `iou_threshold: 0.7` in the knobs.
+    """
 
     kind = YoloKind(
         family="ultralytics",
