@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application
 
+from deployments.autoscaling import IMAGES_IN_WORK
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
 from deployments.prediction import Outcome
@@ -53,6 +54,10 @@ class Model:
     async def predict(self, requests: list[Request]) -> list[Outcome]:
         """One outcome for each request, in order; errors are values."""
         return await self._replica.predict(requests)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Images in work, for the autoscaling policy."""
+        return {IMAGES_IN_WORK: float(self._replica.images_in_work)}
 
     def check_health(self) -> None:
         """Raises when the replica can no longer answer; Ray Serve replaces it then."""

@@ -63,6 +63,11 @@ class Replica:
             return [await self._answer(requests[0], arrived_at_s)]
         return list(await asyncio.gather(*(self._answer(request, arrived_at_s) for request in requests)))
 
+    @property
+    def images_in_work(self) -> int:
+        """Images taken in and not answered yet."""
+        return self._admitted
+
     def check_health(self) -> None:
         """Raises RuntimeError when this replica can no longer answer."""
         if self._batcher is not None:
