@@ -38,10 +38,11 @@ return moved
 BURY = """
 -- KEYS: slot, answer, attempts, letters, letters seen.
 -- ARGV: answer or '', its seconds, letter, letters kept, payloads kept, seconds kept, payload key prefix.
-if ARGV[1] ~= '' then
-  redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
-end
+-- A slot that is gone was taken over: whoever has the job now answers it, perhaps better than we could.
 if redis.call('EXISTS', KEYS[1]) == 1 then
+  if ARGV[1] ~= '' then
+    redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+  end
   local number = redis.call('INCR', KEYS[5])
   local payload = ARGV[7] .. (number % tonumber(ARGV[5]))
   redis.call('RENAME', KEYS[1], payload)
@@ -49,8 +50,8 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('LPUSH', KEYS[4], '{"number":' .. number .. ',' .. string.sub(ARGV[3], 2))
   redis.call('LTRIM', KEYS[4], 0, ARGV[4] - 1)
   redis.call('EXPIRE', KEYS[4], ARGV[6])
+  redis.call('DEL', KEYS[3])
 end
-redis.call('DEL', KEYS[3])
 """
 
 

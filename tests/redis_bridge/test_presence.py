@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from redis_bridge import keys
 from redis_bridge.connection import TroubleLog, connect
-from redis_bridge.jobs import JobStore
+from redis_bridge.jobs import DeadLetter, JobStore
 from redis_bridge.presence import Presence
 from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
@@ -74,6 +74,20 @@ async def test_an_orphan_whose_queue_is_no_list_does_not_keep_others_from_theirs
     await ours.sweep_if_due()
     assert await redis.lrange(QUEUE, 0, -1) == [b"orphan"]
     assert await redis.delete(stuck) == 1
+
+
+async def test_a_job_that_was_taken_over_is_not_buried_by_the_bridge_that_lost_it(redis: Redis) -> None:
+    jobs = JobStore(redis, BRIDGE, FAST)
+    await redis.rpush(QUEUE, "job")
+    reserved = await jobs.reserve(QUEUE)
+    assert reserved
+    await jobs.begin(reserved.slot, "an-id")
+    await redis.lmove(reserved.slot.key, QUEUE, "LEFT", "RIGHT")
+    await redis.set("an-id", "[]", ex=60)
+    await jobs.bury(reserved.slot, DeadLetter("an-id", "internal", "failed here", 3), b"error")
+    assert await redis.get("an-id") == b"[]"
+    assert await redis.llen(keys.DEAD_LETTERS) == 0
+    assert await redis.hget(keys.attempts(QUEUE, "an-id"), "number") == b"1"
 
 
 async def test_a_bridge_that_leaves_jobs_behind_stays_listed_for_its_successor(redis: Redis) -> None:
