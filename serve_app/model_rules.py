@@ -9,6 +9,9 @@ from typing import Any
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
 from serve_app.builders import Builder
 
+IMAGES_POLICY = "deployments.autoscaling:images_in_work"
+"""What counts images. A model of at most one replica needs no counting."""
+
 BATCHES_IN_WORK = 2
 """A replica needs one batch in inference and the next one waiting, or the batches stay small."""
 
@@ -37,6 +40,19 @@ def _name_problems(name: str, definition: ModelDefinition, owners: dict[str, str
             yield f"{path}.args.queues[{position}]: {queue} already belongs to model {owner}"
 
 
+def _autoscaling_problems(config: Any, path: str) -> Iterator[str]:
+    if not isinstance(config, dict):
+        yield (
+            f"{path}: is missing; give it even when min_replicas = max_replicas, "
+            "as adding it later replaces the replicas"
+        )
+    elif config.get("max_replicas", 1) > 1 and config.get("policy") is None:
+        yield (
+            f"{path}.policy: is missing; without it Serve counts calls, which may carry many images. "
+            f"Add policy: {{policy_function: {IMAGES_POLICY}}}"
+        )
+
+
 def _replica_problems(
     application: dict[str, Any], definition: ModelDefinition, load: Callable[[str], Builder], path: str
 ) -> Iterator[str]:
@@ -48,11 +64,7 @@ def _replica_problems(
         yield f"{path}.deployments: needs an entry named {DEPLOYMENT_NAME} with an autoscaling_config"
         return
     deployment, where = deployments[index], f"{path}.deployments[{index}]"
-    if not isinstance(deployment.get("autoscaling_config"), dict):
-        yield (
-            f"{where}.autoscaling_config: is missing; give it even when min_replicas = max_replicas, "
-            "as adding it later replaces the replicas"
-        )
+    yield from _autoscaling_problems(deployment.get("autoscaling_config"), f"{where}.autoscaling_config")
     knobs = ModelKnobs.model_validate(deployment.get("user_config") or {})
     limit = definition.largest_batch if knobs.batch_limit is None else knobs.batch_limit
     if limit > definition.largest_batch:

@@ -141,6 +141,14 @@ def test_all_problems_are_told_at_once() -> None:
     assert len(system_problems(document)) == 3
 
 
+def test_a_model_that_scales_must_count_images() -> None:
+    document = put(system(), f"{DEPLOYMENT}.autoscaling_config.max_replicas", 4)
+    (problem,) = system_problems(document)
+    assert problem.startswith("applications[0].deployments[0].autoscaling_config.policy: is missing")
+    policy = {"policy_function": "deployments.autoscaling:images_in_work"}
+    assert system_problems(put(document, f"{DEPLOYMENT}.autoscaling_config.policy", policy)) == []
+
+
 def test_a_model_must_have_an_autoscaling_config() -> None:
     document = system()
     del document["applications"][0]["deployments"][0]["autoscaling_config"]
