@@ -70,6 +70,17 @@ def make_c2f(builder: Builder, shell: Shell) -> Program:
     return run
 
 
+def make_c2(builder: Builder, shell: Shell) -> Program:
+    """C2 of the P6 networks: blocks on one half of the channels."""
+    cv1, cv2, inner = (builder.child(shell, name) for name in ("cv1", "cv2", "m"))
+
+    def run(x: Any) -> Any:
+        worked, passed = ops.split(cv1(x), 2, axis=-1)
+        return cv2(_joined([inner(worked), passed]))
+
+    return run
+
+
 def make_spp(builder: Builder, shell: Shell) -> Program:
     """SPP: pooling at several sizes side by side."""
     cv1, cv2 = builder.child(shell, "cv1"), builder.child(shell, "cv2")
@@ -144,6 +155,7 @@ BLOCKS: dict[str, Maker] = LAYERS | {
     "BottleneckCSP": make_bottleneck_csp,
     "C3": make_c3,
     "C3k": make_c3,
+    "C2": make_c2,
     "C2f": make_c2f,
     "C3k2": make_c2f,
     "SPP": make_spp,

@@ -18,7 +18,7 @@ from tests.checkpoints.checkpoint_writer import Weights, mapping, plain, write
 from tests.families.test_yolov5 import raw_rows
 
 GOLDEN = Path(__file__).parent / "golden"
-CHECKPOINTS = sorted(GOLDEN.glob("*.pt"))
+CHECKPOINTS = sorted(GOLDEN.glob("yolov5-*.pt"))
 EVERY = 17
 ANCHORS = 3
 

@@ -37,18 +37,9 @@ LAYOUTS = {
 class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Stands in for plotting and logging packages that the network never calls."""
 
-    packages = (
-        "PIL",
-        "matplotlib",
-        "seaborn",
-        "pandas",
-        "torchvision",
-        "cv2",
-        "scipy",
-        "tqdm",
-        "thop",
-        "IPython",
-        "ultralytics",
+    packages: tuple[str, ...] = (
+        *("PIL", "matplotlib", "seaborn", "pandas", "torchvision", "cv2", "scipy", "tqdm"),
+        *("thop", "IPython", "ultralytics", "sentry_sdk"),
     )
 
     def find_spec(self, name, path=None, target=None):
@@ -82,11 +73,24 @@ def randomize(model: torch.nn.Module, seed: int) -> None:
                 (module.running_var, 0.5, 1.5),
             ):
                 tensor.data.uniform_(low, high, generator=generator)
-        elif isinstance(module, torch.nn.Conv2d):
+        elif isinstance(module, torch.nn.Conv2d) and module.weight.requires_grad:
             fan_in = module.weight[0].numel()
-            # Only the head has biases; there the sigmoid must not saturate.
-            gain = 2.0 if module.bias is None else 0.02
-            module.weight.data.normal_(0, (gain / fan_in) ** 0.5, generator=generator)
+            module.weight.data.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+
+
+def balance(model: torch.nn.Module, x: torch.Tensor) -> None:
+    """Scale the last convolutions, which alone have biases, so that no sigmoid or softmax saturates."""
+
+    def scale(module: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+        module.weight.data *= 1.5 / (output - module.bias.view(1, -1, 1, 1)).std()
+        module.bias.data.zero_()
+
+    last = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d) and module.bias is not None]
+    hooks = [module.register_forward_hook(scale) for module in last]
+    with torch.no_grad():
+        model.eval()(x)
+    for hook in hooks:
+        hook.remove()
 
 
 def make(layout: str) -> None:
@@ -103,8 +107,9 @@ def make(layout: str) -> None:
     stripped = "unstripped" not in layout
     model.names = list(CLASSES) if stripped else dict(enumerate(CLASSES))
     model.nc, model.hyp = len(CLASSES), {"lr0": 0.01, "anchor_t": 4.0}
-    model = model.half().float().eval()
     x = torch.from_numpy(image().transpose(2, 0, 1)[None].copy()).float() / 255
+    balance(model, x)
+    model = model.half().float().eval()
     with torch.no_grad():
         rows = model(x)[0][0].numpy()
     checkpoint = {"epoch": -1, "best_fitness": None, "model": model.half(), "ema": None, "optimizer": None}
