@@ -20,9 +20,11 @@ from ray.serve.exceptions import (
 from ray.serve.handle import DeploymentHandle
 
 from deployments.coalescing import Coalescer
+from deployments.definition import DEPLOYMENT_NAME
 from deployments.errors import (
     DeadlineExceeded,
     InternalError,
+    ModelCrashed,
     ModelUnavailable,
     Overloaded,
     ServingError,
@@ -89,7 +91,7 @@ class ModelClient:
         try:
             [outcome] = await self._call(handle, [request])
         except _REPLICA_DIED:
-            return ModelUnavailable(f"model {model} died twice under this request")
+            return ModelCrashed(f"model {model} died twice under this request")
         return outcome
 
     async def _call(self, handle: DeploymentHandle, requests: list[Request]) -> list[Outcome]:
@@ -111,8 +113,9 @@ class ModelClient:
         handle = self._handles.get(model)
         if handle is None:
             try:
-                handle = await asyncio.to_thread(serve.get_app_handle, model)
-            except (RayServeException, RayError) as error:
+                # Not `get_app_handle`: only handles taken in this way count when Serve orders its shutdown.
+                handle = await asyncio.to_thread(serve.get_deployment_handle, DEPLOYMENT_NAME, model)
+            except (RayServeException, RayError, KeyError) as error:
                 raise ModelUnavailable(f"model {model} is not there yet, or being rebuilt") from error
             self._handles[model] = handle
         return handle

@@ -6,6 +6,7 @@
     |   `-- ImageTooLarge        bytes or pixels over the limit
     |-- ModelNotFound            no model and no queue has this name
     |-- ModelUnavailable         the model exists, but cannot answer now (starting, failed, being replaced)
+    |   `-- ModelCrashed         it died twice under this request, which may itself be the cause
     |-- Overloaded               refused early, so that accepted work stays fast
     |-- DeadlineExceeded         the time that the asker gave is over
     `-- InternalError            our fault; details are in the log only
@@ -61,6 +62,13 @@ class ModelUnavailable(ServingError):
 
     code = "model-unavailable"
     is_temporary = True
+
+
+class ModelCrashed(ModelUnavailable):
+    """Two replicas of the model died under this request: it may be what kills them."""
+
+    code = "model-crashed"
+    is_temporary = False
 
 
 class Overloaded(ServingError):

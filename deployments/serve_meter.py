@@ -31,8 +31,7 @@ class ServeMeter:
             "fathom_waiting_images", "Images taken in and not answered yet.", tag_keys=("model",)
         )
         self._stages = {
-            stage: self._histogram(f"fathom_{stage}_seconds", f"Seconds of {stage} for an image.")
-            for stage in STAGES
+            stage: self._histogram(f"fathom_{stage}_seconds", f"Seconds of {stage} for an image.") for stage in STAGES
         }
 
     def answered(self, outcome: Outcome, request_s: float) -> None:

@@ -1,7 +1,6 @@
 """The bridge on Ray Serve: `import_path: redis_bridge.app:build`. Only wires."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
@@ -13,7 +12,6 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.client import ModelClient
-from deployments.definition import DEPLOYMENT_NAME
 from deployments.discovery import Discovery
 from redis_bridge.bridge import Bridge
 from redis_bridge.connection import connect, without_password
@@ -53,12 +51,8 @@ class BridgeReplica:
         url = await _redis_url(settings)
         self._discovery = Discovery()
         await self._discovery.start(settings.settle_s)
-        client = ModelClient()
-        models = [record.name for record in self._discovery.records()]
-        await client.attach(models)
-        for model in models:
-            with contextlib.suppress(KeyError, RayServeException):
-                await asyncio.to_thread(_noted_handle, DEPLOYMENT_NAME, model)
+        client = ModelClient(self._discovery.replicas_of)
+        await client.attach(record.name for record in self._discovery.records())
         self._redis = connect(url, settings.longest_block_s)
         self._bridge = Bridge(self._redis, client, self._discovery, settings, RayRecorder())
         self._bridge.start()

@@ -87,8 +87,7 @@ def parse_form(content_type: str, body: bytes) -> Form:
     boundary = parameters.get(b"boundary")
     if media_type != b"multipart/form-data" or not boundary:
         raise InvalidRequest(
-            "content-type must be multipart/form-data with a boundary and a part 'file', "
-            f"got {content_type[:100]!r}"
+            f"content-type must be multipart/form-data with a boundary and a part 'file', got {content_type[:100]!r}"
         )
     parts = _Parts()
     try:
@@ -152,9 +151,7 @@ class _Parts:
             self.form.files.setdefault(name, content)
             return
         if len(content) > MAX_FIELD_BYTES:
-            raise InvalidRequest(
-                f"the field {name[:100]!r} has {len(content)} bytes, the limit is {MAX_FIELD_BYTES}"
-            )
+            raise InvalidRequest(f"the field {name[:100]!r} has {len(content)} bytes, the limit is {MAX_FIELD_BYTES}")
         self.form.fields.setdefault(name, bytes(content).decode("utf-8", "replace"))
 
     def end(self) -> None:
