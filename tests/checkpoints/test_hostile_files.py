@@ -9,6 +9,7 @@ import pickletools
 import struct
 import zipfile
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,10 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "a memo that was never filled": (b"h\x07", "object 7, which it never stored"),
     "a stack that is empty": (b"0", "takes more from its stack"),
     "a mark that was never set": (b"t", "closes a mark"),
+    "a memo of nothing": (b"q\x00", "takes more from its stack"),
+    "a class named by a number": (plain(1) + plain(2) + b"\x93", "no text"),
+    "an object made without a tuple": (CONV + b"N\x81", r"makes models\.common\.Conv with no tuple"),
+    "a dict made from values": (call("collections", "OrderedDict", plain([["a", 1]])), "a dict is made from values"),
     "an append to a dict": (b"}Na", "appends to a dict, expected a list"),
     "an item set in a list": (b"]NNs", "sets items of a list, expected a dict"),
     "a key without a value": (b"}(Nu", "a key without a value"),
@@ -265,11 +270,23 @@ def test_an_entry_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -> N
 
 
 def test_entries_that_overlap_are_refused(tmp_path: Path) -> None:
-    body = plain("x" * 3000)
-    path = write(tmp_path / "evil.pt", body)
-    size = len(PROTOCOL + body + b".")
-    swollen = struct.pack("<II", 10**6, 10**6)
-    refused(_patched(path, struct.pack("<II", size, size), swollen), "overlap in a file of|damaged")
+    """The trick of the densest zip bombs: many entries of the directory share the same bytes."""
+    path = tmp_path / "evil.pt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", PROTOCOL + plain("x" * 100_000) + b".")
+        for index in range(20):
+            twin = copy(file.filelist[0])
+            twin.filename = twin.orig_filename = f"archive/data/{index}"
+            file.filelist.append(twin)
+    refused(path, "overlap in a file of")
+
+
+def test_an_encrypted_entry_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", PROTOCOL + b"N.")
+        file.filelist[0].flag_bits |= 1
+    refused(path, "is encrypted")
 
 
 def test_flipped_bits_are_refused(tmp_path: Path) -> None:

@@ -151,3 +151,38 @@ def test_attributes_of_a_shell_are_checked_by_type(tmp_path: Path) -> None:
         shell.number("scale")
     with pytest.raises(ModelUnavailable, match="has no child 'conv'"):
         shell.child("conv")
+    with pytest.raises(ModelUnavailable, match="has no tensor 'weight'"):
+        shell.tensor("weight")
+
+
+@pytest.mark.parametrize(
+    ("children", "reason"),
+    [
+        (["a", "b"], "the children of .*Sequential are a list, expected a dict"),
+        ({"0": 7}, "child '0' of .*Sequential is no module"),
+        ({0: None, 1: "x"}, "child 1 of .*Sequential is no module"),
+    ],
+)
+def test_children_that_are_no_modules_are_refused(tmp_path: Path, children: object, reason: str) -> None:
+    module = instance(SEQUENTIAL, mapping({"_modules": plain(children)}))
+    with (
+        open_checkpoint(write(tmp_path / "a.pt", mapping({"model": module}))) as checkpoint,
+        pytest.raises(ModelUnavailable, match=reason),
+    ):
+        checkpoint.network().children
+
+
+@pytest.mark.parametrize(
+    ("root", "reason"),
+    [
+        (plain([1]), "holds a list, expected a dict"),
+        (plain({"model": [1]}), "its 'model' is a list, expected named tensors"),
+        (plain({"model": {1: 2}}), "its 'model' is a dict, expected named tensors"),
+    ],
+)
+def test_named_tensors_that_are_not_there_are_refused(tmp_path: Path, root: bytes, reason: str) -> None:
+    with (
+        open_checkpoint(write(tmp_path / "a.pth", root)) as checkpoint,
+        pytest.raises(ModelUnavailable, match=reason),
+    ):
+        checkpoint.state_dict("model")
