@@ -50,7 +50,7 @@ def detect(weights: Path, scenes: list[Scene], thresholds: Thresholds) -> list[D
 
 
 def score(scenes: list[Scene], answers: list[Detections], labels: tuple[str, ...]) -> dict[str, Any]:
-    """COCO figures: `map50`, `map50_95`, `ap50` per class, and the recall of easy and hard objects."""
+    """COCO figures: `map50`, `map50_95`, `ap50` per class, and the counts behind them."""
     from faster_coco_eval import COCO, COCOeval_faster
 
     with contextlib.redirect_stdout(io.StringIO()):

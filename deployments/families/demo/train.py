@@ -119,7 +119,7 @@ def train(plan: Plan) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--scenes", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--peak-rate", type=float, default=0.002)
