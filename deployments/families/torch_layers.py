@@ -115,7 +115,7 @@ def make_activation(builder: Builder, shell: Shell) -> Program:
 def make_upsample(builder: Builder, shell: Shell) -> Program:
     """torch.nn.Upsample, nearest neighbour, by a whole factor."""
     factor, mode = shell.number("scale_factor"), shell.state.get("mode")
-    if mode != "nearest" or factor != int(factor) or not 1 <= factor <= 8:
+    if mode != "nearest" or not 1 <= factor <= 8 or factor != int(factor):
         raise ModelUnavailable(
             f"upsampling ({describe(mode)}) by {factor:g} is not known, expected 'nearest' by a whole factor"
         )

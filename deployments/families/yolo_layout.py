@@ -99,7 +99,7 @@ def _stage(shell: Shell, index: int) -> Stage:
 def _strides(network: Shell, head: Shell, levels: int) -> tuple[int, ...]:
     tensor = head.find_tensor("stride") or network.tensor("stride")
     values = [float(value) for value in tensor.numpy().ravel()] if tensor.numel == levels else []
-    if not values or not all(value == int(value) and 1 <= value <= 1024 for value in values):
+    if not values or not all(1 <= value <= 1024 and value == int(value) for value in values):
         raise ModelUnavailable(f"the head reads {levels} levels but has the strides {values or tensor.shape}")
     return tuple(int(value) for value in values)
 

@@ -72,6 +72,7 @@ class TinyNetwork:
         self.weights = Weights()
         self.stride = self.weights.tensor(np.array([8.0], np.float32))
         self.names: object = ["fish"]
+        self.factor = 2.0
         self.classes: object = 1
         self.head_kind = "models.yolo.Detect"
         self.sources: object = [1]
@@ -107,7 +108,7 @@ class TinyNetwork:
 
     def write(self, path: Path) -> Path:
         upsample = self.stage(
-            "torch.nn.modules.upsampling.Upsample", 1, -1, scale_factor=plain(2.0), mode=plain("nearest")
+            "torch.nn.modules.upsampling.Upsample", 1, -1, scale_factor=plain(self.factor), mode=plain("nearest")
         )
         stages = self.weights.sequence("Sequential", [self.layer, upsample, self.head()])
         network = self.weights.module("models.yolo.Model", {"model": stages}, names=self.names)
@@ -157,6 +158,21 @@ def test_stages_that_read_from_nowhere_are_refused(tmp_path: Path, sources: obje
     network = TinyNetwork()
     network.sources = sources
     refused(network, tmp_path, reason)
+
+
+@pytest.mark.parametrize("stride", [np.nan, np.inf, 0.0, 8.5, -8.0])
+def test_an_impossible_stride_is_refused(tmp_path: Path, stride: float) -> None:
+    network = TinyNetwork()
+    network.stride = network.weights.tensor(np.array([stride], np.float32))
+    refused(network, tmp_path, "the head reads 1 levels but has the strides")
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf, 1.5, 100.0])
+def test_an_upsampling_that_is_not_known_is_refused(tmp_path: Path, factor: float) -> None:
+    network = TinyNetwork()
+    network.factor = factor
+    with pytest.raises(ModelUnavailable, match=r"stage 1: upsampling \('nearest'\) by .* is not known"):
+        family_of(network.write(tmp_path / "tiny.pt")).build_graph()
 
 
 @pytest.mark.parametrize("classes", [0, 10**9, "many"])
