@@ -14,6 +14,7 @@ from serve_app.builders import load_builder
 from serve_app.configuration import check_file, load_model_block, load_system, system_problems
 from serve_app.environment import REDIS_URL, SystemSettings, for_ray, joins_cluster, settings_page
 from serve_app.foreground import Foreground
+from serve_app.haproxy import haproxy_environment
 from serve_app.ports import Listener, port_problems
 from serve_app.ray_token import ensure_token, token_place
 from serve_app.rendering import (
@@ -52,6 +53,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     environ = {**environ, "FATHOM_DATA_DIR": str(folder)}
     write_rendered(document, folder / "serve.yaml")
     log = None if verbose else folder / "serve.log"
+    if not joins_cluster(environ):
+        environ = {**environ, **haproxy_environment(folder, environ)}
     signals = StopSignals()
     signals.block()
     say(f"starting {', '.join(names(document))}" + (f"; log: {log}" if log else ""))

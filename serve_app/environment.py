@@ -132,6 +132,26 @@ RAY_DEFAULTS = (
         "0",
         "Ray",
     ),
+    Variable(
+        "RAY_SERVE_ENABLE_HA_PROXY",
+        "`1`: HAProxy, which comes with Ray, stands in front of the HTTP door. `0`: Ray's own proxy in Python, which "
+        "costs more processor time than the door itself.",
+        "1",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED",
+        "`1`: Ray Serve's switches for throughput (one event loop a replica, gRPC between replicas, buffered logs).",
+        "1",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",
+        "Seconds for which a replica that stops still answers new requests, until the proxy sends them elsewhere; "
+        "raise it behind a load balancer of your own.",
+        "1",
+        "Ray Serve",
+    ),
     Variable("RAY_worker_niceness", "Niceness of replicas; Ray's own default of 15 starves them.", "0", "Ray"),
     Variable("RAY_USAGE_STATS_ENABLED", "Whether Ray reports its use to its makers.", "0", "Ray"),
     Variable("TF_CPP_MIN_LOG_LEVEL", "TensorFlow logs from this level on: 2 is errors.", "2", "TensorFlow"),

