@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check_file is not None:
         return check(json.loads(options.check_file.read_text("utf-8")))
     signal.signal(signal.SIGTERM, _interrupt)
-    # A path of its own, short enough for the sockets of Ray (107 bytes).
-    scratch = Path(tempfile.mkdtemp(prefix="fbench-"))
+    # Short, since the names of the sockets of Ray and HAProxy are limited to about 100 bytes.
+    scratch = Path(tempfile.mkdtemp(prefix="fb-"))
     try:
         return bench(options, scratch)
     except KeyboardInterrupt:

@@ -180,7 +180,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
         told, _ = running.communicate(timeout=60)
     assert running.returncode == 130, told
     assert [process for process in servers if process.is_running()] == []
-    assert not list(tmp_path.glob("fbench-*"))
+    assert not list(tmp_path.glob("fb-*"))
 
 
 def command_of(process: psutil.Process) -> str:

@@ -3,6 +3,7 @@ is exchanged for the bench's, the ports for free ones of the loopback address, a
 """
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def start_with(model: BenchModel, workplace: Workplace, redis_url: str | None) -
     http, dashboard, redis = free_ports(3)
     config = workplace.folder / f"ours-{model.name}.yaml"
     config.write_text(yaml.safe_dump(bench_config(workplace.base_config, model), sort_keys=False), "utf-8")
-    data = workplace.scratch / f"data-{redis}"
+    # A short name, as sockets lie below it; emptied, as a start must not find what an earlier one left.
+    data = workplace.scratch / "d"
+    shutil.rmtree(data, ignore_errors=True)
     environ = {
         **server_environment(model),
         "FATHOM_HTTP_HOST": LOOPBACK,
