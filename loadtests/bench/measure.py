@@ -1,6 +1,7 @@
 """One case on one running system: its first answer checked, then load, then what it used. Knows no rounds."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -77,11 +78,17 @@ def measure(running: Running, picture: Picture, load: CaseLoad) -> dict[str, Any
 
 def run_load(target: Target, load: CaseLoad) -> Tally:
     """Loads `target` in an event loop of its own."""
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        if load.rate_per_s is not None:
-            return runner.run(open_loop(target, load.rate_per_s, load.window, load.seed))
-        assert load.case.concurrency is not None
-        return runner.run(closed_loop(target, load.case.concurrency, load.window))
+    # A collection in the middle of a load would make the generator late.
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            if load.rate_per_s is not None:
+                return runner.run(open_loop(target, load.rate_per_s, load.window, load.seed))
+            assert load.case.concurrency is not None
+            return runner.run(closed_loop(target, load.case.concurrency, load.window))
+    finally:
+        gc.enable()
 
 
 def _request(running: Running, picture: Picture) -> bytes:
