@@ -218,3 +218,27 @@ def test_stages_that_do_not_fit_are_refused_when_the_graph_is_traced(tmp_path: P
     reason = r"stage 0 \(torch\.nn\.modules\.conv\.Conv2d\) does not fit: a convolution of 4 channels is given 3"
     with pytest.raises(ModelUnavailable, match=reason):
         graph(tf.zeros((1, 128, 192, 3), tf.uint8))
+
+
+def test_names_that_are_no_texts_are_refused(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.names = [7]
+    refused(network, tmp_path, "the names of the classes are no texts")
+
+
+def test_a_checkpoint_without_names_needs_labels(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.names = None
+    path = network.write(tmp_path / "tiny.pt")
+    with pytest.raises(ModelUnavailable, match=r"tiny\.pt names no classes, so the definition needs `labels`"):
+        family_of(path)
+    named = YOLOv5(ModelDefinition(family="yolov5", weights=str(path), labels=("fish",), canvas_px=(128, 192)))
+    assert named.labels == ("fish",)
+
+
+def test_a_network_of_nothing_but_a_head_is_refused(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    stages = network.weights.sequence("Sequential", [network.head()])
+    model = network.weights.module("models.yolo.Model", {"model": stages})
+    with pytest.raises(ModelUnavailable, match="the network has 1 stages, expected 2 to 1000"):
+        family_of(write(tmp_path / "tiny.pt", mapping({"model": model}), network.weights.storages))
