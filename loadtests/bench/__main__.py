@@ -24,6 +24,7 @@ from loadtests.bench.options import REDIS, START, parse_options, timing_of
 from loadtests.bench.pictures import HD, SMALL, Picture, picture
 from loadtests.bench.report import bar_table, page
 from loadtests.bench.run import Plan, Run
+from loadtests.bench.started import end_everything
 from loadtests.bench.summary import Summary
 from loadtests.bench.systems.contract import Workplace, cores
 
@@ -45,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("interrupted; everything that was started is stopped")
         return INTERRUPTED
     finally:
+        # A second Ctrl-C must not leave anything behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        end_everything()
         shutil.rmtree(scratch, ignore_errors=True)
 
 

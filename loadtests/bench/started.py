@@ -14,9 +14,12 @@ from pathlib import Path
 
 import psutil
 
-from loadtests.bench.usage import MARK, Usage, forget_peaks, processes_of, usage_of
+from loadtests.bench.usage import MARK, Usage, forget_peaks, processes_marked, processes_of, usage_of
 
 POLL_S = 0.1
+
+_RUN = secrets.token_hex(8)
+"""Begins the mark of everything that this process starts."""
 
 
 class StartError(Exception):
@@ -28,7 +31,7 @@ class Started:
 
     def __init__(self, name: str, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
         self.name = name
-        self._mark = secrets.token_hex(8)
+        self._mark = f"{_RUN}-{secrets.token_hex(4)}"
         self._log = folder / f"{name}.log"
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -84,6 +87,17 @@ class Started:
                 process.kill()
         psutil.wait_procs(list(seen.values()), timeout=10.0)
         self._process.wait()
+
+
+def end_everything() -> None:
+    """Kills whatever this process has started and not stopped: an interrupt may come just after a start, before
+    anybody has taken charge of what was started."""
+    left = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    left |= {process.pid: process for process in processes_marked(lambda mark: mark.startswith(_RUN))}
+    for process in left.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(list(left.values()), timeout=10.0)
 
 
 def _listen_to_interrupts() -> None:

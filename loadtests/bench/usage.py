@@ -8,7 +8,7 @@ environment: a server in a session of its own may have lost its parent.
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,11 +91,18 @@ def processes_of(root: int | None, mark: str) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             parent = psutil.Process(root)
             found = {process.pid: process for process in [parent, *parent.children(recursive=True)]}
+    found |= {process.pid: process for process in processes_marked(lambda other: other == mark)}
+    return [process for process in found.values() if _lives(process)]
+
+
+def processes_marked(is_wanted: Callable[[str], bool]) -> list[psutil.Process]:
+    """The processes whose environment has a wanted mark."""
+    found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid not in found and process.environ().get(MARK) == mark:
-                found[process.pid] = process
-    return [process for process in found.values() if _lives(process)]
+            if is_wanted(process.environ().get(MARK, "")):
+                found.append(process)
+    return found
 
 
 def usage_of(processes: Iterable[psutil.Process]) -> Usage:
