@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test check status deploy add remove format lock
+.PHONY: help serve test bench check status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -42,6 +42,9 @@ add: $(BASE) ## add one model to the running system: make add MODEL=configs/mode
 
 remove: $(BASE) ## remove one model from the running system: make remove MODEL=second-demo
 	@$(LAUNCH) remove $(or $(MODEL),$(error MODEL=NAME is missing))
+
+bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the legacy design (ARGS=--quick)
+	$(BIN)/python -m loadtests.bench $(ARGS)
 
 format: $(TEST) ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix .

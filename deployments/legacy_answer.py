@@ -41,10 +41,11 @@ def legacy_rows(prediction: Prediction) -> list[LegacyDetection] | list[LegacyCl
 def boxes_with_area(boxes: NDArray[np.float32], image_size_px: tuple[int, int]) -> NDArray[np.float32]:
     """Boxes (n, 4) kept inside the image (height, width) and at least 1 px wide and high once rounded."""
     height, width = image_size_px
-    bounded = boxes.astype(np.float32, copy=True)
-    for low, high, size in ((0, 2, width), (1, 3, height)):
-        bounded[:, [low, high]] = np.clip(bounded[:, [low, high]], 0, size)
-        flat = np.round(bounded[:, high]) - np.round(bounded[:, low]) < 1
-        bounded[flat, low] = np.minimum(np.floor(bounded[flat, low]), size - 1)
-        bounded[flat, high] = bounded[flat, low] + 1
-    return bounded
+    sizes = np.array([width, height], np.float32)
+    bounded = np.clip(boxes.astype(np.float32).reshape(-1, 2, 2), 0, sizes)
+    low, high = bounded[:, 0], bounded[:, 1]
+    flat = np.rint(high) - np.rint(low) < 1
+    if flat.any():
+        low[flat] = np.minimum(np.floor(low), sizes - 1)[flat]
+        high[flat] = low[flat] + 1
+    return bounded.reshape(-1, 4)

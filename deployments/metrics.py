@@ -3,6 +3,7 @@
 Knows neither Ray nor Prometheus: `app.py` brings the meter that reports to them.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from deployments.errors import ServingError
@@ -13,31 +14,24 @@ BATCH_BUCKETS = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
 
 
 class Meter(Protocol):
-    """Takes measurements of one model's replica. Cheap enough for every request."""
+    """Takes measurements of one model's replica. Cheap enough for every call."""
 
-    def answered(self, outcome: Outcome, request_s: float) -> None:
-        """One request has its outcome after `request_s` seconds in this replica."""
+    def answered(self, outcomes: Sequence[Outcome], call_s: float, in_work: int) -> None:
+        """One call has its outcomes after `call_s` seconds in this replica; `in_work` images are left there."""
         ...
 
-    def batch(self, size: int) -> None:
-        """A batch of `size` images starts."""
-        ...
-
-    def waiting_images(self, count: int) -> None:
-        """Images taken in and not answered yet."""
+    def batch(self, size: int, in_work: int) -> None:
+        """A batch of `size` images starts; `in_work` images are taken in and not answered yet."""
         ...
 
 
 class NoMeter:
     """Measures nothing."""
 
-    def answered(self, outcome: Outcome, request_s: float) -> None:
+    def answered(self, outcomes: Sequence[Outcome], call_s: float, in_work: int) -> None:
         """Ignored."""
 
-    def batch(self, size: int) -> None:
-        """Ignored."""
-
-    def waiting_images(self, count: int) -> None:
+    def batch(self, size: int, in_work: int) -> None:
         """Ignored."""
 
 

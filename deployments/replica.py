@@ -7,13 +7,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.batching import MicroBatcher
+from deployments.batching import Batched, MicroBatcher
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, Overloaded, ServingError
 from deployments.families import FAMILIES, load_family
@@ -21,10 +20,12 @@ from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.images import ImageLimits, to_pixels
 from deployments.metrics import Meter
 from deployments.prediction import Outcome, Prediction, Timings
-from deployments.request import Image, Options, Request
+from deployments.request import Options, Request
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
 
 logger = logging.getLogger(__name__)
+
+SMALL_IMAGE_BYTES = 32 * 1024
 
 DECODE_THREADS = 2
 """Two keep one core busy with decoding while another infers; more only fight over the interpreter."""
@@ -55,13 +56,23 @@ class Replica:
         self._knobs = knobs
         if self._batcher is not None:
             self._batcher.limit = self._batch_limit()
+            self._batcher.max_waiting = knobs.max_waiting_images
 
     async def predict(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, in order; a request fails alone, as a value."""
         arrived_at_s = time.monotonic()
-        if len(requests) == 1:
-            return [await self._answer(requests[0], arrived_at_s)]
-        return list(await asyncio.gather(*(self._answer(request, arrived_at_s) for request in requests)))
+        work = [_Work(request, arrived_at_s + request.deadline_s) for request in requests]
+        room = max(self._knobs.max_waiting_images - self._admitted, 0)
+        for refused in work[room:]:
+            refused.outcome = self._overloaded()
+        self._admitted += len(work[:room])
+        try:
+            await asyncio.gather(*(self._answer(group) for group in _groups(work[:room])))
+        finally:
+            self._admitted -= len(work[:room])
+        outcomes = [one.outcome or InternalError("the model gave no answer") for one in work]
+        self._meter.answered(outcomes, time.monotonic() - arrived_at_s, self._admitted)
+        return outcomes
 
     @property
     def images_in_work(self) -> int:
@@ -80,52 +91,50 @@ class Replica:
         self._decode_threads.shutdown(wait=False, cancel_futures=True)
         self._inference_thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _answer(self, request: Request, arrived_at_s: float) -> Outcome:
-        outcome: Outcome
-        try:
-            outcome = await self._admit(request, arrived_at_s)
-        except ServingError as error:
-            outcome = error
-        except Exception:
-            logger.exception("a request failed unexpectedly")
-            outcome = InternalError("the model failed on this image")
-        self._meter.answered(outcome, time.monotonic() - arrived_at_s)
-        return outcome
+    async def _answer(self, group: list["_Work"]) -> None:
+        await self._in_thread(self._prepare, group)
+        await asyncio.gather(*(self._infer(one) for one in group if one.outcome is None))
+        await self._in_thread(self._finish, [one for one in group if one.outcome is None])
 
-    async def _admit(self, request: Request, arrived_at_s: float) -> Prediction:
-        if self._admitted >= self._knobs.max_waiting_images:
-            raise Overloaded(
-                f"{self._name} has {self._admitted} images in work, the limit is {self._knobs.max_waiting_images}"
-            )
-        self._admitted += 1
-        self._meter.waiting_images(self._admitted)
-        try:
-            return await self._infer(request, arrived_at_s + request.deadline_s)
-        finally:
-            self._admitted -= 1
-            self._meter.waiting_images(self._admitted)
+    async def _in_thread(self, step: Callable[["_Work"], None], group: list["_Work"]) -> None:
+        if group:
+            await asyncio.get_running_loop().run_in_executor(self._decode_threads, _each, step, group)
 
-    async def _infer(self, request: Request, expires_at_s: float) -> Prediction:
-        decode_s, (prepared, size_px) = await self._timed(partial(self._prepare, request.image, expires_at_s))
-        batched = await self._open_batcher().submit(prepared.canvas, expires_at_s)
-        finish = partial(
-            self._family.postprocess, batched.result, prepared.geometry, self._thresholds(request.options)
-        )
-        postprocess_s, result = await self._timed(finish)
-        timings = Timings(decode_s, batched.wait_s, batched.run_s, postprocess_s, batched.batch_size)
-        return Prediction(result, size_px, self._name, self._definition.revision, timings)
-
-    async def _timed(self, work: Callable[[], Any]) -> tuple[float, Any]:
+    def _prepare(self, one: "_Work") -> None:
         started_at_s = time.monotonic()
-        result = await asyncio.get_running_loop().run_in_executor(self._decode_threads, work)
-        return time.monotonic() - started_at_s, result
-
-    def _prepare(self, image: Image, expires_at_s: float) -> tuple[Prepared, tuple[int, int]]:
-        if time.monotonic() >= expires_at_s:
+        if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
-        pixels = to_pixels(image, self._limits)
-        height, width = pixels.shape[:2]
-        return self._family.preprocess(pixels), (height, width)
+        pixels = to_pixels(one.request.image, self._limits)
+        one.size_px = pixels.shape[0], pixels.shape[1]
+        one.prepared = self._family.preprocess(pixels)
+        one.decode_s = time.monotonic() - started_at_s
+
+    async def _infer(self, one: "_Work") -> None:
+        assert one.prepared is not None
+        try:
+            one.batched = await self._open_batcher().submit(one.prepared.canvas, one.expires_at_s)
+        except ServingError as error:
+            one.outcome = error
+
+    def _finish(self, one: "_Work") -> None:
+        assert one.prepared is not None
+        assert one.batched is not None
+        started_at_s = time.monotonic()
+        thresholds = self._thresholds(one.request.options)
+        result = self._family.postprocess(one.batched.result, one.prepared.geometry, thresholds)
+        timings = Timings(
+            decode_s=one.decode_s,
+            wait_s=one.batched.wait_s,
+            inference_s=one.batched.run_s,
+            postprocess_s=time.monotonic() - started_at_s,
+            batch_size=one.batched.batch_size,
+        )
+        one.outcome = Prediction(result, one.size_px, self._name, self._definition.revision, timings)
+
+    def _overloaded(self) -> Overloaded:
+        return Overloaded(
+            f"{self._name} has {self._admitted} images in work, the limit is {self._knobs.max_waiting_images}"
+        )
 
     def _thresholds(self, options: Options) -> Thresholds:
         knobs = self._knobs
@@ -149,5 +158,37 @@ class Replica:
 
     async def _run_batch(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:
         loop = asyncio.get_running_loop()
-        self._meter.batch(len(canvases))
+        self._meter.batch(len(canvases), self._admitted)
         return await loop.run_in_executor(self._inference_thread, self._runtime.infer, canvases)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One request on its way through the replica; `outcome` ends it."""
+
+    request: Request
+    expires_at_s: float
+    size_px: tuple[int, int] = (0, 0)
+    prepared: Prepared | None = None
+    batched: Batched[Outputs] | None = None
+    decode_s: float = 0.0
+    outcome: Outcome | None = None
+
+
+def _groups(work: list[_Work]) -> list[list[_Work]]:
+    """What goes through the threads together: small images, for which handing over a thread costs more than
+    decoding, and each larger image by itself."""
+    small = [one for one in work if one.request.image.nbytes < SMALL_IMAGE_BYTES]
+    large = [[one] for one in work if one.request.image.nbytes >= SMALL_IMAGE_BYTES]
+    return [small, *large] if small else large
+
+
+def _each(step: Callable[[_Work], None], group: list[_Work]) -> None:
+    for one in group:
+        try:
+            step(one)
+        except ServingError as error:
+            one.outcome = error
+        except Exception:
+            logger.exception("a request failed unexpectedly")
+            one.outcome = InternalError("the model failed on this image")

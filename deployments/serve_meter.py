@@ -3,6 +3,9 @@
 Every series also carries Ray's own tags: application, deployment, replica.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+
 from ray.serve import metrics
 
 from deployments.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, outcome_code, stage_seconds
@@ -19,7 +22,7 @@ class ServeMeter:
         self._requests = metrics.Counter(
             "fathom_requests_total", "Requests answered by a model.", tag_keys=("model", "outcome")
         )
-        self._request_seconds = self._histogram("fathom_request_seconds", "Seconds in the replica.")
+        self._request_seconds = self._histogram("fathom_request_seconds", "Seconds of a call in the replica.")
         self._batch_size = metrics.Histogram(
             "fathom_batch_size", "Images in a batch.", boundaries=BATCH_BUCKETS, tag_keys=("model",)
         )
@@ -34,23 +37,24 @@ class ServeMeter:
             stage: self._histogram(f"fathom_{stage}_seconds", f"Seconds of {stage} for an image.") for stage in STAGES
         }
 
-    def answered(self, outcome: Outcome, request_s: float) -> None:
-        """Counts the outcome; times the request and its stages when it was a prediction."""
-        self._requests.inc(1, {**self._tags, "outcome": outcome_code(outcome)})
-        self._request_seconds.observe(request_s, self._tags)
-        if isinstance(outcome, Prediction):
-            for stage, seconds in stage_seconds(outcome).items():
+    def answered(self, outcomes: Sequence[Outcome], call_s: float, in_work: int) -> None:
+        """Counts every outcome; times the call, and the stages of its first prediction."""
+        for code, count in Counter(outcome_code(outcome) for outcome in outcomes).items():
+            self._requests.inc(count, {**self._tags, "outcome": code})
+        self._request_seconds.observe(call_s, self._tags)
+        prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
+        if prediction is not None:
+            for stage, seconds in stage_seconds(prediction).items():
                 self._stages[stage].observe(seconds, self._tags)
+        if in_work == 0:
+            self._waiting_images.set(0, self._tags)
 
-    def batch(self, size: int) -> None:
+    def batch(self, size: int, in_work: int) -> None:
         """Counts a batch and its images: a histogram's sum is only an estimate in Ray's metrics."""
         self._batches.inc(1, self._tags)
         self._batched_images.inc(size, self._tags)
         self._batch_size.observe(size, self._tags)
-
-    def waiting_images(self, count: int) -> None:
-        """Sets the gauge."""
-        self._waiting_images.set(count, self._tags)
+        self._waiting_images.set(in_work, self._tags)
 
     @staticmethod
     def _histogram(name: str, description: str) -> metrics.Histogram:

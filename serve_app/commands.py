@@ -4,6 +4,7 @@ Knows every other module of the launcher; the modules do not know each other mor
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +54,30 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     environ = {**environ, "FATHOM_DATA_DIR": str(folder)}
     write_rendered(document, folder / "serve.yaml")
     log = None if verbose else folder / "serve.log"
-    if not joins_cluster(environ):
-        environ = {**environ, **haproxy_environment(folder, environ)}
     signals = StopSignals()
     signals.block()
     say(f"starting {', '.join(names(document))}" + (f"; log: {log}" if log else ""))
-    process = SystemProcess(serve_process.command(folder / "serve.yaml", verbose), log, environ)
-    write_record(folder, environ)
-    try:
-        with RunningSystem(settings.dashboard_url, environ) as system:
-            foreground = Foreground(process, system, signals, settings)
-            states = foreground.wait_until_up(names(document))
-            if states is not None:
-                redis = redis_address(environ.get(REDIS_URL.name, ""), embedded_redis_port(document))
-                dashboard = settings.dashboard_url + token_place(environ)
-                say(banner(http_address(document), dashboard, redis, states))
-            return foreground.wait_for_the_end()
-    finally:
-        remove_record(folder)
+    with ExitStack() as stack:
+        # A cluster that is joined has its proxies already.
+        if not joins_cluster(environ):
+            environ |= stack.enter_context(haproxy_environment(environ))
+        process = SystemProcess(serve_process.command(folder / "serve.yaml", verbose), log, environ)
+        write_record(folder, environ)
+        try:
+            with RunningSystem(settings.dashboard_url, environ) as system:
+                return _keep_in_foreground(Foreground(process, system, signals, settings), document, environ)
+        finally:
+            remove_record(folder)
+
+
+def _keep_in_foreground(foreground: Foreground, document: Details, environ: Environ) -> int:
+    states = foreground.wait_until_up(names(document))
+    if states is not None:
+        settings = SystemSettings.from_environment(environ)
+        redis = redis_address(environ.get(REDIS_URL.name, ""), embedded_redis_port(document))
+        dashboard = settings.dashboard_url + token_place(environ)
+        say(banner(http_address(document), dashboard, redis, states))
+    return foreground.wait_for_the_end()
 
 
 def check(files: Iterable[Path]) -> int:

@@ -7,33 +7,42 @@ for statistics on every address. Knows Ray's variables for it; nothing of what i
 
 import os
 import resource
-import shutil
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
-_LONGEST_SOCKET_PATH = 100
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
 _MOST_CONNECTIONS = 4096
 
 
-def haproxy_environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables for HAProxy, without those that `environ` has already; none when it is switched off.
-
-    folder: of the running system; a folder `haproxy` is made in it. Raises OSError when that cannot be done.
-    """
+@contextmanager
+def haproxy_environment(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The variables for HAProxy, without those that `environ` has already, and the folder that they name, which
+    goes with the context. Raises OSError when the folder cannot be made."""
     if environ.get(ENABLED) != "1" or not _has_binary():
-        return {ENABLED: "0"}
-    home = folder / "haproxy"
-    if len(str(home / "metrics.sock")) > _LONGEST_SOCKET_PATH:
-        home = Path(f"/tmp/fathomnet-{os.getuid()}-{os.getpid()}")
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(mode=0o700, parents=True)
+        yield {ENABLED: "0"}
+        return
+    with TemporaryDirectory(prefix="fathom-", dir=_short_folder(environ), ignore_cleanup_errors=True) as home:
+        variables = _variables(Path(home))
+        yield {name: value for name, value in variables.items() if name not in environ}
+
+
+def _short_folder(environ: Mapping[str, str]) -> str:
+    # Serve adds the 56 digits of a node's id to the names of sockets, which may have 107 characters at most: of
+    # the data folder's name, which a user chooses, too little is left.
+    runtime_dir = environ.get("XDG_RUNTIME_DIR", "")
+    fits = 0 < len(runtime_dir) <= len("/run/user/1000") and os.access(runtime_dir, os.W_OK)
+    return runtime_dir if fits else "/tmp"
+
+
+def _variables(home: Path) -> dict[str, str]:
     with _free_port() as metrics, _free_port() as statistics:
-        chosen = {
+        return {
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
@@ -41,10 +50,11 @@ def haproxy_environment(folder: Path, environ: Mapping[str, str]) -> dict[str, s
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics.getsockname()[1]),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics.getsockname()[1]),
+            # One datagram for each request, for counts that the door keeps anyway.
+            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
             "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home)),
         }
-    return {name: value for name, value in chosen.items() if name not in environ}
 
 
 def _has_binary() -> bool:

@@ -53,9 +53,7 @@ class TensorFlowRuntime:
                 for row, index in enumerate(chunk):
                     batch[row] = canvases[index]
                 outputs = self._run(batch)
-                results.update(
-                    {index: tuple(output[row] for output in outputs) for row, index in enumerate(chunk)}
-                )
+                results.update({index: tuple(output[row] for output in outputs) for row, index in enumerate(chunk)})
         return [results[index] for index in range(len(canvases))]
 
     def _run(self, batch: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:

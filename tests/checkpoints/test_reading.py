@@ -169,7 +169,7 @@ def test_children_that_are_no_modules_are_refused(tmp_path: Path, children: obje
         open_checkpoint(write(tmp_path / "a.pt", mapping({"model": module}))) as checkpoint,
         pytest.raises(ModelUnavailable, match=reason),
     ):
-        checkpoint.network().children
+        _ = checkpoint.network().children
 
 
 @pytest.mark.parametrize(

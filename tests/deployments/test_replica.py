@@ -28,7 +28,7 @@ class CountingMeter(NoMeter):
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def batch(self, size: int) -> None:
+    def batch(self, size: int, in_work: int) -> None:
         self.batches.append(size)
 
 

@@ -2,6 +2,7 @@
 
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,38 +21,43 @@ listen stats
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    return for_ray({}) | haproxy_environment(tmp_path, for_ray({}))
+def environ() -> Iterator[dict[str, str]]:
+    with haproxy_environment(for_ray({})) as found:
+        yield for_ray({}) | found
 
 
-def test_it_is_on_by_default_and_can_be_switched_off(environ: dict[str, str], tmp_path: Path) -> None:
+def test_it_is_on_by_default_and_can_be_switched_off(environ: dict[str, str]) -> None:
     assert environ[ENABLED] == "1"
-    assert haproxy_environment(tmp_path, for_ray({ENABLED: "0"})) == {ENABLED: "0"}
+    with haproxy_environment(for_ray({ENABLED: "0"})) as found:
+        assert found == {ENABLED: "0"}
 
 
-def test_its_files_are_for_the_owner_only(environ: dict[str, str], tmp_path: Path) -> None:
-    home = tmp_path / "haproxy"
-    assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    paths = [value for name, value in environ.items() if name.startswith("RAY_SERVE_HAPROXY") and "/" in value]
-    assert len(paths) == 6
-    assert all(path.startswith(str(home)) for path in paths)
+def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:
+    with haproxy_environment(for_ray({})) as found:
+        home = Path(found["RAY_SERVE_HAPROXY_SOCKET_PATH"]).parent
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        paths = [value for value in found.values() if "/" in value]
+        assert len(paths) == 6
+        assert all(path.startswith(str(home)) for path in paths)
+    assert not home.exists()
 
 
-def test_a_value_of_the_user_wins(tmp_path: Path) -> None:
-    chosen = for_ray({"RAY_SERVE_HAPROXY_STATS_PORT": "9999"})
-    assert "RAY_SERVE_HAPROXY_STATS_PORT" not in haproxy_environment(tmp_path, chosen)
+def test_a_value_of_the_user_wins() -> None:
+    with haproxy_environment(for_ray({"RAY_SERVE_HAPROXY_STATS_PORT": "9999"})) as found:
+        assert "RAY_SERVE_HAPROXY_STATS_PORT" not in found
 
 
-def test_two_systems_get_different_ports(tmp_path: Path) -> None:
-    names = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
-    ports = [haproxy_environment(tmp_path / name, for_ray({}))[port] for name in "ab" for port in names]
-    assert ports[0] != ports[1]
-    assert ports[2] != ports[3]
+def test_two_systems_share_nothing() -> None:
+    with haproxy_environment(for_ray({})) as first, haproxy_environment(for_ray({})) as second:
+        shared = {name for name in first if first[name] == second[name]}
+    assert shared == {"RAY_SERVE_HAPROXY_METRICS_ENABLED", "RAY_SERVE_HAPROXY_MAXCONN"}
 
 
-def test_a_folder_with_a_long_name_still_gives_short_socket_names(tmp_path: Path) -> None:
-    found = haproxy_environment(tmp_path / ("x" * 120), for_ray({}))
-    assert len(found["RAY_SERVE_HAPROXY_SOCKET_PATH"]) < 107
+@pytest.mark.parametrize("runtime_dir", ["", "/nowhere", "/a/much/longer/folder/than/usual"])
+def test_socket_names_leave_room_for_the_id_of_a_node(runtime_dir: str) -> None:
+    with haproxy_environment(for_ray({"XDG_RUNTIME_DIR": runtime_dir})) as found:
+        folder = Path(found["RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"]).parent
+    assert len(str(folder)) + len("/") + 56 + len("/metrics.sock") <= 97
 
 
 def test_the_wrapper_closes_the_side_doors_and_leaves_the_front_door(environ: dict[str, str], tmp_path: Path) -> None:
