@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
-from deployments.families.anchor_free import rows_at
+from deployments.families.anchor_free import best_classes, rows_at
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.letterbox import Letterbox
 from deployments.families.torch_layers import Builder, Program, check_layers, make_conv2d_of
@@ -218,7 +218,7 @@ def _decode_at(levels: Sequence[Level], found: Sequence[ScoredRows], index: Any)
         local = ops.clip(index - start, 0, count - 1)
         grid = ops.take(ops.convert_to_tensor(rows.grid), local, axis=0)
         level_boxes = level.decoded(rows_at(rows.boxes, local)[..., :4], grid)
-        level_classes = ops.cast(ops.argmax(rows_at(rows.classes, local), axis=-1), "int32")
+        level_classes = best_classes(rows_at(rows.classes, local))
         if boxes is None:
             boxes, classes = level_boxes, level_classes
         else:

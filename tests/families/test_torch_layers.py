@@ -8,6 +8,7 @@ import pytest
 
 from deployments.checkpoints import Shell, open_checkpoint
 from deployments.errors import ModelUnavailable
+from deployments.families.anchor_free import best_classes
 from deployments.families.torch_layers import Builder, check_layers
 from deployments.families.ultralytics import Ultralytics
 from deployments.families.yolo_blocks import BLOCKS
@@ -164,6 +165,14 @@ def test_modules_without_end_are_refused_by_number() -> None:
     with pytest.raises(ModelUnavailable, match="more than 20000 modules"):
         check_layers(shell, BLOCKS)
     refused(shell, "more than 20000 modules")
+
+
+def test_the_best_class_is_the_first_of_equals_and_always_a_class() -> None:
+    scores = np.array([[1, 5, 5], [-3, -2, -9], [7, 7, 7], [np.nan, 1, np.nan]], np.float32)
+    found = np.asarray(best_classes(scores))
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found[:3], [1, 1, 0])
+    assert 0 <= found[3] <= 2
 
 
 def layout_of(head: Shell, strides_px: tuple[int, ...] = (8,)) -> YoloLayout:
