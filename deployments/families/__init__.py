@@ -23,6 +23,9 @@ class FamilyEntry:
 FAMILIES: dict[str, FamilyEntry] = {
     "bench-detector": FamilyEntry("deployments.families.bench_detector:BenchDetector"),
     "benthic-demo": FamilyEntry("deployments.families.benthic_demo:BenthicDemo"),
+    "yolov5": FamilyEntry("deployments.families.yolov5:YOLOv5"),
+    "ultralytics": FamilyEntry("deployments.families.ultralytics:Ultralytics"),
+    "detectron2-retinanet": FamilyEntry("deployments.families.detectron2_retinanet:Detectron2RetinaNet"),
     "fixed-answer": FamilyEntry("deployments.families.fixed_answer:FixedAnswer", runtime="callable"),
 }
 

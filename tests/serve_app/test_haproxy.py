@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from serve_app.environment import for_ray
-from serve_app.haproxy import ENABLED, haproxy_environment
+from serve_app.haproxy import ENABLED, behind_haproxy, haproxy_environment
+from serve_app.ports import Listener
+
+DOOR = Listener("FATHOM_HTTP_PORT", "0.0.0.0", 8082)
 
 CONFIG = """\
 frontend prometheus
     bind :9101
 frontend http_frontend
-    bind 0.0.0.0:8082
+    bind 127.0.0.1:8082
 listen stats
   bind *:8404
 """
@@ -22,18 +25,18 @@ listen stats
 
 @pytest.fixture
 def environ() -> Iterator[dict[str, str]]:
-    with haproxy_environment(for_ray({})) as found:
+    with haproxy_environment(for_ray({}), DOOR) as found:
         yield for_ray({}) | found
 
 
 def test_it_is_on_by_default_and_can_be_switched_off(environ: dict[str, str]) -> None:
     assert environ[ENABLED] == "1"
-    with haproxy_environment(for_ray({ENABLED: "0"})) as found:
+    with haproxy_environment(for_ray({ENABLED: "0"}), DOOR) as found:
         assert found == {ENABLED: "0"}
 
 
 def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:
-    with haproxy_environment(for_ray({})) as found:
+    with haproxy_environment(for_ray({}), DOOR) as found:
         home = Path(found["RAY_SERVE_HAPROXY_SOCKET_PATH"]).parent
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
         paths = [value for value in found.values() if "/" in value]
@@ -43,27 +46,37 @@ def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:
 
 
 def test_a_value_of_the_user_wins() -> None:
-    with haproxy_environment(for_ray({"RAY_SERVE_HAPROXY_STATS_PORT": "9999"})) as found:
+    with haproxy_environment(for_ray({"RAY_SERVE_HAPROXY_STATS_PORT": "9999"}), DOOR) as found:
         assert "RAY_SERVE_HAPROXY_STATS_PORT" not in found
 
 
 def test_two_systems_share_nothing() -> None:
-    with haproxy_environment(for_ray({})) as first, haproxy_environment(for_ray({})) as second:
+    with haproxy_environment(for_ray({}), DOOR) as first, haproxy_environment(for_ray({}), DOOR) as second:
         shared = {name for name in first if first[name] == second[name]}
     assert shared == {"RAY_SERVE_HAPROXY_METRICS_ENABLED", "RAY_SERVE_HAPROXY_MAXCONN"}
 
 
 @pytest.mark.parametrize("runtime_dir", ["", "/nowhere", "/a/much/longer/folder/than/usual"])
 def test_socket_names_leave_room_for_the_id_of_a_node(runtime_dir: str) -> None:
-    with haproxy_environment(for_ray({"XDG_RUNTIME_DIR": runtime_dir})) as found:
+    with haproxy_environment(for_ray({"XDG_RUNTIME_DIR": runtime_dir}), DOOR) as found:
         folder = Path(found["RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"]).parent
     assert len(str(folder)) + len("/") + 56 + len("/metrics.sock") <= 97
 
 
-def test_the_wrapper_closes_the_side_doors_and_leaves_the_front_door(environ: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("host", "bound"), [("0.0.0.0", "0.0.0.0:8082"), ("127.0.0.1", "127.0.0.1:8082"), ("::", "[::]:8082")]
+)
+def test_the_wrapper_opens_the_front_door_and_closes_the_side_doors(tmp_path: Path, host: str, bound: str) -> None:
     config = tmp_path / "x.cfg"
     config.write_text(CONFIG)
-    wrapper = environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
-    subprocess.run([wrapper, "-c", "-f", str(config)], check=False, capture_output=True, timeout=20)
+    with haproxy_environment(for_ray({}), Listener("FATHOM_HTTP_PORT", host, 8082)) as found:
+        wrapper = found["RAY_SERVE_HAPROXY_BINARY_PATH"]
+        subprocess.run([wrapper, "-c", "-f", str(config)], check=False, capture_output=True, timeout=20)
     binds = [line.split()[1] for line in config.read_text().splitlines() if "bind" in line]
-    assert binds == ["127.0.0.1:9101", "0.0.0.0:8082", "127.0.0.1:8404"]
+    assert binds == ["127.0.0.1:9101", bound, "127.0.0.1:8404"]
+
+
+def test_replicas_listen_on_this_machine_only() -> None:
+    document = {"http_options": {"host": "0.0.0.0", "port": 8082}, "applications": []}
+    assert behind_haproxy(document)["http_options"] == {"host": "127.0.0.1", "port": 8082}
+    assert document["http_options"]["host"] == "0.0.0.0"
