@@ -34,7 +34,7 @@ from deployments.request import Request
 
 logger = logging.getLogger("ray.serve")
 
-BY_REFERENCE_FROM_BYTES = 256 * 1024
+BY_REFERENCE_FROM_BYTES = 2 * 1024 * 1024
 """Larger calls go through shared memory: Serve's gRPC transport, where it is switched on, copies and has a limit
 of 4 MiB."""
 

@@ -36,7 +36,7 @@ class Discovery:
     When the controller cannot be asked, the last view stays: models keep answering without their controller.
     """
 
-    def __init__(self, period_s: float = 1.0) -> None:
+    def __init__(self, period_s: float = 2.0) -> None:
         self._period_s = period_s
         self._records: tuple[ModelRecord, ...] = ()
         self._unhealthy: dict[str, str] = {}

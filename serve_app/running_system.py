@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from serve_app.ray_token import auth_headers
-from serve_app.system_state import Details, application_states, submission
+from serve_app.system_state import Details, application_states, first_cause, submission
 from serve_app.terminal import LaunchError
 
 _APPLICATIONS = "/api/serve/applications/"
@@ -95,8 +95,8 @@ class RunningSystem:
         if answer.status_code == 503:
             raise LaunchError(f"the system at {self.url} is still starting, or stopping; try again in a few seconds")
         if answer.is_error:
-            text = " ".join(answer.text.split())[:500]
-            raise LaunchError(f"{self.url} answered {answer.status_code} to {method}: {text}")
+            cause = first_cause(answer.text)[:500]
+            raise LaunchError(f"{self.url} answered {answer.status_code} to {method}: {cause}")
         return answer
 
 

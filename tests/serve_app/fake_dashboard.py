@@ -44,6 +44,9 @@ class FakeDashboard:
     busy_answers: int = 0
     """This many requests are answered 503 first, as a starting system does."""
 
+    error: str = ""
+    """What every request is answered with, as status 500, when it is set."""
+
     def run(self, *configs: dict[str, Any]) -> None:
         """Makes these the running applications."""
         self.applications = {config["name"]: self._report(config) for config in configs}
@@ -105,6 +108,8 @@ def serving(dashboard: FakeDashboard) -> Iterator[FakeDashboard]:
             elif dashboard.busy_answers > 0:
                 dashboard.busy_answers -= 1
                 status = 503
+            elif dashboard.error:
+                status, body = 500, dashboard.error.encode()
             else:
                 body = json.dumps(act()).encode()
             self.send_response(status)

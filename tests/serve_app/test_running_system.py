@@ -75,6 +75,16 @@ def test_add_refuses_what_is_taken(
     assert dashboard.submitted == []
 
 
+def test_an_error_of_the_dashboard_is_told_without_its_traceback(
+    dashboard: FakeDashboard, environ: dict[str, str]
+) -> None:
+    dashboard.error = FAILURE
+    with pytest.raises(LaunchError) as caught:
+        commands.status(environ)
+    assert "ModelUnavailable: the weights w.npz cannot be read" in str(caught.value.problems)
+    assert "Traceback" not in str(caught.value.problems)
+
+
 def test_a_model_that_fails_is_told_in_one_line_and_the_others_stay(
     dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
