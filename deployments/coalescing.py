@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from deployments.errors import InternalError, ServingError
+from deployments.errors import InternalError, Overloaded, ServingError
 from deployments.prediction import Outcome
 from deployments.request import Request
 
@@ -22,6 +22,10 @@ inference busy at once."""
 
 MAX_REQUESTS_A_CALL = 32
 """A call returns when its slowest image is done, so that a larger one would make the others wait."""
+
+MAX_WAITING_PER_REPLICA = 64
+"""Requests that wait for a call, beside those under way. More would only wait longer: they are refused at once,
+while their asker still has time to try elsewhere or later."""
 
 Send = Callable[[list[Request]], Awaitable[list[Outcome]]]
 
@@ -48,8 +52,12 @@ class Coalescer:
         self._is_flush_due = False
 
     async def ask(self, request: Request) -> Outcome:
-        """The outcome of `request`. Waits at most its deadline, and raises TimeoutError then. Cancelling drops
-        the request when it has not been sent; a call whose requests are all dropped is cancelled too."""
+        """The outcome of `request`: Overloaded at once when too many wait already. Waits at most its deadline, and
+        raises TimeoutError then. Cancelling drops the request when it has not been sent; a call whose requests are
+        all dropped is cancelled too."""
+        most = MAX_WAITING_PER_REPLICA * max(1, self._replicas())
+        if len(self._waiting) >= most:
+            return Overloaded(f"{len(self._waiting)} requests wait for this model already, the limit is {most}")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(request, loop.time() + request.deadline_s, loop.create_future())
         self._waiting.append(waiting)

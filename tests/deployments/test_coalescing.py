@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from deployments.coalescing import CALLS_PER_REPLICA, MAX_REQUESTS_A_CALL, Coalescer
-from deployments.errors import InternalError, ModelUnavailable
+from deployments.coalescing import CALLS_PER_REPLICA, MAX_REQUESTS_A_CALL, MAX_WAITING_PER_REPLICA, Coalescer
+from deployments.errors import InternalError, ModelUnavailable, Overloaded
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Image, Request
 
@@ -70,11 +70,27 @@ async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
 async def test_replicas_raise_the_number_of_calls_and_a_call_has_a_limit() -> None:
     calls = Calls()
     coalescer = Coalescer(calls.send, lambda: 2)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(1000)]
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(100)]
     await settle()
-    assert [len(call) for call in calls.sent] == [MAX_REQUESTS_A_CALL] * (2 * CALLS_PER_REPLICA)
+    sizes = [len(call) for call in calls.sent]
+    assert len(sizes) == 2 * CALLS_PER_REPLICA
+    assert max(sizes) <= MAX_REQUESTS_A_CALL
     calls.may_return.set()
     await asyncio.gather(*tasks)
+
+
+async def test_more_than_can_wait_are_refused_at_once() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    under_way = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
+    await settle()
+    waiting = [asyncio.create_task(coalescer.ask(request(number))) for number in range(MAX_WAITING_PER_REPLICA)]
+    await settle()
+    assert isinstance(await coalescer.ask(request(999)), Overloaded)
+    calls.may_return.set()
+    outcomes = await asyncio.gather(*under_way, *waiting)
+    assert {type(outcome) for outcome in outcomes} == {Opaque}
+    assert await coalescer.ask(request(999)) == Opaque(b"999", "m")
 
 
 async def test_the_time_spent_waiting_is_taken_off_the_deadline() -> None:

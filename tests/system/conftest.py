@@ -152,12 +152,18 @@ def truth() -> dict[str, list[dict[str, Any]]]:
     return {name: sample["objects"] for name, sample in document.items()}
 
 
+def fixture_file(name: str) -> Path:
+    """A file that is too large for the repository; skips where it is absent, and fails where tests must be
+    complete."""
+    path = ROOT.parent / "shared" / "fixtures" / name
+    if not path.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{path.name} is missing where tests must be complete")
+        pytest.skip(f"{path.name} is not here")
+    return path
+
+
 @pytest.fixture(scope="session")
 def legacy_frame() -> Path:
-    """The legacy server's own demo frame, which is too large for the repository."""
-    frame = ROOT.parent / "shared" / "fixtures" / "images" / "00_01_13_13.png"
-    if not frame.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{frame.name} is missing where tests must be complete")
-        pytest.skip(f"{frame.name} is not here")
-    return frame
+    """The legacy server's own demo frame."""
+    return fixture_file("images/00_01_13_13.png")
