@@ -54,11 +54,12 @@ def test_every_setting_of_the_readme_stands_in_the_table_of_settings() -> None:
     assert named <= known
 
 
-def test_the_model_block_of_the_readme_is_valid() -> None:
+def test_the_model_blocks_of_the_readme_are_valid() -> None:
     from serve_app.configuration import block_problems
 
-    [block] = blocks("README.md", "yaml")
-    assert block_problems(yaml.safe_load(block)) == []
+    found = [yaml.safe_load(block) for block in blocks("README.md", "yaml")]
+    assert [block["name"] for block in found] == ["second-demo", "my-yolo"]
+    assert [block_problems(block) for block in found] == [[], []]
 
 
 def test_the_redis_client_of_the_readme_is_ten_lines_of_python() -> None:
