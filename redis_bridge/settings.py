@@ -28,7 +28,7 @@ class BridgeSettings(Settings):
     job_deadline_s: float = Field(default=60.0, gt=0, le=MAX_DEADLINE_S)
     """How long one try of a job may take in the model."""
 
-    slots_per_queue: int = Field(default=16, ge=1, le=1024)
+    slots_per_queue: int = Field(default=32, ge=1, le=1024)
     """Jobs of one queue that are in flight at once; the others wait in Redis, visible and safe."""
 
     max_in_flight_bytes: int = Field(default=512 * 2**20, ge=2**20)

@@ -1,5 +1,6 @@
 """Changes of the running system: what restarts, what does not, and who notices."""
 
+import copy
 import json
 import os
 import signal
@@ -82,22 +83,33 @@ def test_changing_a_threshold_restarts_nothing(system: RunningSystem, tmp_path: 
     assert system.replica_ids() == before
 
 
-def test_a_killed_bridge_loses_no_job_and_leaves_valkey_running(system: RunningSystem) -> None:
+def test_a_bridge_killed_with_twenty_jobs_in_flight_loses_none_and_leaves_valkey_running(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    slow = copy.deepcopy(SECOND)
+    slow["name"] = "slow"
+    slow["args"] |= {"queues": ["image_queue_slow"], "largest_batch": 1, "parameters": {"delay_ms": 250}}
+    slow["deployments"][0]["autoscaling_config"] |= {"min_replicas": 1}
+    block = tmp_path / "slow.yaml"
+    block.write_text(yaml.safe_dump(slow))
+    system.launch("add", str(block))
     valkey = valkey_process(system)
-    jobs = [str(uuid.uuid4()) for _ in range(20)]
-    frame = SAMPLES / "seafloor-2.png"
-    pipe = system.redis.pipeline()
+    jobs = [str(uuid.uuid4()) for _ in range(40)]
     for job_id in jobs:
-        pipe.rpush("image_queue_yolov5", job(frame, job_id))
-    pipe.execute()
-    wait_for(lambda: next(system.redis.scan_iter("image_queue_yolov5:inflight:*"), None), 10, "a job in flight")
+        system.redis.rpush("image_queue_slow", job(SAMPLES / "seafloor-2.png", job_id))
+
+    def in_flight() -> int:
+        return len(list(system.redis.scan_iter("image_queue_slow:inflight:*")))
+
+    wait_for(lambda: in_flight() >= 20, 20, "20 jobs in flight")
     [replica] = system.replicas()["bridge"]
     os.kill(replica["pid"], signal.SIGKILL)
 
     answers = [answer_of(system, job_id, 120) for job_id in jobs]
     assert all(isinstance(answer, list) for answer in answers)
     assert valkey.is_running()
-    wait_for(lambda: not list(system.redis.scan_iter("*:inflight:*")), 30, "no job left in a slot")
+    wait_for(lambda: in_flight() == 0, 30, "no job left in a slot")
+    system.launch("remove", "slow")
 
 
 def valkey_process(system: RunningSystem) -> psutil.Process:
