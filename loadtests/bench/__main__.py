@@ -26,7 +26,7 @@ from loadtests.bench.report import bar_table, page
 from loadtests.bench.run import Plan, Run
 from loadtests.bench.started import end_everything
 from loadtests.bench.summary import Summary
-from loadtests.bench.systems.contract import Workplace, cores
+from loadtests.bench.systems.contract import Workspace, cores
 
 INTERRUPTED = 130
 _LIBRARIES = ("ray", "tensorflow", "keras", "fastapi", "uvicorn", "redis", "pillow", "numpy")
@@ -68,8 +68,8 @@ def bench(options: argparse.Namespace, scratch: Path) -> int:
     say(f"about {estimate_s(plan) / 60:.0f} minutes on an idle machine; results in {folder}")
     depths = _depths([case.model for case in cases], options.results, scratch)
     plan = replace(plan, depths=depths)
-    workplace = Workplace(folder, scratch, options.config, dict(options.env), options.fast_endpoint)
-    run = Run(plan, workplace, pictures, say)
+    workspace = Workspace(folder, scratch, options.config, dict(options.env), options.fast_endpoint)
+    run = Run(plan, workspace, pictures, say)
     try:
         run.everything()
     finally:

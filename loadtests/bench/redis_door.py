@@ -19,7 +19,7 @@ from loadtests.bench.ready import wait_until_calm, wait_until_ready
 from loadtests.bench.redis_jobs import JobMaker, drain_s, push_to_answer_s
 from loadtests.bench.started import Started
 from loadtests.bench.systems import floor_worker, ours
-from loadtests.bench.systems.contract import QUEUE, REDIS, Running, Workplace, python, server_environment
+from loadtests.bench.systems.contract import QUEUE, REDIS, Running, Workspace, python, server_environment
 from loadtests.bench.systems.legacy import start_worker
 from loadtests.bench.systems.valkey import start_valkey
 from loadtests.bench.tally import Latency
@@ -45,12 +45,12 @@ class RedisPlan:
     expected: dict[str, Rows]
 
 
-def measure_redis(name: str, is_persistent: bool, plan: RedisPlan, workplace: Workplace) -> list[dict[str, Any]]:
+def measure_redis(name: str, is_persistent: bool, plan: RedisPlan, workspace: Workspace) -> list[dict[str, Any]]:
     """One row for each picture: push-to-answer, drain rate, CPU milliseconds a job by role."""
-    url, valkey = start_valkey(workplace, is_persistent)
+    url, valkey = start_valkey(workspace, is_persistent)
     running = Running(0, [valkey])
     try:
-        consumer = _CONSUMERS[name](plan.model, workplace, url)
+        consumer = _CONSUMERS[name](plan.model, workspace, url)
         consumer.parts.insert(0, valkey)
         running = consumer
         if name == BRIDGE:
@@ -93,11 +93,11 @@ def _check(picture: Picture, expected: Rows, answer: bytes) -> None:
         raise WrongAnswer(f"{picture.name}: {'; '.join(wrong[:3])}")
 
 
-def _start_floor(model: BenchModel, workplace: Workplace, url: str) -> Running:
+def _start_floor(model: BenchModel, workspace: Workspace, url: str) -> Running:
     [queue] = model.definition.queues
     environ = {**server_environment(model), REDIS: url, QUEUE: queue}
     command = python("-m", "loadtests.bench.systems.floor_worker")
-    worker = Started("floor-worker", command, workplace.folder, environ)
+    worker = Started("floor-worker", command, workspace.folder, environ)
     try:
         worker.wait_until(lambda: floor_worker.READY in worker.last_words(), 30.0)
     except BaseException:
@@ -106,11 +106,11 @@ def _start_floor(model: BenchModel, workplace: Workplace, url: str) -> Running:
     return Running(0, [worker])
 
 
-def _start_legacy(model: BenchModel, workplace: Workplace, url: str) -> Running:
-    return Running(0, [start_worker(model, workplace, url)])
+def _start_legacy(model: BenchModel, workspace: Workspace, url: str) -> Running:
+    return Running(0, [start_worker(model, workspace, url)])
 
 
-_CONSUMERS: dict[str, Callable[[BenchModel, Workplace, str], Running]] = {
+_CONSUMERS: dict[str, Callable[[BenchModel, Workspace, str], Running]] = {
     FLOOR: _start_floor,
     WORKER: _start_legacy,
     BRIDGE: ours.start_with,

@@ -20,7 +20,7 @@ from loadtests.bench.redis_door import RedisPlan, measure_redis
 from loadtests.bench.redis_jobs import NotAnswered
 from loadtests.bench.started import StartError
 from loadtests.bench.systems import plain_serve
-from loadtests.bench.systems.contract import Running, Start, Workplace
+from loadtests.bench.systems.contract import Running, Start, Workspace
 from loadtests.bench.systems.table import LIMIT, OURS, SYSTEMS
 from loadtests.bench.timing import Timing
 
@@ -54,13 +54,13 @@ class Results:
 class Run:
     """Carries a plan out."""
 
-    def __init__(self, plan: Plan, workplace: Workplace, pictures: dict[str, Picture], say: Say) -> None:
+    def __init__(self, plan: Plan, workspace: Workspace, pictures: dict[str, Picture], say: Say) -> None:
         self.results = Results()
         self._plan = plan
-        self._workplace = workplace
+        self._workspace = workspace
         self._pictures = pictures
         self._say = say
-        self._files = {name: workplace.scratch / f"{name}.bin" for name in pictures}
+        self._files = {name: workspace.scratch / f"{name}.bin" for name in pictures}
         for name, picture in pictures.items():
             self._files[name].write_bytes(picture.upload.content)
         self._expected: dict[str, dict[str, Rows]] = {}
@@ -82,7 +82,7 @@ class Run:
     def _expect(self) -> None:
         for name in self._models():
             files = [self._files[picture] for picture in self._pictures_of(name)]
-            self._expected[name] = expected_rows(bench_model(name, self._plan.depths), files, self._workplace.folder)
+            self._expected[name] = expected_rows(bench_model(name, self._plan.depths), files, self._workspace.folder)
 
     def _models(self) -> list[str]:
         needed = {case.model for case in self._plan.cases} | ({NOOP} if self._plan.redis_systems else set())
@@ -108,7 +108,7 @@ class Run:
         files = [self._files[picture] for picture in dict.fromkeys(case.picture for case in cases)]
         definition = bench_model(model, self._plan.depths)
         setups = self._setups.get(model) or every_setup(files)
-        rows = measure_limit(definition, setups, self._plan.timing.limit_s, self._workplace.folder)
+        rows = measure_limit(definition, setups, self._plan.timing.limit_s, self._workspace.folder)
         self._setups[model] = best_setups(setups, rows)
         self.results.limits += [{"round": number, "model": model, **row} for row in rows]
         for file in files:
@@ -136,7 +136,7 @@ class Run:
         model = bench_model(NOOP, self._plan.depths)
         plan = RedisPlan(model, pictures, self._plan.timing.redis_job_bytes, self._expected[NOOP])
         with self._noting(f"redis door, {name}"):
-            rows = measure_redis(name, is_persistent, plan, self._workplace)
+            rows = measure_redis(name, is_persistent, plan, self._workspace)
             self.results.redis += [{"round": number, **row} for row in rows]
             for row in rows:
                 kind = "append-only" if is_persistent else "memory only"
@@ -153,7 +153,7 @@ class Run:
     @contextmanager
     def _running(self, start: Start, model: str) -> Iterator[Running]:
         began_at_s = time.monotonic()
-        running = start(bench_model(model, self._plan.depths), self._workplace)
+        running = start(bench_model(model, self._plan.depths), self._workspace)
         try:
             wait_until_ready(running)
             running.start_s = time.monotonic() - began_at_s

@@ -20,7 +20,7 @@ from loadtests.bench.pictures import picture
 from loadtests.bench.redis_jobs import STAGED, JobMaker, NotAnswered, drain_s, push_to_answer_s
 from loadtests.bench.started import Started, StartError
 from loadtests.bench.systems import floor_worker
-from loadtests.bench.systems.contract import QUEUE, REDIS, Workplace, python, server_environment
+from loadtests.bench.systems.contract import QUEUE, REDIS, Workspace, python, server_environment
 from loadtests.bench.systems.valkey import start_valkey
 from loadtests.bench.usage import cpu_by_role
 from redis_bridge.wire import Job, WireLimits, parse_job
@@ -43,16 +43,16 @@ BURNS = "import time\nwhile time.process_time() < 0.3: pass\nprint('burnt', flus
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Workplace:
-    return Workplace(tmp_path, tmp_path, CONFIG)
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path, tmp_path, CONFIG)
 
 
 @pytest.fixture
-def store(workplace: Workplace) -> Iterator["Redis"]:
+def store(workspace: Workspace) -> Iterator["Redis"]:
     """A real server with a floor worker on the queue `work`."""
-    url, valkey = start_valkey(workplace, is_persistent=True)
+    url, valkey = start_valkey(workspace, is_persistent=True)
     environ = {**server_environment(bench_model("m0", {})), REDIS: url, QUEUE: "work"}
-    worker = Started("floor", python("-m", "loadtests.bench.systems.floor_worker"), workplace.folder, environ)
+    worker = Started("floor", python("-m", "loadtests.bench.systems.floor_worker"), workspace.folder, environ)
     try:
         worker.wait_until(lambda: floor_worker.READY in worker.last_words(), 30.0)
         with Redis.from_url(url) as client:

@@ -23,7 +23,7 @@ QUEUE = "BENCH_QUEUE"
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class Workspace:
     """folder: for logs and configurations.  scratch: for sockets and data, a short path.  base_config: the
     configuration whose shape ours has.  environ: for ours only, to try switches.  fast_endpoint: path of our
     fastest endpoint, with {model}."""
@@ -77,7 +77,7 @@ class Running:
                 shutil.copyfile(source, target)
 
 
-Start = Callable[[BenchModel, Workplace], Running]
+Start = Callable[[BenchModel, Workspace], Running]
 
 
 def python(*arguments: str) -> list[str]:

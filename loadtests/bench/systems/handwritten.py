@@ -3,22 +3,22 @@
 from loadtests.bench.free_ports import LOOPBACK, free_ports
 from loadtests.bench.models import BenchModel
 from loadtests.bench.started import Started
-from loadtests.bench.systems.contract import THREADS, Running, Workplace, cores, python, server_environment
+from loadtests.bench.systems.contract import THREADS, Running, Workspace, cores, python, server_environment
 
 
-def start_one(model: BenchModel, workplace: Workplace) -> Running:
+def start_one(model: BenchModel, workspace: Workspace) -> Running:
     """One worker."""
-    return _start(model, workplace, 1)
+    return _start(model, workspace, 1)
 
 
-def start_two(model: BenchModel, workplace: Workplace) -> Running:
+def start_two(model: BenchModel, workspace: Workspace) -> Running:
     """Two workers, each with the whole thread pool."""
-    return _start(model, workplace, 2)
+    return _start(model, workspace, 2)
 
 
-def _start(model: BenchModel, workplace: Workplace, workers: int) -> Running:
+def _start(model: BenchModel, workspace: Workspace, workers: int) -> Running:
     [port] = free_ports(1)
     options = ["--host", LOOPBACK, "--port", f"{port}", "--workers", f"{workers}", "--log-level", "warning"]
     command = python("-m", "uvicorn", "loadtests.bench.systems.handwritten_app:app", *options, "--no-access-log")
     environ = {**server_environment(model), THREADS: f"{max(2, cores())}"}
-    return Running(port, [Started(f"handwritten-{workers}", command, workplace.folder, environ)])
+    return Running(port, [Started(f"handwritten-{workers}", command, workspace.folder, environ)])

@@ -3,23 +3,23 @@
 from loadtests.bench.free_ports import LOOPBACK, free_ports
 from loadtests.bench.models import BenchModel
 from loadtests.bench.started import Started
-from loadtests.bench.systems.contract import QUEUE, REDIS, Running, Workplace, python, server_environment
+from loadtests.bench.systems.contract import QUEUE, REDIS, Running, Workspace, python, server_environment
 from loadtests.bench.systems.legacy_worker import READY
 from loadtests.bench.systems.valkey import start_valkey
 
 MODEL_PATIENCE_S = 180.0
 
 
-def start(model: BenchModel, workplace: Workplace) -> Running:
+def start(model: BenchModel, workspace: Workspace) -> Running:
     """All three, nothing persistent."""
-    url, valkey = start_valkey(workplace, is_persistent=False)
+    url, valkey = start_valkey(workspace, is_persistent=False)
     parts = [valkey]
     try:
-        parts.append(start_worker(model, workplace, url))
+        parts.append(start_worker(model, workspace, url))
         [port] = free_ports(1)
         options = ["--host", LOOPBACK, "--port", f"{port}", "--log-level", "warning", "--no-access-log"]
         command = python("-m", "uvicorn", "loadtests.bench.systems.legacy_web:app", *options)
-        parts.append(Started("legacy-web", command, workplace.folder, {**server_environment(model), REDIS: url}))
+        parts.append(Started("legacy-web", command, workspace.folder, {**server_environment(model), REDIS: url}))
     except BaseException:
         for part in reversed(parts):
             part.stop()
@@ -28,12 +28,12 @@ def start(model: BenchModel, workplace: Workplace) -> Running:
     return Running(port, parts, fields={"model_type": queue}, redis_url=url)
 
 
-def start_worker(model: BenchModel, workplace: Workplace, url: str) -> Started:
+def start_worker(model: BenchModel, workspace: Workspace, url: str) -> Started:
     """The worker alone, once its model is loaded."""
     [queue] = model.definition.queues
     environ = {**server_environment(model), REDIS: url, QUEUE: queue}
     command = python("-m", "loadtests.bench.systems.legacy_worker")
-    worker = Started("legacy-worker", command, workplace.folder, environ)
+    worker = Started("legacy-worker", command, workspace.folder, environ)
     worker_words = READY
     try:
         worker.wait_until(lambda: worker_words in worker.last_words(), MODEL_PATIENCE_S)

@@ -13,30 +13,30 @@ from deployments.definition import MODEL_IMPORT_PATH
 from loadtests.bench.free_ports import LOOPBACK, free_ports
 from loadtests.bench.models import BenchModel
 from loadtests.bench.started import Started
-from loadtests.bench.systems.contract import Running, Workplace, python, server_environment
+from loadtests.bench.systems.contract import Running, Workspace, python, server_environment
 
 DOOR_IMPORT_PATH = "serve_app.app:build"
 
 
-def start(model: BenchModel, workplace: Workplace) -> Running:
+def start(model: BenchModel, workspace: Workspace) -> Running:
     """Both doors, the legacy endpoint, and the embedded Valkey."""
-    return start_with(model, workplace, redis_url=None)
+    return start_with(model, workspace, redis_url=None)
 
 
-def start_fast(model: BenchModel, workplace: Workplace) -> Running:
+def start_fast(model: BenchModel, workspace: Workspace) -> Running:
     """The same, asked at its fastest endpoint."""
-    running = start(model, workplace)
-    running.path = workplace.fast_endpoint.format(model=model.name)
+    running = start(model, workspace)
+    running.path = workspace.fast_endpoint.format(model=model.name)
     return running
 
 
-def start_with(model: BenchModel, workplace: Workplace, redis_url: str | None) -> Running:
+def start_with(model: BenchModel, workspace: Workspace, redis_url: str | None) -> Running:
     """Both doors. redis_url: a Redis server to use instead of the embedded one."""
     http, dashboard, redis = free_ports(3)
-    config = workplace.folder / f"ours-{model.name}.yaml"
-    config.write_text(yaml.safe_dump(bench_config(workplace.base_config, model), sort_keys=False), "utf-8")
+    config = workspace.folder / f"ours-{model.name}.yaml"
+    config.write_text(yaml.safe_dump(bench_config(workspace.base_config, model), sort_keys=False), "utf-8")
     # A short name, as sockets lie below it; emptied, as a start must not find what an earlier one left.
-    data = workplace.scratch / "d"
+    data = workspace.scratch / "d"
     shutil.rmtree(data, ignore_errors=True)
     environ = {
         **server_environment(model),
@@ -45,18 +45,18 @@ def start_with(model: BenchModel, workplace: Workplace, redis_url: str | None) -
         "FATHOM_DASHBOARD_PORT": f"{dashboard}",
         "FATHOM_REDIS_PORT": f"{redis}",
         "FATHOM_DATA_DIR": f"{data}",
-        "FATHOM_RAY_TEMP_DIR": f"{workplace.scratch / 'ray'}",
+        "FATHOM_RAY_TEMP_DIR": f"{workspace.scratch / 'ray'}",
         "REDIS_URL": redis_url or "",
-        **workplace.environ,
+        **workspace.environ,
     }
     command = python("-m", "serve_app.launch", "serve", f"{config}")
     return Running(
         http,
-        [Started("ours", command, workplace.folder, environ)],
+        [Started("ours", command, workspace.folder, environ)],
         fields={"model_type": model.name},
         ready_path="/health/ready",
         metrics_path="/metrics",
-        keeps={data / "serve.log": workplace.folder / "ours-serve.log"},
+        keeps={data / "serve.log": workspace.folder / "ours-serve.log"},
         redis_url=redis_url or f"redis://{LOOPBACK}:{redis}/0",
     )
 

