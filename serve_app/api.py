@@ -6,7 +6,7 @@ Everything is also reachable under /model/v1, the prefix under which the legacy 
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -196,7 +196,6 @@ async def _on_unexpected(request: Request, error: Exception) -> Response:
 
 def when_started(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> Lifespan:
     """A lifespan that awaits `start` before the first request and `stop` after the last."""
-    from contextlib import asynccontextmanager
 
     @asynccontextmanager
     async def lifespan(api: FastAPI):  # type: ignore[no-untyped-def]

@@ -55,12 +55,11 @@ class BenchDetector:
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
         """One image's candidates thinned by NMS and mapped to the asker's pixels, best first."""
         boxes, scores, classes = outputs
-        wanted = thresholds.classes
         rule = Suppression(
             thresholds.score_threshold,
             thresholds.iou_threshold,
             thresholds.max_detections,
-            None if wanted is None else tuple(i for i, label in enumerate(self.labels) if label in wanted),
+            thresholds.class_ids(self.labels),
         )
         kept = suppress(boxes, scores, classes, rule)
         found = geometry.to_image(boxes[kept])

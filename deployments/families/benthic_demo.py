@@ -97,7 +97,7 @@ class BenthicDemo:
             thresholds.score_threshold,
             thresholds.iou_threshold,
             thresholds.max_detections,
-            self._class_ids(thresholds.classes),
+            thresholds.class_ids(self.labels),
         )
         kept = suppress(boxes, scores, classes, rule)
         found = geometry.to_image(boxes[kept])
@@ -111,8 +111,3 @@ class BenthicDemo:
             class_ids,
             tuple(self.labels[index] for index in class_ids),
         )
-
-    def _class_ids(self, wanted: tuple[str, ...] | None) -> tuple[int, ...] | None:
-        if wanted is None:
-            return None
-        return tuple(index for index, label in enumerate(self.labels) if label in wanted)

@@ -27,6 +27,12 @@ class Thresholds:
     max_detections: int
     classes: tuple[str, ...] | None = None
 
+    def class_ids(self, labels: tuple[str, ...]) -> tuple[int, ...] | None:
+        """The ids, in `labels`, of the classes to keep; None for all. Names that are not there match nothing."""
+        if self.classes is None:
+            return None
+        return tuple(index for index, label in enumerate(labels) if label in self.classes)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

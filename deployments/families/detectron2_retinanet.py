@@ -122,12 +122,11 @@ class Detectron2RetinaNet:
     def postprocess(self, outputs: Outputs, geometry: Geometry, thresholds: Thresholds) -> Detections:
         """NMS for each class, then pixels of the asker's image; best first. Boxes left without area are dropped."""
         boxes, scores, classes = outputs
-        wanted = thresholds.classes
         rule = Suppression(
             thresholds.score_threshold,
             thresholds.iou_threshold,
             thresholds.max_detections,
-            None if wanted is None else tuple(i for i, label in enumerate(self.labels) if label in wanted),
+            thresholds.class_ids(self.labels),
         )
         kept = suppress(boxes, scores, classes, rule)
         across = self.parameters.cross_class_iou_threshold

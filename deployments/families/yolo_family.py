@@ -106,7 +106,7 @@ class YoloFamily:
             thresholds.score_threshold,
             thresholds.iou_threshold,
             thresholds.max_detections,
-            self._class_ids(thresholds.classes),
+            thresholds.class_ids(self.labels),
             agnostic=self.parameters.class_agnostic,
         )
         kept = suppress(boxes, scores, classes, rule)
@@ -164,11 +164,6 @@ class YoloFamily:
                 f"canvas_px {canvas_px} must be multiples of {stride}, the largest stride of "
                 f"{self._path.name}; the nearest are {near}"
             )
-
-    def _class_ids(self, wanted: tuple[str, ...] | None) -> tuple[int, ...] | None:
-        if wanted is None:
-            return None
-        return tuple(index for index, label in enumerate(self.labels) if label in wanted)
 
 
 def _least_side(side_px: float, stride_px: int) -> int:
