@@ -5,6 +5,7 @@ waits when the model becomes free fills them by itself and adds no wait. Knows n
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -72,7 +73,13 @@ class MicroBatcher(Generic[T, R]):
         entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._work_came.set()
-        return await entry.future
+        try:
+            return await entry.future
+        except asyncio.CancelledError:
+            # Those who went away count no longer: the limit is for those who wait.
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(entry)
+            raise
 
     def check(self) -> None:
         """Raises RuntimeError when the batching task has died, for a health check."""

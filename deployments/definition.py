@@ -69,6 +69,22 @@ class ModelDefinition(Settings):
     """What only this family understands; the family refuses unknown keys."""
 
 
+class Tiling(Settings):
+    """How large images are cut into overlapping pieces, so that animals of a few pixels are found."""
+
+    tile_height_px: int | None = Field(default=None, ge=64, le=8192)
+    """Height of a tile in pixels of the image; None for the model's canvas, so that nothing is shrunk."""
+
+    tile_width_px: int | None = Field(default=None, ge=64, le=8192)
+    """Width of a tile in pixels of the image; None for the model's canvas."""
+
+    overlap: float = Field(default=0.2, ge=0, le=0.8)
+    """Part of a tile that it shares with its neighbour; objects up to this size are never cut in both."""
+
+    whole_frame: bool = True
+    """Whether the whole frame is looked at too, where objects larger than a tile are found."""
+
+
 class ModelKnobs(Settings):
     """The live knobs of a model: a change restarts nothing."""
 
@@ -85,7 +101,10 @@ class ModelKnobs(Settings):
     """Largest batch formed now; at most `largest_batch`, which is the default."""
 
     max_waiting_images: int = Field(default=64, ge=1)
-    """More images than this waiting in one replica: new ones are refused as overloaded."""
+    """More images than this waiting in one replica: new ones are refused as overloaded. Each tile counts."""
+
+    tiling: Tiling | None = None
+    """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""
 
 
 class ModelState(StrEnum):
@@ -102,7 +121,8 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """One model of the running system. reason: why it is not ready, for people; '' when it is."""
+    """One model of the running system. reason: why it is not ready, for people; '' when it is.
+    is_external: it runs elsewhere, and is asked through `external.AskExternal`."""
 
     name: str
     definition: ModelDefinition
@@ -110,6 +130,7 @@ class ModelRecord:
     state: ModelState
     reason: str = ""
     replicas: int = 0
+    is_external: bool = False
 
     @property
     def can_answer(self) -> bool:

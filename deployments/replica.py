@@ -7,14 +7,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.batching import Batched, MicroBatcher
 from deployments.definition import ModelDefinition, ModelKnobs
-from deployments.errors import DeadlineExceeded, InternalError, Overloaded, ServingError
+from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
 from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.images import ImageLimits, to_pixels
@@ -22,6 +22,8 @@ from deployments.metrics import Meter
 from deployments.prediction import Outcome, Prediction, Timings
 from deployments.request import Options, Request
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
+from deployments.tiled_frame import TiledFrame, TiledModel
+from deployments.tiling import Tile, cut_into_tiles
 
 logger = logging.getLogger(__name__)
 
@@ -106,15 +108,56 @@ class Replica:
             raise DeadlineExceeded("the time was over before the image was decoded")
         pixels = to_pixels(one.request.image, self._limits)
         one.size_px = pixels.shape[0], pixels.shape[1]
-        one.prepared = self._family.preprocess(pixels)
+        tiles = self._tiles(one)
+        if len(tiles) > 1:
+            one.pixels, one.tiles = pixels, tiles
+        else:
+            one.prepared = self._family.preprocess(pixels)
         one.decode_s = time.monotonic() - started_at_s
 
+    def _tiles(self, one: "_Work") -> tuple[Tile, ...]:
+        tiling = one.request.options.tiling or self._knobs.tiling
+        if tiling is None or tiling == "off":
+            return ()
+        tiles = cut_into_tiles(one.size_px, tiling, self._family.canvas_px)
+        most = self._knobs.max_waiting_images
+        if len(tiles) > most:
+            raise InvalidRequest(
+                f"tiling: the image is cut into {len(tiles)} pieces, and {self._name} takes at most {most} images "
+                f"at once (max_waiting_images); use larger tiles"
+            )
+        return tiles
+
     async def _infer(self, one: "_Work") -> None:
+        if one.pixels is not None:
+            await self._infer_tiles(one, one.pixels)
+            return
         assert one.prepared is not None
         try:
             one.batched = await self._open_batcher().submit(one.prepared.canvas, one.expires_at_s)
         except ServingError as error:
             one.outcome = error
+
+    async def _infer_tiles(self, one: "_Work", pixels: NDArray[np.uint8]) -> None:
+        extra = len(one.tiles) - 1
+        if self._admitted + extra > self._knobs.max_waiting_images:
+            one.outcome = self._overloaded(f", and this image is cut into {len(one.tiles)}")
+            return
+        thresholds = self._thresholds(one.request.options)
+        model = TiledModel(self._family, self._decode_threads, self._open_batcher().submit, self._batch_limit())
+        self._admitted += extra
+        try:
+            found, timings = await model.look_at(TiledFrame(pixels, one.tiles, thresholds, one.expires_at_s))
+        except ServingError as error:
+            one.outcome = error
+        except Exception:
+            logger.exception("a tiled request failed unexpectedly")
+            one.outcome = InternalError("the model failed on this image")
+        else:
+            timings = replace(timings, decode_s=one.decode_s)
+            one.outcome = Prediction(found, one.size_px, self._name, self._definition.revision, timings)
+        finally:
+            self._admitted -= extra
 
     def _finish(self, one: "_Work") -> None:
         assert one.prepared is not None
@@ -131,9 +174,9 @@ class Replica:
         )
         one.outcome = Prediction(result, one.size_px, self._name, self._definition.revision, timings)
 
-    def _overloaded(self) -> Overloaded:
+    def _overloaded(self, also: str = "") -> Overloaded:
         return Overloaded(
-            f"{self._name} has {self._admitted} images in work, the limit is {self._knobs.max_waiting_images}"
+            f"{self._name} has {self._admitted} images in work{also}, the limit is {self._knobs.max_waiting_images}"
         )
 
     def _thresholds(self, options: Options) -> Thresholds:
@@ -164,22 +207,28 @@ class Replica:
 
 @dataclass(slots=True)
 class _Work:
-    """One request on its way through the replica; `outcome` ends it."""
+    """One request on its way through the replica; `outcome` ends it. pixels, tiles: of an image that is cut."""
 
     request: Request
     expires_at_s: float
     size_px: tuple[int, int] = (0, 0)
+    pixels: NDArray[np.uint8] | None = None
+    tiles: tuple[Tile, ...] = ()
     prepared: Prepared | None = None
     batched: Batched[Outputs] | None = None
     decode_s: float = 0.0
     outcome: Outcome | None = None
 
+    @property
+    def is_small(self) -> bool:
+        return self.request.image.nbytes < SMALL_IMAGE_BYTES and self.request.options.tiling is None
+
 
 def _groups(work: list[_Work]) -> list[list[_Work]]:
     """What goes through the threads together: small images, for which handing over a thread costs more than
-    decoding, and each larger image by itself."""
-    small = [one for one in work if one.request.image.nbytes < SMALL_IMAGE_BYTES]
-    large = [[one] for one in work if one.request.image.nbytes >= SMALL_IMAGE_BYTES]
+    decoding, and each larger image by itself, as each that may be cut into many."""
+    small = [one for one in work if one.is_small]
+    large = [[one] for one in work if not one.is_small]
     return [small, *large] if small else large
 
 

@@ -4,11 +4,12 @@ Requests cross process borders by pickle; the arrays in them travel by reference
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
 
 MAX_DETECTIONS_LIMIT = 1000
@@ -56,12 +57,14 @@ class Options:
     """Run-time inputs of postprocessing; None means the model's own live knob.
 
     score_threshold, iou_threshold: 0 to 1.  max_detections: 1 to 1000.  classes: labels to keep.
+    tiling: how a large image is cut; "off" looks at it as a whole, whatever the model's own knob.
     """
 
     score_threshold: float | None = None
     iou_threshold: float | None = None
     max_detections: int | None = None
     classes: tuple[str, ...] | None = None
+    tiling: Tiling | Literal["off"] | None = None
 
     def __post_init__(self) -> None:
         for field in ("score_threshold", "iou_threshold"):

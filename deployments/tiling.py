@@ -11,35 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from deployments.definition import Settings
+from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
 from deployments.families.contract import Thresholds
 from deployments.families.nms import Suppression, suppress
 from deployments.prediction import Detections
 
 MAX_TILES = 64
-"""More pieces than this are refused: one request would hold a model for too long."""
+"""More pieces than this, the whole frame among them, are refused: one request would hold a model for too long."""
 
 _EDGE_PX = 2.0
 _COVERED_FROM = 0.6
-
-
-class Tiling(Settings):
-    """How large frames are cut."""
-
-    tile_height_px: int = Field(default=640, ge=64, le=8192)
-    """Height of a tile in pixels of the image."""
-
-    tile_width_px: int = Field(default=640, ge=64, le=8192)
-    """Width of a tile in pixels of the image."""
-
-    overlap: float = Field(default=0.2, ge=0, le=0.8)
-    """Part of a tile that it shares with its neighbour; objects up to this size are never cut in both."""
-
-    whole_frame: bool = True
-    """Whether the whole frame is looked at too, where objects larger than a tile are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +39,29 @@ class Tile:
         return pixels[self.top_px : self.bottom_px, self.left_px : self.right_px]
 
 
-def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
+def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling, canvas_px: tuple[int, int]) -> tuple[Tile, ...]:
     """The tiles of an image of (height, width), the whole frame first where asked for or where it fits one tile.
 
-    Tiles of one image have one size and are evenly spread. Raises InvalidRequest when there are too many.
+    canvas_px: height and width of the model's input, for a tile's sides where `tiling` does not say. Tiles of one
+    image have one size and are evenly spread. Raises InvalidRequest when there are too many.
     """
     height, width = image_size_px
-    rows = _starts(height, tiling.tile_height_px, tiling.overlap)
-    columns = _starts(width, tiling.tile_width_px, tiling.overlap)
+    tile_height, tile_width = tiling.tile_height_px or canvas_px[0], tiling.tile_width_px or canvas_px[1]
+    rows = _starts(height, tile_height, tiling.overlap)
+    columns = _starts(width, tile_width, tiling.overlap)
     whole = Tile(0, 0, height, width)
-    count = len(rows) * len(columns)
-    if count == 1:
+    if len(rows) * len(columns) == 1:
         return (whole,)
+    count = len(rows) * len(columns) + tiling.whole_frame
     if count > MAX_TILES:
         raise InvalidRequest(
-            f"tiles of {tiling.tile_width_px} x {tiling.tile_height_px} pixels cut an image of {width} x {height} "
-            f"into {count}, the limit is {MAX_TILES}"
+            f"tiling: tiles of {tile_width} x {tile_height} pixels that overlap by {tiling.overlap:g} cut an image "
+            f"of {width} x {height} into {count} pieces, the limit is {MAX_TILES}; use larger tiles"
         )
-    bottoms = [min(top + tiling.tile_height_px, height) for top in rows]
-    rights = [min(left + tiling.tile_width_px, width) for left in columns]
     tiles = [
-        Tile(top, left, bottom, right)
-        for top, bottom in zip(rows, bottoms, strict=True)
-        for left, right in zip(columns, rights, strict=True)
+        Tile(top, left, min(top + tile_height, height), min(left + tile_width, width))
+        for top in rows
+        for left in columns
     ]
     return (whole, *tiles) if tiling.whole_frame else tuple(tiles)
 

@@ -95,6 +95,8 @@ _FORM = {
                         "iou_threshold": {"type": "number", "minimum": 0, "maximum": 1},
                         "max_detections": {"type": "integer", "minimum": 1, "maximum": 1000},
                         "classes": {"type": "string", "description": "labels to keep, separated by commas"},
+                        "tiling": {"type": "string", "description": "'on', 'off' or WIDTHxHEIGHT in pixels"},
+                        "tiling_overlap": {"type": "number", "minimum": 0, "maximum": 0.8},
                     },
                 }
             }

@@ -26,6 +26,7 @@ from deployments.prediction import Opaque, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from serve_app.problems import problem, status_problem
 from serve_app.settings import DoorSettings
+from serve_app.tiling_field import tiling_of
 from serve_app.uploads import Form, UploadBudget, parse_form, read_body
 
 CLIENT_CLOSED_REQUEST = 400
@@ -88,6 +89,7 @@ def _options(fields: dict[str, str]) -> Options:
         iou_threshold=_number(fields, "iou_threshold", float),
         max_detections=_number(fields, "max_detections", int),
         classes=classes or None,
+        tiling=tiling_of(fields),
     )
 
 

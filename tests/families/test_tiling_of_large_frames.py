@@ -1,20 +1,21 @@
 """Tiling with a real model: small animals of a 4K frame are found that one look at the whole frame misses."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.definition import ModelDefinition
-from deployments.families.benthic_demo import BenthicDemo
-from deployments.families.contract import Thresholds
+from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.families.demo.scenes import draw_scene
-from deployments.prediction import Detections
-from deployments.runtimes import Runtime
-from deployments.tiling import Tile, Tiling, cut_into_tiles, merge
+from deployments.metrics import NoMeter
+from deployments.prediction import Detections, Outcome, Prediction
+from deployments.replica import Replica
+from deployments.request import Image, Options, Request
+from deployments.runtimes import Resources
 
-LIMITS = Thresholds(score_threshold=0.25, iou_threshold=0.45, max_detections=1000)
+from .conftest import THREADS
+
 SIZE_PX = (2160, 3840)
 
 
@@ -29,6 +30,12 @@ def mosaic(seeds: Sequence[int]) -> tuple[NDArray[np.uint8], list[tuple[str, NDA
     return np.concatenate(rows), truth
 
 
+def detections(outcome: Outcome) -> Detections:
+    assert isinstance(outcome, Prediction), outcome
+    assert isinstance(outcome.result, Detections)
+    return outcome.result
+
+
 def recall(answer: Detections, truth: list[tuple[str, NDArray[Any]]]) -> float:
     """Share of the animals that a box of their label meets with an IoU of a half."""
     return sum(
@@ -41,20 +48,18 @@ def _iou(one: NDArray[Any], other: NDArray[Any]) -> float:
     return shared / float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared)
 
 
-def test_small_animals_of_a_4k_frame_are_found_that_one_pass_misses(runtime: Runtime) -> None:
-    family = BenthicDemo(ModelDefinition(family="benthic-demo"))
-    runtime.load(family, [1, 8])
+async def test_small_animals_of_a_4k_frame_are_found_that_one_look_misses() -> None:
+    model = Replica("demo", ModelDefinition(family="benthic-demo"), Resources(cpu_threads=THREADS), NoMeter())
+    model.set_knobs(ModelKnobs(max_waiting_images=128))
     frame, truth = mosaic(range(9000, 9016))
     assert frame.shape == (*SIZE_PX, 3)
     assert len(truth) >= 30
-
-    def look(tiles: Sequence[Tile]) -> Detections:
-        prepared = [family.preprocess(tile.cut(frame)) for tile in tiles]
-        outputs = runtime.infer([one.canvas for one in prepared])
-        found = [family.postprocess(each, one.geometry, LIMITS) for each, one in zip(outputs, prepared, strict=True)]
-        return merge(list(zip(tiles, found, strict=True)), SIZE_PX, LIMITS)
-
-    tiles = cut_into_tiles(SIZE_PX, Tiling(tile_height_px=540, tile_width_px=960))
-    whole, tiled = recall(look(tiles[:1]), truth), recall(look(tiles), truth)
-    assert tiled >= 0.85
-    assert whole <= tiled - 0.3
+    image = Image.from_pixels(frame)
+    tilings: list[Tiling | Literal["off"]] = ["off", Tiling(tile_height_px=540, tile_width_px=960), Tiling()]
+    whole, tiled, by_default = await model.predict(
+        [Request(image, Options(tiling=tiling, max_detections=1000), deadline_s=100) for tiling in tilings]
+    )
+    await model.close()
+    assert recall(detections(tiled), truth) >= 0.85
+    assert recall(detections(whole), truth) <= recall(detections(tiled), truth) - 0.3
+    assert recall(detections(by_default), truth) >= recall(detections(whole), truth) + 0.3
