@@ -36,6 +36,11 @@ class _Waiting:
     expires_at_s: float
     future: asyncio.Future[Outcome]
 
+    @property
+    def is_tiled(self) -> bool:
+        """Whether it may take as long as many others, and so travels alone."""
+        return self.request.options.tiling is not None
+
 
 class Coalescer:
     """The requests of one caller to one model.
@@ -82,7 +87,10 @@ class Coalescer:
         """What goes into the next call, without those who have gone meanwhile: an even share for each free
         call, and never all that waits, so that a replica has one call to decode while it infers another."""
         share = min(-(-len(self._waiting) // free_calls), -(-2 * len(self._waiting) // limit))
-        taken = [self._waiting.popleft() for _ in range(min(share, MAX_REQUESTS_A_CALL))]
+        most = min(share, MAX_REQUESTS_A_CALL)
+        taken = [self._waiting.popleft()]
+        while len(taken) < most and not (taken[-1].is_tiled or self._waiting[0].is_tiled):
+            taken.append(self._waiting.popleft())
         return [waiting for waiting in taken if not waiting.future.done()]
 
     def _on_returned(self, call: asyncio.Task[None]) -> None:

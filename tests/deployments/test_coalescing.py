@@ -1,13 +1,15 @@
 """Requests go alone while few calls are under way, and share calls beyond that; each gets its own outcome."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from deployments.coalescing import CALLS_PER_REPLICA, MAX_REQUESTS_A_CALL, MAX_WAITING_PER_REPLICA, Coalescer
+from deployments.definition import Tiling
 from deployments.errors import InternalError, ModelUnavailable, Overloaded
 from deployments.prediction import Opaque, Outcome
-from deployments.request import Image, Request
+from deployments.request import Image, Options, Request
 
 
 def request(number: int, deadline_s: float = 30) -> Request:
@@ -51,6 +53,23 @@ async def test_few_requests_go_alone_and_at_once() -> None:
     assert calls.sent == [[b"0"], [b"1"], [b"2"], [b"3"]]
     calls.may_return.set()
     assert await asyncio.gather(*tasks) == [Opaque(str(n).encode(), "m") for n in range(CALLS_PER_REPLICA)]
+
+
+async def test_a_tiled_request_travels_alone_and_keeps_its_turn() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    tiled = replace(request(10), options=Options(tiling=Tiling()))
+    waiting = [request(number) for number in range(4, 10)] + [tiled, request(11), request(12)]
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(4)]
+    await settle()
+    tasks += [asyncio.create_task(coalescer.ask(one)) for one in waiting]
+    await settle()
+    calls.may_return.set()
+    outcomes = await asyncio.gather(*tasks)
+    assert outcomes == [Opaque(str(n).encode(), "m") for n in range(13)]
+    assert [b"10"] in calls.sent
+    assert any(len(sent) > 1 for sent in calls.sent)
+    assert [number for sent in calls.sent for number in sent] == [str(n).encode() for n in range(13)]
 
 
 async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
