@@ -1,15 +1,17 @@
 """A model as data: what YAML says of it, and the state it is in. Knows neither Ray nor any family's code.
 
-`ModelDefinition` is the `args` of an application: identity, a change of which replaces replicas.
+`ModelDefinition` is the `args` of an application: identity, a change of which replaces replicas. Files are named in
+it and not read, but for a list of labels, which is part of the data.
 `ModelKnobs` is its `user_config`: live knobs, changed in place. The application's name is the model's name.
 """
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""
@@ -26,10 +28,46 @@ def is_valid_name(name: str) -> bool:
     return re.match(NAME_PATTERN, name) is not None
 
 
+URI_PATTERN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
+"""What tells a source of weights from a path."""
+
+MAX_LABELS_BYTES = 2**20
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def read_labels(path: str) -> tuple[str, ...]:
+    """The class names in a text file, one a line. Raises ValueError when it cannot be read or names none."""
+    try:
+        with (_REPOSITORY / path).open("rb") as file:
+            text = file.read(MAX_LABELS_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"labels_file {path!r} cannot be read: {error}") from error
+    labels = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not labels:
+        raise ValueError(f"labels_file {path!r} names no class")
+    return labels
+
+
 class Settings(BaseModel):
     """Base of everything that is read from YAML: unknown keys are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class WeightsSource(Settings):
+    """Weights that are fetched into the cache, and how to tell that they are the right ones."""
+
+    uri: str
+    """hf://OWNER/REPO/FILE, doi:10.5281/zenodo.RECORD/FILE, https://... or file:///...; see docs/weights.md."""
+
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the file, in hexadecimal; None where it is only recorded at the first fetch."""
+
+    size_bytes: int | None = Field(default=None, ge=1)
+    """Size of the file."""
+
+    revision: str | None = None
+    """Branch, tag or full commit of a repository; None for its main branch."""
 
 
 class ModelDefinition(Settings):
@@ -44,14 +82,17 @@ class ModelDefinition(Settings):
     family: str
     """Which family's preprocessing, graph and postprocessing: a name from `deployments.families.FAMILIES`."""
 
-    weights: str | None = None
-    """Path of the weights; None for a family that ships its own."""
+    weights: str | WeightsSource | None = None
+    """Path of the weights, or where they are fetched from; None for a family that ships its own."""
 
     revision: str = "1"
     """Version of the weights, given back with each prediction."""
 
     labels: tuple[str, ...] | None = None
     """Class names in index order; None where the weights themselves carry them."""
+
+    labels_file: str | None = None
+    """Text file with one class name a line, instead of `labels`; a relative path counts from the repository."""
 
     canvas_px: tuple[int, int] | None = None
     """Height and width of the fixed network input; None for the family's own."""
@@ -67,6 +108,28 @@ class ModelDefinition(Settings):
 
     parameters: dict[str, float | int | str | bool] = Field(default_factory=dict)
     """What only this family understands; the family refuses unknown keys."""
+
+    @property
+    def weights_source(self) -> WeightsSource | None:
+        """Where the weights are fetched from; None where they are a path, or the family's own."""
+        if isinstance(self.weights, str):
+            return WeightsSource(uri=self.weights) if URI_PATTERN.match(self.weights) else None
+        return self.weights
+
+    @property
+    def weights_path(self) -> Path | None:
+        """Path of the weights on this machine, which is what a family is given; None for the family's own."""
+        return Path(self.weights) if isinstance(self.weights, str) else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labels_from_file(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("labels_file"), str):
+            return data
+        found = read_labels(data["labels_file"])
+        if data.get("labels") is not None and tuple(data["labels"]) != found:
+            raise ValueError("labels and labels_file name different classes; give one of them")
+        return {**data, "labels": found}
 
 
 class Tiling(Settings):

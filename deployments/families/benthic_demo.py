@@ -33,7 +33,7 @@ class Definition(Protocol):
     """What this family reads of a `ModelDefinition`; None stands for its own value."""
 
     @property
-    def weights(self) -> str | None: ...
+    def weights_path(self) -> Path | None: ...
 
     @property
     def labels(self) -> tuple[str, ...] | None: ...
@@ -54,7 +54,7 @@ class BenthicDemo:
     """
 
     def __init__(self, definition: Definition) -> None:
-        path = Path(definition.weights) if definition.weights else SHIPPED_WEIGHTS
+        path = definition.weights_path or SHIPPED_WEIGHTS
         self._stored = weights_file.read(path)
         self.labels: tuple[str, ...] = definition.labels or self._stored.labels
         self.canvas_px: tuple[int, int] = definition.canvas_px or CANVAS_PX

@@ -6,7 +6,6 @@ a class count that RetinaNet ignores) are why the head has 80 classes of which 2
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -69,9 +68,9 @@ class Detectron2RetinaNet:
     """A `Family`. Raises ModelUnavailable when the file, labels, canvas or parameters disagree."""
 
     def __init__(self, definition: ModelDefinition) -> None:
-        if definition.weights is None:
+        if definition.weights_path is None:
             raise ModelUnavailable("family 'detectron2-retinanet' needs `weights`, the path of a checkpoint")
-        self._path = Path(definition.weights)
+        self._path = definition.weights_path
         try:
             self.parameters = RetinaNetParameters.model_validate(definition.parameters)
         except ValidationError as error:

@@ -5,7 +5,6 @@ Two shapes of input: `fixed` letterboxes each image onto one canvas, compiled wh
 so that a first image of a new shape is slower by a compilation.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -54,9 +53,9 @@ class YoloFamily:
     parameters_type: type[YoloParameters] = YoloParameters
 
     def __init__(self, definition: ModelDefinition) -> None:
-        if definition.weights is None:
+        if definition.weights_path is None:
             raise ModelUnavailable(f"family {self.kind.family!r} needs `weights`, the path of a checkpoint")
-        self._path = Path(definition.weights)
+        self._path = definition.weights_path
         self.parameters = self._checked_parameters(definition.parameters)
         with open_checkpoint(self._path) as checkpoint:
             layout = self._checked_layout(checkpoint)

@@ -26,7 +26,7 @@ _THRESHOLDS = Thresholds(score_threshold=0.25, iou_threshold=0.45, max_detection
 
 @dataclass(frozen=True)
 class _Definition:
-    weights: str | None = None
+    weights_path: Path | None = None
     labels: tuple[str, ...] | None = None
     canvas_px: tuple[int, int] | None = None
     parameters: dict[str, object] = field(default_factory=dict)
@@ -172,7 +172,7 @@ def test_broken_weights_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.npz"
     path.write_bytes(content)
     with pytest.raises(ModelUnavailable, match=r"weights\.npz cannot be read"):
-        BenthicDemo(_Definition(weights=str(path)))
+        BenthicDemo(_Definition(weights_path=path))
 
 
 def test_a_pickle_in_the_weights_is_refused(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_pickle_in_the_weights_is_refused(tmp_path: Path) -> None:
     np.savez(buffer, labels=np.array(["a", None], dtype=object))
     path.write_bytes(buffer.getvalue())
     with pytest.raises(ModelUnavailable, match="cannot be read"):
-        BenthicDemo(_Definition(weights=str(path)))
+        BenthicDemo(_Definition(weights_path=path))
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -189,4 +189,4 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     content: dict[str, Any] = {"stem/kernel": np.zeros((3, 3, 3, 16), np.float16)}
     np.savez(path, labels=np.array(LABELS), **content)
     with pytest.raises(ModelUnavailable, match="differ in"):
-        BenthicDemo(_Definition(weights=str(path))).build_graph()
+        BenthicDemo(_Definition(weights_path=path)).build_graph()

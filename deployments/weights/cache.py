@@ -1,0 +1,186 @@
+"""The cache folder: which files are there, whether they are what they should be, what is known of them.
+
+Beside `best.pt` lie `best.pt.record.json` (what it is), and while it is fetched `best.pt.part`, `best.pt.part.json`
+and `best.pt.lock`. A cache is copied with any tool, as it holds plain files, no links and no absolute paths. Knows
+no network.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from deployments.definition import Settings, WeightsSource
+from deployments.weights.place import Place
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORD_BYTES = 4 * 2**20
+
+DigestOrigin = Literal["declared", "publisher", "first fetch"]
+
+
+class Record(Settings):
+    """What is known of one cached file, kept beside it."""
+
+    uri: str
+    """Where it came from."""
+
+    size_bytes: int
+    """Its size."""
+
+    sha256: str
+    """Its SHA-256, 64 hexadecimal digits."""
+
+    sha256_from: DigestOrigin
+    """Who vouches for the hash: the definition, the publisher, or only the first fetch."""
+
+    fetched_at: str = ""
+    """When, in UTC."""
+
+    commit: str = ""
+    """The publisher's revision that a moving name such as `main` stood for."""
+
+    labels: tuple[str, ...] | None = None
+    """Class names found in the file when it was first loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file's place in the cache."""
+
+    folder: Path
+    place: Place
+
+    @property
+    def file(self) -> Path:
+        """The weights, complete and checked."""
+        return self.folder / self.place.key
+
+    @property
+    def record_file(self) -> Path:
+        """What is known of them."""
+        return self.beside(".record.json")
+
+    @property
+    def part(self) -> Path:
+        """As much as has been fetched."""
+        return self.beside(".part")
+
+    def beside(self, ending: str) -> Path:
+        """A file of the cache's own beside the weights."""
+        return self.file.with_name(self.file.name + ending)
+
+    def record(self) -> Record | None:
+        """What is known of the file; None when there is no readable record."""
+        return read_record(self.record_file)
+
+    def size_problem(self, source: WeightsSource) -> str:
+        """Why the file cannot be the one that `source` names, as far as its size tells; '' when it may be.
+        Reads no weights, so it is cheap enough to be asked every few seconds."""
+        size_bytes = size_of(self.file)
+        if size_bytes is None:
+            fetched_bytes = size_of(self.part)
+            return "not there" if fetched_bytes is None else f"fetched in part: {megabytes(fetched_bytes)}"
+        record = self.record()
+        expected_bytes = source.size_bytes or (record.size_bytes if record else size_bytes)
+        if size_bytes != expected_bytes:
+            return f"damaged: {size_bytes} bytes, expected {expected_bytes}"
+        return ""
+
+    def problem(self, source: WeightsSource) -> str:
+        """Why the file is not the one that `source` names; '' when it is. Reads all of it. A file without a record,
+        such as one that was put there by hand, gets one."""
+        problem = self.size_problem(source)
+        if problem:
+            return problem
+        record = self.record()
+        expected = source.sha256 or (record.sha256 if record else None)
+        found = digest_of(self.file)
+        if expected is not None and found != expected:
+            return f"damaged: its sha256 is {found}, expected {expected}"
+        if record is None:
+            self.note(found, "declared" if source.sha256 else "first fetch")
+        return ""
+
+    def note(self, sha256: str, origin: DigestOrigin, commit: str = "", size_bytes: int | None = None) -> None:
+        """Writes the record. A cache that cannot be written, such as a disc, does without."""
+        record = Record(
+            uri=self.place.uri,
+            size_bytes=size_of(self.file) or 0 if size_bytes is None else size_bytes,
+            sha256=sha256,
+            sha256_from=origin,
+            fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            commit=commit,
+        )
+        self._write(record)
+
+    def remember_labels(self, labels: tuple[str, ...]) -> None:
+        """Keeps the class names that were found in the file."""
+        record = self.record()
+        if record is not None and record.labels != labels:
+            self._write(record.model_copy(update={"labels": labels}))
+
+    def _write(self, record: Record) -> None:
+        try:
+            write_atomically(self.record_file, record.model_dump_json(indent=1).encode())
+        except OSError as error:
+            logger.warning("the record of %s could not be written: %s", self.file, error)
+
+
+def read_record(path: Path) -> Record | None:
+    """The record in `path`; None when there is none that can be read."""
+    with contextlib.suppress(OSError, ValidationError):
+        return parse_record(_read_limited(path))
+    return None
+
+
+def parse_record(text: bytes) -> Record:
+    """A record as it is stored. Raises pydantic's ValidationError."""
+    return Record.model_validate_json(text)
+
+
+def size_of(path: Path) -> int | None:
+    """Size of a plain file in bytes; None when there is none."""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            return path.stat().st_size
+    return None
+
+
+def digest_of(path: Path, algorithm: str = "sha256") -> str:
+    """Hexadecimal digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def megabytes(size_bytes: int) -> str:
+    """A size for people."""
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a small file so that a reader finds the old or the new content, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _read_limited(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_RECORD_BYTES)

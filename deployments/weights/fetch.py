@@ -1,0 +1,207 @@
+"""Makes sure that weights are in the cache: from the network, from a mirror or from a disk, one writer at a time.
+
+Whatever is handed out has been checked, size and hash. Raises ModelUnavailable only, with a text for people.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from deployments.definition import WeightsSource
+from deployments.errors import ModelUnavailable
+from deployments.weights.cache import MAX_RECORD_BYTES, DigestOrigin, Entry, digest_of, parse_record
+from deployments.weights.place import BadPlace, Place, place_of
+from deployments.weights.settings import WeightsSettings
+from deployments.weights.transfer import (
+    Progress,
+    Published,
+    Transfer,
+    TransferSettings,
+    http_client,
+    opened,
+)
+
+logger = logging.getLogger(__name__)
+
+LOCK_PATIENCE_S = 3600.0
+"""How long one writer waits for another, which may fetch hundreds of megabytes over a slow line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publishers:
+    """Addresses of the two that have a scheme of their own."""
+
+    hugging_face: str = "https://huggingface.co"
+    zenodo: str = "https://zenodo.org"
+
+
+class Fetcher:
+    """Fetches weights into one cache."""
+
+    def __init__(
+        self,
+        settings: WeightsSettings,
+        transfer: TransferSettings | None = None,
+        publishers: Publishers | None = None,
+        lock_patience_s: float = LOCK_PATIENCE_S,
+    ) -> None:
+        self._settings = settings
+        self._transfer = transfer or TransferSettings()
+        self._publishers = publishers or Publishers()
+        self._lock_patience_s = lock_patience_s
+
+    def ensure(self, source: WeightsSource, progress: Progress) -> Path:
+        """The path of the weights of `source`, complete and checked; fetched when they are not there."""
+        entry = entry_of(source, self._settings)
+        problem = entry.problem(source)
+        if not problem:
+            return entry.file
+        if self._settings.offline and entry.place.needs_network:
+            raise ModelUnavailable(_offline_text(entry, problem))
+        with self._only_writer(entry):
+            # Another writer may have been faster.
+            if entry.problem(source):
+                self._fetch(entry, source, progress)
+        return entry.file
+
+    def _fetch(self, entry: Entry, source: WeightsSource, progress: Progress) -> None:
+        published = Published(size_bytes=source.size_bytes)
+        if entry.place.scheme == "file":
+            _copy(entry, progress)
+        else:
+            url = self._url(entry.place, published)
+            Transfer(entry.file.name, entry.part, self._transfer, published).run(url, progress)
+        sha256, origin = _checked(entry, source, published)
+        entry.note(sha256, origin, published.commit, entry.part.stat().st_size)
+        os.replace(entry.part, entry.file)
+
+    def _url(self, place: Place, published: Published) -> str:
+        """Where to fetch from; what the publisher says of the file beforehand goes into `published`."""
+        if self._settings.mirror is not None:
+            url = f"{self._settings.mirror}/{place.key}"
+            _learn_from_mirror(self._small(f"{url}.record.json"), published)
+            return url
+        if place.scheme == "hf":
+            return f"{self._publishers.hugging_face}/{place.address}"
+        if place.scheme == "doi":
+            record, _, name = place.address.partition("/")
+            base = self._publishers.zenodo
+            _learn_from_zenodo(self._small(f"{base}/api/records/{record}"), name, published)
+            return f"{base}/records/{record}/files/{name}?download=1"
+        return place.address
+
+    def _small(self, url: str) -> bytes | None:
+        """The body of a small answer; None when there is none. A dead line is told by the transfer itself."""
+        body = b""
+        with (
+            contextlib.suppress(httpx.HTTPError),
+            http_client(self._transfer) as client,
+            opened(client, url, {}, self._transfer.redirects) as (response, _),
+        ):
+            if response.status_code != httpx.codes.OK:
+                return None
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > MAX_RECORD_BYTES:
+                    return None
+            return body
+        return None
+
+    @contextmanager
+    def _only_writer(self, entry: Entry) -> Iterator[None]:
+        """Holds the lock of the entry: between processes, and between machines where the file system can."""
+        try:
+            entry.file.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(entry.beside(".lock"), timeout=self._lock_patience_s)
+            lock.acquire()
+        except Timeout:
+            raise ModelUnavailable(
+                f"{entry.file.name} is being fetched by another process for more than {self._lock_patience_s:g} s"
+            ) from None
+        except OSError as error:
+            raise ModelUnavailable(f"the cache folder {entry.folder} cannot be written: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def entry_of(source: WeightsSource, settings: WeightsSettings) -> Entry:
+    """The place of `source` in the cache. Raises ModelUnavailable for a URI that is not allowed."""
+    try:
+        return Entry(settings.folder, place_of(source))
+    except BadPlace as error:
+        raise ModelUnavailable(f"weights: {error}") from error
+
+
+def _offline_text(entry: Entry, problem: str) -> str:
+    return f"the weights {entry.place.uri} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
+
+
+def _copy(entry: Entry, progress: Progress) -> None:
+    origin = Path(entry.place.address)
+    if not origin.is_file():
+        raise ModelUnavailable(f"the weights {origin} are not there, or no plain file")
+    try:
+        with origin.open("rb") as source, entry.part.open("wb") as target:
+            shutil.copyfileobj(source, target, 2**20)
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError as error:
+        raise ModelUnavailable(f"{origin} could not be copied to {entry.part.parent}: {error.strerror}") from error
+    size_bytes = entry.part.stat().st_size
+    progress(size_bytes, size_bytes)
+
+
+def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple[str, DigestOrigin]:
+    """The SHA-256 of the part file and who vouches for it. A file that is not the right one is thrown away."""
+    size_bytes = entry.part.stat().st_size
+    found = {"sha256": digest_of(entry.part)}
+    expected = [("size in bytes", str(size_bytes), str(source.size_bytes or published.size_bytes or size_bytes))]
+    for algorithm, digest in published.digests.items():
+        found.setdefault(algorithm, digest_of(entry.part, algorithm))
+        expected.append((f"published {algorithm}", found[algorithm], digest))
+    if source.sha256 is not None:
+        expected.append(("declared sha256", found["sha256"], source.sha256))
+    for what, actual, wanted in expected:
+        if actual != wanted:
+            entry.part.unlink(missing_ok=True)
+            raise ModelUnavailable(
+                f"{entry.place.uri}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
+            )
+    return found["sha256"], "declared" if source.sha256 else "publisher" if published.digests else "first fetch"
+
+
+def _learn_from_mirror(text: bytes | None, published: Published) -> None:
+    if text is None:
+        return
+    with contextlib.suppress(ValidationError):
+        record = parse_record(text)
+        published.digests["sha256"] = record.sha256
+        published.size_bytes = published.size_bytes or record.size_bytes
+        published.commit = record.commit
+
+
+def _learn_from_zenodo(text: bytes | None, name: str, published: Published) -> None:
+    """Size and MD5, all that Zenodo publishes of a file. An answer of another shape teaches nothing."""
+    if text is None:
+        return
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        files: list[dict[str, Any]] = json.loads(text)["files"]
+        about = next((one for one in files if one.get("key") == name), {})
+        algorithm, _, digest = str(about.get("checksum", "")).partition(":")
+        if algorithm == "md5" and digest:
+            published.digests["md5"] = digest
+        if isinstance(about.get("size"), int):
+            published.size_bytes = published.size_bytes or about["size"]

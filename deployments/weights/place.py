@@ -1,0 +1,124 @@
+"""Where weights come from and where they lie in the cache. Pure: touches neither the disk nor the network.
+
+A URI is hostile until it is parsed: only the schemes of the table, and only plain names as parts of a path, so
+that nothing of it can lead out of the cache folder.
+
+    hf://OWNER/REPO[@REVISION]/PATH/FILE      a file of a model repository on Hugging Face
+    doi:10.5281/zenodo.RECORD/FILE            a file of a Zenodo record
+    https://HOST/PATH/FILE                    any other server
+    file:///ABSOLUTE/PATH/FILE                a file of this machine, such as a disk that is carried on board
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from deployments.definition import URI_PATTERN, WeightsSource
+
+SCHEMES = ("hf", "doi", "https", "file")
+
+RESERVED_ENDINGS = (".record.json", ".part", ".part.json", ".lock")
+"""What the cache itself puts beside a file."""
+
+MAX_URI_LENGTH = 2048
+_MAX_PARTS = 16
+_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,199}$")
+_ZENODO = re.compile(r"^10\.5281/zenodo\.([0-9]{1,12})/([^/]+)$")
+
+
+class BadPlace(ValueError):
+    """A URI that is not understood or not allowed; the text names it and says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A parsed source.
+
+    uri: as it was given.  key: the file's path within the cache folder, and on a mirror.  address: what is asked
+    for, without its host for `hf` and `doi`: "OWNER/REPO/resolve/REVISION/PATH", "RECORD/FILE", the whole URL of
+    `https`, the absolute path of `file`.
+    """
+
+    uri: str
+    scheme: str
+    key: PurePosixPath
+    address: str
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether the file comes over the network."""
+        return self.scheme != "file"
+
+
+def place_of(source: WeightsSource) -> Place:
+    """The place that `source` names. Raises BadPlace."""
+    uri = source.uri
+    if len(uri) > MAX_URI_LENGTH or any(ord(character) <= 32 or ord(character) == 127 for character in uri):
+        raise BadPlace(f"uri must be at most {MAX_URI_LENGTH} printable characters without blanks, got {uri[:80]!r}")
+    match = URI_PATTERN.match(uri)
+    scheme = match.group().removesuffix(":").lower() if match else ""
+    if scheme not in SCHEMES:
+        raise BadPlace(f"uri must begin with one of {', '.join(f'{name}:' for name in SCHEMES)}, got {uri!r}")
+    parse = {"hf": _hugging_face, "doi": _zenodo, "https": _https, "file": _file}[scheme]
+    return parse(source)
+
+
+def _hugging_face(source: WeightsSource) -> Place:
+    rest = source.uri.partition("://")[2]
+    owner, _, behind = rest.partition("/")
+    repository, _, path = behind.partition("/")
+    repository, _, revision = repository.partition("@")
+    revision = revision or source.revision or "main"
+    parts = _names(source.uri, [owner, repository, revision, *path.split("/")], "hf://OWNER/REPO[@REVISION]/FILE")
+    address = "/".join([*parts[:2], "resolve", *parts[2:]])
+    return Place(source.uri, "hf", PurePosixPath("hf", *parts), address)
+
+
+def _zenodo(source: WeightsSource) -> Place:
+    match = _ZENODO.match(source.uri.partition(":")[2])
+    if match is None:
+        raise BadPlace(f"of DOIs only files of Zenodo are known, doi:10.5281/zenodo.RECORD/FILE, got {source.uri!r}")
+    record, name = match.groups()
+    _names(source.uri, [name], "doi:10.5281/zenodo.RECORD/FILE")
+    return Place(source.uri, "doi", PurePosixPath("doi", "10.5281", f"zenodo.{record}", name), f"{record}/{name}")
+
+
+def _https(source: WeightsSource) -> Place:
+    try:
+        url = urlsplit(source.uri)
+        host, port = url.hostname, url.port
+    except ValueError as error:
+        raise BadPlace(f"no valid address: {source.uri!r}: {error}") from None
+    if url.username is not None or url.password is not None or url.fragment:
+        raise BadPlace("an https address may hold no user, no password and no #fragment")
+    name = PurePosixPath(unquote(url.path)).name
+    _names(source.uri, [host or "", name], "https://HOST/PATH/FILE")
+    folder = f"{host}_{port}" if port else str(host)
+    return Place(source.uri, "https", PurePosixPath("https", folder, _short_hash(source.uri), name), source.uri)
+
+
+def _file(source: WeightsSource) -> Place:
+    url = urlsplit(source.uri)
+    path = PurePosixPath(unquote(url.path))
+    if url.netloc not in ("", "localhost") or not path.is_absolute() or ".." in path.parts or "\0" in str(path):
+        raise BadPlace(f"a file is named as file:///ABSOLUTE/PATH without .., got {source.uri!r}")
+    _names(source.uri, [path.name], "file:///ABSOLUTE/PATH/FILE")
+    return Place(source.uri, "file", PurePosixPath("file", _short_hash(str(path)), path.name), str(path))
+
+
+def _names(uri: str, parts: list[str], form: str) -> list[str]:
+    """`parts`, when each is a plain name and the last is no name that the cache uses itself."""
+    bad = next((part for part in parts if _NAME.match(part) is None), None)
+    if bad is not None:
+        raise BadPlace(f"uri must have the form {form} with plain names (letters, digits, _ . + = -), got {uri!r}")
+    if len(parts) > _MAX_PARTS:
+        raise BadPlace(f"uri may have at most {_MAX_PARTS} parts, got {len(parts)} in {uri!r}")
+    if parts[-1].endswith(RESERVED_ENDINGS):
+        raise BadPlace(f"a file of weights may not end in {', '.join(RESERVED_ENDINGS)}, got {uri!r}")
+    return parts
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,222 @@
+"""Brings one file over HTTP into a part file, which a later attempt takes up where an earlier one ended.
+
+Redirects are followed by hand: never to anything but http(s), and never from https to http. Knows nothing of the
+cache but the two files that it is told to write.
+"""
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from deployments.errors import ModelUnavailable
+from deployments.weights.cache import megabytes, size_of, write_atomically
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 2**20
+_SHA256 = re.compile(r'^"?([0-9a-f]{64})"?$')
+_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
+
+Progress = Callable[[int, int | None], None]
+"""Told of bytes that are there and bytes in all, None when nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSettings:
+    """Limits of one transfer. connect_s and read_s: silence after which an attempt has failed.  retry_wait_s:
+    wait before the second attempt, doubled each time.  tries: attempts in a row that bring nothing."""
+
+    connect_s: float = 10.0
+    read_s: float = 30.0
+    retry_wait_s: float = 1.0
+    tries: int = 3
+    redirects: int = 5
+    largest_bytes: int = 16 * 2**30
+
+
+@dataclass(slots=True)
+class Published:
+    """What the publisher says of a file. digests: algorithm -> hexadecimal digest."""
+
+    size_bytes: int | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    commit: str = ""
+
+
+class _Interrupted(Exception):
+    """The connection ended early; trying again may help."""
+
+
+class Transfer:
+    """The transfer of one file. name: what the file is called in errors."""
+
+    def __init__(self, name: str, part: Path, settings: TransferSettings, published: Published) -> None:
+        self._name = name
+        self._part = part
+        self._notes = part.with_name(part.name + ".json")
+        self._settings = settings
+        self.published = published
+
+    def run(self, url: str, progress: Progress) -> None:
+        """Fetches `url` until the part file is complete. Raises ModelUnavailable with the reason; what has been
+        fetched by then stays."""
+        self._part.parent.mkdir(parents=True, exist_ok=True)
+        fruitless = 0
+        with http_client(self._settings) as client:
+            while True:
+                before_bytes = size_of(self._part) or 0
+                try:
+                    self._attempt(client, url, progress)
+                    break
+                except _Interrupted as error:
+                    fruitless = 1 if (size_of(self._part) or 0) > before_bytes else fruitless + 1
+                    if fruitless >= self._settings.tries:
+                        raise self._failed(url, str(error)) from None
+                    logger.info("%s: %s; trying again", self._name, error)
+                    time.sleep(self._settings.retry_wait_s * 2 ** (fruitless - 1))
+        self._notes.unlink(missing_ok=True)
+
+    def _attempt(self, client: httpx.Client, url: str, progress: Progress) -> None:
+        offset_bytes, validator = self._resumable()
+        headers = {"Range": f"bytes={offset_bytes}-", "If-Range": validator} if offset_bytes else {}
+        try:
+            with opened(client, url, headers, self._settings.redirects) as (response, hops):
+                self._learn([*hops, response])
+                if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    self._part.unlink(missing_ok=True)
+                    raise _Interrupted("the server has no more bytes than were fetched, so it begins anew")
+                offset_bytes = self._start_of(response, offset_bytes)
+                self._note(response)
+                self._receive(response, offset_bytes, progress)
+        except httpx.TransportError as error:
+            raise _Interrupted(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        except httpx.HTTPError as error:
+            raise self._failed(url, str(error)) from error
+
+    def _resumable(self) -> tuple[int, str]:
+        """How much of the part file can be kept, and the validator that proves that the file is still the same."""
+        with contextlib.suppress(OSError, ValueError):
+            validator = json.loads(self._notes.read_text(encoding="utf-8"))["validator"]
+            if isinstance(validator, str) and validator:
+                return size_of(self._part) or 0, validator
+        return 0, ""
+
+    def _start_of(self, response: httpx.Response, offset_bytes: int) -> int:
+        """Where the body of `response` begins in the file."""
+        if response.status_code == httpx.codes.OK:
+            length = response.headers.get("content-length", "")
+            if self.published.size_bytes is None and length.isdecimal():
+                self.published.size_bytes = int(length)
+            return 0
+        match = _RANGE.match(response.headers.get("content-range", ""))
+        if response.status_code != httpx.codes.PARTIAL_CONTENT or match is None or int(match[1]) != offset_bytes:
+            host = response.url.host
+            raise ModelUnavailable(f"{self._name} could not be fetched: {host} answered {response.status_code}")
+        if self.published.size_bytes is None:
+            self.published.size_bytes = int(match[2])
+        return offset_bytes
+
+    def _receive(self, response: httpx.Response, offset_bytes: int, progress: Progress) -> None:
+        total_bytes = self.published.size_bytes
+        most_bytes = min(total_bytes or self._settings.largest_bytes, self._settings.largest_bytes)
+        self._check_space(most_bytes - offset_bytes if total_bytes else 0)
+        received_bytes = offset_bytes
+        with _full_disk_told(self._name, self._part), self._part.open("r+b" if offset_bytes else "wb") as file:
+            file.seek(offset_bytes)
+            for chunk in response.iter_raw(CHUNK_BYTES):
+                received_bytes += len(chunk)
+                if received_bytes > most_bytes:
+                    raise ModelUnavailable(f"{self._name}: the server sends more than {most_bytes} bytes")
+                file.write(chunk)
+                file.flush()
+                progress(received_bytes, total_bytes)
+            _to_disk(file)
+        if total_bytes is not None and received_bytes < total_bytes:
+            raise _Interrupted(f"ended at {received_bytes} of {total_bytes} bytes")
+
+    def _learn(self, responses: list[httpx.Response]) -> None:
+        """What Hugging Face tells of a file of its large-file store, in headers of the answer that redirects."""
+        for response in responses:
+            digest = _SHA256.match(response.headers.get("x-linked-etag", ""))
+            if digest:
+                self.published.digests.setdefault("sha256", digest[1])
+            size = response.headers.get("x-linked-size", "")
+            if self.published.size_bytes is None and size.isdecimal():
+                self.published.size_bytes = int(size)
+            self.published.commit = self.published.commit or response.headers.get("x-repo-commit", "")[:64]
+
+    def _note(self, response: httpx.Response) -> None:
+        etag = response.headers.get("etag", "")
+        validator = etag if etag and not etag.startswith("W/") else response.headers.get("last-modified", "")
+        notes = {"validator": validator, "size_bytes": self.published.size_bytes}
+        with _full_disk_told(self._name, self._part):
+            write_atomically(self._notes, json.dumps(notes).encode())
+
+    def _check_space(self, missing_bytes: int) -> None:
+        free_bytes = shutil.disk_usage(self._part.parent).free
+        if missing_bytes > free_bytes:
+            raise ModelUnavailable(
+                f"{self._name} needs {megabytes(missing_bytes)} more, "
+                f"but {self._part.parent} has {megabytes(free_bytes)} left"
+            )
+
+    def _failed(self, url: str, reason: str) -> ModelUnavailable:
+        fetched_bytes = size_of(self._part) or 0
+        kept = f"; {megabytes(fetched_bytes)} are kept for the next attempt" if fetched_bytes else ""
+        return ModelUnavailable(f"{self._name} could not be fetched from {httpx.URL(url).host}: {reason}{kept}")
+
+
+def http_client(settings: TransferSettings) -> httpx.Client:
+    """A client that follows no redirect by itself and asks for bytes as they are."""
+    timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
+    return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})
+
+
+@contextmanager
+def opened(
+    client: httpx.Client, url: str, headers: Mapping[str, str], redirects: int
+) -> Iterator[tuple[httpx.Response, list[httpx.Response]]]:
+    """The answer to GET `url` after at most `redirects` redirects, its body unread, and the answers before it.
+
+    Raises ModelUnavailable for a redirect that is not allowed.
+    """
+    hops: list[httpx.Response] = []
+    while True:
+        with client.stream("GET", url, headers=dict(headers)) as response:
+            target = response.next_request.url if response.next_request else None
+            if target is None:
+                yield response, hops
+                return
+            if len(hops) >= redirects:
+                raise ModelUnavailable(f"{httpx.URL(url).host} redirects more than {redirects} times")
+            if target.scheme != "https" and (target.scheme, response.url.scheme) != ("http", "http"):
+                raise ModelUnavailable(f"{response.url.host} redirects to {target.scheme}:, which is not allowed")
+            hops.append(response)
+            url = str(target)
+
+
+@contextmanager
+def _full_disk_told(name: str, part: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        reason = f"no space is left in {part.parent}" if full else f"{part.parent}: {error.strerror}"
+        raise ModelUnavailable(f"{name} could not be stored: {reason}") from error
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
