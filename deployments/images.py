@@ -52,6 +52,46 @@ def to_pixels(image: Image, limits: ImageLimits = ImageLimits()) -> NDArray[np.u
     return _decode(image.encoded, limits)
 
 
+def decoded_upright(image: Image, limits: ImageLimits = ImageLimits()) -> NDArray[np.uint8]:
+    """Like `to_pixels`, but turned and mirrored as the file's EXIF orientation says, which some clients expect.
+
+    Pixels that are no file any more are left as they are.
+    """
+    pixels = to_pixels(image, limits)
+    if image.encoded is None:
+        return pixels
+    transposed, mirrored, turned = _STEPS_TO_UPRIGHT.get(_orientation(image.encoded), (False, False, False))
+    if transposed:
+        pixels = pixels.transpose(1, 0, 2)
+    if mirrored:
+        pixels = pixels[:, ::-1]
+    if turned:
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+_ORIENTATION_TAG = 0x0112
+_STEPS_TO_UPRIGHT = {
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+"""EXIF orientation -> whether to swap rows and columns, then to reverse the columns, then to reverse the rows."""
+
+
+def _orientation(encoded: NDArray[np.uint8]) -> int:
+    try:
+        with PIL.Image.open(io.BytesIO(encoded.data), formats=FORMATS) as picture:
+            return int(picture.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:
+        # The pixels could be read, so the picture is good; what its notes say of it is not.
+        return 1
+
+
 def _decode(encoded: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.uint8]:
     try:
         with PIL.Image.open(io.BytesIO(encoded.data), formats=FORMATS) as picture:

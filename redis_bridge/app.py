@@ -13,8 +13,14 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.client import ModelClient
 from deployments.discovery import Discovery
+from deployments.errors import ServingError
+from deployments.external import ExternalRequest, ExternalWorker
+from deployments.external_client import GATEWAY_DEPLOYMENT
+from deployments.prediction import Opaque
 from redis_bridge.bridge import Bridge
 from redis_bridge.connection import connect, without_password
+from redis_bridge.external import ExternalGateway
+from redis_bridge.external_jobs import ExternalJobStore
 from redis_bridge.ray_metrics import RayRecorder
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 
@@ -35,8 +41,12 @@ ADDRESS_TIMEOUT_S = 120.0
 _LOOK_S = 0.2
 
 
+CALLS_MARGIN = 16
+"""Beside the waiting askers of external workers: those who ask for the list, and those who are refused."""
+
+
 @serve.deployment(
-    name="Bridge",
+    name=GATEWAY_DEPLOYMENT,
     num_replicas=1,
     ray_actor_options={"num_cpus": 0.25},
     graceful_shutdown_wait_loop_s=0.5,
@@ -56,14 +66,27 @@ class BridgeReplica:
         self._redis = connect(url, settings.longest_block_s)
         self._bridge = Bridge(self._redis, client, self._discovery, settings, RayRecorder())
         self._bridge.start()
+        store = ExternalJobStore(self._redis, settings)
+        self._external = ExternalGateway(store, settings, self._bridge.external_queues)
+        self._external.start()
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
+
+    async def external_workers(self) -> tuple[ExternalWorker, ...]:
+        """The external workers that are known now."""
+        return self._external.workers()
+
+    async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
+        """The answer of an external worker; an error is a value."""
+        return await self._external.ask(queue, request)
 
     async def check_health(self) -> None:
         """Raises when a loop has died; Ray Serve replaces the replica then. Redis being away is no such case."""
         self._discovery.check()
         self._bridge.check()
+        self._external.check()
 
     async def __del__(self) -> None:
+        await self._external.stop()
         await self._bridge.stop(self._settings.drain_s)
         await self._discovery.stop()
         await self._redis.aclose()
@@ -72,7 +95,8 @@ class BridgeReplica:
 def build(args: BridgeSettings) -> Application:
     """The application of the bridge."""
     deployment = BridgeReplica.options(  # type: ignore[attr-defined]  # the decorator is untyped
-        graceful_shutdown_timeout_s=args.drain_s + STOP_MARGIN_S
+        graceful_shutdown_timeout_s=args.drain_s + STOP_MARGIN_S,
+        max_ongoing_requests=args.max_external_jobs + CALLS_MARGIN,
     )
     application: Application = deployment.bind(args)
     return application

@@ -8,11 +8,12 @@ import contextlib
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from redis.asyncio import Redis
 
-from deployments.definition import ModelRecord, ModelState
+from deployments.definition import ModelRecord, ModelState, is_valid_name
 from deployments.doors import Catalogue, Predict
 from deployments.errors import ModelNotFound
 from redis_bridge import metrics
@@ -68,8 +69,8 @@ class Bridge:
         self._loops: list[asyncio.Task[None]] = []
         self._stop_following = asyncio.Event()
         self._stop_watching = asyncio.Event()
-        self._taken_keys: frozenset[str] = frozenset({settings.registry_key})
-        self._foreign: frozenset[str] | None = None
+        self._taken_keys: frozenset[str] = frozenset({settings.registry_key, *settings.external_queues})
+        self._foreign: Mapping[str, Entry | None] | None = None
         self._registered: dict[str, Entry] = {}
         self._registered_at_s = float("-inf")
 
@@ -77,6 +78,13 @@ class Bridge:
     def queues(self) -> frozenset[str]:
         """The queues that have a consumer now."""
         return frozenset(self._consumers)
+
+    def external_queues(self) -> Mapping[str, Entry | None]:
+        """The queues that external workers serve, by the configuration or by the registry: queue -> entry. A name
+        that no queue of ours could have is left out."""
+        registered = self._foreign or {}
+        named = {queue: entry for queue, entry in registered.items() if is_valid_name(queue)}
+        return dict.fromkeys(self._settings.external_queues) | named
 
     def start(self) -> None:
         """Begins, in the background; Redis may still be away."""
@@ -147,7 +155,7 @@ class Bridge:
             except TROUBLES as error:
                 self._door.note_trouble("the registry could not be refreshed", error)
             if self._foreign is not None:
-                self._set_consumers(set(models), self._foreign)
+                self._set_consumers(set(models), frozenset(self._foreign))
             await pause(LOOK_S, self._stop_following)
 
     async def _register(self, entries: dict[str, Entry]) -> None:
@@ -157,7 +165,8 @@ class Bridge:
             return
         self._foreign = await self._registry.refresh(entries)
         self._registered, self._registered_at_s = entries, time.monotonic()
-        self._taken_keys = frozenset({self._settings.registry_key, *entries, *self._foreign})
+        external = self._settings.external_queues
+        self._taken_keys = frozenset({self._settings.registry_key, *entries, *self._foreign, *external})
 
     def _set_consumers(self, queues: set[str], foreign: frozenset[str]) -> None:
         for queue in queues - foreign - self._consumers.keys():
@@ -175,6 +184,7 @@ class Bridge:
 
     def _models_by_queue(self) -> dict[str, ModelRecord]:
         queues = {queue for record in self._catalogue.records() for queue in record.definition.queues}
+        queues -= set(self._settings.external_queues)
         models = {queue: self._model_of(queue) for queue in sorted(queues)}
         return {queue: model for queue, model in models.items() if model is not None}
 

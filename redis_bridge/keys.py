@@ -10,6 +10,7 @@
 | `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |
 | `<registry_key>` | hash, set, list or JSON string | shared; our entries are swept by us | none |
 | `fathomnet:registered` | hash: queue -> entry | the bridges, where the registry holds bare names | none |
+| `fathomnet:external-asked` | sorted set: job id, when nobody waits for it any more | the bridges | a few hours |
 | `fathomnet:dead-letters` | list of JSON, newest first | the operator | `dead_letter_ttl_s` |
 | `fathomnet:dead-letter-payload:<n>` | list with one job text | the operator | `dead_letter_ttl_s` |
 | `fathomnet:dead-letters-seen` | number of dead letters so far | the bridges | none |
@@ -29,6 +30,7 @@ DEAD_LETTERS = PREFIX + "dead-letters"
 DEAD_LETTERS_SEEN = PREFIX + "dead-letters-seen"
 DEAD_LETTER_PAYLOAD = PREFIX + "dead-letter-payload:"
 REGISTERED = PREFIX + "registered"
+EXTERNAL_ASKED = PREFIX + "external-asked"
 
 ATTEMPTS_TTL_S = 24 * 3600
 

@@ -51,8 +51,9 @@ class Registry:
         self._is_alive = is_alive
         self._complaint = ""
 
-    async def refresh(self, entries: Mapping[str, Entry]) -> frozenset[str]:
-        """Makes ours equal to `entries`. Answers the queues that somebody else has registered.
+    async def refresh(self, entries: Mapping[str, Entry]) -> Mapping[str, Entry | None]:
+        """Makes ours equal to `entries`. Answers the queues that somebody else has registered, each with its entry
+        as it was read, None where that is a bare name.
 
         Raises what connection.TROUBLES lists. A key in an encoding that cannot be read is left alone, with one
         warning, and nothing counts as registered by others.
@@ -64,7 +65,7 @@ class Registry:
                 continue
             except UnreadableRegistry as error:
                 self._complain(str(error))
-                return frozenset()
+                return {}
             self._complaint = ""
             return foreign
         raise WatchError(f"the registry key {self._key} changes all the time")
@@ -73,13 +74,13 @@ class Registry:
         """Removes this bridge's entries."""
         await self.refresh({})
 
-    async def _try_refresh(self, entries: Mapping[str, Entry]) -> frozenset[str]:
+    async def _try_refresh(self, entries: Mapping[str, Entry]) -> Mapping[str, Entry | None]:
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(self._key)
             kind: Any = await pipe.type(self._key)
             encoding = encoding_of(kind)
             content = await encoding.read(pipe, self._key)
-            foreign = frozenset(name for name, entry in content.items() if not _is_ours(entry))
+            foreign = {name: entry for name, entry in content.items() if not _is_ours(entry)}
             gone = [name for name, entry in content.items() if await self._is_to_go(name, entry, entries)]
             mine = {name: self._stamped(entry) for name, entry in entries.items() if name not in foreign}
             if gone or mine:

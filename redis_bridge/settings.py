@@ -22,6 +22,9 @@ class BridgeSettings(Settings):
     registry_key: str = Field(default="model-registry", min_length=1, max_length=256)
     """The Redis key that lists queues and the models behind them."""
 
+    external_queues: tuple[Name, ...] = ()
+    """Queues that only external workers take jobs of, even where a model of ours lists them."""
+
     result_ttl_s: int = Field(default=3600, ge=1)
     """An answer that nobody fetches is removed after this time."""
 
@@ -36,6 +39,9 @@ class BridgeSettings(Settings):
 
     max_job_bytes: int = Field(default=256 * 2**20, ge=1024)
     """A job with a longer text is refused."""
+
+    max_external_jobs: int = Field(default=64, ge=1, le=10_000)
+    """Jobs that wait for external workers at once; a request more is refused as overloaded."""
 
     decode_threads: int = Field(default=2, ge=1, le=64)
     """Jobs decoded at the same time."""

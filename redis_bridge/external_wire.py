@@ -1,0 +1,100 @@
+"""The texts that external workers read, byte by byte as the legacy web server wrote them. Pure; no Redis command.
+
+    PREDICT       {"id": "<uuid>", "image": "<float32 BGR, (1, H, W, 3)>", "height": H, "width": W}
+    SEGMENT       {"id": "<uuid>", "image": "<uint8 RGB, (1, H, W, 3)>", "height": H, "width": W, "prompts": ...}
+    SEGMENT_FILE  {"id": "<uuid>", "img_key": "<uuid>", "prompts": ...}
+    EMBED         {"id": "<uuid>", "img_key": "<uuid>", "prompts": {"fake": "data"}, "embedding": true}
+
+The last two name the key under which the image file lies.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+import pybase64
+from numpy.typing import NDArray
+
+from deployments.errors import ImageTooLarge, InternalError
+from deployments.external import ExternalRequest, Task
+from deployments.images import decoded_upright, to_pixels
+
+BASE64_GROWTH = 4 / 3
+_ENVELOPE_BYTES = 256
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalJob:
+    """One job for an external worker. image_key: where the file lies, for the tasks that send the file."""
+
+    queue: str
+    request: ExternalRequest
+    job_id: str = field(default_factory=_new_id)
+    image_key: str = field(default_factory=_new_id)
+
+    @property
+    def sends_file(self) -> bool:
+        """Whether the image file lies under `image_key`, and not in the text."""
+        return self.request.task in (Task.SEGMENT_FILE, Task.EMBED)
+
+
+def job_text(job: ExternalJob, max_job_bytes: int) -> bytes:
+    """The text for the queue; the same each time. Takes tens of milliseconds for a large picture.
+
+    Raises InvalidImage, and ImageTooLarge when the text would be longer than `max_job_bytes`.
+    """
+    request = job.request
+    members: dict[str, Any] = {"id": job.job_id}
+    match request.task:
+        case Task.EMBED:
+            members |= {"img_key": job.image_key, "prompts": {"fake": "data"}, "embedding": True}
+        case Task.SEGMENT_FILE:
+            members |= {"img_key": job.image_key, "prompts": request.prompts}
+        case Task.SEGMENT:
+            return _with_pixels(job, decoded_upright(request.image), {"prompts": request.prompts}, max_job_bytes)
+        case Task.PREDICT:
+            pixels = to_pixels(request.image)
+            return _with_pixels(job, pixels, {}, max_job_bytes)
+    return json.dumps(members).encode()
+
+
+def _with_pixels(job: ExternalJob, pixels: NDArray[np.uint8], more: dict[str, Any], max_job_bytes: int) -> bytes:
+    height, width = pixels.shape[:2]
+    is_float = job.request.task is Task.PREDICT
+    size_bytes = int(pixels.size * (4 if is_float else 1) * BASE64_GROWTH) + _ENVELOPE_BYTES
+    if size_bytes > max_job_bytes:
+        raise ImageTooLarge(
+            f"the image is {width} x {height} pixels, which makes a job of {size_bytes} bytes for the external "
+            f"worker; the limit is {max_job_bytes}"
+        )
+    array = pixels[:, :, ::-1].astype("<f4", order="C") if is_float else np.ascontiguousarray(pixels)
+    head = json.dumps({"id": job.job_id, "image": ""}).removesuffix('"}')
+    tail = json.dumps({"height": height, "width": width, **more}).removeprefix("{")
+    return b"".join([head.encode(), pybase64.b64encode(array.data), b'", ', tail.encode()])
+
+
+def file_bytes(job: ExternalJob) -> memoryview:
+    """The image file, for jobs that send it."""
+    encoded = job.request.image.encoded
+    if encoded is None:
+        raise InternalError(f"the task {job.request.task} needs the image file and was given pixels")
+    return encoded.data
+
+
+def checked_answer(queue: str, task: Task, payload: bytes) -> bytes:
+    """`payload` when the asker can read it. Raises InternalError when the worker wrote what is no JSON."""
+    if task is Task.EMBED:
+        return payload
+    try:
+        orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        shown = payload[:60].decode(errors="backslashreplace")
+        raise InternalError(f"the external worker of queue {queue} answered what is no JSON: {shown!r}") from None
+    return payload
