@@ -1,61 +1,61 @@
-"""The `image` field of a legacy job as an Image: BGR, float32 and base64 end here. Pure; knows no Redis.
+"""The values of a legacy picture as RGB uint8 pixels: BGR, float32 and preprocessing end here. Pure; knows no job.
 
-The field says neither type nor shape, so both are told from its length: `height` x `width` x 3 bytes are uint8
-RGB, four times as many are little-endian float32 BGR, as the legacy web server writes them. A length that is
-neither is read as an image file where it begins like a JPEG, PNG, ... file. The length is asked first, as a
-picture may by chance begin like a file, while a file never has exactly the length of its pixels.
+The modes are those of Keras' `imagenet_utils.preprocess_input`, which servers of the pyimagesearch family apply
+before they queue a picture. Sources of the constants: keras.applications.imagenet_utils.
 """
 
-import binascii
-from typing import Any
+import math
+from typing import NamedTuple
 
 import numpy as np
-import pybase64
 from numpy.typing import NDArray
 
-from deployments.errors import ImageTooLarge, InvalidImage, InvalidRequest
-from deployments.images import ImageLimits
-from deployments.request import Image
+from deployments.errors import InvalidImage
+from redis_bridge.profiles import QueueProfile
 
-MAX_SIDE_PX = 65535
-
-_FILE_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
 _FLOATS_A_BLOCK = 2**18
 
+SAMPLES = 1024
+MARGIN = 30.0
+"""How far values may lie outside 0 to 255, as a resampling filter overshoots; beyond it they are no picture."""
 
-def image_from_field(field: Any, height: Any, width: Any, limits: ImageLimits) -> Image:
-    """The picture of a job. field: base64 text of pixels in C order, or of an image file; height, width: pixels.
 
-    Raises InvalidRequest, InvalidImage or ImageTooLarge, which name the field, the limit and the value.
+class _Undo(NamedTuple):
+    """0..255 = value * scale + offset, each for red, green and blue."""
+
+    scale: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+
+_UNDO = {
+    "caffe": _Undo((1.0, 1.0, 1.0), (123.68, 116.779, 103.939)),
+    "tf": _Undo((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    "torch": _Undo((0.229 * 255, 0.224 * 255, 0.225 * 255), (0.485 * 255, 0.456 * 255, 0.406 * 255)),
+    "unit": _Undo((255.0, 255.0, 255.0), (0.0, 0.0, 0.0)),
+}
+
+
+def rgb_from_integers(values: NDArray[np.uint8], profile: QueueProfile) -> NDArray[np.uint8]:
+    """uint8 (height, width, 1 or 3) in the profile's order of channels as RGB of the same size."""
+    if values.shape[2] == 1:
+        return np.repeat(values, 3, axis=2)
+    return values if profile.order_of("uint8") == "rgb" else values[:, :, ::-1]
+
+
+def rgb_from_floats(values: NDArray[np.float32], profile: QueueProfile) -> NDArray[np.uint8]:
+    """float32 (height, width, 1 or 3) as RGB uint8 of the same size, the profile's preprocessing undone.
+
+    Raises InvalidImage for values that are no finite numbers, or that the profile cannot mean.
     """
-    if not isinstance(field, str) or not field:
-        raise InvalidRequest(f"image must be base64 text, got {_shown(field)}")
-    text = field if len(field) % 4 == 0 and "\n" not in field else "".join(field.split())
-    size_bytes = _decoded_size(text)
-    if height is None and width is None and _begins_like_a_file(text):
-        return _file_image(text, size_bytes, limits)
-    try:
-        height_px, width_px = _side("height", height), _side("width", width)
-    except InvalidRequest:
-        if _begins_like_a_file(text):
-            return _file_image(text, size_bytes, limits)
-        raise
-    values = height_px * width_px * 3
-    if size_bytes not in (values, values * 4):
-        if _begins_like_a_file(text):
-            return _file_image(text, size_bytes, limits)
-        raise InvalidImage(
-            f"image has {size_bytes} bytes, but height {height_px} and width {width_px} need "
-            f"{values} (uint8 RGB) or {values * 4} (float32 BGR), and it is no image file"
-        )
-    if height_px * width_px > limits.max_pixels:
-        raise ImageTooLarge(
-            f"the image is {width_px} x {height_px} = {height_px * width_px} pixels, the limit is {limits.max_pixels}"
-        )
-    raw = _decoded(text)
-    if size_bytes == values:
-        return Image.from_pixels(np.frombuffer(raw, np.uint8).reshape(height_px, width_px, 3))
-    return Image.from_pixels(rgb_from_bgr(np.frombuffer(raw, "<f4").reshape(height_px, width_px, 3)))
+    order = profile.order_of("float32")
+    if values.shape[2] == 1:
+        values, order = np.repeat(values, 3, axis=2), "rgb"
+    _refuse_what_is_not_meant(values, order, profile)
+    if profile.preprocessing != "none":
+        scale, offset = _factors(profile.preprocessing, order)
+        values = values * scale + offset
+    swapped = rgb_from_bgr(values)
+    return swapped if order == "bgr" else swapped[:, :, ::-1]
 
 
 def rgb_from_bgr(bgr: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -78,37 +78,30 @@ def rgb_from_bgr(bgr: NDArray[np.float32]) -> NDArray[np.uint8]:
     return rgb
 
 
-def _side(name: str, value: Any) -> int:
-    if type(value) is not int or not 1 <= value <= MAX_SIDE_PX:
-        raise InvalidRequest(f"{name} must be a whole number from 1 to {MAX_SIDE_PX}, got {_shown(value)}")
-    return value
+def _factors(preprocessing: str, order: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    step = 1 if order == "rgb" else -1
+    undo = _UNDO[preprocessing]
+    return np.array(undo.scale[::step], np.float32), np.array(undo.offset[::step], np.float32)
 
 
-def _file_image(text: str, size_bytes: int, limits: ImageLimits) -> Image:
-    if size_bytes > limits.max_encoded_bytes:
-        raise ImageTooLarge(f"the image file has {size_bytes} bytes, the limit is {limits.max_encoded_bytes}")
-    return Image.from_encoded(_decoded(text))
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidImage(f"image is no valid base64: {error}") from None
-
-
-def _decoded_size(text: str) -> int:
-    return len(text) * 3 // 4 - text[-2:].count("=")
-
-
-def _begins_like_a_file(text: str) -> bool:
-    try:
-        head = pybase64.b64decode(text[:16], validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return head.startswith(_FILE_BEGINNINGS)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _refuse_what_is_not_meant(values: NDArray[np.float32], order: str, profile: QueueProfile) -> None:
+    """Looks at some of the pixels: a picture preprocessed in another way would be answered, but wrongly."""
+    pixels = values.reshape(-1, 3)
+    some = pixels[:: max(1, len(pixels) // SAMPLES)]
+    restored = some
+    if profile.preprocessing != "none":
+        scale, offset = _factors(profile.preprocessing, order)
+        restored = some * scale + offset
+    lowest, highest = float(restored.min()), float(restored.max())
+    if not math.isfinite(lowest) or not math.isfinite(highest):
+        return  # Told by the conversion, which looks at every value.
+    if lowest < -MARGIN or highest > 255 + MARGIN:
+        raise InvalidImage(
+            f"image holds values from {some.min():g} to {some.max():g}, which are no picture with the preprocessing "
+            f"{profile.preprocessing!r} of the queue's profile; known: none, {', '.join(_UNDO)}"
+        )
+    if profile.preprocessing == "none" and 0 < highest <= 1 and np.mean(restored != np.rint(restored)) > 0.5:
+        raise InvalidImage(
+            f"image holds values up to {highest:g}, which look scaled to 0..1, but the queue's profile has the "
+            "preprocessing 'none'; 'unit' undoes the scaling"
+        )

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from deployments.definition import Name, Settings
 from deployments.request import MAX_DEADLINE_S
+from redis_bridge.profiles import CVISIONAI, QueueProfile
 
 REDIS_URL_VARIABLE = "REDIS_URL"
 """Environment variable with the address of a real Redis; without it the embedded Valkey is used."""
@@ -21,6 +22,9 @@ class BridgeSettings(Settings):
 
     registry_key: str = Field(default="model-registry", min_length=1, max_length=256)
     """The Redis key that lists queues and the models behind them."""
+
+    profiles: dict[Name, QueueProfile] = Field(default={})
+    """Queue -> its wire format: the name of a preset, or a mapping; every other queue has the preset `cvisionai`."""
 
     external_queues: tuple[Name, ...] = ()
     """Queues that only external workers take jobs of, even where a model of ours lists them."""
@@ -89,3 +93,11 @@ class BridgeSettings(Settings):
                 f"longest_block_s), got {self.takeover_after_s:g}; otherwise living bridges lose their jobs"
             )
         return self
+
+    def profile_of(self, queue: str) -> QueueProfile:
+        """The wire format of `queue`."""
+        return self.profiles.get(queue, CVISIONAI)
+
+    def result_ttl_of(self, queue: str) -> int:
+        """Seconds that an answer to a job of `queue` waits for its client."""
+        return self.profile_of(queue).result_ttl_s or self.result_ttl_s

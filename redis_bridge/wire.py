@@ -4,7 +4,8 @@
     GET <uuid>    [{"category_id": "Sea star", "scores": [0.91], "bbox": [x1, y1, x2, y2]}, ...]
     or            {"error": {"code": "invalid-image", "message": "..."}}
 
-An error is an object and never a list, so that no client takes it for "nothing found".
+That is the default; a queue's profile says in what its jobs and answers differ. An error looks the same on every
+queue: an object and never a list, so that no client takes it for "nothing found".
 """
 
 import re
@@ -28,11 +29,12 @@ from deployments.errors import (
     ServingError,
 )
 from deployments.images import ImageLimits
-from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Image
 from redis_bridge import keys
-from redis_bridge.pixels import image_from_field
+from redis_bridge.answers import answer_text
+from redis_bridge.picture_field import image_from_file, image_from_job, shown
+from redis_bridge.profiles import CVISIONAI, QueueProfile
 
 MAX_ID_LENGTH = 256
 
@@ -49,10 +51,21 @@ class WireLimits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that can be tried. job_id: the key under which the client waits for the answer."""
+    """A job that can be tried. job_id: the key under which the client waits for the answer.
+    model: the model that the job names, None for the queue's own; jobs of one queue may name different ones."""
 
     job_id: str
     image: Image
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Referenced:
+    """A job whose picture lies under a Redis key of its own: `with_picture` makes it a Job."""
+
+    job_id: str
+    image_key: str
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,59 +107,103 @@ def disposition(error: ServingError) -> Disposition:
     return next(DISPOSITIONS[base] for base in type(error).__mro__ if base in DISPOSITIONS)
 
 
-def parse_job(payload: bytes, limits: WireLimits, taken_keys: Collection[str] = ()) -> Job | Malformed:
+def parse_job(
+    payload: bytes, limits: WireLimits, taken_keys: Collection[str] = (), profile: QueueProfile = CVISIONAI
+) -> Job | Referenced | Malformed:
     """The job in `payload`. taken_keys: Redis keys in use for something else, which no answer may overwrite.
+    profile: the wire format of its queue.
 
     Takes tens of milliseconds for a large picture, so it is run in a thread. Raises nothing.
     """
     if len(payload) > limits.max_job_bytes:
         text = f"the job has {len(payload)} bytes, the limit is {limits.max_job_bytes}"
-        return Malformed(_id_at_the_front(payload, taken_keys), ImageTooLarge(text))
+        return Malformed(_id_at_the_front(payload, taken_keys, profile), ImageTooLarge(text))
     try:
         fields = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         refusal = InvalidRequest(f"the job is no valid JSON: {error}")
-        return Malformed(_id_at_the_front(payload, taken_keys), refusal)
+        return Malformed(_id_at_the_front(payload, taken_keys, profile), refusal)
     if not isinstance(fields, dict):
         return Malformed(None, InvalidRequest(f"a job must be a JSON object, got {_json_kind(fields)}"))
     try:
-        job_id = checked_id(fields.get("id"), taken_keys)
+        job_id = answer_key(fields.get("id"), taken_keys, profile)
     except InvalidRequest as error:
         return Malformed(None, error)
     try:
-        image = image_from_field(fields.get("image"), fields.get("height"), fields.get("width"), limits.image)
+        model = _named_model(fields, profile)
+        key_field = profile.image_key_field
+        if key_field in fields and fields.get("image") is None:
+            return Referenced(job_id, checked_key(str(key_field), fields[key_field], taken_keys), model)
+        return Job(job_id, image_from_job(fields, profile, limits.image), model)
     except ServingError as error:
         return Malformed(job_id, error)
-    return Job(job_id, image)
 
 
-def checked_id(job_id: Any, taken_keys: Collection[str]) -> str:
-    """`job_id` when an answer may be written there. Raises InvalidRequest."""
-    if not isinstance(job_id, str) or not 1 <= len(job_id) <= MAX_ID_LENGTH:
-        raise InvalidRequest(f"id must be text of 1 to {MAX_ID_LENGTH} characters, got {_json_kind(job_id)}")
-    if not job_id.isprintable():
-        raise InvalidRequest("id must not hold control characters")
-    if keys.is_reserved(job_id) or job_id in taken_keys:
-        raise InvalidRequest(f"id must not be the name of a queue or of a key of this system, got {job_id!r}")
-    return job_id
+def with_picture(
+    job: Referenced, content: bytes | ServingError | None, limits: WireLimits, profile: QueueProfile
+) -> Job | Malformed:
+    """`job` with its picture. content: what lies under its key; None where nothing does, or why it was not read."""
+    field = profile.image_key_field or "image key"
+    try:
+        if isinstance(content, ServingError):
+            raise content
+        if content is None:
+            raise InvalidRequest(f"{field} names the key {shown(job.image_key)}, under which there is nothing")
+        return Job(job.job_id, image_from_file(content, field, limits.image), job.model)
+    except ServingError as error:
+        return Malformed(job.job_id, error)
 
 
-def answer(outcome: Outcome) -> bytes:
-    """The text that the client finds under its job's id."""
-    if isinstance(outcome, ServingError):
-        return orjson.dumps({"error": {"code": outcome.code, "message": outcome.message}})
+def answer_key(job_id: Any, taken_keys: Collection[str], profile: QueueProfile = CVISIONAI) -> str:
+    """The key for the answer to the job `job_id`. Raises InvalidRequest when no answer may be written there."""
+    return checked_key("id", profile.result_key_of(checked_key("id", job_id, taken_keys)), taken_keys)
+
+
+def checked_key(field: str, key: Any, taken_keys: Collection[str]) -> str:
+    """`key`, the value of `field`, when a client may name it. Raises InvalidRequest."""
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_ID_LENGTH:
+        raise InvalidRequest(f"{field} must be text of 1 to {MAX_ID_LENGTH} characters, got {_json_kind(key)}")
+    if not key.isprintable():
+        raise InvalidRequest(f"{field} must not hold control characters")
+    if keys.is_reserved(key) or key in taken_keys:
+        raise InvalidRequest(f"{field} must not be the name of a queue or of a key of this system, got {key!r}")
+    return key
+
+
+def answer(outcome: Outcome, profile: QueueProfile = CVISIONAI) -> bytes:
+    """The text that the client finds under its answer's key, in the shape of its queue."""
     if isinstance(outcome, Opaque):
         return outcome.payload
-    return orjson.dumps(legacy_rows(outcome))
+    if not isinstance(outcome, ServingError):
+        try:
+            return answer_text(outcome, profile)
+        except InvalidRequest as error:
+            outcome = error
+    return orjson.dumps({"error": {"code": outcome.code, "message": outcome.message}})
 
 
-def _id_at_the_front(payload: bytes, taken_keys: Collection[str]) -> str | None:
+def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
+    """The model that the job names. Raises InvalidRequest when the profile knows no such name."""
+    field = profile.model_field
+    name = None if field is None else fields.get(field)
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise InvalidRequest(f"{field} must be text, got {_json_kind(name)}")
+    if not profile.models:
+        return name
+    if name not in profile.models:
+        raise InvalidRequest(f"{field} must be one of {', '.join(sorted(profile.models))}, got {shown(name)}")
+    return profile.models[name]
+
+
+def _id_at_the_front(payload: bytes, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
     """The id of a job that cannot be read as a whole, so that its client need not wait for ever."""
     found = _ID_AT_THE_FRONT.match(payload, 0, 2048)
     if found is None:
         return None
     try:
-        return checked_id(found[1].decode(), taken_keys)
+        return answer_key(found[1].decode(), taken_keys, profile)
     except (UnicodeDecodeError, InvalidRequest):
         return None
 

@@ -35,6 +35,9 @@ def unknown_keys(value: Any, model: type[BaseModel], path: str = "") -> Iterator
         if isinstance(item, list):
             for index, element in enumerate(item):
                 yield from unknown_keys(element, nested, f"{joined(path, key)}[{index}]")
+        elif get_origin(field.annotation) is dict and isinstance(item, dict):
+            for name, element in item.items():
+                yield from unknown_keys(element, nested, f"{joined(path, key)}.{name}")
         elif get_origin(field.annotation) is not list:
             yield from unknown_keys(item, nested, joined(path, key))
 

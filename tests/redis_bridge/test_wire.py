@@ -15,7 +15,9 @@ from deployments.errors import InternalError, InvalidImage, ServingError, all_er
 from deployments.images import ImageLimits
 from deployments.prediction import ClassScores, Detections, Opaque, Prediction
 from redis_bridge import keys, wire
-from redis_bridge.pixels import image_from_field, rgb_from_bgr
+from redis_bridge.picture_field import image_from_job
+from redis_bridge.pixels import rgb_from_bgr
+from redis_bridge.profiles import CVISIONAI
 from redis_bridge.wire import Disposition, Job, Malformed, WireLimits, parse_job
 
 LIMITS = WireLimits(max_job_bytes=2**20, image=ImageLimits(max_encoded_bytes=10_000, max_pixels=5_000))
@@ -111,7 +113,7 @@ def test_a_large_picture_is_not_copied_more_often_than_needed() -> None:
     text = float_bgr(rgb)
     tracemalloc.start()
     try:
-        image = image_from_field(text, 700, 900, ImageLimits())
+        image = image_from_job({"image": text, "height": 700, "width": 900}, CVISIONAI, ImageLimits())
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

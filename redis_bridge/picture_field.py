@@ -1,0 +1,189 @@
+"""The picture of a legacy job as an Image, as the queue's profile says or as the job itself tells. Knows no Redis.
+
+Where the profile leaves it open, size and type are told from the job: `height` x `width` x 3 bytes are uint8 RGB,
+four times as many are little-endian float32 BGR, as the legacy web server writes them. A length that is neither
+is read as an image file where it begins like a JPEG, PNG, ... file. The length is asked first, as a picture may
+by chance begin like a file, while a file never has exactly the length of its pixels.
+"""
+
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pybase64
+
+from deployments.errors import ImageTooLarge, InvalidImage, InvalidRequest
+from deployments.images import ImageLimits
+from deployments.request import Image
+from redis_bridge.pixels import rgb_from_floats, rgb_from_integers
+from redis_bridge.profiles import MAX_SIDE_PX, QueueProfile
+
+FILE_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+KNOWN_FILES = "JPEG, PNG, WebP, BMP, TIFF or GIF"
+
+_SIZE_FIELDS = {"height-width": ("height", "width"), "h-w": ("h", "w")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Of raw pixels. is_fixed: whether the profile, and not the job, says so."""
+
+    height_px: int
+    width_px: int
+    channels: int
+    is_fixed: bool = False
+
+    @property
+    def values(self) -> int:
+        return self.height_px * self.width_px * self.channels
+
+
+def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: ImageLimits) -> Image:
+    """The picture in the field `image`: base64 text of pixels in C order, or of an image file.
+
+    Raises InvalidRequest, InvalidImage or ImageTooLarge, which name the field, the limit and the value.
+    """
+    field = fields.get("image")
+    if not isinstance(field, str) or not field:
+        raise InvalidRequest(f"image must be base64 text, got {shown(field)}")
+    text = field if len(field) % 4 == 0 and "\n" not in field else "".join(field.split())
+    if profile.image == "file":
+        return _file_image(text, limits)
+    could_be_file = profile.image == "auto" and _begins_like_a_file(text)
+    try:
+        shape = _shape_of(fields, profile)
+    except InvalidRequest:
+        if could_be_file:
+            return _file_image(text, limits)
+        raise
+    size_bytes = _decoded_size(text)
+    if size_bytes not in _lengths(shape, profile):
+        if could_be_file:
+            return _file_image(text, limits)
+        raise InvalidImage(_wrong_length(size_bytes, shape, profile))
+    pixels_count = shape.height_px * shape.width_px
+    if pixels_count > limits.max_pixels:
+        raise ImageTooLarge(
+            f"the image is {shape.width_px} x {shape.height_px} = {pixels_count} pixels, "
+            f"the limit is {limits.max_pixels}"
+        )
+    return Image.from_pixels(_pixels(_decoded(text), shape, profile))
+
+
+def image_from_file(content: bytes, field: str, limits: ImageLimits) -> Image:
+    """The picture whose file lies under a Redis key of its own. field: which named the key.
+
+    Raises InvalidImage when it is no image file, ImageTooLarge over the limit.
+    """
+    if len(content) > limits.max_encoded_bytes:
+        raise ImageTooLarge(f"the image file has {len(content)} bytes, the limit is {limits.max_encoded_bytes}")
+    if not content.startswith(FILE_BEGINNINGS):
+        raise InvalidImage(f"the key in {field} must hold a {KNOWN_FILES} file, got {shown(content[:8])}")
+    return Image.from_encoded(content)
+
+
+def shown(value: Any) -> str:
+    """`value` for an error message: at most 40 characters."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _pixels(raw: bytes, shape: _Shape, profile: QueueProfile) -> Any:
+    size = (shape.height_px, shape.width_px, shape.channels)
+    if len(raw) == shape.values:
+        return rgb_from_integers(np.frombuffer(raw, np.uint8).reshape(size), profile)
+    return rgb_from_floats(np.frombuffer(raw, "<f4").reshape(size), profile)
+
+
+def _lengths(shape: _Shape, profile: QueueProfile) -> dict[int, str]:
+    """Bytes of such a picture -> what they would be, of the types that the profile allows."""
+    orders = {1: ("grey", "grey"), 3: (profile.order_of("uint8").upper(), profile.order_of("float32").upper())}
+    of_integers, of_floats = orders[shape.channels]
+    lengths = {shape.values: ("uint8", of_integers), shape.values * 4: ("float32", of_floats)}
+    return {
+        length: f"{dtype} {order}" for length, (dtype, order) in lengths.items() if profile.dtype in ("auto", dtype)
+    }
+
+
+def _wrong_length(size_bytes: int, shape: _Shape, profile: QueueProfile) -> str:
+    needed = " or ".join(f"{length} ({what})" for length, what in _lengths(shape, profile).items())
+    whose = " of the queue's profile" if shape.is_fixed else ""
+    file = ", and it is no image file" if profile.image == "auto" else ""
+    return (
+        f"image has {size_bytes} bytes, but height {shape.height_px} and width {shape.width_px}{whose} "
+        f"need {needed}{file}"
+    )
+
+
+def _shape_of(fields: Mapping[str, Any], profile: QueueProfile) -> _Shape:
+    source = profile.shape_from if profile.shape_from != "auto" else _said_source(fields, profile)
+    if source == "fixed" and profile.fixed_shape_px is not None:
+        return _Shape(*profile.fixed_shape_px, profile.channels, is_fixed=True)
+    if source == "shape":
+        return _shape_in(fields.get("shape"), profile.channels)
+    height, width = _SIZE_FIELDS[source]
+    return _Shape(_side(height, fields.get(height)), _side(width, fields.get(width)), profile.channels)
+
+
+def _said_source(fields: Mapping[str, Any], profile: QueueProfile) -> str:
+    for source, names in _SIZE_FIELDS.items():
+        if any(fields.get(name) is not None for name in names):
+            return source
+    if fields.get("shape") is not None:
+        return "shape"
+    if profile.fixed_shape_px is not None:
+        return "fixed"
+    raise InvalidRequest(
+        "the job does not say how large its picture is: needed are height and width, or h and w, or shape, "
+        f"or an image file ({KNOWN_FILES}), or a profile of the queue with fixed_shape_px"
+    )
+
+
+def _shape_in(value: Any, channels: int) -> _Shape:
+    sides = value if isinstance(value, list) else []
+    if len(sides) == 4 and sides[0] == 1:
+        sides = sides[1:]
+    if len(sides) == 3 and sides[2] in (1, 3):
+        sides, channels = sides[:2], sides[2]
+    if len(sides) != 2:
+        raise InvalidRequest(
+            f"shape must be [height, width], [height, width, 1 or 3] or that with a leading 1, got {shown(value)}"
+        )
+    return _Shape(_side("shape[0]", sides[0]), _side("shape[1]", sides[1]), channels)
+
+
+def _side(name: str, value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_SIDE_PX:
+        raise InvalidRequest(f"{name} must be a whole number from 1 to {MAX_SIDE_PX}, got {shown(value)}")
+    return value
+
+
+def _file_image(text: str, limits: ImageLimits) -> Image:
+    size_bytes = _decoded_size(text)
+    if size_bytes > limits.max_encoded_bytes:
+        raise ImageTooLarge(f"the image file has {size_bytes} bytes, the limit is {limits.max_encoded_bytes}")
+    content = _decoded(text)
+    if not content.startswith(FILE_BEGINNINGS):
+        raise InvalidImage(f"image must be a {KNOWN_FILES} file on this queue, got {shown(content[:8])}")
+    return Image.from_encoded(content)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage(f"image is no valid base64: {error}") from None
+
+
+def _decoded_size(text: str) -> int:
+    return len(text) * 3 // 4 - text[-2:].count("=")
+
+
+def _begins_like_a_file(text: str) -> bool:
+    try:
+        head = pybase64.b64decode(text[:16], validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return head.startswith(FILE_BEGINNINGS)
