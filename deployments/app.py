@@ -5,9 +5,9 @@ the replicas of that model only. TensorFlow is loaded inside the replica, never 
 """
 
 import logging
-import os
 from typing import Any
 
+import ray
 from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application
@@ -19,7 +19,12 @@ from deployments.prediction import Outcome
 from deployments.replica import Replica
 from deployments.request import Request
 from deployments.runtimes import Resources
+from deployments.runtimes.cores import threads_for
 from deployments.serve_meter import ServeMeter
+from deployments.weights.fetch import Fetcher
+from deployments.weights.place import place_of
+from deployments.weights.resolve import remember_labels, with_local_weights
+from deployments.weights.settings import WeightsSettings
 
 logger = logging.getLogger("ray.serve")
 
@@ -44,7 +49,10 @@ class Model:
     def __init__(self, definition: ModelDefinition) -> None:
         context = serve.get_replica_context()
         self._name = context.app_name
-        self._replica = Replica(self._name, definition, _resources(), ServeMeter(self._name))
+        settings = WeightsSettings.from_environment(os.environ)
+        local = with_local_weights(definition, Fetcher(settings))
+        self._replica = Replica(self._name, local, _resources(), ServeMeter(self._name))
+        remember_labels(definition, self._replica.labels, settings)
         logger.info("model %s is loaded", self._name)
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -68,13 +76,16 @@ class Model:
 
 
 def _resources() -> Resources:
-    # Ray sets OMP_NUM_THREADS to the replica's num_cpus, and to 1 for a share of a CPU.
-    return Resources(cpu_threads=max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+    cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0)
+    return Resources(cpu_threads=threads_for(cpus))
 
 
 def build(args: ModelDefinition) -> Application:
-    """The application of one model. Raises ValueError for an unknown family."""
+    """The application of one model. Raises ValueError for an unknown family and for weights from a place that is
+    not allowed."""
     if args.family not in FAMILIES:
         raise ValueError(f"args.family: unknown family {args.family!r}; known: {', '.join(sorted(FAMILIES))}")
+    if args.weights_source is not None:
+        place_of(args.weights_source)
     application: Application = Model.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
     return application

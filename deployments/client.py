@@ -45,11 +45,17 @@ class ModelClient:
     """Calls models by name. Handles are fetched once and kept: they survive a model's redeployment, while
     fetching one fails for as long as the application is being rebuilt.
 
-    replicas_of: how many replicas a model has now, as far as known.
+    replicas_of: how many replicas a model has now, as far as known.  trouble_of: why a model cannot answer now,
+    '' when it can: told to those whose request failed for it.
     """
 
-    def __init__(self, replicas_of: Callable[[str], int] = lambda model: 1) -> None:
+    def __init__(
+        self,
+        replicas_of: Callable[[str], int] = lambda model: 1,
+        trouble_of: Callable[[str], str] = lambda model: "",
+    ) -> None:
         self._replicas_of = replicas_of
+        self._trouble_of = trouble_of
         self._handles: dict[str, DeploymentHandle] = {}
         self._coalescers: dict[str, Coalescer] = {}
 
@@ -72,10 +78,14 @@ class ModelClient:
         if coalescer is None:
             coalescer = Coalescer(partial(self._send, model), partial(self._replicas_of, model))
             self._coalescers[model] = coalescer
+        outcome: Outcome
         try:
-            return await coalescer.ask(request)
+            outcome = await coalescer.ask(request)
         except TimeoutError:
-            return DeadlineExceeded(f"model {model} did not answer within {request.deadline_s:g} s")
+            outcome = DeadlineExceeded(f"model {model} did not answer within {request.deadline_s:g} s")
+        if type(outcome) in (DeadlineExceeded, ModelUnavailable) and (trouble := self._trouble_of(model)):
+            return ModelUnavailable(trouble)
+        return outcome
 
     async def _send(self, model: str, requests: list[Request]) -> list[Outcome]:
         handle = await self._handle(model)

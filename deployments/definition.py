@@ -184,7 +184,8 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """One model of the running system. reason: why it is not ready, for people; '' when it is.
+    """One model of the running system. reason: why it cannot answer, for people; '' when it can. A model that is
+    asleep and cannot be woken, as its weights or its GPU are not there, has one too.
     is_external: it runs elsewhere, and is asked through `external.AskExternal`."""
 
     name: str
@@ -198,7 +199,7 @@ class ModelRecord:
     @property
     def can_answer(self) -> bool:
         """Whether a request may be sent now: ready, or asleep and waking on demand."""
-        return self.state in (ModelState.READY, ModelState.ASLEEP)
+        return self.state is ModelState.READY or (self.state is ModelState.ASLEEP and not self.reason)
 
     def answers_for(self, name: str) -> bool:
         """Whether `name` is this model or one of its queues."""

@@ -8,9 +8,12 @@ listed and described. One call to the controller brings configurations and state
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import ray
 from pydantic import ValidationError
 from ray.serve.context import _get_global_client
 
@@ -23,11 +26,21 @@ from deployments.definition import (
     ModelState,
 )
 from deployments.errors import ModelNotFound
+from deployments.weights.resolve import hindrance, missing_weights, with_known_labels
+from deployments.weights.settings import WeightsSettings
 
 logger = logging.getLogger("ray.serve")
 
 LOOK_TIMEOUT_S = 10.0
 SETTLE_PERIOD_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a model needs beside itself. gpus: of the machine that has most; None when nobody knows."""
+
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
+    gpus: float | None = None
 
 
 class Discovery:
@@ -38,6 +51,7 @@ class Discovery:
 
     def __init__(self, period_s: float = 2.0) -> None:
         self._period_s = period_s
+        self._weights = WeightsSettings.from_environment(os.environ)
         self._records: tuple[ModelRecord, ...] = ()
         self._unhealthy: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
@@ -72,6 +86,13 @@ class Discovery:
         """Running replicas of the model with this name; 0 for an unknown one."""
         return next((record.replicas for record in self._records if record.name == model), 0)
 
+    def trouble_of(self, model: str) -> str:
+        """Why the model with this name cannot answer now, in a sentence; '' when it can, or is not known."""
+        record = next((record for record in self._records if record.name == model), None)
+        if record is None or record.can_answer:
+            return ""
+        return f"model {model} is {record.state}: {record.reason or 'not ready yet'}"
+
     def unhealthy_applications(self) -> Mapping[str, str]:
         """The applications that are no models and do not run: name -> reason."""
         return self._unhealthy
@@ -94,9 +115,20 @@ class Discovery:
         except Exception:
             logger.warning("the Serve controller could not be asked for the models", exc_info=True)
             return False
-        self._records = records_from(applications)
+        self._records = await asyncio.to_thread(self._records_of, applications)
         self._unhealthy = unhealthy_from(applications)
         return all(_is_built(application) for application in applications.values())
+
+    def _records_of(self, applications: Mapping[str, Any]) -> tuple[ModelRecord, ...]:
+        return records_from(applications, Surroundings(self._weights, _gpus_of_the_best_machine()))
+
+
+def _gpus_of_the_best_machine() -> float | None:
+    try:
+        return max((node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"]), default=None)
+    except Exception:
+        logger.warning("Ray could not be asked for its machines", exc_info=True)
+        return None
 
 
 async def _ask_controller() -> Mapping[str, Any]:
@@ -117,18 +149,21 @@ def resolve_among(records: tuple[ModelRecord, ...], name: str) -> ModelRecord:
     raise ModelNotFound(f"no model and no queue is called {name[:128]!r}")
 
 
-def records_from(applications: Mapping[str, Any]) -> tuple[ModelRecord, ...]:
+def records_from(
+    applications: Mapping[str, Any], surroundings: Surroundings | None = None
+) -> tuple[ModelRecord, ...]:
     """The models among the controller's `applications`, sorted by name.
 
     An application whose `args` do not validate cannot run either, and is left out with a warning.
     """
     records = []
+    around = surroundings or Surroundings()
     for name, application in sorted(applications.items()):
         config = application.get("deployed_app_config") or {}
         if config.get("import_path") != MODEL_IMPORT_PATH:
             continue
         try:
-            records.append(_record(name, application, config))
+            records.append(_record(name, application, config, around))
         except ValidationError as error:
             logger.warning("application %s has no valid model definition: %s", name, error)
     return tuple(records)
@@ -144,14 +179,25 @@ def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _record(name: str, application: Mapping[str, Any], config: Mapping[str, Any]) -> ModelRecord:
-    definition = ModelDefinition.model_validate(config.get("args") or {})
+def _record(
+    name: str, application: Mapping[str, Any], config: Mapping[str, Any], around: Surroundings
+) -> ModelRecord:
+    definition = with_known_labels(ModelDefinition.model_validate(config.get("args") or {}), around.weights)
     overrides = {entry["name"]: entry for entry in config.get("deployments") or []}
-    knobs = ModelKnobs.model_validate(overrides.get(DEPLOYMENT_NAME, {}).get("user_config") or {})
+    options = overrides.get(DEPLOYMENT_NAME, {})
+    knobs = ModelKnobs.model_validate(options.get("user_config") or {})
     deployment = (application.get("deployments") or {}).get(DEPLOYMENT_NAME) or {}
     running = sum(replica.get("state") == "RUNNING" for replica in deployment.get("replicas") or [])
     state = _state(application, deployment, running)
-    reason = "" if state in (ModelState.READY, ModelState.ASLEEP) else _reason(application, deployment)
+    if state is ModelState.READY:
+        reason = ""
+    elif state is ModelState.ASLEEP:
+        reason = _missing_gpu(options, around) or hindrance(definition, around.weights)
+    elif state is ModelState.STARTING:
+        waits_for = (missing_weights(definition, around.weights), _reason(application, deployment))
+        reason = "; ".join(one for one in waits_for if one)
+    else:
+        reason = _reason(application, deployment)
     return ModelRecord(name, definition, knobs, state, reason, running)
 
 
@@ -174,6 +220,17 @@ def _state(application: Mapping[str, Any], deployment: Mapping[str, Any], runnin
 def _reason(application: Mapping[str, Any], deployment: Mapping[str, Any]) -> str:
     text = str(deployment.get("message") or application.get("message") or "")
     return last_line(text)
+
+
+def _missing_gpu(options: Mapping[str, Any], around: Surroundings) -> str:
+    """Why no machine of the system can hold a replica with these options, as far as GPUs go; '' when one can."""
+    share = float((options.get("ray_actor_options") or {}).get("num_gpus") or 0)
+    if around.gpus is None or share <= around.gpus:
+        return ""
+    return (
+        f"needs {share:g} GPU, and the machine with most has {around.gpus:g}; "
+        "FATHOM_NUM_GPUS=0 at the start runs all models on the CPU"
+    )
 
 
 def last_line(text: str) -> str:

@@ -77,6 +77,11 @@ class Replica:
         return outcomes
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in index order, from the definition or the weights."""
+        return self._family.labels
+
+    @property
     def images_in_work(self) -> int:
         """Images taken in and not answered yet."""
         return self._admitted

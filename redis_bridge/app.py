@@ -61,7 +61,7 @@ class BridgeReplica:
         url = await _redis_url(settings)
         self._discovery = Discovery()
         await self._discovery.start(settings.settle_s)
-        client = ModelClient(self._discovery.replicas_of)
+        client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
         await client.attach(record.name for record in self._discovery.records())
         self._redis = connect(url, settings.longest_block_s)
         self._bridge = Bridge(self._redis, client, self._discovery, settings, RayRecorder())

@@ -47,7 +47,7 @@ def node_metrics_urls() -> list[str]:
 def door(settings: DoorSettings) -> ASGIApp:
     """The door wired to Ray; built inside the replica."""
     discovery = Discovery()
-    client = ModelClient(discovery.replicas_of)
+    client = ModelClient(discovery.replicas_of, discovery.trouble_of)
 
     async def start() -> None:
         await discovery.start()

@@ -64,7 +64,7 @@ class Predictor:
         return self.catalogue.resolve(name)
 
     async def _ask(self, record: ModelRecord, request: Request) -> Outcome:
-        if record.state in (ModelState.FAILED, ModelState.UNHEALTHY, ModelState.STOPPING):
+        if not record.can_answer and record.state is not ModelState.STARTING:
             raise ModelUnavailable(f"model {record.name} is {record.state}: {record.reason or 'no reason given'}")
         [outcome] = await self.predict(record.name, [request])
         if isinstance(outcome, DeadlineExceeded) and not record.can_answer:
