@@ -1,7 +1,8 @@
-"""The micro-batcher: a batch is formed the moment the model is free, from whatever waits then, up to a limit.
+"""The micro-batcher: a batch is formed when the model is free, from whatever waits then, up to a limit.
 
 A timer that closes batches while the model is busy makes batches of one under open-loop arrivals; taking what
-waits when the model becomes free fills them by itself and adds no wait. Knows no model, no Ray and no images.
+waits when the model becomes free fills them by itself. How large a batch may be and whether its first image waits
+a little for others is the pace's to say (`pace.py`). Knows no model, no Ray and no images.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
+from deployments.pace import Pace
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +44,18 @@ class _Entry(Generic[T, R]):
 class MicroBatcher(Generic[T, R]):
     """Runs items in batches, one batch at a time.
 
+    pace: how large a batch may be and how long it may wait; told of every batch.
     run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
         several, each is run again alone, so that one poisonous item does not take the others with it.
     """
 
-    def __init__(self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], limit: int, max_waiting: int) -> None:
-        self.limit = limit
+    def __init__(self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], pace: Pace, max_waiting: int) -> None:
         self.max_waiting = max_waiting
         self._run = run
+        self._pace = pace
+        self._running = 0
+        self._crowd = 0
+        self._idle_since_s = time.monotonic()
         self._waiting: deque[_Entry[T, R]] = deque()
         self._work_came = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._serve(), name="micro-batcher")
@@ -72,6 +78,7 @@ class MicroBatcher(Generic[T, R]):
             raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
         entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
+        self._crowd = max(self._crowd, len(self._waiting) + self._running)
         self._work_came.set()
         try:
             return await entry.future
@@ -97,16 +104,33 @@ class MicroBatcher(Generic[T, R]):
     async def _serve(self) -> None:
         while True:
             await self._work_came.wait()
+            await self._wait_for_company()
             batch = self._take()
             if batch:
                 await self._run_batch(batch)
-            if not self._waiting:
+            if self._waiting:
+                self._work_came.set()
+            else:
                 self._work_came.clear()
+
+    async def _wait_for_company(self) -> None:
+        """Until the next batch is full, or its first item has waited for as long as the pace allows."""
+        while self._waiting and len(self._waiting) < self._pace.limit(len(self._waiting)):
+            first = self._waiting[0]
+            until_s = min(first.entered_at_s + self._pace.patience_s, first.expires_at_s - self._pace.run_s(1))
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return
+            self._work_came.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._work_came.wait()
 
     def _take(self) -> list[_Entry[T, R]]:
         batch: list[_Entry[T, R]] = []
         now_s = time.monotonic()
-        while self._waiting and len(batch) < self.limit:
+        limit = self._pace.limit(len(self._waiting))
+        while self._waiting and len(batch) < limit:
             entry = self._waiting.popleft()
             if entry.future.done():
                 continue
@@ -118,17 +142,26 @@ class MicroBatcher(Generic[T, R]):
 
     async def _run_batch(self, batch: list[_Entry[T, R]]) -> None:
         started_at_s = time.monotonic()
+        self._running = len(batch)
         try:
             results = await self._run([entry.item for entry in batch])
         except Exception:
             logger.exception("a batch of %d failed", len(batch))
             await self._run_alone(batch)
             return
+        finally:
+            self._running = 0
         run_s = time.monotonic() - started_at_s
+        self._note_run(len(batch), started_at_s, run_s)
         for entry, result in zip(batch, results, strict=True):
             if not entry.future.done():
                 wait_s = started_at_s - entry.entered_at_s
                 entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
+
+    def _note_run(self, size: int, started_at_s: float, run_s: float) -> None:
+        self._pace.note_run(size, run_s, idle_s=max(started_at_s - self._idle_since_s, 0.0), crowd=self._crowd)
+        self._idle_since_s = started_at_s + run_s
+        self._crowd = len(self._waiting)
 
     async def _run_alone(self, batch: list[_Entry[T, R]]) -> None:
         if len(batch) == 1:

@@ -24,6 +24,10 @@ class Meter(Protocol):
         """A batch of `size` images starts; `in_work` images are taken in and not answered yet."""
         ...
 
+    def pace(self, limit: int, patience_s: float) -> None:
+        """A batch may have `limit` images now, and wait `patience_s` seconds for them."""
+        ...
+
 
 class NoMeter:
     """Measures nothing."""
@@ -32,6 +36,9 @@ class NoMeter:
         """Ignored."""
 
     def batch(self, size: int, in_work: int) -> None:
+        """Ignored."""
+
+    def pace(self, limit: int, patience_s: float) -> None:
         """Ignored."""
 
 

@@ -19,6 +19,7 @@ from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.images import ImageLimits, to_pixels
 from deployments.metrics import Meter
+from deployments.pace import Pace
 from deployments.prediction import Outcome, Prediction, Timings
 from deployments.request import Options, Request
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
@@ -50,14 +51,16 @@ class Replica:
         self._runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
         self._inference_thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._decode_threads = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode")
+        self._pace = Pace(definition.largest_batch)
         self._batcher: MicroBatcher[NDArray[np.uint8], Outputs] | None = None
         self._admitted = 0
 
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
         self._knobs = knobs
+        self._pace.largest = self._batch_limit()
+        self._pace.target_s = None if knobs.latency_target_ms is None else knobs.latency_target_ms / 1000
         if self._batcher is not None:
-            self._batcher.limit = self._batch_limit()
             self._batcher.max_waiting = knobs.max_waiting_images
 
     async def predict(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -201,12 +204,13 @@ class Replica:
         # Made at the first request: the batcher belongs to the event loop that serves, which is not yet known
         # when the model is loaded in a thread.
         if self._batcher is None:
-            self._batcher = MicroBatcher(self._run_batch, self._batch_limit(), self._knobs.max_waiting_images)
+            self._batcher = MicroBatcher(self._run_batch, self._pace, self._knobs.max_waiting_images)
         return self._batcher
 
     async def _run_batch(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:
         loop = asyncio.get_running_loop()
         self._meter.batch(len(canvases), self._admitted)
+        self._meter.pace(self._pace.limit(0), self._pace.patience_s)
         return await loop.run_in_executor(self._inference_thread, self._runtime.infer, canvases)
 
 

@@ -33,6 +33,13 @@ class ServeMeter:
         self._waiting_images = metrics.Gauge(
             "fathom_waiting_images", "Images taken in and not answered yet.", tag_keys=("model",)
         )
+        self._batch_limit = metrics.Gauge(
+            "fathom_batch_limit", "Images that a batch may have under the latency target.", tag_keys=("model",)
+        )
+        self._batch_patience = metrics.Gauge(
+            "fathom_batch_patience_seconds", "How long a batch may wait to be filled.", tag_keys=("model",)
+        )
+        self._seen_pace: tuple[int, float] | None = None
         self._stages = {
             stage: self._histogram(f"fathom_{stage}_seconds", f"Seconds of {stage} for an image.") for stage in STAGES
         }
@@ -55,6 +62,14 @@ class ServeMeter:
         self._batched_images.inc(size, self._tags)
         self._batch_size.observe(size, self._tags)
         self._waiting_images.set(in_work, self._tags)
+
+    def pace(self, limit: int, patience_s: float) -> None:
+        """Sets both gauges, when they differ from before by what anybody would see."""
+        seen = limit, round(patience_s, 3)
+        if seen != self._seen_pace:
+            self._seen_pace = seen
+            self._batch_limit.set(limit, self._tags)
+            self._batch_patience.set(patience_s, self._tags)
 
     @staticmethod
     def _histogram(name: str, description: str) -> metrics.Histogram:

@@ -1,6 +1,7 @@
 """Batches form from what waits when the model becomes free; every item gets its own end."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ import pytest
 
 from deployments.batching import MicroBatcher
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
+from deployments.pace import Pace
 
 
 class Gate:
@@ -33,7 +35,7 @@ def soon() -> float:
 
 async def test_what_waits_while_the_model_is_busy_becomes_one_batch() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     others = [asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3, 4)]
@@ -47,10 +49,11 @@ async def test_what_waits_while_the_model_is_busy_becomes_one_batch() -> None:
 
 async def test_the_limit_is_live() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    pace = Pace(8)
+    batcher = MicroBatcher(gate.run, pace, max_waiting=100)
     tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in range(5)]
     await gate.started.wait()
-    batcher.limit = 2
+    pace.largest = 2
     more = [asyncio.create_task(batcher.submit(item, soon())) for item in range(5, 9)]
     await asyncio.sleep(0)
     gate.open.set()
@@ -61,7 +64,7 @@ async def test_the_limit_is_live() -> None:
 
 async def test_an_expired_item_is_not_run() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     late = asyncio.create_task(batcher.submit(2, time.monotonic()))
@@ -76,7 +79,7 @@ async def test_an_expired_item_is_not_run() -> None:
 
 async def test_a_cancelled_item_leaves_its_batch() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     gone, stays = (asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3))
@@ -91,7 +94,7 @@ async def test_a_cancelled_item_leaves_its_batch() -> None:
 
 async def test_too_many_waiting_are_refused_at_once() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, limit=1, max_waiting=2)
+    batcher = MicroBatcher(gate.run, Pace(1), max_waiting=2)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     waiting = [asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3)]
@@ -106,7 +109,7 @@ async def test_too_many_waiting_are_refused_at_once() -> None:
 async def test_one_poisonous_item_fails_alone() -> None:
     gate = Gate()
     gate.open.set()
-    batcher = MicroBatcher(gate.run, limit=8, max_waiting=100)
+    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
     results = await asyncio.gather(*(batcher.submit(item, soon()) for item in (1, -2, 3)), return_exceptions=True)
     assert isinstance(results[1], InternalError)
     assert [results[0].result, results[2].result] == [10, 30]  # type: ignore[union-attr]
@@ -116,7 +119,7 @@ async def test_one_poisonous_item_fails_alone() -> None:
 
 async def test_closing_answers_those_that_wait() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, limit=1, max_waiting=10)
+    batcher = MicroBatcher(gate.run, Pace(1), max_waiting=10)
     asyncio.create_task(batcher.submit(1, soon()))  # noqa: RUF006
     await gate.started.wait()
     waiting = asyncio.create_task(batcher.submit(2, soon()))
@@ -126,3 +129,66 @@ async def test_closing_answers_those_that_wait() -> None:
         await waiting
     with pytest.raises(ModelUnavailable):
         await batcher.submit(3, soon())
+
+
+class Patient(Pace):
+    """A pace that always waits for a full batch, for so long."""
+
+    def __init__(self, largest: int, patience_s: float) -> None:
+        super().__init__(largest, target_s=60.0)
+        self._always_s = patience_s
+
+    @property
+    def patience_s(self) -> float:
+        return self._always_s
+
+
+async def test_a_patient_batch_starts_the_moment_it_is_full() -> None:
+    gate = Gate()
+    gate.open.set()
+    batcher = MicroBatcher(gate.run, Patient(3, patience_s=30.0), max_waiting=100)
+    tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in (1, 2)]
+    await asyncio.sleep(0)
+    assert not gate.started.is_set()
+    tasks.append(asyncio.create_task(batcher.submit(3, soon())))
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks)
+    assert gate.batches == [[1, 2, 3]]
+    await batcher.close()
+
+
+async def test_patience_ends_and_a_deadline_ends_it_sooner() -> None:
+    gate = Gate()
+    gate.open.set()
+    for patience_s, expires_in_s in ((0.05, 30.0), (30.0, 0.05)):
+        batcher = MicroBatcher(gate.run, Patient(3, patience_s), max_waiting=100)
+        entered_at_s = time.monotonic()
+        async with asyncio.timeout(10):
+            with contextlib.suppress(DeadlineExceeded):
+                await batcher.submit(1, entered_at_s + expires_in_s)
+        assert time.monotonic() - entered_at_s >= 0.05
+        await batcher.close()
+
+
+async def test_an_item_that_leaves_during_the_wait_is_not_run() -> None:
+    gate = Gate()
+    gate.open.set()
+    batcher = MicroBatcher(gate.run, Patient(3, patience_s=0.1), max_waiting=100)
+    gone, stays = (asyncio.create_task(batcher.submit(item, soon())) for item in (1, 2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    async with asyncio.timeout(10):
+        assert (await stays).result == 20
+    assert gate.batches == [[2]]
+    await batcher.close()
+
+
+async def test_the_pace_learns_from_the_batches_that_ran() -> None:
+    gate = Gate()
+    gate.open.set()
+    pace = Pace(8)
+    batcher = MicroBatcher(gate.run, pace, max_waiting=100)
+    assert pace.run_s(1) == 0
+    await batcher.submit(1, soon())
+    assert pace.run_s(1) > 0
+    await batcher.close()

@@ -1,0 +1,104 @@
+"""How many images a batch may have and how long it may wait for company, learned from how long batches take.
+
+The cost of a batch is taken to be a line, so much for any batch and so much for each image, fitted to the batches
+that were run, the old ones forgotten. From it follows what fits under a latency target. Knows no clock, no model
+and no queue: the micro-batcher tells it what happened and asks it what to do.
+"""
+
+import math
+
+AUTOMATIC_TARGET = 8.0
+"""The latency target, in runs of a single image, where none is set: room for a batch of about four to be filled
+behind another one on a processor that gains little by batches, and for the largest on one that gains much."""
+
+MEMORY_BATCHES = 50.0
+"""A batch counts for half after about two thirds of so many others."""
+
+MEMORY_S = 2.0
+"""How far back the load is looked at."""
+
+CROWDED = 2
+"""So many batches' worth of waiting images is a crowd, in which only throughput counts."""
+
+PATIENT_FROM, FULLY_PATIENT_FROM = 0.6, 0.85
+"""Shares of time in which the model is busy. Below the first nothing waits for company: fuller batches would save
+work that nobody is short of. Above the second a batch may use all its time under the target."""
+
+
+class Pace:
+    """The pace of one model's batches.
+
+    largest: the largest batch that can be run.  target_s: seconds from ready for a batch to inferred that an image
+    should stay below; None for `AUTOMATIC_TARGET` runs of a single image.
+    """
+
+    def __init__(self, largest: int, target_s: float | None = None) -> None:
+        self.largest = largest
+        self.target_s = target_s
+        self._weight = self._sizes = self._squares = self._seconds = self._products = 0.0
+        self._busy = 0.0
+        self._crowd = 0.0
+
+    def note_run(self, size: int, run_s: float, idle_s: float, crowd: int) -> None:
+        """A batch of `size` ran for `run_s` seconds after the model had stood idle for `idle_s`; `crowd`: the most
+        images that were there at once in that time, in the batch or waiting."""
+        keep = 1.0 - 1.0 / MEMORY_BATCHES
+        self._weight = self._weight * keep + 1
+        self._sizes = self._sizes * keep + size
+        self._squares = self._squares * keep + size * size
+        self._seconds = self._seconds * keep + run_s
+        self._products = self._products * keep + size * run_s
+        fade = math.exp(-(run_s + idle_s) / MEMORY_S)
+        self._busy += (1.0 - fade) * (run_s / max(run_s + idle_s, 1e-9) - self._busy)
+        self._crowd = max(float(crowd), self._crowd * fade)
+
+    def limit(self, waiting: int) -> int:
+        """Images of the next batch at most, with so many waiting. What fits into half of the target, since an
+        image may have to wait for a whole batch before its own; `largest` when so many wait that the target
+        cannot be held anyway, or before any batch was run."""
+        limit = self._fitting
+        return self.largest if waiting >= CROWDED * limit else limit
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds that the first image of a batch may wait for others although the model is free.
+
+        None when the model is rarely busy; and none when no more images have been there at once, lately, than a
+        batch can have: those are then all the askers there are, and would wait for each other."""
+        limit = self._fitting
+        if not self._weight or limit == 1 or self._crowd <= limit:
+            return 0.0
+        share = (self._busy - PATIENT_FROM) / (FULLY_PATIENT_FROM - PATIENT_FROM)
+        return max(self.target - self.run_s(limit), 0.0) * min(max(share, 0.0), 1.0)
+
+    @property
+    def target(self) -> float:
+        """The latency target in seconds that is in force."""
+        return AUTOMATIC_TARGET * self.run_s(1) if self.target_s is None else self.target_s
+
+    def run_s(self, size: int) -> float:
+        """Seconds that a batch of `size` is expected to take; 0 before any was run."""
+        fixed_s, each_s = self._cost()
+        return fixed_s + each_s * size
+
+    @property
+    def _fitting(self) -> int:
+        if not self._weight:
+            return self.largest
+        fixed_s, each_s = self._cost()
+        fitting = (self.target / 2 - fixed_s) / max(each_s, 1e-9)
+        return int(min(max(fitting, 1.0), self.largest))
+
+    def _cost(self) -> tuple[float, float]:
+        """Seconds of any batch, and of each image more: a least-squares line, with neither part below zero. From
+        batches of one size only, all is taken to be for the images: the limit then errs on the small side, and
+        the sizes that follow show better."""
+        if not self._weight:
+            return 0.0, 0.0
+        size, seconds = self._sizes / self._weight, self._seconds / self._weight
+        spread = self._squares / self._weight - size * size
+        if spread < 1e-3 * size * size:
+            return 0.0, seconds / size
+        each_s = (self._products / self._weight - size * seconds) / spread
+        each_s = min(max(each_s, 0.0), seconds / size)
+        return seconds - each_s * size, each_s
