@@ -35,6 +35,7 @@ class Runtime(Protocol):
 
 RUNTIMES: dict[str, str] = {
     "tensorflow": "deployments.runtimes.tensorflow_graph:TensorFlowRuntime",
+    "onnx": "deployments.runtimes.onnx_session:OnnxRuntime",
     "callable": "deployments.runtimes.plain_callable:CallableRuntime",
 }
 
