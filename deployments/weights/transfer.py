@@ -25,7 +25,6 @@ from deployments.weights.cache import megabytes, size_of, write_atomically
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 2**20
 _SHA256 = re.compile(r'^"?([0-9a-f]{64})"?$')
 _RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 
@@ -135,7 +134,8 @@ class Transfer:
         received_bytes = offset_bytes
         with _full_disk_told(self._name, self._part), self._part.open("r+b" if offset_bytes else "wb") as file:
             file.seek(offset_bytes)
-            for chunk in response.iter_raw(CHUNK_BYTES):
+            # As it arrives: what httpx gathers into larger pieces would be lost when the connection ends.
+            for chunk in response.iter_raw():
                 received_bytes += len(chunk)
                 if received_bytes > most_bytes:
                     raise ModelUnavailable(f"{self._name}: the server sends more than {most_bytes} bytes")
