@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from deployments.definition import ModelDefinition, ModelKnobs, ModelRecord, ModelState
 from deployments.doors import Catalogue
-from deployments.errors import InvalidRequest, ServingError
+from deployments.errors import InvalidRequest, ModelNotFound, ServingError
 from deployments.prediction import Opaque
 from deployments.request import MAX_DEADLINE_S, Image
 
@@ -67,6 +67,12 @@ class AskExternal(Protocol):
     """
 
     async def __call__(self, queue: str, request: ExternalRequest) -> Opaque | ServingError: ...
+
+
+async def no_external_workers(queue: str, request: ExternalRequest) -> Opaque | ServingError:
+    """An `AskExternal` for a system without any."""
+    del request
+    return ModelNotFound(f"no external worker is known for queue {queue!r}")
 
 
 def record_of(worker: ExternalWorker) -> ModelRecord:

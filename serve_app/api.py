@@ -21,6 +21,7 @@ from deployments.doors import Predict
 from deployments.errors import InternalError
 from serve_app.predictor import Predictor
 from serve_app.problems import problem, status_problem
+from serve_app.sam_routes import SAM_PATHS, sam_router
 from serve_app.settings import DoorSettings
 from serve_app.system_routes import PAGE_FOLDER, PAGE_HEADERS, System, system_router
 from serve_app.uploads import UploadBudget
@@ -29,6 +30,8 @@ logger = logging.getLogger("ray.serve")
 
 LEGACY_PREFIX = "/model/v1"
 PREDICTOR_PATHS = ("/predictor", "/predictor/")
+LEGACY_PATHS = frozenset({"/predictor", *SAM_PATHS})
+"""Without their trailing slash. Their errors have the members that old clients look for."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -57,7 +60,8 @@ def create_api(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    predictor = Predictor(predict, system.catalogue, settings, UploadBudget(settings.max_held_bytes))
+    budget = UploadBudget(settings.max_held_bytes)
+    predictor = Predictor(predict, system.ask_external, system.catalogue, settings, budget)
 
     async def answer_upload(request: Request) -> Response:
         return await predictor.answer(request)
@@ -65,6 +69,7 @@ def create_api(
     # For the description of the API; the requests themselves take the short way.
     for path in PREDICTOR_PATHS:
         api.add_api_route(path, answer_upload, methods=["POST"], response_class=Response, openapi_extra=_FORM)
+    api.include_router(sam_router(predictor))
     api.include_router(system_router(system, settings))
     api.mount("/static/samples", StaticFiles(directory=system.samples_folder, check_dir=False))
     api.mount("/static", _Page(directory=PAGE_FOLDER))
@@ -183,17 +188,19 @@ class _Measured:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    is_legacy = request.url.path.rstrip("/").endswith("/predictor")
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    response = status_problem(error.status_code, detail, is_legacy)
+    response = status_problem(error.status_code, detail, _is_legacy(request))
     response.headers.update(error.headers or {})
     return response
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
     del error  # Starlette logs it with its traceback; the asker gets no details.
-    is_legacy = request.url.path.rstrip("/").endswith("/predictor")
-    return problem(InternalError("the server failed on this request"), is_legacy)
+    return problem(InternalError("the server failed on this request"), _is_legacy(request))
+
+
+def _is_legacy(request: Request) -> bool:
+    return request.scope["path"].rstrip("/") in LEGACY_PATHS
 
 
 def when_started(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> Lifespan:

@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 import deployments
 from deployments.client import ModelClient
 from deployments.discovery import Discovery
+from deployments.external import WholeCatalogue
+from deployments.external_client import ExternalClient
 from serve_app.api import create_api, when_started
 from serve_app.cluster_metrics import gather_metrics
 from serve_app.settings import DoorSettings
@@ -48,16 +50,23 @@ def door(settings: DoorSettings) -> ASGIApp:
     """The door wired to Ray; built inside the replica."""
     discovery = Discovery()
     client = ModelClient(discovery.replicas_of, discovery.trouble_of)
+    external = ExternalClient(settings.bridge_application)
+    catalogue = WholeCatalogue(discovery, external.records)
 
     async def start() -> None:
         await discovery.start()
         await client.attach(record.name for record in discovery.records())
+        await external.start()
+
+    async def stop() -> None:
+        await external.stop()
+        await discovery.stop()
 
     async def metrics_text() -> str:
         return await gather_metrics(node_metrics_urls())
 
-    system = System(discovery, discovery, metrics_text, SAMPLES_FOLDER)
-    lifespan = when_started(start, discovery.stop)
+    system = System(catalogue, discovery, metrics_text, SAMPLES_FOLDER, external.ask)
+    lifespan = when_started(start, stop)
     return create_api(client, system, settings, ServeRequestMeter(), lifespan)
 
 

@@ -1,9 +1,10 @@
 """The legacy predict endpoint: a form with `file` and `model_type`, answered with a list of detections.
 
 Decides only what is HTTP's: which part of the form is what, and how an outcome is written. Old clients post to
-it with and without a trailing slash and cannot follow a redirect.
+it with and without a trailing slash and cannot follow a redirect. A model may be one that runs elsewhere.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +22,14 @@ from deployments.errors import (
     ModelUnavailable,
     ServingError,
 )
+from deployments.external import AskExternal, ExternalRequest, Task
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from serve_app.problems import problem, status_problem
 from serve_app.settings import DoorSettings
 from serve_app.tiling_field import tiling_of
-from serve_app.uploads import Form, UploadBudget, parse_form, read_body
+from serve_app.uploads import MAX_FIELD_BYTES, Form, UploadBudget, parse_form, read_body
 
 CLIENT_CLOSED_REQUEST = 400
 """Nobody reads this answer: the client has gone."""
@@ -35,44 +37,64 @@ CLIENT_CLOSED_REQUEST = 400
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """Answers uploads by asking `predict`."""
+    """Answers uploads by asking `predict`, or `ask_external` where the model runs elsewhere."""
 
     predict: Predict
+    ask_external: AskExternal
     catalogue: Catalogue
     settings: DoorSettings
     budget: UploadBudget
 
     async def answer(self, http_request: HttpRequest) -> Response:
         """200 with the detections, or a problem that says what is wrong."""
+        return await self.respond(http_request, self._answer_form)
+
+    async def respond(
+        self,
+        http_request: HttpRequest,
+        answer_form: Callable[[Form], Awaitable[Response]],
+        max_field_bytes: int = MAX_FIELD_BYTES,
+    ) -> Response:
+        """The answer to an upload, or a problem; `answer_form` may raise ServingError."""
         try:
             with self.budget.hold() as held:
                 body = await read_body(http_request, self.settings.max_upload_bytes, held)
-                form = parse_form(http_request.headers.get("content-type", ""), body)
-                record = self._record(form)
-                request = Request(_image(form), _options(form.fields), self.settings.deadline_s)
-                outcome = await self._ask(record, request)
+                form = parse_form(http_request.headers.get("content-type", ""), body, max_field_bytes)
+                return await answer_form(form)
         except ClientDisconnect:
             return status_problem(CLIENT_CLOSED_REQUEST, "the client went away", is_legacy=True)
         except ServingError as error:
-            outcome = error
+            return problem(error, is_legacy=True)
+
+    async def _answer_form(self, form: Form) -> Response:
+        record = self.record_of(form)
+        request = Request(image_of(form), options_of(form.fields), self.settings.deadline_s)
+        outcome = await self.ask(record, request)
         return problem(outcome, is_legacy=True) if isinstance(outcome, ServingError) else _success(outcome)
 
-    def _record(self, form: Form) -> ModelRecord:
+    def record_of(self, form: Form) -> ModelRecord:
+        """The model that the form names, or the default one. Raises InvalidRequest and ModelNotFound."""
         name = form.fields.get("model_type", "").strip() or self.settings.default_model
         if name is None:
             raise InvalidRequest("the field 'model_type' is missing, and no default model is configured")
         return self.catalogue.resolve(name)
 
-    async def _ask(self, record: ModelRecord, request: Request) -> Outcome:
+    async def ask(self, record: ModelRecord, request: Request) -> Outcome:
+        """The model's outcome. Raises ModelUnavailable when it cannot answer now."""
         if not record.can_answer and record.state is not ModelState.STARTING:
             raise ModelUnavailable(f"model {record.name} is {record.state}: {record.reason or 'no reason given'}")
+        if record.is_external:
+            # Options are inputs of our own postprocessing: what runs elsewhere has its own.
+            task = ExternalRequest(Task.PREDICT, request.image, request.deadline_s)
+            return await self.ask_external(record.name, task)
         [outcome] = await self.predict(record.name, [request])
         if isinstance(outcome, DeadlineExceeded) and not record.can_answer:
             return ModelUnavailable(f"model {record.name} is {record.state}: {record.reason or 'not ready yet'}")
         return outcome
 
 
-def _image(form: Form) -> Image:
+def image_of(form: Form) -> Image:
+    """The uploaded file. Raises InvalidRequest and InvalidImage."""
     content = form.files.get("file")
     if content is None:
         sent = ", ".join(sorted([*form.files, *form.fields]))[:200]
@@ -82,7 +104,8 @@ def _image(form: Form) -> Image:
     return Image.from_encoded(content)
 
 
-def _options(fields: dict[str, str]) -> Options:
+def options_of(fields: dict[str, str]) -> Options:
+    """What the form says beside model and image. Raises InvalidRequest."""
     classes = tuple(label.strip() for label in fields.get("classes", "").split(",") if label.strip())
     return Options(
         score_threshold=_number(fields, "score_threshold", float),

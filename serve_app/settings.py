@@ -11,6 +11,9 @@ class DoorSettings(Settings):
     default_model: str | None = None
     """Model, or queue, for requests without `model_type`; None makes the field mandatory."""
 
+    bridge_application: str = "bridge"
+    """Application that reaches models which run elsewhere, as legacy workers; without it there are none."""
+
     deadline_s: float = Field(default=25.0, gt=0, le=3600)
     """Seconds after which a request is answered 504. Desktop clients give up reading after 30 s."""
 

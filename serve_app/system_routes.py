@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from deployments.definition import ModelRecord
 from deployments.doors import Catalogue
 from deployments.errors import ModelNotFound
+from deployments.external import AskExternal, no_external_workers
 from serve_app.problems import problem
 from serve_app.settings import DoorSettings
 
@@ -34,12 +35,14 @@ class Applications(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What these routes show. metrics_text: Prometheus text of the whole cluster."""
+    """What the door knows of the running system. metrics_text: Prometheus text of the whole cluster.
+    ask_external: the way to the models that run elsewhere."""
 
     catalogue: Catalogue
     applications: Applications
     metrics_text: Callable[[], Awaitable[str]]
     samples_folder: Path
+    ask_external: AskExternal = no_external_workers
 
 
 def system_router(system: System, settings: DoorSettings) -> APIRouter:
@@ -89,6 +92,7 @@ def describe(record: ModelRecord) -> dict[str, Any]:
     definition = record.definition.model_dump(mode="json")
     return {
         "name": record.name,
+        "external": record.is_external,
         **definition,
         "state": record.state.value,
         "reason": record.reason,

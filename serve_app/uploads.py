@@ -81,7 +81,7 @@ async def read_body(request: Request, max_upload_bytes: int, held: Held) -> byte
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def parse_form(content_type: str, body: bytes) -> Form:
+def parse_form(content_type: str, body: bytes, max_field_bytes: int = MAX_FIELD_BYTES) -> Form:
     """The parts of a multipart/form-data body. Raises InvalidRequest for anything else."""
     media_type, parameters = parse_options_header(content_type)
     boundary = parameters.get(b"boundary")
@@ -89,7 +89,7 @@ def parse_form(content_type: str, body: bytes) -> Form:
         raise InvalidRequest(
             f"content-type must be multipart/form-data with a boundary and a part 'file', got {content_type[:100]!r}"
         )
-    parts = _Parts()
+    parts = _Parts(max_field_bytes)
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
@@ -104,8 +104,9 @@ def parse_form(content_type: str, body: bytes) -> Form:
 class _Parts:
     """Collects the parser's callbacks; content is kept as views of the body, copied only when in pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_field_bytes: int) -> None:
         self.form = Form()
+        self._max_field_bytes = max_field_bytes
         self.is_ended = False
         self._count = 0
         self._header = (b"", b"")
@@ -150,8 +151,10 @@ class _Parts:
         if b"filename" in options:
             self.form.files.setdefault(name, content)
             return
-        if len(content) > MAX_FIELD_BYTES:
-            raise InvalidRequest(f"the field {name[:100]!r} has {len(content)} bytes, the limit is {MAX_FIELD_BYTES}")
+        if len(content) > self._max_field_bytes:
+            raise InvalidRequest(
+                f"the field {name[:100]!r} has {len(content)} bytes, the limit is {self._max_field_bytes}"
+            )
         self.form.fields.setdefault(name, bytes(content).decode("utf-8", "replace"))
 
     def end(self) -> None:

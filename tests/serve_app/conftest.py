@@ -9,8 +9,10 @@ import pytest
 
 from deployments.definition import ModelDefinition, ModelKnobs, ModelRecord, ModelState
 from deployments.discovery import resolve_among
+from deployments.errors import ServingError
+from deployments.external import ExternalRequest
 from deployments.metrics import NoMeter
-from deployments.prediction import Outcome
+from deployments.prediction import Opaque, Outcome
 from deployments.replica import Replica
 from deployments.request import Request
 from deployments.runtimes import Resources
@@ -28,6 +30,12 @@ class FakeSystem:
     asked: list[tuple[str, Request]] = field(default_factory=list)
     fails_with: Outcome | Exception | None = None
     replica: Replica | None = None
+    asked_external: list[tuple[str, ExternalRequest]] = field(default_factory=list)
+    external_answers: list[Opaque | ServingError] = field(default_factory=list)
+
+    async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
+        self.asked_external.append((queue, request))
+        return self.external_answers.pop(0)
 
     def records(self) -> tuple[ModelRecord, ...]:
         return tuple(self.records_now)
@@ -90,7 +98,8 @@ async def client(
     async def metrics_text() -> str:
         return "fathom_requests_total 1\n"
 
-    api = create_api(system.predict, System(system, system, metrics_text, tmp_path), settings, counted)
+    shown = System(system, system, metrics_text, tmp_path, system.ask_external)
+    api = create_api(system.predict, shown, settings, counted)
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
         yield http
