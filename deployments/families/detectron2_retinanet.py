@@ -5,58 +5,84 @@ Knows that checkpoint's names and the reference's resizing, NMS and scaling (det
 a class count that RetinaNet ignores) are why the head has 80 classes of which 20 are trained.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from deployments.checkpoints import Checkpoint, open_checkpoint
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.nms import Suppression, suppress
-from deployments.families.retinanet_graph import RetinaNetGraph, RetinaNetWeights, size_row, used_tensors
+from deployments.families.retinanet_graph import RetinaNetGraph, RetinaNetWeights, used_tensors
+from deployments.families.retinanet_input import Size, Views, canvas_size, draw
 from deployments.prediction import Detections
 
 UNTOUCHED_CLASSES = 80
 """Classes of detectron2's RetinaNet when nobody sets MODEL.RETINANET.NUM_CLASSES."""
 
+MAX_EDGE_PX = 4096
+
 _LARGEST_STRIDE_PX = 32
 _ANCHORS = 9
+_MERGING_IOU = 0.45
 
 
 class RetinaNetParameters(Settings):
     """The `parameters` of a RetinaNet model in YAML. Defaults are those of the benthic supercategory model."""
 
-    short_edge_px: int = Field(default=720, ge=32, le=4096)
+    short_edge_px: int = Field(default=720, ge=32, le=MAX_EDGE_PX)
     """The shorter side of the resized image ..."""
 
-    long_edge_px: int = Field(default=1280, ge=32, le=4096)
+    long_edge_px: int = Field(default=1280, ge=32, le=MAX_EDGE_PX)
     """... unless the longer one would exceed this."""
 
-    shape: Literal["fixed", "reference"] = "fixed"
-    """One canvas for all images (an upright image is made smaller to fit), or the least multiple of 32 for each."""
+    scales: str = Field(default="", pattern=r"^([0-9]{2,4}x[0-9]{2,4}( +[0-9]{2,4}x[0-9]{2,4}){0,7})?$")
+    """Several sizes instead of one, as pairs of these sides: `720x1280 540x960 1080x1920` is what the legacy server
+    did, `720x1280 1080x1980` the published scripts. Detections of all sizes are merged; each costs its own time."""
 
-    cross_class_iou_threshold: float = Field(default=1.0, ge=0, le=1)
-    """Boxes of different classes that overlap more than this suppress each other; 1 turns it off. The published
-    scripts use 0.45."""
+    shape: Literal["fixed", "reference"] = "fixed"
+    """One canvas for all images (an upright image is made smaller to fit), or the least multiple of 32 for each; of
+    several sizes, the canvas of the largest for all, as in one batch of the reference."""
+
+    cross_class_iou_threshold: float | None = Field(default=None, ge=0, le=1)
+    """Boxes that overlap more than this suppress each other whatever their classes and sizes; 1 turns it off. Not
+    given, it is 0.45, that of the published scripts, with `scales`, and off without."""
 
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of weights and arithmetic; boxes and scores are always finished in float32."""
 
+    @property
+    def edges_px(self) -> tuple[tuple[int, int], ...]:
+        """Short and long edge of each size."""
+        pairs = [pair.split("x") for pair in self.scales.split()] or [[self.short_edge_px, self.long_edge_px]]
+        return tuple((int(short), int(long)) for short, long in pairs)
+
+    @model_validator(mode="after")
+    def _one_way_to_say_sizes(self) -> Self:
+        if self.scales and {"short_edge_px", "long_edge_px"} & self.model_fields_set:
+            raise ValueError("give either scales or short_edge_px and long_edge_px")
+        if any(not _LARGEST_STRIDE_PX <= short <= long <= MAX_EDGE_PX for short, long in self.edges_px):
+            raise ValueError(
+                f"edges {self.edges_px} must be {_LARGEST_STRIDE_PX} to {MAX_EDGE_PX}, the short one first"
+            )
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Sizes of one image, (height, width): as asked, and as resized into the canvas from its top left corner."""
+    """Sizes of one image, (height, width): as asked, and as resized into the top left corner of its part."""
 
-    source_px: tuple[int, int]
-    resized_px: tuple[int, int]
+    source_px: Size
+    resized_px: Size
 
     def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
-        """Boxes (n, 4) from canvas to image pixels, clipped."""
+        """Boxes (n, 4) from pixels of the resized image to those of the asker's, clipped."""
         height, width = self.source_px
         scale = np.array([width / self.resized_px[1], height / self.resized_px[0]] * 2)
         mapped = np.asarray(boxes, np.float64).reshape(-1, 4) * scale
@@ -75,36 +101,35 @@ class Detectron2RetinaNet:
             self.parameters = RetinaNetParameters.model_validate(definition.parameters)
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
+            name = ".".join(str(part) for part in ("parameters", *first["loc"]))
             raise ModelUnavailable(
-                f"parameters.{name} of family 'detectron2-retinanet': {first['msg']}; "
+                f"{name} of family 'detectron2-retinanet': {first['msg']}; "
                 f"known: {', '.join(RetinaNetParameters.model_fields)}"
             ) from error
         with open_checkpoint(self._path) as checkpoint:
             self.labels = self._checked_labels(definition.labels, checkpoint)
-        edges = (self.parameters.short_edge_px, self.parameters.long_edge_px)
-        self._input_px = definition.canvas_px or (_padded(edges[0]), _padded(edges[1]))
-        if any(side <= 0 or side % _LARGEST_STRIDE_PX for side in self._input_px):
-            raise ModelUnavailable(f"canvas_px {self._input_px} must be multiples of {_LARGEST_STRIDE_PX}")
+        edges_px = self.parameters.edges_px
+        self._parts_px: tuple[Size, ...] = tuple((_padded(short), _padded(long)) for short, long in edges_px)
+        if definition.canvas_px is not None:
+            self._parts_px = (self._checked_canvas(definition.canvas_px),)
 
     @property
     def canvas_px(self) -> tuple[int, int]:
-        """What the graph takes: one row more than the network's input, which tells it the image's size."""
-        return self._input_px[0] + 1, self._input_px[1]
+        """What the graph takes: for each size of the image, one row more than the network's input of that size."""
+        return canvas_size(self._parts_px if self.parameters.shape == "fixed" else self._alike(self._parts_px))
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
         """Resize uint8 RGB (height, width, 3) by PIL's antialiased bilinear filter, as the reference does."""
         height, width = pixels.shape[:2]
-        resized = self._resized_size(height, width)
-        canvas_px = self._input_px
-        if self.parameters.shape == "reference":
-            canvas_px = (_padded(resized[0]), _padded(resized[1]))
-        canvas = np.zeros((canvas_px[0] + 1, canvas_px[1], 3), np.uint8)
         picture = PIL.Image.fromarray(np.ascontiguousarray(pixels))
-        small = picture.resize((resized[1], resized[0]), PIL.Image.Resampling.BILINEAR)
-        canvas[: resized[0], : resized[1]] = np.asarray(small)
-        canvas[-1:] = size_row(*resized, canvas_px[1])
-        return Prepared(canvas, Geometry((height, width), resized))
+        sizes = [self._resized_size((height, width), index) for index in range(len(self._parts_px))]
+        parts_px = self._parts_px
+        if self.parameters.shape == "reference":
+            parts_px = self._alike([(_padded(rows), _padded(columns)) for rows, columns in sizes])
+        small = [
+            np.asarray(picture.resize((columns, rows), PIL.Image.Resampling.BILINEAR)) for rows, columns in sizes
+        ]
+        return Prepared(draw(small, parts_px), tuple(Geometry((height, width), size) for size in sizes))
 
     def build_graph(self) -> RetinaNetGraph:
         """The network with its weights; see `RetinaNetGraph` for what goes in and comes out."""
@@ -116,39 +141,68 @@ class Detectron2RetinaNet:
                     raise checkpoint.refusal(f"no tensor {name!r}, expected those of a RetinaNet R50-FPN")
                 return tensors[name].numpy()
 
-            return RetinaNetGraph(RetinaNetWeights(read, self.parameters.precision), len(self.labels))
+            is_uneven = self.parameters.shape == "fixed" and len(self._parts_px) > 1
+            views = Views(len(self._parts_px), self._parts_px if is_uneven else None)
+            return RetinaNetGraph(RetinaNetWeights(read, self.parameters.precision), len(self.labels), views)
 
-    def postprocess(self, outputs: Outputs, geometry: Geometry, thresholds: Thresholds) -> Detections:
-        """NMS for each class, then pixels of the asker's image; best first. Boxes left without area are dropped."""
-        boxes, scores, classes = outputs
+    def postprocess(self, outputs: Outputs, geometry: tuple[Geometry, ...], thresholds: Thresholds) -> Detections:
+        """NMS for each class within each size, then, where asked for, across all, in pixels of the asker's image;
+        best first. Boxes left without area are dropped."""
+        boxes, scores, classes, views = outputs
         rule = Suppression(
             thresholds.score_threshold,
             thresholds.iou_threshold,
             thresholds.max_detections,
             thresholds.class_ids(self.labels),
         )
-        kept = suppress(boxes, scores, classes, rule)
+        found = np.zeros((0, 6), np.float64)
+        for index, view in enumerate(geometry):
+            mine = np.flatnonzero(views == index)
+            kept = mine[suppress(boxes[mine], scores[mine], classes[mine], rule)]
+            rows = np.column_stack([view.to_image(boxes[kept]), scores[kept], classes[kept]])
+            found = np.concatenate([found, rows])
+        found = found[(found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])]
+        return self._detections(self._merged(found, thresholds))
+
+    def _merged(self, found: NDArray[np.float64], thresholds: Thresholds) -> NDArray[np.float64]:
+        """Rows x1 y1 x2 y2 score class of all sizes, best first, those that overlap across classes suppressed."""
         across = self.parameters.cross_class_iou_threshold
-        if across < 1.0:
-            again = Suppression(thresholds.score_threshold, across, thresholds.max_detections, agnostic=True)
-            kept = kept[suppress(boxes[kept], scores[kept], classes[kept], again)]
-        found = geometry.to_image(boxes[kept])
-        has_area = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])
-        class_ids = np.asarray(classes[kept][has_area], np.int32)
+        if across is None:
+            across = _MERGING_IOU if self.parameters.scales else 1.0
+        if across >= 1.0:
+            return found[np.argsort(-found[:, 4], kind="stable")][: thresholds.max_detections]
+        rule = Suppression(thresholds.score_threshold, across, thresholds.max_detections, agnostic=True)
+        return found[suppress(found[:, :4].astype(np.float32), found[:, 4], found[:, 5].astype(np.int32), rule)]
+
+    def _detections(self, found: NDArray[np.float64]) -> Detections:
+        class_ids = found[:, 5].astype(np.int32)
         return Detections(
-            boxes=found[has_area],
-            scores=np.asarray(scores[kept][has_area], np.float32),
+            boxes=found[:, :4].astype(np.float32),
+            scores=found[:, 4].astype(np.float32),
             class_ids=class_ids,
             labels=tuple(self.labels[index] for index in class_ids),
         )
 
-    def _resized_size(self, height: int, width: int) -> tuple[int, int]:
+    def _resized_size(self, source_px: Size, index: int) -> Size:
         """Height and width after ResizeShortestEdge, and within the canvas where that is fixed."""
-        gain = self.parameters.short_edge_px / min(height, width)
-        gain = min(gain, self.parameters.long_edge_px / max(height, width))
+        short_px, long_px = self.parameters.edges_px[index]
+        height, width = source_px
+        gain = min(short_px / min(height, width), long_px / max(height, width))
         if self.parameters.shape == "fixed":
-            gain = min(gain, self._input_px[0] / height, self._input_px[1] / width)
+            gain = min(gain, self._parts_px[index][0] / height, self._parts_px[index][1] / width)
         return max(1, int(height * gain + 0.5)), max(1, int(width * gain + 0.5))
+
+    @staticmethod
+    def _alike(parts_px: Sequence[Size]) -> tuple[Size, ...]:
+        """All parts as large as the largest."""
+        return ((max(height for height, _ in parts_px), max(width for _, width in parts_px)),) * len(parts_px)
+
+    def _checked_canvas(self, canvas_px: Size) -> Size:
+        if self.parameters.scales:
+            raise ModelUnavailable("canvas_px cannot be given with parameters.scales, which say the sizes themselves")
+        if any(side <= 0 or side % _LARGEST_STRIDE_PX for side in canvas_px):
+            raise ModelUnavailable(f"canvas_px {canvas_px} must be multiples of {_LARGEST_STRIDE_PX}")
+        return canvas_px
 
     def _checked_labels(self, labels: tuple[str, ...] | None, checkpoint: Checkpoint) -> tuple[str, ...]:
         shapes = {name: tensor.shape for name, tensor in checkpoint.state_dict("model").items()}

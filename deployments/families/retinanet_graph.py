@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from deployments.errors import ModelUnavailable
 from deployments.families.anchor_free import rows_at
 from deployments.families.convolution import Convolution, Geometry, dense_convolution
-
-STRIDES_PX = (8, 16, 32, 64, 128)
-BLOCKS = {"res2": 3, "res3": 4, "res4": 6, "res5": 3}
-"""Bottlenecks in each stage of a ResNet-50."""
+from deployments.families.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
+from deployments.families.retinanet_input import Views, normalized
 
 PIXEL_MEAN_BGR = (103.53, 116.28, 123.675)
 CANDIDATES_A_LEVEL = 1000
@@ -60,32 +58,20 @@ class RetinaNetWeights:
         return scale, beta - mean * scale
 
 
-@dataclass(frozen=True, slots=True)
-class _Bottleneck:
-    first: Convolution
-    second: Convolution
-    third: Convolution
-    shortcut: Convolution | None
-
-    def __call__(self, x: Any) -> Any:
-        y = self.third(ops.relu(self.second(ops.relu(self.first(x)))))
-        return ops.relu(y + (x if self.shortcut is None else self.shortcut(x)))
-
-
 class RetinaNetGraph:
     """The network; call it inside a compiled function.
 
-    Takes uint8 RGB (n, height + 1, width, 3), sides a multiple of 32. The first four numbers of the extra, last
-    row are the height and width of the image within (two bytes each, high first): what lies outside is padding
-    and set to zero after the mean is taken off, for which no pixel value exists.
+    Takes uint8 RGB canvases (n, rows, columns, 3) with one or more views, as `retinanet_input` lays them out; the
+    sides of each part a multiple of 32.
     """
 
-    def __init__(self, weights: RetinaNetWeights, class_count: int) -> None:
+    def __init__(self, weights: RetinaNetWeights, class_count: int, views: Views) -> None:
         """Builds all layers. class_count: how many of the head's classes are used. Raises ModelUnavailable."""
         self._dtype = weights.dtype
+        self._views = views
         self._class_count = class_count
         self._stem = weights.convolution("backbone.bottom_up.stem.conv1", stride=2)
-        self._stages = [_stage(weights, stage, count) for stage, count in BLOCKS.items()]
+        self._stages = [_stage(weights, stage, count) for stage, count in enumerate(RESNET50_BLOCKS, 2)]
         self._lateral = [weights.convolution(f"backbone.fpn_lateral{level}") for level in (3, 4, 5)]
         self._output = [weights.convolution(f"backbone.fpn_output{level}") for level in (3, 4, 5)]
         self._top = [weights.convolution(f"backbone.top_block.{name}", stride=2) for name in ("p6", "p7")]
@@ -94,37 +80,34 @@ class RetinaNetGraph:
         self._to_classes = weights.convolution("head.cls_score")
         self._to_boxes = weights.convolution("head.bbox_pred")
 
-    def __call__(self, canvases: Any, training: bool = False) -> tuple[Any, Any, Any]:
-        """Boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels, scores float32 (n, k), classes int32 (n, k).
+    def __call__(self, canvases: Any, training: bool = False) -> tuple[Any, Any, Any, Any]:
+        """Boxes float32 (n, k, 4) x1 y1 x2 y2 in pixels of their view, scores float32 (n, k), classes int32 (n, k)
+        and the number of the view, int32 (n, k).
 
         The best 1000 pairs of anchor and class of each level, so an anchor may come with several classes.
         """
         del training
         levels = [
-            _best(classes, boxes, stride_px, self._class_count)
-            for (classes, boxes), stride_px in zip(self.raw(canvases), STRIDES_PX, strict=True)
+            (*_best(classes, boxes, stride_px, self._class_count), view)
+            for view, maps in enumerate(self.raw(canvases))
+            for (classes, boxes), stride_px in zip(maps, STRIDES_PX, strict=True)
         ]
-        boxes, scores, classes = (ops.concatenate(parts, axis=1) for parts in zip(*levels, strict=True))
-        return boxes, scores, classes
+        views = [ops.full_like(classes, view) for *_, classes, view in levels]
+        boxes, scores, classes = (ops.concatenate(parts, axis=1) for parts in list(zip(*levels, strict=True))[:3])
+        return boxes, scores, classes, ops.concatenate(views, axis=1)
 
-    def raw(self, canvases: Any) -> list[tuple[Any, Any]]:
-        """Class logits (n, h, w, anchors * classes) and box deltas (n, h, w, anchors * 4) of P3 to P7."""
+    def raw(self, canvases: Any) -> list[list[tuple[Any, Any]]]:
+        """For each view: of P3 to P7, class logits (n, h, w, anchors * classes), box deltas (n, h, w, anchors * 4)."""
+        return [self._maps(part) for part in self._views.split(canvases)]
+
+    def _maps(self, part: Any) -> list[tuple[Any, Any]]:
         outputs = []
-        for feature in self._pyramid(self._normalized(canvases)):
+        for feature in self._pyramid(normalized(part, PIXEL_MEAN_BGR, self._dtype)):
             classes, boxes = feature, feature
             for class_layer, box_layer in zip(self._class_net, self._box_net, strict=True):
                 classes, boxes = ops.relu(class_layer(classes)), ops.relu(box_layer(boxes))
             outputs.append((self._to_classes(classes), self._to_boxes(boxes)))
         return outputs
-
-    def _normalized(self, canvases: Any) -> Any:
-        height, width = int(canvases.shape[1]) - 1, int(canvases.shape[2])
-        image_height, image_width = _two_bytes(canvases, height, 0), _two_bytes(canvases, height, 1)
-        inside_rows = ops.arange(height) < image_height[:, None]
-        inside_columns = ops.arange(width) < image_width[:, None]
-        mask = ops.logical_and(inside_rows[:, :, None], inside_columns[:, None, :])[..., None]
-        bgr = ops.cast(canvases[:, :height, :, ::-1], "float32") - np.array(PIXEL_MEAN_BGR, np.float32)
-        return ops.cast(ops.where(mask, bgr, 0.0), self._dtype)
 
     def _pyramid(self, x: Any) -> list[Any]:
         x = ops.pad(ops.relu(self._stem(x)), [[0, 0], [1, 1], [1, 1], [0, 0]])
@@ -143,26 +126,13 @@ class RetinaNetGraph:
         return [*features, p6, self._top[1](ops.relu(p6))]
 
 
-def size_row(height: int, width: int, row_px: int) -> NDArray[np.uint8]:
-    """The extra row of a canvas, (1, row_px, 3), that tells the graph the size of the image within."""
-    row = np.zeros((1, row_px, 3), np.uint8)
-    row[0, 0, :2] = divmod(height, 256)
-    row[0, 1, :2] = divmod(width, 256)
-    return row
-
-
-def _two_bytes(canvases: Any, row: int, column: int) -> Any:
-    parts = ops.cast(canvases[:, row, column, :2], "int32")
-    return parts[:, 0] * 256 + parts[:, 1]
-
-
-def _stage(weights: RetinaNetWeights, stage: str, count: int) -> list[_Bottleneck]:
+def _stage(weights: RetinaNetWeights, stage: int, count: int) -> list[Bottleneck]:
     blocks = []
     for index in range(count):
-        name = f"backbone.bottom_up.{stage}.{index}"
-        stride = 2 if index == 0 and stage != "res2" else 1
+        name = f"backbone.bottom_up.res{stage}.{index}"
+        stride = 2 if index == 0 and stage > 2 else 1
         blocks.append(
-            _Bottleneck(
+            Bottleneck(
                 first=weights.convolution(f"{name}.conv1", stride),
                 second=weights.convolution(f"{name}.conv2"),
                 third=weights.convolution(f"{name}.conv3"),
@@ -182,17 +152,10 @@ def cell_anchors(stride_px: int) -> NDArray[np.float32]:
     return np.array(anchors, np.float32)
 
 
-def grid_anchors(height: int, width: int, stride_px: int) -> NDArray[np.float32]:
-    """The anchors of a level of height x width cells, (height * width * 9, 4), cells in reading order."""
-    y, x = np.mgrid[0:height, 0:width].reshape(2, -1) * stride_px
-    corners = np.stack([x, y, x, y], axis=1).astype(np.float32)
-    return (corners[:, None] + cell_anchors(stride_px)[None]).reshape(-1, 4)
-
-
 def _best(class_logits: Any, deltas: Any, stride_px: int, class_count: int) -> tuple[Any, Any, Any]:
     """The best pairs of one level. Only anchors with one of the best maxima can hold one of them."""
     _, height, width, channels = class_logits.shape
-    anchors = grid_anchors(int(height), int(width), stride_px)
+    anchors = grid_anchors((int(height), int(width)), stride_px, cell_anchors(stride_px), offset=0.0)
     shape = (-1, len(anchors), int(channels) * int(height) * int(width) // len(anchors))
     logits = ops.reshape(class_logits, shape)[..., :class_count]
     count = min(CANDIDATES_A_LEVEL, len(anchors))

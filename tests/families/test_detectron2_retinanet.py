@@ -72,7 +72,7 @@ def loaded(checkpoint: Path) -> Runtime:
 def test_detections_agree_with_the_reference(fixtures: Path, checkpoint: Path, loaded: Runtime, case: Any) -> None:
     family = family_of(checkpoint, shape="reference")
     prepared = family.preprocess(pixels(fixtures / "images" / case["image"]))
-    assert prepared.geometry.resized_px == tuple(case["resized"])
+    assert prepared.geometry[0].resized_px == tuple(case["resized"])
     assert prepared.canvas.shape == (case["padded"][0] + 1, case["padded"][1], 3)
     (outputs,) = loaded.infer([prepared.canvas])
     limits = Thresholds(case["score_threshold"], case["nms"], case["max_detections"])
@@ -83,7 +83,8 @@ def test_detections_agree_with_the_reference(fixtures: Path, checkpoint: Path, l
 def test_raw_levels_agree_with_the_reference(fixtures: Path, checkpoint: Path, case: Any) -> None:
     family = family_of(checkpoint, shape="reference")
     canvas = family.preprocess(pixels(fixtures / "images" / case["image"])).canvas
-    for (logits, deltas), wanted in zip(family.build_graph().raw(canvas[None]), case["levels"], strict=True):
+    (maps,) = family.build_graph().raw(canvas[None])
+    for (logits, deltas), wanted in zip(maps, case["levels"], strict=True):
         classes, boxes = (np.asarray(part).transpose(0, 3, 1, 2) for part in (logits, deltas))
         assert list(classes.shape) == wanted["logits_shape"]
         np.testing.assert_allclose(classes.ravel()[:16], wanted["logits_first16"], rtol=1e-3, atol=1e-3)
@@ -118,13 +119,14 @@ def test_what_lies_outside_the_image_is_not_seen(checkpoint: Path) -> None:
 def test_only_trained_classes_of_an_untouched_head_are_answered(checkpoint: Path) -> None:
     family = family_of(checkpoint, labels=LABELS[:20], short_edge_px=64, long_edge_px=96)
     canvas = family.preprocess(np.full((64, 96, 3), 200, np.uint8)).canvas
-    _, _, classes = family.build_graph()(canvas[None])
+    _, _, classes, _ = family.build_graph()(canvas[None])
     assert set(np.unique(classes)) <= set(range(20))
 
 
 def test_boxes_of_different_classes_suppress_each_other_when_asked(checkpoint: Path) -> None:
     boxes = np.array([[0, 0, 100, 100], [0, 0, 100, 90], [200, 200, 300, 300]], np.float32)
-    outputs = (boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 1, 1], np.int32))
+    classes = np.array([0, 1, 1], np.int32)
+    outputs = (boxes, np.array([0.9, 0.8, 0.7], np.float32), classes, np.zeros(3, np.int32))
     limits = Thresholds(0.3, 0.5, 300)
     for parameters, expected in (({}, 3), ({"cross_class_iou_threshold": 0.45}, 2)):
         family = family_of(checkpoint, **parameters)
