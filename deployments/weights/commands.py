@@ -1,0 +1,139 @@
+"""The commands of `python -m deployments.weights`, one function each: they return an exit status.
+
+Knows the cache and the catalogue; writes to the terminal through what it is given.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from deployments.errors import ModelUnavailable
+from deployments.weights.cache import digest_of, megabytes
+from deployments.weights.catalogue import CatalogueModel
+from deployments.weights.fetch import Fetcher, entry_of
+from deployments.weights.settings import WeightsSettings
+from deployments.weights.transfer import Progress
+
+Models = Iterable[CatalogueModel]
+
+
+class Terminal(Protocol):
+    """Where a person reads."""
+
+    def say(self, text: str) -> None:
+        """One or more lines."""
+        ...
+
+    def progress(self, name: str) -> AbstractContextManager[Progress]:
+        """A progress bar for the model `name`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands on one cache."""
+
+    settings: WeightsSettings
+    terminal: Terminal
+    make_fetcher: Callable[[WeightsSettings], Fetcher] = Fetcher
+
+    def fetch(self, models: Models) -> int:
+        """Brings the weights of `models` into the cache; those that fail do not stop the others."""
+        fetcher = self.make_fetcher(self.settings)
+        failed = 0
+        for model in models:
+            if model.source is None:
+                continue
+            try:
+                with self.terminal.progress(model.name) as progress:
+                    path = fetcher.ensure(model.source, progress)
+                self.terminal.say(f"{model.name}: {path}")
+            except ModelUnavailable as error:
+                failed += 1
+                self.terminal.say(f"{model.name}: FAILED: {error.message}")
+        return 1 if failed else 0
+
+    def show(self, models: Models) -> int:
+        """Tells of each model what is in the cache and what is not known of it."""
+        self.terminal.say(f"cache: {self.settings.folder}{' (offline)' if self.settings.offline else ''}")
+        for model in models:
+            self.terminal.say("\n".join(self._described(model)))
+        return 0
+
+    def verify(self, models: Models) -> int:
+        """Reads every cached file and compares it with what it should be; 1 when one is damaged or in part."""
+        bad = 0
+        for model in models:
+            if model.source is None:
+                continue
+            entry = entry_of(model.source, self.settings)
+            is_begun = entry.file.exists() or entry.part.exists()
+            problem = entry.problem(model.source)
+            bad += bool(problem) and is_begun
+            self.terminal.say(f"{model.name}: {problem or 'good'}")
+        return 1 if bad else 0
+
+    def export(self, models: Models, folder: Path) -> int:
+        """Copies what is in the cache, checked, into `folder`, which then is a cache and can be a mirror."""
+        target = self.settings.model_copy(update={"dir": folder})
+        if target.folder == self.settings.folder:
+            self.terminal.say(f"{folder} is the cache itself; name another folder")
+            return 1
+        failed = 0
+        for model in models:
+            try:
+                self.terminal.say(f"{model.name}: {_exported(model, self.settings, target)}")
+            except (ModelUnavailable, OSError) as error:
+                failed += 1
+                self.terminal.say(f"{model.name}: FAILED: {error}")
+        return 1 if failed else 0
+
+    def _described(self, model: CatalogueModel) -> list[str]:
+        lines = [model.name]
+        if model.definition is not None and model.source is not None:
+            entry = entry_of(model.source, self.settings)
+            problem, record = entry.size_problem(model.source), entry.record()
+            state = problem or f"in the cache, {megabytes(entry.file.stat().st_size)}"
+            if record is not None and not problem:
+                state += f", sha256 {record.sha256} ({_voucher(record.sha256_from)})"
+            labels = model.definition.labels or (record.labels if record else None)
+            lines += [
+                f"    weights  {model.source.uri}",
+                f"    state    {state}",
+                f"    labels   {len(labels) if labels else 'unknown until loaded'}",
+                f"    licence  {model.definition.licence or 'not stated'}",
+            ]
+        if model.missing:
+            lines.append(f"    incomplete: {'; '.join(model.missing)}")
+        return lines
+
+
+def _voucher(origin: str) -> str:
+    return {
+        "declared": "declared in the catalogue",
+        "publisher": "checked against the publisher's server",
+        "first fetch": "as seen at the first fetch; nobody vouches for it",
+    }[origin]
+
+
+def _exported(model: CatalogueModel, settings: WeightsSettings, target: WeightsSettings) -> str:
+    assert model.source is not None
+    source, copy = entry_of(model.source, settings), entry_of(model.source, target)
+    problem = source.problem(model.source)
+    if problem == "not there":
+        return "not in the cache, left out"
+    if problem:
+        raise ModelUnavailable(problem)
+    record = source.record()
+    copy.file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source.file, copy.part)
+    if record is not None and digest_of(copy.part) != record.sha256:
+        copy.part.unlink()
+        raise ModelUnavailable(f"the copy in {copy.file.parent} is not what was read; is that disk sound?")
+    if source.record_file.exists():
+        shutil.copyfile(source.record_file, copy.record_file)
+    copy.part.replace(copy.file)
+    return str(copy.file)
