@@ -117,12 +117,12 @@ def parse_job(
     """
     if len(payload) > limits.max_job_bytes:
         text = f"the job has {len(payload)} bytes, the limit is {limits.max_job_bytes}"
-        return Malformed(_id_at_the_front(payload, taken_keys, profile), ImageTooLarge(text))
+        return Malformed(id_at_the_front(payload, taken_keys, profile), ImageTooLarge(text))
     try:
         fields = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         refusal = InvalidRequest(f"the job is no valid JSON: {error}")
-        return Malformed(_id_at_the_front(payload, taken_keys, profile), refusal)
+        return Malformed(id_at_the_front(payload, taken_keys, profile), refusal)
     if not isinstance(fields, dict):
         return Malformed(None, InvalidRequest(f"a job must be a JSON object, got {_json_kind(fields)}"))
     try:
@@ -130,6 +130,7 @@ def parse_job(
     except InvalidRequest as error:
         return Malformed(None, error)
     try:
+        _refuse_other_wishes(fields, profile)
         model = _named_model(fields, profile)
         key_field = profile.image_key_field
         if key_field in fields and fields.get("image") is None:
@@ -182,6 +183,12 @@ def answer(outcome: Outcome, profile: QueueProfile = CVISIONAI) -> bytes:
     return orjson.dumps({"error": {"code": outcome.code, "message": outcome.message}})
 
 
+def _refuse_other_wishes(fields: dict[str, Any], profile: QueueProfile) -> None:
+    """A client that asks for an embedding would take any answer for its bytes."""
+    if profile.image_key_field is not None and fields.get("embedding") is True:
+        raise InvalidRequest("embedding asks for the embedding of the image, which no model of this system gives")
+
+
 def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
     """The model that the job names. Raises InvalidRequest when the profile knows no such name."""
     field = profile.model_field
@@ -197,7 +204,7 @@ def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
     return profile.models[name]
 
 
-def _id_at_the_front(payload: bytes, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
+def id_at_the_front(payload: bytes, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
     """The id of a job that cannot be read as a whole, so that its client need not wait for ever."""
     found = _ID_AT_THE_FRONT.match(payload, 0, 2048)
     if found is None:
