@@ -37,8 +37,8 @@ status: $(BASE) ## one line for each application of the running system
 deploy: $(BASE) ## apply a changed configuration to the running system (CONFIG=configs/app.yaml)
 	@$(LAUNCH) deploy $(CONFIG)
 
-add: $(BASE) ## add one model to the running system: make add MODEL=configs/models/second-demo.yaml
-	@$(LAUNCH) add $(or $(MODEL),$(error MODEL=FILE.yaml is missing))
+add: $(BASE) ## add one model to the running system: make add MODEL=NAME (of configs/fathomnet.yaml) or FILE.yaml
+	@$(LAUNCH) add $(or $(MODEL),$(error MODEL=NAME or MODEL=FILE.yaml is missing))
 
 remove: $(BASE) ## remove one model from the running system: make remove MODEL=second-demo
 	@$(LAUNCH) remove $(or $(MODEL),$(error MODEL=NAME is missing))

@@ -12,10 +12,11 @@ from deployments.definition import MODEL_IMPORT_PATH
 from serve_app import serve_process
 from serve_app.banner import banner, http_address, redis_address
 from serve_app.builders import load_builder
-from serve_app.configuration import check_file, load_model_block, load_system, system_problems
+from serve_app.configuration import check_file, load_model_block, load_system, models_of, system_problems
 from serve_app.environment import REDIS_URL, SystemSettings, for_ray, joins_cluster, settings_page
 from serve_app.foreground import Foreground
 from serve_app.haproxy import behind_haproxy, haproxy_environment, is_enabled
+from serve_app.known_keys import nearest_of
 from serve_app.ports import Listener, port_problems
 from serve_app.ray_token import ensure_token, token_place
 from serve_app.rendering import (
@@ -34,6 +35,7 @@ from serve_app.terminal import LaunchError, complain, say
 Environ = Mapping[str, str]
 
 CONFIGS_FOLDER = Path("configs")
+CATALOGUE = CONFIGS_FOLDER / "fathomnet.yaml"
 REMOVAL_PATIENCE_S = 120.0
 
 
@@ -114,9 +116,11 @@ def deploy(config: Path, environ: Environ) -> int:
     return _told_outcome(details, names(document))
 
 
-def add(block: Path, environ: Environ) -> int:
-    """Adds the model of the file `block` to the running system and waits until it is healthy."""
-    application = load_model_block(block)
+def add(model: Path, environ: Environ) -> int:
+    """Adds a model to the running system and waits until it is healthy. model: a file with its block, or its name
+    in the catalogue of FathomNet."""
+    is_block = model.exists() or model.suffix in (".yaml", ".yml")
+    application = load_model_block(model) if is_block else _catalogue_block(str(model))
     name = application["name"]
     settings, environ, _ = _as_started(environ)
     render_application(application, settings)
@@ -124,6 +128,8 @@ def add(block: Path, environ: Environ) -> int:
         document = submission(system.details())
         if name in names(document):
             raise LaunchError(f"{name} is running already; running: {', '.join(names(document))}")
+        if not is_block:
+            _leave_taken_queues(application, document)
         wanted = {**document, "applications": [*document["applications"], application]}
         if problems := system_problems(wanted):
             raise LaunchError(problems)
@@ -163,6 +169,23 @@ def settings() -> int:
     """Prints docs/settings.md."""
     say(settings_page().rstrip("\n"))
     return 0
+
+
+def _catalogue_block(name: str) -> Details:
+    known = {block["name"]: block for block in models_of(load_system(CATALOGUE))}
+    if name not in known:
+        raise LaunchError(f"{name} is neither a file nor in {CATALOGUE}; {nearest_of(name, known)}")
+    return known[name]
+
+
+def _leave_taken_queues(application: Details, document: Details) -> None:
+    """Takes out of a block of the catalogue, which its user has not written, what another model answers for."""
+    owners = {queue: model["name"] for model in models_of(document) for queue in model["args"].get("queues", ())}
+    args = application["args"]
+    for queue in args.get("queues", ()):
+        if queue in owners:
+            say(f"{queue} stays with {owners[queue]}")
+    args["queues"] = [queue for queue in args.get("queues", ()) if queue not in owners]
 
 
 def _as_started(environ: Environ) -> tuple[SystemSettings, dict[str, str], bool]:

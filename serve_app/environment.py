@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from deployments.definition import Settings
+from deployments.weights.settings import DEFAULT_FOLDER, plain_address
 from serve_app.known_keys import nearest_of
 from serve_app.terminal import LaunchError
 
@@ -43,6 +44,16 @@ class SystemSettings(Settings):
     """Folder of the running system: its rendered configuration, its log and the data of the embedded Valkey.
     Two systems on one machine need two. XDG_STATE_HOME moves the default."""
 
+    weights_dir: Path = DEFAULT_FOLDER
+    """Cache of fetched weights, the same on all machines of a system: shared, or copied. XDG_CACHE_HOME moves the
+    default."""
+
+    weights_offline: bool = False
+    """`1`: the network is never used for weights; a model whose weights are not in the cache says so at once."""
+
+    weights_mirror: str | None = Field(default=None, min_length=1)
+    """Web server with the files of an exported cache (`http://ship:8000`), asked instead of the internet."""
+
     ray_temp_dir: Path | None = None
     """Folder of Ray's sockets and logs; a short path, as socket names are limited to 107 bytes."""
 
@@ -51,6 +62,11 @@ class SystemSettings(Settings):
 
     stop_grace_s: float = Field(default=60.0, gt=0)
     """Seconds that a stopping system may take to finish what is in flight, before it is killed."""
+
+    @field_validator("weights_mirror")
+    @classmethod
+    def _mirror_is_plain(cls, value: str | None) -> str | None:
+        return None if value is None else plain_address(value)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
@@ -96,12 +112,17 @@ class Variable:
     goes_to: str
 
 
+_WEIGHTS = "models, doors, `python -m deployments.weights`"
+
 _GOES_TO = {
     "http_host": "`http_options.host`",
     "http_port": "`http_options.port`",
     "redis_port": "`args.port` of the embedded Valkey",
     "num_gpus": "`ray_actor_options.num_gpus` of every model",
     "data_dir": "launcher, embedded Valkey",
+    "weights_dir": _WEIGHTS,
+    "weights_offline": _WEIGHTS,
+    "weights_mirror": "models, `python -m deployments.weights`",
     "dashboard_host": "Ray",
     "dashboard_port": "Ray",
     "ray_temp_dir": "Ray",
@@ -218,7 +239,7 @@ def settings_page() -> str:
             "",
             "All optional. A value in the environment wins over the configuration file. Set the same values for",
             "`make serve` and for `make deploy`. Under bare `serve run`, only `REDIS_URL`, `FATHOM_DATA_DIR` (for",
-            "the embedded Valkey) and Ray's own variables have an effect.",
+            "the embedded Valkey), `FATHOM_WEIGHTS_...` and Ray's own variables have an effect.",
             "This page is made by `python -m serve_app.launch settings`; a test compares the two.",
             "",
             "| variable | meaning | default | goes to |",
@@ -230,6 +251,8 @@ def settings_page() -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "deploy":
                 return deploy(chosen.config, os.environ)
             case "add":
-                return add(chosen.block, os.environ)
+                return add(chosen.model, os.environ)
             case "remove":
                 return remove(chosen.name, os.environ)
             case "status":
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("deploy", help="apply a changed configuration to the running system")
     command.add_argument("config", type=Path)
     command = commands.add_parser("add", help="add one model to the running system")
-    command.add_argument("block", type=Path, help="YAML file with the block of the model")
+    command.add_argument("model", type=Path, help="YAML file with its block, or its name in configs/fathomnet.yaml")
     command = commands.add_parser("remove", help="remove one model from the running system")
     command.add_argument("name")
     commands.add_parser("status", help="one line for each application of the running system")

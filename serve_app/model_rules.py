@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
+from deployments.families import FAMILIES
+from deployments.weights.place import BadPlace, place_of
 from serve_app.builders import Builder
+from serve_app.known_keys import nearest_of
 
 IMAGES_POLICY = "deployments.autoscaling:images_in_work"
 """What counts images. A model of at most one replica needs no counting."""
@@ -28,6 +31,7 @@ def model_problems(document: dict[str, Any], load: Callable[[str], Builder]) -> 
             yield f"{path}.name: a model's name is letters, digits, . _ - and at most 128 long (got {name!r})"
         definition = ModelDefinition.model_validate(application.get("args", {}))
         yield from _name_problems(name, definition, owners, path)
+        yield from _content_problems(definition, path)
         yield from _replica_problems(application, definition, load, path)
 
 
@@ -38,6 +42,16 @@ def _name_problems(name: str, definition: ModelDefinition, owners: dict[str, str
         owner = owners.setdefault(queue, name)
         if owner != name:
             yield f"{path}.args.queues[{position}]: {queue} already belongs to model {owner}"
+
+
+def _content_problems(definition: ModelDefinition, path: str) -> Iterator[str]:
+    if definition.family not in FAMILIES:
+        yield f"{path}.args.family: unknown family {definition.family!r}; {nearest_of(definition.family, FAMILIES)}"
+    if definition.weights_source is not None:
+        try:
+            place_of(definition.weights_source)
+        except BadPlace as error:
+            yield f"{path}.args.weights: {error}"
 
 
 def _autoscaling_problems(config: Any, path: str) -> Iterator[str]:

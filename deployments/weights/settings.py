@@ -44,8 +44,8 @@ class WeightsSettings(Settings):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            variable = name_of(str(first["loc"][0]))
-            raise ModelUnavailable(f"{variable}: {first['msg']} (got {first['input']!r})") from error
+            # Without the value, in which somebody may have put a password.
+            raise ModelUnavailable(f"{name_of(str(first['loc'][0]))}: {first['msg']}") from None
 
     @property
     def folder(self) -> Path:
