@@ -42,25 +42,25 @@ class QueueProfile(Settings):
     """The known format that fills in every field not given."""
 
     image: Literal["auto", "pixels", "file"] = "auto"
-    """What the field `image` holds: `pixels` in C order, a `file`, or `auto`: told from its length and beginning."""
+    """What `image` holds: `pixels` in C order, a `file`, or `auto`: told from its length and beginning."""
 
     dtype: Literal["auto", "uint8", "float32"] = "auto"
-    """Type of the pixels, little-endian; `auto`: told from their length."""
+    """Type of the pixels: `uint8`, little-endian `float32`, or `auto`: told from their length."""
 
     channels: Literal[1, 3] = 3
     """Values of a pixel: 3, or 1 for grey. A `shape` of three or four numbers overrides it."""
 
     channel_order: Literal["auto", "rgb", "bgr"] = "auto"
-    """`auto`: `bgr` for float32 as it is and for `caffe`, otherwise `rgb`."""
+    """`rgb`, `bgr`, or `auto`: `bgr` for float32 as it is and for `caffe`, otherwise `rgb`."""
 
     shape_from: Literal["auto", "height-width", "h-w", "shape", "fixed"] = "auto"
-    """Which fields of the job give the size; `auto`: the first pair of them that is there, else `fixed_shape_px`."""
+    """What gives the size: `height-width`, `h-w`, `shape`, `fixed`, or `auto`: the first of them that is there."""
 
     fixed_shape_px: tuple[int, int] | None = None
     """Height and width of every picture, for jobs that do not say."""
 
     preprocessing: Literal["none", "caffe", "tf", "torch", "unit"] = "none"
-    """What was done to the values and is undone: a mode of Keras' `preprocess_input`, or `unit` for 0 to 1."""
+    """What is undone: `caffe`, `tf` or `torch` of Keras' `preprocess_input`, `unit` for a scaling to 0..1; `none`."""
 
     image_key_field: str | None = Field(default=None, min_length=1, max_length=128)
     """Field that may name a Redis key with the image file, for jobs without `image`."""

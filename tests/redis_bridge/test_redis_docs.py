@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from redis_bridge import keys
+from redis_bridge.presets import PRESETS
+from redis_bridge.profiles import AnswerFormat, QueueProfile
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
@@ -50,11 +53,32 @@ def test_the_tables_of_settings_are_those_of_the_code() -> None:
             assert f"| `{name}` | `{field.default}` | {field.description} |" in PAGE
 
 
+def test_the_table_of_profiles_is_that_of_the_code() -> None:
+    for name, field in QueueProfile.model_fields.items():
+        default = field.default.value if isinstance(field.default, AnswerFormat) else field.default
+        assert f"| `{name}` | `{default}` | {field.description} |" in PAGE
+    rows = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `") and line.count("|") == 5]
+    told = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+    assert set(PRESETS) <= told
+    assert all(f"\n| `{answer.value}` | " in PAGE for answer in AnswerFormat)
+
+
+def test_the_examples_of_bridge_settings_are_valid() -> None:
+    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+    args = [(example[0] if isinstance(example, list) else example)["args"] for example in examples]
+    assert len(args) >= 2
+    for each in args:
+        BridgeSettings.model_validate(each)
+
+
 @pytest.mark.parametrize(
     "key",
     [
         keys.Slot("<queue>", "<bridge>", 7).key.replace("7", "<slot>"),
-        keys.attempts("<queue>", "<job id>"),
+        keys.attempts("<queue>"),
+        keys.trial("<bridge>"),
+        keys.EXTERNAL_ASKED,
+        "<key in img_key>",
         keys.heartbeat("<bridge>"),
         keys.BRIDGES,
         keys.REGISTERED,
