@@ -180,7 +180,7 @@ def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple
             raise ModelUnavailable(
                 f"{entry.place.uri}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
             )
-    return found["sha256"], "declared" if source.sha256 else "publisher" if published.digests else "first fetch"
+    return found["sha256"], "declared" if source.sha256 else published.origin if published.digests else "first fetch"
 
 
 def _learn_from_mirror(text: bytes | None, published: Published) -> None:
@@ -189,6 +189,7 @@ def _learn_from_mirror(text: bytes | None, published: Published) -> None:
     with contextlib.suppress(ValidationError):
         record = parse_record(text)
         published.digests["sha256"] = record.sha256
+        published.origin = record.sha256_from
         published.size_bytes = published.size_bytes or record.size_bytes
         published.commit = record.commit
 

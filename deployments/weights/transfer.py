@@ -21,7 +21,7 @@ from typing import BinaryIO
 import httpx
 
 from deployments.errors import ModelUnavailable
-from deployments.weights.cache import megabytes, size_of, write_atomically
+from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +47,12 @@ class TransferSettings:
 
 @dataclass(slots=True)
 class Published:
-    """What the publisher says of a file. digests: algorithm -> hexadecimal digest."""
+    """What the publisher says of a file. digests: algorithm -> hexadecimal digest.  origin: who vouches for them,
+    which a mirror only passes on."""
 
     size_bytes: int | None = None
     digests: dict[str, str] = field(default_factory=dict)
+    origin: DigestOrigin = "publisher"
     commit: str = ""
 
 
