@@ -50,7 +50,7 @@ async def test_few_requests_go_alone_and_at_once() -> None:
     coalescer = Coalescer(calls.send, lambda: 1)
     tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
     await settle()
-    assert calls.sent == [[b"0"], [b"1"], [b"2"], [b"3"]]
+    assert calls.sent == [[str(number).encode()] for number in range(CALLS_PER_REPLICA)]
     calls.may_return.set()
     assert await asyncio.gather(*tasks) == [Opaque(str(n).encode(), "m") for n in range(CALLS_PER_REPLICA)]
 
@@ -75,15 +75,30 @@ async def test_a_tiled_request_travels_alone_and_keeps_its_turn() -> None:
 async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
     calls = Calls()
     coalescer = Coalescer(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(4)]
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(8)]
     await settle()
-    tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(4, 20)]
+    tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(8, 24)]
     await settle()
-    assert len(calls.sent) == 4
+    assert len(calls.sent) == 8
     calls.may_return.set()
     outcomes = await asyncio.gather(*tasks)
-    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(20)]
-    assert [len(call) for call in calls.sent[4:]] == [8, 4, 2, 1, 1]
+    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(24)]
+    assert [len(call) for call in calls.sent[8:]] == [4, 3, 3, 2, 1, 1, 1, 1]
+
+
+async def test_short_calls_are_few_and_carry_more() -> None:
+    calls = Calls()
+    calls.may_return.set()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    for number in range(100):
+        await coalescer.ask(request(number))
+    calls.may_return.clear()
+    calls.sent.clear()
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(10)]
+    await settle()
+    assert [len(call) for call in calls.sent] == [5, 5]
+    calls.may_return.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_replicas_raise_the_number_of_calls_and_a_call_has_a_limit() -> None:
@@ -134,7 +149,7 @@ async def test_a_late_answer_is_a_time_out_and_its_call_is_cancelled() -> None:
 async def test_a_dropped_request_is_not_sent_and_others_are_not_hurt() -> None:
     calls = Calls()
     coalescer = Coalescer(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(7)]
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA + 3)]
     await settle()
     first_calls = list(calls.sent)
     late = asyncio.create_task(coalescer.ask(request(99)))
@@ -144,7 +159,7 @@ async def test_a_dropped_request_is_not_sent_and_others_are_not_hurt() -> None:
     await settle()
     calls.may_return.set()
     outcomes = await asyncio.gather(*tasks[1:])
-    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(1, 7)]
+    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(1, CALLS_PER_REPLICA + 3)]
     assert [b"99"] not in calls.sent
     assert calls.cancelled == sum(call == [b"0"] for call in first_calls)
 
