@@ -23,10 +23,12 @@ from deployments.prediction import ClassScores, Detections
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file tells of its network. labels: None where it names no classes."""
+    """What a file tells of its network. labels: None where it names no classes.  canvas_px: height and width that
+    were meant, for an input of any size; None where it does not say."""
 
     input: TensorFacts
     labels: tuple[str, ...] | None = None
+    canvas_px: tuple[int, int] | None = None
 
 
 class GenericFamily:
@@ -44,7 +46,7 @@ class GenericFamily:
         if labels is None:
             raise ModelUnavailable(f"{self.path.name} names no classes, so the definition needs `labels`")
         self.labels: tuple[str, ...] = labels
-        self.input_plan = plan_input(facts.input, self.parameters, definition.canvas_px)
+        self.input_plan = plan_input(facts.input, self.parameters, definition.canvas_px, facts.canvas_px)
         self.canvas_px = self.input_plan.canvas_px
         self._resize = Resize(
             self.parameters.resize_mode, self.canvas_px, self.parameters.interpolation, self.parameters.crop_ratio

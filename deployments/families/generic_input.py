@@ -47,9 +47,14 @@ class InputPlan:
         return bool((self.gain == 1).all() and (self.offset == 0).all())
 
 
-def plan_input(facts: TensorFacts, parameters: GenericParameters, canvas_px: tuple[int, int] | None) -> InputPlan:
-    """How images go into the input that the file declares. canvas_px: the definition's; needed where the file
-    leaves it free. Raises ModelUnavailable with what was found and what was expected."""
+def plan_input(
+    facts: TensorFacts,
+    parameters: GenericParameters,
+    canvas_px: tuple[int, int] | None,
+    meant_px: tuple[int, int] | None = None,
+) -> InputPlan:
+    """How images go into the input that the file declares. canvas_px: the definition's.  meant_px: what counts
+    where neither the input nor the definition tells. Raises ModelUnavailable with what was found and expected."""
     if len(facts.shape) != 4:
         raise ModelUnavailable(f"input {facts.name!r} is {describe(facts.shape)}, expected a batch of images: 4 axes")
     layout = parameters.layout or _seen_layout(facts)
@@ -66,7 +71,7 @@ def plan_input(facts: TensorFacts, parameters: GenericParameters, canvas_px: tup
     plan = InputPlan(
         facts,
         layout,
-        _checked_canvas(facts, (height, width), canvas_px),
+        _checked_canvas(facts, (height, width), canvas_px, meant_px),
         batch,
         parameters.channels == "bgr",
         gain,
@@ -97,9 +102,12 @@ def _seen_layout(facts: TensorFacts) -> Literal["nhwc", "nchw"]:
 
 
 def _checked_canvas(
-    facts: TensorFacts, sides: tuple[int | None, int | None], declared: tuple[int, int] | None
+    facts: TensorFacts,
+    sides: tuple[int | None, int | None],
+    declared: tuple[int, int] | None,
+    meant: tuple[int, int] | None,
 ) -> tuple[int, int]:
-    chosen = declared or (0, 0)
+    chosen = declared or meant or (0, 0)
     height, width = (own or side for own, side in zip(sides, chosen, strict=True))
     if height < 1 or width < 1:
         raise ModelUnavailable(

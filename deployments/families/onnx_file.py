@@ -17,7 +17,7 @@ from deployments.families.generic_input import TensorFacts
 MAX_FILE_BYTES = 2**31 - 1
 """What a protobuf message can hold."""
 
-MAX_NAMES_CHARACTERS = 2**20
+MAX_LITERAL_CHARACTERS = 2**20
 MAX_DEPTH = 50
 
 _STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml"})
@@ -35,11 +35,13 @@ _RUNTIME_OPS = frozenset(_RUNTIME_OPS_TEXT.split())
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """A file that may be opened. content: its bytes.  labels: None where it names no classes."""
+    """A file that may be opened. content: its bytes.  labels: None where it names no classes.  canvas_px: height
+    and width that its exporter wrote down."""
 
     content: bytes
     input: TensorFacts
     labels: tuple[str, ...] | None
+    canvas_px: tuple[int, int] | None
 
 
 def optional(package: str) -> Any:
@@ -70,7 +72,7 @@ def read_onnx(path: Path) -> OnnxFile:
         raise ModelUnavailable(f"{path.name}: no ONNX file, or a damaged one") from error
     try:
         _check_model(onnx, model)
-        return OnnxFile(content, _only_input(onnx, model), _labels(model))
+        return OnnxFile(content, _only_input(onnx, model), _labels(model), _canvas_px(model))
     except _Refusal as error:
         raise ModelUnavailable(f"{path.name}: {error}") from error
 
@@ -157,18 +159,32 @@ def _only_input(onnx: Any, model: Any) -> TensorFacts:
 
 def _labels(model: Any) -> tuple[str, ...] | None:
     """Class names as ultralytics writes them: a Python literal, {0: 'person', ...}, in the metadata."""
-    texts = [entry.value for entry in model.metadata_props if entry.key == "names"]
-    if not texts:
-        return None
-    if len(texts[0]) > MAX_NAMES_CHARACTERS:
-        raise _Refusal(f"names in its metadata have {len(texts[0])} characters, the limit is {MAX_NAMES_CHARACTERS}")
-    try:
-        # Reads constants only: no name is looked up and nothing is called.
-        names = ast.literal_eval(texts[0])
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        raise _Refusal(f"names in its metadata are no list of classes: {texts[0][:60]!r}") from None
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
+    names = _metadata(model, "names")
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[index] for index in range(len(names))]
+    if names is None:
+        return None
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise _Refusal(f"names in its metadata are no list of classes, counted from 0: {texts[0][:60]!r}")
+        raise _Refusal(f"names in its metadata are no list of classes, counted from 0: {str(names)[:60]}")
     return tuple(names)
+
+
+def _canvas_px(model: Any) -> tuple[int, int] | None:
+    """Height and width for which ultralytics exported a graph that takes any."""
+    sides = _metadata(model, "imgsz")
+    if isinstance(sides, list) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides):
+        return sides[0], sides[1]
+    return None
+
+
+def _metadata(model: Any, key: str) -> Any:
+    """A literal of the metadata; None when it is not there. Constants only: nothing is looked up or called."""
+    text = next((entry.value for entry in model.metadata_props if entry.key == key), None)
+    if text is None:
+        return None
+    if len(text) > MAX_LITERAL_CHARACTERS:
+        raise _Refusal(f"{key} in its metadata has {len(text)} characters, the limit is {MAX_LITERAL_CHARACTERS}")
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        raise _Refusal(f"{key} in its metadata is no list of values: {text[:60]!r}") from None

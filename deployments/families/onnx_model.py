@@ -62,9 +62,9 @@ class OnnxModel(GenericFamily):
     """The family of ONNX files; its runtime is `onnx`."""
 
     def read_facts(self) -> FileFacts:
-        """The input, and the class names where the file carries them."""
+        """The input, and class names and canvas where the file carries them."""
         found = read_onnx(self.path)
-        return FileFacts(found.input, found.labels)
+        return FileFacts(found.input, found.labels, found.canvas_px)
 
     def build_graph(self) -> OnnxProgram:
         """The file's bytes with what goes in and comes out; the runtime tries it."""

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from deployments.definition import ModelDefinition
-from deployments.families import FAMILIES, load_family
-from deployments.families.contract import Family, Thresholds
+from deployments.families.contract import Thresholds
 from deployments.prediction import ClassScores, Detections
-from deployments.runtimes import Resources, Runtime, batch_sizes_up_to, load_runtime
-from tests.families.conftest import THREADS
+from tests.families.served import Served
 from tests.families.small_generic_models import (
     BLUE_CELL,
     CLASSIFIER_LABELS,
@@ -26,25 +22,7 @@ from tests.families.small_generic_models import (
     write_onnx_detector,
 )
 
-LIMITS = Thresholds(0.25, 0.5, 100)
 PICTURES = [drawing(), drawing(scale=3), drawing(scale=2, pad_px=(0, 128)), drawing(scale=2, pad_px=(128, 0))]
-
-
-class Served:
-    """A model from its file to its answers, as a replica does it."""
-
-    def __init__(self, args: dict[str, Any], largest_batch: int = 4) -> None:
-        self.family: Family = load_family(ModelDefinition(**args))
-        self.runtime: Runtime = load_runtime(FAMILIES[args["family"]].runtime, Resources(cpu_threads=THREADS))
-        self.runtime.load(self.family, batch_sizes_up_to(largest_batch))
-
-    def answer(self, pictures: list[Any], limits: Thresholds = LIMITS) -> list[Any]:
-        prepared = [self.family.preprocess(picture) for picture in pictures]
-        outputs = self.runtime.infer([one.canvas for one in prepared])
-        return [
-            self.family.postprocess(output, one.geometry, limits)
-            for output, one in zip(outputs, prepared, strict=True)
-        ]
 
 
 def rows(found: Detections) -> list[tuple[str, list[float]]]:
