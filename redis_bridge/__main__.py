@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import redis
-
-from redis_bridge.connection import TROUBLES, without_password
+from redis_bridge.addresses import blocking_client, without_password
+from redis_bridge.connection import TROUBLES
 from redis_bridge.dead_letters import DeadLetters, Letter, NoSuchLetter
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 
@@ -24,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     url = chosen.url or os.environ.get(REDIS_URL_VARIABLE) or DEFAULT_URL
     try:
-        with redis.Redis.from_url(url, socket_timeout=60, socket_connect_timeout=5) as client:
+        with blocking_client(url, socket_timeout=60, socket_connect_timeout=5) as client:
             letters = DeadLetters(client, chosen.payloads)
             match chosen.command:
                 case "list":

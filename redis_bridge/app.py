@@ -1,6 +1,7 @@
 """The bridge on Ray Serve: `import_path: redis_bridge.app:build`. Only wires."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -17,11 +18,13 @@ from deployments.errors import ServingError
 from deployments.external import ExternalRequest, ExternalWorker
 from deployments.external_client import GATEWAY_DEPLOYMENT
 from deployments.prediction import Opaque
+from redis_bridge.addresses import close_client, without_password
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import connect, without_password
+from redis_bridge.connection import TROUBLES, connect
 from redis_bridge.external import ExternalGateway
 from redis_bridge.external_jobs import ExternalJobStore
 from redis_bridge.ray_metrics import RayRecorder
+from redis_bridge.server import refuse_unsupported
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 
 logger = logging.getLogger("ray.serve")
@@ -64,6 +67,8 @@ class BridgeReplica:
         client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
         await client.attach(record.name for record in self._discovery.records())
         self._redis = connect(url, settings.longest_block_s)
+        with contextlib.suppress(*TROUBLES):
+            await refuse_unsupported(self._redis)
         self._bridge = Bridge(self._redis, client, self._discovery, settings, RayRecorder())
         self._bridge.start()
         store = ExternalJobStore(self._redis, settings)
@@ -89,7 +94,7 @@ class BridgeReplica:
         await self._external.stop()
         await self._bridge.stop(self._settings.drain_s)
         await self._discovery.stop()
-        await self._redis.aclose()
+        await close_client(self._redis)
 
 
 def build(args: BridgeSettings) -> Application:

@@ -25,6 +25,7 @@ from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.presence import Presence
 from redis_bridge.registry import Entry, Registry, entry_of
+from redis_bridge.server import refuse_unsupported
 from redis_bridge.settings import BridgeSettings
 
 logger = logging.getLogger("ray.serve")
@@ -44,6 +45,7 @@ class Bridge:
         recorder: Recorder | None = None,
     ) -> None:
         self.bridge_id = secrets.token_hex(6)
+        self._redis = redis
         self._settings = settings
         self._catalogue = catalogue
         self._recorder = recorder or NoRecorder()
@@ -99,7 +101,8 @@ class Bridge:
         """Raises RuntimeError when a loop has died, for a health check. Redis being away is no such case."""
         for loop in self._loops:
             if loop.done() and not self._stop_following.is_set():
-                raise RuntimeError(f"the loop '{loop.get_name()}' is dead") from loop.exception()
+                reason = loop.exception()
+                raise RuntimeError(f"the loop '{loop.get_name()}' is dead: {reason}") from reason
         for consumer in self._consumers.values():
             consumer.check()
 
@@ -148,9 +151,13 @@ class Bridge:
                 self._recorder.record(metrics.QUEUE_DEPTH, await self._jobs.depth(queue), queue)
 
     async def _follow(self) -> None:
+        is_supported = False
         while not self._stop_following.is_set():
             models = self._models_by_queue()
             try:
+                if not is_supported:
+                    await refuse_unsupported(self._redis)
+                    is_supported = True
                 await self._register({queue: entry_of(queue, model) for queue, model in models.items()})
             except TROUBLES as error:
                 self._door.note_trouble("the registry could not be refreshed", error)

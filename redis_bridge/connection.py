@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+
+from redis_bridge.addresses import open_client
 
 logger = logging.getLogger("ray.serve")
 
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 def connect(url: str, longest_block_s: float) -> Redis:
     """A client for `url`; nothing is sent yet. Raises ValueError for an address that is none."""
-    client: Redis = Redis.from_url(
+    return open_client(
         url,
         # The library must not repeat a command by itself: a second BLMOVE would put two jobs into one slot.
         retry=Retry(NoBackoff(), 0),
@@ -37,14 +38,6 @@ def connect(url: str, longest_block_s: float) -> Redis:
         # Jobs are tens of megabytes: in steps of 32 KiB reading one takes three times as long.
         socket_read_size=_READ_BYTES,
     )
-    return client
-
-
-def without_password(url: str) -> str:
-    """`url` for logs and banners: user and password left out."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 class Backoff:

@@ -15,6 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from redis_bridge import keys
+from redis_bridge.addresses import close_client
 from redis_bridge.bridge import Bridge
 from redis_bridge.connection import connect
 from redis_bridge.metrics import NoRecorder, Recorder
@@ -152,7 +153,7 @@ def start_bridge(valkey: ValkeyProcess, predict: FakeModel, catalogue: FakeCatal
             bridge.check()
         finally:
             await bridge.stop(drain_s)
-            await client.aclose()
+            await close_client(client)
 
     return start
 

@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from redis_bridge.connection import connect, without_password
+from redis_bridge.addresses import without_password
+from redis_bridge.connection import connect
 from redis_bridge.settings import BridgeSettings
 
 
@@ -31,6 +32,7 @@ def test_an_unknown_setting_is_refused() -> None:
         ("redis://:secret@queue.example:6380/2", "redis://queue.example:6380/2"),
         ("rediss://user:s%40cret@queue.example/0?ssl_cert_reqs=none&password=x", "rediss://queue.example/0"),
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("redis+sentinel://:secret@a:1,b:2/name/0?sentinel_password=x", "redis+sentinel://a:1,b:2/name/0"),
         ("unix://user:secret@/run/redis.sock?db=1", "unix:/run/redis.sock"),
     ],
 )
@@ -39,5 +41,5 @@ def test_a_password_is_never_shown(url: str, shown: str) -> None:
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="scheme"):
+    with pytest.raises(ValueError, match="must begin with redis://"):
         connect("127.0.0.1:6379", 1)
