@@ -18,11 +18,12 @@ from deployments.errors import ImageTooLarge, InvalidImage, InvalidRequest
 from deployments.images import ImageLimits
 from deployments.request import Image
 from redis_bridge.pixels import rgb_from_floats, rgb_from_integers
-from redis_bridge.profiles import MAX_SIDE_PX, QueueProfile
+from redis_bridge.profiles import MAX_SIDE_PX, DType, QueueProfile
 
 FILE_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
 KNOWN_FILES = "JPEG, PNG, WebP, BMP, TIFF or GIF"
 
+_VALUE_BYTES: dict[DType, int] = {"uint8": 1, "float32": 4}
 _SIZE_FIELDS = {"height-width": ("height", "width"), "h-w": ("h", "w")}
 
 
@@ -59,7 +60,8 @@ def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: Ima
             return _file_image(text, limits)
         raise
     size_bytes = _decoded_size(text)
-    if size_bytes not in _lengths(shape, profile):
+    dtype = _dtype_of_length(size_bytes, shape.values, profile)
+    if dtype is None:
         if could_be_file:
             return _file_image(text, limits)
         raise InvalidImage(_wrong_length(size_bytes, shape, profile))
@@ -69,7 +71,10 @@ def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: Ima
             f"the image is {shape.width_px} x {shape.height_px} = {pixels_count} pixels, "
             f"the limit is {limits.max_pixels}"
         )
-    return Image.from_pixels(_pixels(_decoded(text), shape, profile))
+    size = (shape.height_px, shape.width_px, shape.channels)
+    if dtype == "uint8":
+        return Image.from_pixels(rgb_from_integers(np.frombuffer(_decoded(text), np.uint8).reshape(size), profile))
+    return Image.from_pixels(rgb_from_floats(np.frombuffer(_decoded(text), "<f4").reshape(size), profile))
 
 
 def image_from_file(content: bytes, field: str, limits: ImageLimits) -> Image:
@@ -90,25 +95,20 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _pixels(raw: bytes, shape: _Shape, profile: QueueProfile) -> Any:
-    size = (shape.height_px, shape.width_px, shape.channels)
-    if len(raw) == shape.values:
-        return rgb_from_integers(np.frombuffer(raw, np.uint8).reshape(size), profile)
-    return rgb_from_floats(np.frombuffer(raw, "<f4").reshape(size), profile)
-
-
-def _lengths(shape: _Shape, profile: QueueProfile) -> dict[int, str]:
-    """Bytes of such a picture -> what they would be, of the types that the profile allows."""
-    orders = {1: ("grey", "grey"), 3: (profile.order_of("uint8").upper(), profile.order_of("float32").upper())}
-    of_integers, of_floats = orders[shape.channels]
-    lengths = {shape.values: ("uint8", of_integers), shape.values * 4: ("float32", of_floats)}
-    return {
-        length: f"{dtype} {order}" for length, (dtype, order) in lengths.items() if profile.dtype in ("auto", dtype)
-    }
+def _dtype_of_length(size_bytes: int, values: int, profile: QueueProfile) -> DType | None:
+    """The type of `values` values in so many bytes; None where none fits that the profile allows."""
+    for dtype, value_bytes in _VALUE_BYTES.items():
+        if size_bytes == values * value_bytes and profile.dtype in ("auto", dtype):
+            return dtype
+    return None
 
 
 def _wrong_length(size_bytes: int, shape: _Shape, profile: QueueProfile) -> str:
-    needed = " or ".join(f"{length} ({what})" for length, what in _lengths(shape, profile).items())
+    needed = " or ".join(
+        f"{shape.values * value_bytes} ({dtype} {'grey' if shape.channels == 1 else profile.order_of(dtype).upper()})"
+        for dtype, value_bytes in _VALUE_BYTES.items()
+        if profile.dtype in ("auto", dtype)
+    )
     whose = " of the queue's profile" if shape.is_fixed else ""
     file = ", and it is no image file" if profile.image == "auto" else ""
     return (

@@ -15,7 +15,7 @@ from redis_bridge.profiles import QueueProfile
 
 _FLOATS_A_BLOCK = 2**18
 
-SAMPLES = 1024
+SAMPLES = 256
 MARGIN = 30.0
 """How far values may lie outside 0 to 255, as a resampling filter overshoots; beyond it they are no picture."""
 

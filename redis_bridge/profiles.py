@@ -18,6 +18,10 @@ MAX_SIDE_PX = 65535
 """Longest side of a picture whose size is given in numbers."""
 
 
+DType = Literal["uint8", "float32"]
+"""Types of pixels; float32 is little-endian."""
+
+
 class AnswerFormat(StrEnum):
     """The shapes of an answer; `answers.py` writes them."""
 
@@ -117,7 +121,7 @@ class QueueProfile(Settings):
             raise ValueError(f"result_key must not begin like a key of this system, got {self.result_key!r}")
         return self
 
-    def order_of(self, dtype: Literal["uint8", "float32"]) -> Literal["rgb", "bgr"]:
+    def order_of(self, dtype: DType) -> Literal["rgb", "bgr"]:
         """The order of the channels in pixels of this type."""
         if self.channel_order != "auto":
             return self.channel_order
