@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""
@@ -70,6 +70,16 @@ class WeightsSource(Settings):
     """Branch, tag or full commit of a repository; None for its main branch."""
 
 
+def _kind_of_weights(value: Any) -> str:
+    return "source" if isinstance(value, dict | WeightsSource) else "path"
+
+
+Weights = Annotated[
+    Annotated[str, Tag("path")] | Annotated[WeightsSource, Tag("source")], Discriminator(_kind_of_weights)
+]
+"""A path or URI, or a mapping: told apart first, so that an error speaks of the one that was meant."""
+
+
 class ModelDefinition(Settings):
     """The identity of a model: what it is, where its weights are, what it answers for."""
 
@@ -82,7 +92,7 @@ class ModelDefinition(Settings):
     family: str
     """Which family's preprocessing, graph and postprocessing: a name from `deployments.families.FAMILIES`."""
 
-    weights: str | WeightsSource | None = None
+    weights: Weights | None = None
     """Path of the weights, or where they are fetched from; None for a family that ships its own."""
 
     revision: str = "1"
