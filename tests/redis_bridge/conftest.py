@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.valkey_process import ValkeyProcess, ValkeySettings
 from tests.redis_bridge.fakes import FAST, MODEL, QUEUE, Client, FakeCatalogue, FakeModel, model
+from tests.redis_bridge.redis_servers import server, wait_until_it_answers
 
 OWNED = re.compile(
     "|".join(
@@ -43,10 +45,28 @@ def free_port() -> int:
         return port
 
 
+OTHER_SERVER = "FATHOM_TEST_REDIS_SERVER"
+"""Environment variable with the path of another Redis or Valkey, of any version, to run these tests against."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherServer:
+    """Stands in for the Valkey of the wheel."""
+
+    address: str
+
+
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyProcess]:
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyProcess | OtherServer]:
     """One server for all tests."""
-    process = ValkeyProcess(ValkeySettings(free_port(), tmp_path_factory.mktemp("valkey")))
+    folder, port = tmp_path_factory.mktemp("valkey"), free_port()
+    if executable := os.environ.get(OTHER_SERVER):
+        with server(folder, f"port {port}", 'save ""', executable=executable):
+            address = f"redis://127.0.0.1:{port}/0"
+            wait_until_it_answers(address)
+            yield OtherServer(address)
+        return
+    process = ValkeyProcess(ValkeySettings(port, folder))
     process.start()
     yield process
     process.stop()

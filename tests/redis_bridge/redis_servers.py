@@ -40,12 +40,12 @@ def server(
             process.kill()
 
 
-def wait_until_it_answers(client: redis.Redis, within_s: float = 10.0) -> None:
+def wait_until_it_answers(address: str, within_s: float = 10.0) -> None:
     """Returns when the server answers PING."""
     deadline_s = time.monotonic() + within_s
-    while True:
-        try:
-            client.ping()
-            return
-        except redis.RedisError:
+    with redis.Redis.from_url(address) as client:
+        while True:
+            with contextlib.suppress(redis.RedisError):
+                client.ping()
+                return
             assert time.monotonic() < deadline_s, f"no server answered within {within_s:g} s"

@@ -158,7 +158,7 @@ async def test_entries_of_a_dead_bridge_are_swept_and_those_of_a_living_one_are_
     ours = Registry(redis, KEY, "ours", is_alive)
     for bridge in ("alive", "dead"):
         await Registry(redis, KEY, bridge, is_alive).refresh({f"other_queue_{bridge}": entry_of("q", model())})
-    assert await ours.refresh({QUEUE: entry_of(QUEUE, model())}) == frozenset()
+    assert await ours.refresh({QUEUE: entry_of(QUEUE, model())}) == {}
     assert await names_in(redis, "hash") == sorted([QUEUE, "other_queue_alive"])
 
 
