@@ -1,23 +1,31 @@
 """Takes the jobs of one queue, as many as may be in flight, while its model can answer. Knows no wire.
 
-One consumer for each queue, so that no queue starves another; within a queue jobs are taken one after the other.
+One consumer for each queue, so that no queue starves another; within a queue small jobs are taken together.
 """
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
 from redis_bridge import metrics
 from redis_bridge.connection import TROUBLES, Backoff, pause
 from redis_bridge.door import Door, Signals
-from redis_bridge.in_flight import Hold
+from redis_bridge.endings import GIVEN_BACK
+from redis_bridge.held import Held
+from redis_bridge.in_flight import Hold, Places
 from redis_bridge.jobs import Reserved
-from redis_bridge.work import GIVEN_BACK, Work
+from redis_bridge.queue_age import QueueAge
+from redis_bridge.work import Work
 
 LOOK_S = 0.1
 
-T = TypeVar("T")
+PATIENCE_S = 0.005
+"""How long jobs may wait for company while most places are taken."""
+
+LARGE_JOB_BYTES = 256 * 1024
+"""Jobs from this size on are taken and read one by one: together they would only wait for each other."""
+
+GROUP_BYTES = 2 * 2**20
+"""Texts of jobs that are taken together."""
 
 
 class Consumer:
@@ -27,24 +35,32 @@ class Consumer:
         self._queue = queue
         self._door = door
         self._signals = Signals()
-        self._work = Work(queue, door, self._signals, self._is_given_up)
-        self._places = asyncio.Semaphore(door.settings.slots_per_queue)
+        self._work = Work(queue, door, self._signals, self._is_given_up, self._on_ended)
+        self._places = Places(door.settings.slots_per_queue)
+        self._group_size = -(-door.settings.slots_per_queue // 2)
+        self._are_small = True
         self._running: set[asyncio.Task[None]] = set()
         self._taking: asyncio.Task[None] | None = None
         self._could_answer_at_s = time.monotonic()
         self._backoff = Backoff()
         self._rest_until_s = 0.0
         self._is_swept = False
+        self._left = 0
+        self._age = QueueAge()
 
     @property
     def in_flight(self) -> int:
         """Jobs held now."""
-        return len(self._running)
+        return self._places.taken
 
     @property
     def is_finished(self) -> bool:
         """Whether the model is gone for good and nobody waits any more: the consumer may be stopped."""
-        return self._is_swept and not self._running
+        return self._is_swept and not self._places.taken
+
+    def oldest_s(self, waiting: int) -> float:
+        """How long the oldest of the `waiting` jobs has waited, as far as this bridge has seen; see QueueAge."""
+        return self._age.look(time.monotonic(), waiting, self._left)
 
     def start(self) -> None:
         """Begins to take jobs, in the background."""
@@ -71,47 +87,54 @@ class Consumer:
             if not self._may_take():
                 await pause(LOOK_S, self._signals.stop)
                 continue
-            await self._unless_stopped(self._door.in_flight.wait_for_room())
-            if await self._unless_stopped(self._places.acquire()) is None:
+            await self._signals.unless_stopped(self._door.in_flight.wait_for_room())
+            free = await self._signals.unless_stopped(self._places.wait_for_some(PATIENCE_S))
+            if free is None or self._signals.stop.is_set():
                 return
-            if self._signals.stop.is_set() or not self._may_take() or not await self._take_one():
-                self._places.release()
+            if self._may_take():
+                await self._take_some(free)
 
-    async def _take_one(self) -> bool:
-        """Whether a job was taken, and is now worked on; its place is then released with it."""
-        reserved = await self._reserve()
-        if reserved is None:
+    async def _take_some(self, free: int) -> None:
+        group = [Held(reserved, self._door.in_flight) for reserved in await self._reserve(free)]
+        if not group:
             self._is_swept = self._is_swept or self._is_departed()
-            return False
-        hold = Hold(self._door.in_flight, len(reserved.payload))
-        # The text is handed to the coroutine that decodes it and to nobody else, who would keep it in memory.
-        work = self._work.run(reserved.slot, reserved.payload, hold)
-        task = asyncio.get_running_loop().create_task(self._finish(work, hold))
+            return
+        self._are_small = all(held.size_bytes < LARGE_JOB_BYTES for held in group)
+        self._places.take(len(group))
+        self._left += len(group)
+        task = asyncio.get_running_loop().create_task(self._work.run(group))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return True
 
-    async def _reserve(self) -> Reserved | None:
+    async def _reserve(self, free: int) -> list[Reserved]:
+        """Jobs that wait, at most half as many as there are places, so that some are read while others are in the
+        model; where none wait, or the last was large, the next one that comes."""
+        budget, jobs = self._door.in_flight, self._door.jobs
+        taken: list[Reserved] = []
         try:
-            return await self._door.jobs.reserve(self._queue)
+            if self._are_small:
+                # Room for them is held before they are here, as other queues ask at the same time.
+                most_bytes = max(1, min(GROUP_BYTES, budget.room_bytes))
+                hold = Hold(budget, most_bytes)
+                try:
+                    taken = await jobs.take(self._queue, min(free, self._group_size), most_bytes)
+                finally:
+                    hold.release()
+            return taken or await jobs.wait(self._queue)
         except TROUBLES as error:
             self._door.note_trouble(f"queue {self._queue} could not be read", error)
             self._rest()
-            return None
+            return []
 
-    async def _finish(self, work: Coroutine[Any, Any, str], hold: Hold) -> None:
-        started_s = time.perf_counter()
-        try:
-            outcome = await work
-        finally:
-            hold.release()
-            self._places.release()
+    def _on_ended(self, jobs: list[Held], outcome: str) -> None:
+        self._places.give_back(len(jobs))
         if outcome == GIVEN_BACK:
+            self._left -= len(jobs)
             self._rest()
         else:
             self._backoff.reset()
-        self._door.recorder.record(metrics.JOBS, 1, self._queue, outcome)
-        self._door.recorder.record(metrics.JOB_SECONDS, time.perf_counter() - started_s, self._queue)
+        self._door.recorder.record(metrics.JOBS, len(jobs), self._queue, outcome)
+        self._door.recorder.record(metrics.JOB_SECONDS, time.perf_counter() - jobs[0].taken_at_s, self._queue)
 
     def _may_take(self) -> bool:
         if self._can_answer():
@@ -138,15 +161,3 @@ class Consumer:
 
     def _rest(self) -> None:
         self._rest_until_s = time.monotonic() + self._backoff.next_s()
-
-    async def _unless_stopped(self, waiting: Coroutine[Any, Any, T]) -> T | None:
-        """The result of `waiting`, None when the stop came first. Never used for a Redis command, whose client
-        may swallow the cancellation."""
-        task = asyncio.ensure_future(waiting)
-        stopped = asyncio.ensure_future(self._signals.stop.wait())
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-        return None if task.cancelled() else task.result()

@@ -1,9 +1,10 @@
 """What all consumers of this door share, and the two signals that end their work."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from deployments.definition import ModelRecord
 from deployments.doors import Predict
@@ -14,6 +15,9 @@ from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import Recorder
 from redis_bridge.presence import Presence
 from redis_bridge.settings import BridgeSettings
+from redis_bridge.trials import Trials
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Door:
     recorder: Recorder
     troubles: TroubleLog
     settings: BridgeSettings
+    trials: Trials = field(default_factory=Trials)
 
     def note_trouble(self, what: str, error: Exception) -> None:
         """A Redis command failed. Its answer may be lost while it was carried out, so slots are looked through
@@ -46,3 +51,23 @@ class Signals:
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     abandon: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def unless_stopped(self, waiting: Coroutine[Any, Any, T]) -> T | None:
+        """The result of `waiting`, None when the stop came first. Never used for a Redis command, whose client
+        may swallow the cancellation."""
+        return await _unless(self.stop, waiting)
+
+    async def unless_abandoned(self, waiting: Coroutine[Any, Any, T]) -> T | None:
+        """The same for the abandonment."""
+        return await _unless(self.abandon, waiting)
+
+
+async def _unless(event: asyncio.Event, waiting: Coroutine[Any, Any, T]) -> T | None:
+    task = asyncio.ensure_future(waiting)
+    over = asyncio.ensure_future(event.wait())
+    await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
+    over.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    return None if task.cancelled() else task.result()

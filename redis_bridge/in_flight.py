@@ -1,11 +1,11 @@
-"""How many bytes the bridge holds at once, over all queues. Knows no job and no Redis."""
+"""How much the bridge holds at once: bytes over all queues, places of one queue. Knows no job and no Redis."""
 
 import asyncio
 
 
 class InFlightBytes:
-    """A budget of bytes. Each queue asks for room before it takes its next job, and learns the job's size only
-    then: at most `limit_bytes` and one job of each queue are held."""
+    """A budget of bytes. Each queue asks for room before it takes jobs, and learns their size only then: at most
+    `limit_bytes` and one job of each queue are held."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -17,6 +17,11 @@ class InFlightBytes:
     def held_bytes(self) -> int:
         """Bytes held now."""
         return self._held_bytes
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes that are left."""
+        return max(self._limit_bytes - self._held_bytes, 0)
 
     async def wait_for_room(self) -> None:
         """Waits while the budget is used up. All who wait go on together, one job for each."""
@@ -47,3 +52,47 @@ class Hold:
     def release(self) -> None:
         """The job is gone; may be called twice."""
         self.resize(0)
+
+
+class Places:
+    """The places of one queue's jobs, which one consumer takes and many pieces of work give back."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free = count
+        self._changed = asyncio.Event()
+
+    @property
+    def taken(self) -> int:
+        """Jobs that have a place now."""
+        return self._count - self._free
+
+    def take(self, count: int) -> None:
+        """`count` of the free places."""
+        self._free -= count
+
+    def give_back(self, count: int) -> None:
+        """They are free again."""
+        self._free += count
+        self._changed.set()
+
+    async def wait_for_some(self, patience_s: float) -> int:
+        """How many are free: at least one. While most are taken it waits for up to `patience_s` for more of them,
+        as jobs are cheaper together, and those in work keep the model busy meanwhile."""
+        if 0 < self._free < self._worthwhile:
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._wait_for(self._worthwhile)
+            except TimeoutError:
+                pass
+        await self._wait_for(1)
+        return self._free
+
+    @property
+    def _worthwhile(self) -> int:
+        return self._count // 4
+
+    async def _wait_for(self, count: int) -> None:
+        while self._free < count:
+            self._changed.clear()
+            await self._changed.wait()

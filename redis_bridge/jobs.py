@@ -1,76 +1,69 @@
 """Every Redis command on jobs: from the queue into a slot, and out of it in exactly one way. Knows no wire.
 
-    reserve    BLMOVE queue -> slot
-    begin      count the try, and look whether the answer key is free
-    settle     the answer, then the slot goes: one transaction
-    give_back  slot -> head of the queue
+    take       the jobs that wait, up to a number and a size, each into a slot of its own: one script
+    wait       BLMOVE queue -> slot, for a queue that was empty
+    settle     the answers, then the slots go: one script
+    give_back  slots -> head of the queue
     bury       the answer, then slot -> dead letters: one script
 
-All but `reserve` may be run twice. A job whose slot somebody else has meanwhile taken over is answered all the
-same: delivery is at least once, and answers of one job are alike.
+All but `take` and `wait` may be run twice. A job whose slot somebody else has meanwhile taken over is answered all
+the same: delivery is at least once, and answers of one job are alike.
 """
 
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from redis_bridge import keys
+from deployments.errors import ImageTooLarge, InvalidRequest, ServingError
+from redis_bridge import job_scripts, keys
+from redis_bridge.attempts import Record, fingerprint, record_from
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
-
-GIVE_BACK = """
--- KEYS: slot, queue, attempts.  ARGV: 1 when the try does not count.  Moves every job, answers how many.
-local moved = 0
-while redis.call('EXISTS', KEYS[1]) == 1 do
-  redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')
-  moved = moved + 1
-end
-if moved > 0 and ARGV[1] == '1' and redis.call('HEXISTS', KEYS[3], 'number') == 1 then
-  redis.call('HINCRBY', KEYS[3], 'number', -1)
-end
-return moved
-"""
-
-BURY = """
--- KEYS: slot, answer, attempts, letters, letters seen.
--- ARGV: answer or '', its seconds, letter, letters kept, payloads kept, seconds kept, payload key prefix.
--- A slot that is gone was taken over: whoever has the job now answers it, perhaps better than we could.
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  if ARGV[1] ~= '' then
-    redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
-  end
-  local number = redis.call('INCR', KEYS[5])
-  local payload = ARGV[7] .. (number % tonumber(ARGV[5]))
-  redis.call('RENAME', KEYS[1], payload)
-  redis.call('EXPIRE', payload, ARGV[6])
-  redis.call('LPUSH', KEYS[4], '{"number":' .. number .. ',' .. string.sub(ARGV[3], 2))
-  redis.call('LTRIM', KEYS[4], 0, ARGV[4] - 1)
-  redis.call('EXPIRE', KEYS[4], ARGV[6])
-  redis.call('DEL', KEYS[3])
-end
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """A job that lies in one of our slots. payload: its text."""
+    """A job that lies in one of our slots. payload: its text.  fingerprint: where its record stands.
+    record: what is remembered of it; None for a job that has never been in trouble."""
 
     slot: Slot
     payload: bytes
+    fingerprint: str
+    record: Record | None
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try of a job. number: 1 for the first.  first_s: Unix time of the first try.
-    can_be_answered: whether nothing but an answer stands under the job's id."""
+class Place:
+    """Where a job is and what is remembered of it: enough to bring it out of its slot."""
 
-    number: int
-    first_s: float
-    can_be_answered: bool
+    slot: Slot
+    fingerprint: str
+    record: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client is to find. key: where it waits."""
+
+    place: Place
+    key: str
+    text: bytes
+
+
+class Settled(IntEnum):
+    """How an answer ended. DOUBLED: written, but somebody else had taken the job over.
+    KEY_IS_TAKEN: not written and the job still in its slot, as something else stands under the key."""
+
+    DOUBLED = 0
+    ONCE = 1
+    KEY_IS_TAKEN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +85,10 @@ class JobStore:
         self._settings = settings
         self._numbers = itertools.count()
         self._held: set[str] = set()
-        self._give_back = redis.register_script(GIVE_BACK)
-        self._bury = redis.register_script(BURY)
+        self._take = redis.register_script(job_scripts.TAKE)
+        self._settle = redis.register_script(job_scripts.SETTLE)
+        self._give_back = redis.register_script(job_scripts.GIVE_BACK)
+        self._bury = redis.register_script(job_scripts.BURY)
 
     @property
     def holds_any(self) -> bool:
@@ -104,94 +99,146 @@ class JobStore:
         """Whether a job of this bridge lies, or may this moment arrive, in `slot`."""
         return slot.key in self._held
 
-    async def reserve(self, queue: str) -> Reserved | None:
-        """The oldest job of `queue`, moved into a new slot; None when none came within `longest_block_s`.
+    async def take(self, queue: str, most: int, most_bytes: int) -> list[Reserved]:
+        """The oldest jobs of `queue`, at most `most`, each moved into a new slot; none when none wait.
+
+        No more are taken once they have `most_bytes` together: the last may go beyond. When it raises, jobs may lie
+        in the slots all the same: `Presence.sweep` brings them back.
+        """
+        slots = [self._new_slot(queue) for _ in range(most)]
+        payloads: list[bytes] = []
+        try:
+            script_keys = [queue, keys.attempts(queue), *(slot.key for slot in slots)]
+            has_records, payloads = await self._take(keys=script_keys, args=[most_bytes])
+        finally:
+            self._held.difference_update(slot.key for slot in slots[len(payloads) :])
+        return await self._reserved(slots, payloads, bool(has_records))
+
+    async def wait(self, queue: str) -> list[Reserved]:
+        """The next job of `queue`, moved into a new slot; none when none came within `longest_block_s`.
 
         When it raises, a job may lie in the slot all the same: `Presence.sweep` brings it back.
         """
-        slot = Slot(queue, self.bridge, next(self._numbers))
-        self._held.add(slot.key)
+        slot = self._new_slot(queue)
         payload: bytes | None = None
         try:
-            # Typed for whole seconds and text; the server takes fractions, and answers are bytes.
-            arrived: Any = await self._redis.blmove(
-                queue,
-                slot.key,
-                self._settings.longest_block_s,  # type: ignore[arg-type]
-                "LEFT",
-                "RIGHT",
-            )
-            payload = arrived
+            async with self._redis.pipeline(transaction=False) as pipe:
+                # Typed for whole seconds and text; the server takes fractions, and answers are bytes.
+                block_s: Any = self._settings.longest_block_s
+                pipe.blmove(queue, slot.key, block_s, "LEFT", "RIGHT")
+                pipe.exists(keys.attempts(queue))
+                payload, has_records = await pipe.execute()
         finally:
             if payload is None:
                 self._held.discard(slot.key)
-        return None if payload is None else Reserved(slot, payload)
+        return [] if payload is None else await self._reserved([slot], [payload], bool(has_records))
 
-    async def begin(self, slot: Slot, job_id: str) -> Attempt:
-        """Counts a try. The count outlives this bridge, so that a job that kills it is known as such."""
-        record = keys.attempts(slot.queue, job_id)
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(record, "first_s", f"{time.time():.3f}")
-            pipe.hincrby(record, "number", 1)
-            pipe.hget(record, "first_s")
-            pipe.expire(record, keys.ATTEMPTS_TTL_S)
-            pipe.type(job_id)
-            _, number, first_s, _, kind = await pipe.execute()
-        return Attempt(number, float(first_s), kind in (b"none", b"string"))
+    async def settle(self, answers: Sequence[Answer]) -> list[Settled]:
+        """The answers to jobs of one queue appear and their slots go, all in one."""
+        queue = answers[0].place.slot.queue
+        script_keys = [keys.attempts(queue)]
+        arguments: list[Any] = [self._settings.result_ttl_of(queue)]
+        for answer in answers:
+            script_keys += [answer.place.slot.key, answer.key]
+            arguments += [answer.text, answer.place.fingerprint if answer.place.record else ""]
+        results = [Settled(result) for result in await self._settle(keys=script_keys, args=arguments)]
+        for answer, result in zip(answers, results, strict=True):
+            if result is not Settled.KEY_IS_TAKEN:
+                self._held.discard(answer.place.slot.key)
+        return results
 
-    async def settle(self, slot: Slot, job_id: str, answer: bytes) -> None:
-        """The answer appears and the slot goes, in this order and both or none."""
+    async def note(self, place: Place) -> None:
+        """Remembers the job's record, so that it outlives this bridge."""
+        if place.record is None:
+            return
+        key = keys.attempts(place.slot.queue)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(job_id, answer, ex=self._settings.result_ttl_s)
-            pipe.delete(slot.key)
-            pipe.delete(keys.attempts(slot.queue, job_id))
+            pipe.hset(key, place.fingerprint, place.record.text())
+            pipe.expire(key, keys.ATTEMPTS_TTL_S)
             await pipe.execute()
-        self._held.discard(slot.key)
 
-    async def give_back(self, slot: Slot, job_id: str | None, counts: bool = False) -> int:
-        """The job is again the next of its queue. counts: whether the try was the job's own failure.
+    async def give_back(self, place: Place) -> int:
+        """The job is again the next of its queue, and its record is remembered.
 
         Answers how many jobs were moved: 0 when somebody else has taken it over."""
-        record = keys.attempts(slot.queue, job_id or "")
-        moved = await self._give_back(keys=[slot.key, slot.queue, record], args=[0 if counts else 1])
-        self._held.discard(slot.key)
+        queue = place.slot.queue
+        record = (place.fingerprint, place.record.text()) if place.record else ("", "")
+        moved = await self._give_back(
+            keys=[place.slot.key, queue, keys.attempts(queue)], args=[*record, keys.ATTEMPTS_TTL_S]
+        )
+        self._held.discard(place.slot.key)
         return int(moved)
 
-    async def bury(self, slot: Slot, letter: DeadLetter, answer: bytes) -> None:
-        """The job goes to the dead letters, with its reason; `answer` to its id, if it has one."""
-        settings = self._settings
-        has_answer = letter.job_id is not None
-        text = orjson.dumps(
-            {
-                "time_s": round(time.time(), 3),
-                "queue": slot.queue,
-                "id": letter.job_id,
-                "code": letter.code,
-                "message": letter.message,
-                "size_bytes": letter.size_bytes,
-            }
-        )
-        answer_key = letter.job_id if letter.job_id is not None else ""
+    async def bury(self, place: Place, letter: DeadLetter, answer: Answer | None) -> None:
+        """The job goes to the dead letters, with its reason; `answer` to its client, if one can be reached."""
+        settings, queue = self._settings, place.slot.queue
+        fields = {
+            "time_s": round(time.time(), 3),
+            "queue": queue,
+            "id": letter.job_id,
+            "code": letter.code,
+            "message": letter.message,
+            "size_bytes": letter.size_bytes,
+        }
+        letters = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_SEEN]
         await self._bury(
-            keys=[
-                slot.key,
-                answer_key,
-                keys.attempts(slot.queue, answer_key),
-                keys.DEAD_LETTERS,
-                keys.DEAD_LETTERS_SEEN,
-            ],
+            keys=[place.slot.key, answer.key if answer else "", keys.attempts(queue), *letters],
             args=[
-                answer if has_answer else b"",
-                settings.result_ttl_s,
-                text,
+                answer.text if answer else b"",
+                settings.result_ttl_of(queue),
+                orjson.dumps(fields),
                 settings.dead_letters,
                 settings.dead_letter_payloads,
                 settings.dead_letter_ttl_s,
                 keys.DEAD_LETTER_PAYLOAD,
+                place.fingerprint,
             ],
         )
-        self._held.discard(slot.key)
+        self._held.discard(place.slot.key)
+
+    async def picture(self, key: str, most_bytes: int) -> bytes | ServingError | None:
+        """What lies under a key that a job names: an image file, nothing, or why it is not read."""
+        try:
+            size_bytes = await self._redis.strlen(key)
+            if size_bytes > most_bytes:
+                return ImageTooLarge(f"the image under {key!r} has {size_bytes} bytes, the limit is {most_bytes}")
+            # Typed as if it might be text; answers are bytes.
+            content: Any = await self._redis.get(key)
+        except ResponseError:
+            return InvalidRequest(f"the key {key!r} holds no image file")
+        return bytes(content) if content is not None else None
+
+    async def let_expire(self, picture_key: str) -> None:
+        """A picture whose producer has set no expiry, as none of the old ones did, is kept as long as an answer."""
+        if await self._redis.ttl(picture_key) == -1:
+            await self._redis.expire(picture_key, self._settings.result_ttl_s)
+
+    async def begin_trial(self, slot: Slot) -> None:
+        """From now on the death of this bridge is the fault of the job in `slot`."""
+        await self._redis.set(keys.trial(self.bridge), slot.key, ex=keys.ATTEMPTS_TTL_S)
+
+    async def end_trial(self) -> None:
+        """No job is to blame any more."""
+        await self._redis.delete(keys.trial(self.bridge))
 
     async def depth(self, queue: str) -> int:
         """Jobs that wait in `queue`. Raises WRONGTYPE as a RedisError when the key is no list."""
         return await self._redis.llen(queue)
+
+    def _new_slot(self, queue: str) -> Slot:
+        slot = Slot(queue, self.bridge, next(self._numbers))
+        self._held.add(slot.key)
+        return slot
+
+    async def _reserved(self, slots: list[Slot], payloads: list[bytes], has_records: bool) -> list[Reserved]:
+        names = [fingerprint(payload) for payload in payloads]
+        records: list[Record | None] = [None] * len(names)
+        if has_records and names:
+            try:
+                texts: Any = await self._redis.hmget(keys.attempts(slots[0].queue), names)
+            except BaseException:
+                self._held.difference_update(slot.key for slot in slots)
+                raise
+            records = [record_from(text) for text in texts]
+        taken = slots[: len(payloads)]
+        return [Reserved(*each) for each in zip(taken, payloads, names, records, strict=True)]

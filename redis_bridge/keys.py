@@ -4,8 +4,10 @@
 |---|---|---|---|
 | `<queue>` | list of job texts | the producers | none |
 | `<job id>` | string, the answer | the client that waits for it | `result_ttl_s` |
+| `<key in img_key>` | string, an image file | the producer | `result_ttl_s` after it was read, if it had none |
 | `<queue>:inflight:<bridge>:<slot>` | list with one job text | that bridge; after its death, any other | none |
-| `fathomnet:attempts:<queue>:<job id>` | hash: number, first_s | the bridge that holds the job | a day |
+| `fathomnet:attempts:<queue>` | hash: fingerprint of a job's text -> `attempts.Record` | the bridges | a day |
+| `fathomnet:trial:<bridge>` | string, the slot of the one job that this bridge has in work | that bridge | a day |
 | `fathomnet:bridges` | set of bridge ids | all bridges; each leaves, or is removed after its takeover | none |
 | `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |
 | `<registry_key>` | hash, set, list or JSON string | shared; our entries are swept by us | none |
@@ -69,9 +71,14 @@ def is_bridge_id(text: str) -> bool:
     return _BRIDGE_ID.fullmatch(text) is not None
 
 
-def attempts(queue: str, job_id: str) -> str:
-    """The key that counts a job's tries."""
-    return f"{PREFIX}attempts:{queue}:{job_id}"
+def attempts(queue: str) -> str:
+    """The key with the records of those jobs of `queue` that have been in trouble."""
+    return f"{PREFIX}attempts:{queue}"
+
+
+def trial(bridge: str) -> str:
+    """The key that names the job which this bridge has in work alone."""
+    return f"{PREFIX}trial:{bridge}"
 
 
 def is_reserved(key: str) -> bool:

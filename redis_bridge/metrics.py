@@ -26,16 +26,31 @@ JOBS = Metric(
     ("queue", "outcome"),
 )
 JOB_SECONDS = Metric(
-    "fathom_redis_job_seconds", "histogram", "From taking a job to settling it, in seconds.", ("queue",)
+    "fathom_redis_job_seconds",
+    "histogram",
+    "From taking a job to its end, in seconds; one observation for jobs that ended together.",
+    ("queue",),
 )
 DECODE_SECONDS = Metric(
     "fathom_redis_decode_seconds",
     "histogram",
-    "Making a picture of a job's text, in seconds, waiting for a thread included.",
+    "Making pictures of the texts of jobs taken together, in seconds, waiting for a thread included.",
     ("queue",),
 )
 MODEL_SECONDS = Metric("fathom_redis_model_seconds", "histogram", "One try in the model, in seconds.", ("queue",))
+SETTLE_SECONDS = Metric(
+    "fathom_redis_settle_seconds", "histogram", "Writing answers and emptying their slots, in seconds.", ("queue",)
+)
+DOUBLES = Metric(
+    "fathom_redis_doubles_total",
+    "counter",
+    "Jobs answered here although they had been taken over, and so are answered twice.",
+    ("queue",),
+)
 QUEUE_DEPTH = Metric("fathom_redis_queue_depth", "gauge", "Jobs that wait in Redis.", ("queue",))
+OLDEST_JOB_SECONDS = Metric(
+    "fathom_redis_oldest_job_seconds", "gauge", "How long the oldest waiting job was seen to wait.", ("queue",)
+)
 IN_FLIGHT = Metric("fathom_redis_in_flight", "gauge", "Jobs that this bridge holds.", ("queue",))
 IN_FLIGHT_BYTES = Metric("fathom_redis_in_flight_bytes", "gauge", "Bytes of all jobs that this bridge holds.", ())
 DEAD_LETTERS = Metric(
@@ -51,7 +66,10 @@ ALL_METRICS = (
     JOB_SECONDS,
     DECODE_SECONDS,
     MODEL_SECONDS,
+    SETTLE_SECONDS,
+    DOUBLES,
     QUEUE_DEPTH,
+    OLDEST_JOB_SECONDS,
     IN_FLIGHT,
     IN_FLIGHT_BYTES,
     DEAD_LETTERS,
@@ -61,7 +79,8 @@ ALL_METRICS = (
 
 
 class Recorder(Protocol):
-    """Takes measurements; cheap enough to be called for each job. tags: in the order of `metric.tags`."""
+    """Takes measurements; called once for jobs that go together, as a call costs as much as reading a
+    small job. tags: in the order of `metric.tags`."""
 
     def record(self, metric: Metric, value: float, *tags: str) -> None:
         """Adds to a counter, sets a gauge, or observes into a histogram."""

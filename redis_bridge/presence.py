@@ -1,8 +1,8 @@
 """Which bridges live, and what becomes of the jobs of those that died. Knows slots, not what lies in them.
 
 A bridge lives as long as its heartbeat key. A slot whose bridge has no heartbeat belongs to nobody, and whoever
-sees it first moves its job back to the head of its queue. Check and move are one script, so that two successors
-cannot double a job and a living bridge's slot is never touched.
+sees it first moves its job back to the head of its queue, as a suspect. Check and move are one script, so that two
+successors cannot double a job and a living bridge's slot is never touched.
 """
 
 import logging
@@ -13,25 +13,14 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from redis_bridge import keys
+from redis_bridge import job_scripts, keys
 from redis_bridge.connection import TROUBLES
-from redis_bridge.jobs import JobStore
+from redis_bridge.jobs import JobStore, Place
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 
 logger = logging.getLogger("ray.serve")
 
-TAKE_OVER = """
--- KEYS: heartbeat of the slot's bridge, slot, queue.  Answers how many jobs were moved.
-local moved = 0
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  while redis.call('EXISTS', KEYS[2]) == 1 do
-    redis.call('LMOVE', KEYS[2], KEYS[3], 'RIGHT', 'LEFT')
-    moved = moved + 1
-  end
-end
-return moved
-"""
 _SCAN_COUNT = 1000
 
 
@@ -46,7 +35,7 @@ class Presence:
         self._jobs = jobs
         self._settings = settings
         self._on_taken_over = on_taken_over
-        self._take_over = redis.register_script(TAKE_OVER)
+        self._take_over = redis.register_script(job_scripts.TAKE_OVER)
         self._server: str | None = None
         self._dead: set[str] = set()
         self._beat_at_s = float("-inf")
@@ -126,8 +115,12 @@ class Presence:
         """How many jobs were moved. A slot of our own that we know nothing of has reappeared, or a command's
         answer was lost on the way."""
         if slot.bridge == self._bridge:
-            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(slot, None)
-        return int(await self._take_over(keys=[keys.heartbeat(slot.bridge), slot.key, slot.queue]))
+            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(Place(slot, "", None))
+        of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
+        of_job = [slot.key, slot.queue, keys.attempts(slot.queue)]
+        return int(
+            await self._take_over(keys=[*of_bridge, *of_job], args=[f"{time.time():.3f}", keys.ATTEMPTS_TTL_S])
+        )
 
     async def _look_at_the_server(self) -> None:
         """After a restart Redis may have come back without its last second, and with other settings."""

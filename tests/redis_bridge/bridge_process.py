@@ -5,11 +5,13 @@
 reads commands from its standard input and answers each with one line: `start URL QUEUE POINT` forks a bridge and
 answers its process id, `wait PID` answers how it ended. It forks, since the imports take longer than all the rest.
 
-POINT: `before-NAME` or `after-NAME`, NAME being a Redis command (BLMOVE), `begin` or `settle` for their
-transactions, or `predict`; `silent` when the model never answers; `sound` for a bridge that just works.
+POINT: `before-NAME` or `after-NAME`, NAME being `wait` (the blocking move of a job), `take` (of several at once),
+`predict` or `settle`; `silent` when the model never answers; `poison` for one that pictures of the colour POISON
+kill; `sound` for a bridge that just works.
 """
 
 import asyncio
+import hashlib
 import os
 import signal
 import sys
@@ -21,8 +23,18 @@ from redis.asyncio.client import Pipeline
 
 from deployments.prediction import Outcome
 from deployments.request import Request
+from redis_bridge import job_scripts
 from redis_bridge.bridge import Bridge
 from tests.redis_bridge.fakes import FAST, FakeCatalogue, FakeModel, model
+
+SCRIPTS = {
+    hashlib.sha1(script.encode()).hexdigest(): name
+    for name, script in (("take", job_scripts.TAKE), ("settle", job_scripts.SETTLE))
+}
+
+POISON = (66, 6, 64)
+MAX_ATTEMPTS = 2
+"""Of the bridges that can be poisoned; the others are killed by us, which is no fault of their jobs."""
 
 dies_at = "sound"
 
@@ -34,14 +46,13 @@ def reach(point: str) -> None:
 
 
 class DyingPipeline(Pipeline):
-    """A transaction that may be the last."""
+    """A pipeline that may be the last."""
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        first = [str(command[0][0]) for command in self.command_stack]
-        name = {"HSETNX": "begin", "SET": "settle" if "DEL" in first else "beat"}.get(first[0] if first else "")
-        reach(f"before-{name}")
+        name = "wait" if self.command_stack[0][0][0] == "BLMOVE" else "other"
         answers = await super().execute(raise_on_error)
-        reach(f"after-{name}")
+        if answers[0] is not None:
+            reach(f"after-{name}")
         return answers
 
 
@@ -49,9 +60,11 @@ class DyingRedis(Redis):
     """A connection whose commands may be the last."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        name = str(args[0])
+        name = SCRIPTS.get(args[1], "other") if args[0] == "EVALSHA" else "other"
+        if name == "settle":
+            reach("before-settle")
         answer = await super().execute_command(*args, **options)
-        if answer is not None:
+        if name == "settle" or (name == "take" and answer[1]):
             reach(f"after-{name}")
         return answer
 
@@ -67,6 +80,8 @@ async def serve(url: str, queue: str) -> None:
         reach("before-predict")
         if dies_at == "silent":
             await asyncio.Event().wait()
+        if any(tuple(one.image.pixels[0, 0]) == POISON for one in requests if one.image.pixels is not None):
+            reach("poison")
         # Long enough for a kill to find jobs in the model.
         await asyncio.sleep(0.02)
         outcomes = await answering(name, requests)
@@ -74,7 +89,8 @@ async def serve(url: str, queue: str) -> None:
         return outcomes
 
     redis = DyingRedis.from_url(url, socket_timeout=10)
-    settings = FAST.model_copy(update={"slots_per_queue": 32, "job_deadline_s": 600, "max_attempts": 100})
+    most = MAX_ATTEMPTS if dies_at == "poison" else 100
+    settings = FAST.model_copy(update={"slots_per_queue": 32, "job_deadline_s": 600, "max_attempts": most})
     Bridge(redis, predict, FakeCatalogue(model("demo", queue)), settings).start()
     await asyncio.Event().wait()
 

@@ -35,7 +35,9 @@ FAST = BridgeSettings(
 def model(name: str = MODEL, *queues: str, state: ModelState = ModelState.READY) -> ModelRecord:
     """A model of the running system that answers for `queues`."""
     definition = ModelDefinition(family="fixed-answer", queues=queues or (QUEUE,), weights="/secret/path.h5")
-    return ModelRecord(name, definition, ModelKnobs(), state, "" if state is ModelState.READY else "why")
+    return ModelRecord(
+        name, definition, ModelKnobs(), state, "" if state in (ModelState.READY, ModelState.ASLEEP) else "why"
+    )
 
 
 class FakeCatalogue:
@@ -69,7 +71,8 @@ def prediction_for(pixels: NDArray[np.uint8]) -> Prediction:
 class FakeModel:
     """Answers `prediction_for` each picture, unless `errors` has something to give out first.
 
-    While `gate` is closed every call waits; `calls` counts those that came in, `waiting` those inside.
+    While `gate` is closed every call waits. `calls` counts calls, `asked` the pictures in them, and `waiting` the
+    pictures in calls that have not returned.
     """
 
     def __init__(self) -> None:
@@ -77,26 +80,31 @@ class FakeModel:
         self.gate = asyncio.Event()
         self.gate.set()
         self.calls = 0
+        self.asked = 0
         self.waiting = 0
         self.most_waiting = 0
         self.requests: list[Request] = []
 
     async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
         self.calls += 1
-        self.waiting += 1
+        self.asked += len(requests)
+        self.waiting += len(requests)
         self.most_waiting = max(self.most_waiting, self.waiting)
         self.requests.extend(requests)
         try:
             await self.gate.wait()
         finally:
-            self.waiting -= 1
+            self.waiting -= len(requests)
+        return [self._outcome(request) for request in requests]
+
+    def _outcome(self, request: Request) -> Outcome:
         if self.errors:
             error = self.errors.pop(0)
             if isinstance(error, Exception) and not hasattr(error, "code"):
                 raise error
-            return [error for _ in requests]
-        pixels = [request.image.pixels for request in requests]
-        return [prediction_for(np.zeros((1, 1, 3), np.uint8) if each is None else each) for each in pixels]
+            return error
+        pixels = request.image.pixels
+        return prediction_for(np.zeros((1, 1, 3), np.uint8) if pixels is None else pixels)
 
 
 async def eventually(condition: Callable[[], Awaitable[object] | object], within_s: float = 5.0) -> None:

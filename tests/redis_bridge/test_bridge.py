@@ -118,7 +118,7 @@ async def test_a_busy_queue_does_not_starve_another(
         await quiet.push()
         await eventually(lambda: predict.waiting == 3)
         predict.gate.set()
-        await eventually(lambda: predict.calls == 51, within_s=10)
+        await eventually(lambda: predict.asked == 51, within_s=10)
         await eventually(lambda: nothing_in_flight(redis))
 
 

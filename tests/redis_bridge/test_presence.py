@@ -7,8 +7,9 @@ import pytest
 from redis.asyncio import Redis
 
 from redis_bridge import keys
+from redis_bridge.attempts import Record
 from redis_bridge.connection import TroubleLog, connect
-from redis_bridge.jobs import DeadLetter, JobStore
+from redis_bridge.jobs import Answer, DeadLetter, JobStore, Place
 from redis_bridge.presence import Presence
 from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
@@ -79,15 +80,35 @@ async def test_an_orphan_whose_queue_is_no_list_does_not_keep_others_from_theirs
 async def test_a_job_that_was_taken_over_is_not_buried_by_the_bridge_that_lost_it(redis: Redis) -> None:
     jobs = JobStore(redis, BRIDGE, FAST)
     await redis.rpush(QUEUE, "job")
-    reserved = await jobs.reserve(QUEUE)
-    assert reserved
-    await jobs.begin(reserved.slot, "an-id")
+    [reserved] = await jobs.take(QUEUE, most=1, most_bytes=100)
+    place = Place(reserved.slot, reserved.fingerprint, Record(1, 5.0))
+    await jobs.note(place)
     await redis.lmove(reserved.slot.key, QUEUE, "LEFT", "RIGHT")
     await redis.set("an-id", "[]", ex=60)
-    await jobs.bury(reserved.slot, DeadLetter("an-id", "internal", "failed here", 3), b"error")
+    await jobs.bury(place, DeadLetter("an-id", "internal", "failed here", 3), Answer(place, "an-id", b"error"))
     assert await redis.get("an-id") == b"[]"
     assert await redis.llen(keys.DEAD_LETTERS) == 0
-    assert await redis.hget(keys.attempts(QUEUE, "an-id"), "number") == b"1"
+    assert await redis.hget(keys.attempts(QUEUE), reserved.fingerprint) == b"1 5.000"
+
+
+@pytest.mark.parametrize("text", [b"short", b"\x00" + bytes(range(256)) * 20], ids=["short", "long"])
+async def test_jobs_of_a_dead_bridge_are_suspects_and_only_the_one_on_trial_has_had_a_try(
+    redis: Redis, text: bytes
+) -> None:
+    dead = JobStore(redis, DEAD, FAST)
+    await redis.rpush(QUEUE, text, b"beside it")
+    accused, bystander = await dead.take(QUEUE, most=2, most_bytes=10**6)
+    await dead.begin_trial(accused.slot)
+    ours = presence(redis)
+    await ours.beat()
+    await ours.sweep_if_due()
+    successor = JobStore(redis, BRIDGE, FAST)
+    again = await successor.take(QUEUE, most=2, most_bytes=10**6)
+    tries = {each.payload: (each.record.tries, each.record.is_suspect) for each in again if each.record}
+    assert tries == {accused.payload: (1, True), bystander.payload: (0, True)}
+    assert not await redis.exists(keys.trial(DEAD))
+    for each in again:
+        await successor.give_back(Place(each.slot, each.fingerprint, each.record))
 
 
 async def test_a_bridge_that_leaves_jobs_behind_stays_listed_for_its_successor(redis: Redis) -> None:

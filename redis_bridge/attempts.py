@@ -1,0 +1,55 @@
+"""What is remembered of a job that was tried before and is not done: its tries, since when, and a suspicion.
+
+Pure; knows no Redis. Most jobs have no record: it is written when a try fails, when a job goes back to its queue,
+and when its bridge dies. Records stand under a fingerprint of the job's text, so that they are known before the
+text has been read: reading it may be what kills a bridge.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+
+FINGERPRINT_BYTES = 1024
+"""From the front and from the end of a job's text. Producers write the id at one of the two, or within an image
+of a few hundred bytes; jobs that differ nowhere there would share their tries."""
+
+FINGERPRINT = f"""
+local function fingerprint(text)
+  local ends = string.sub(text, 1, {FINGERPRINT_BYTES}) .. string.sub(text, -{FINGERPRINT_BYTES})
+  return redis.sha1hex(#text .. ':' .. ends)
+end
+"""
+"""The same for scripts in Redis."""
+
+SUSPECT = "suspect"
+_RECORD = re.compile(r"(\d+) (\d+(?:\.\d+)?)( suspect)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """tries: that failed, or took a bridge down.  first_s: Unix time of the first.
+    is_suspect: it was in flight when a bridge died, perhaps beside the job that killed it."""
+
+    tries: int
+    first_s: float
+    is_suspect: bool = False
+
+    def failed(self) -> "Record":
+        """After one more try that its bridge survived."""
+        return replace(self, tries=self.tries + 1)
+
+    def text(self) -> str:
+        """As it stands in Redis."""
+        return f"{self.tries} {self.first_s:.3f}{' ' + SUSPECT if self.is_suspect else ''}"
+
+
+def record_from(text: bytes | None) -> Record | None:
+    """The record that stands in Redis; None where there is none, or something else."""
+    found = _RECORD.fullmatch(text.decode(errors="replace")) if text else None
+    return Record(int(found[1]), float(found[2]), found[3] is not None) if found else None
+
+
+def fingerprint(text: bytes) -> str:
+    """40 hexadecimal digits that stand for a job's text."""
+    ends = text[:FINGERPRINT_BYTES] + text[-FINGERPRINT_BYTES:]
+    return hashlib.sha1(f"{len(text)}:".encode() + ends, usedforsecurity=False).hexdigest()

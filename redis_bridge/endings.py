@@ -1,0 +1,106 @@
+"""The ways out of a slot: answered, given back, or buried. Knows neither JSON nor how a job came to its end.
+
+Whatever happens a job leaves its slot in exactly one of these ways, or stays in it when Redis is away, where the
+next sweep finds it.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from deployments.errors import InvalidRequest, ServingError
+from deployments.prediction import Outcome
+from redis_bridge import metrics, wire
+from redis_bridge.connection import until_done
+from redis_bridge.door import Door, Signals
+from redis_bridge.held import Ended, Held
+from redis_bridge.jobs import Answer, DeadLetter, Settled
+
+logger = logging.getLogger("ray.serve")
+
+ANSWERED = "ok"
+GIVEN_BACK = "given-back"
+LEFT_IN_SLOT = "left-in-slot"
+
+T = TypeVar("T")
+
+
+class Endings:
+    """The ends of one queue's jobs. ended: told of every job that has come to its end. Nothing here raises."""
+
+    def __init__(self, queue: str, door: Door, signals: Signals, ended: Ended) -> None:
+        self._queue = queue
+        self._door = door
+        self._signals = signals
+        self._ended = ended
+        self._profile = door.settings.profile_of(queue)
+
+    async def settle(self, answered: Sequence[tuple[Held, Outcome]]) -> None:
+        """The clients find their answers, all at once."""
+        answers = [
+            Answer(held.place, held.job_id or "", wire.answer(outcome, self._profile)) for held, outcome in answered
+        ]
+        started_s = time.perf_counter()
+        results = await self.until_done(lambda: self._door.jobs.settle(answers))
+        self._record(metrics.SETTLE_SECONDS, time.perf_counter() - started_s)
+        jobs = [held for held, _ in answered]
+        if results is None:
+            self._end(jobs, LEFT_IN_SLOT)
+            return
+        settled = [held for held, result in zip(jobs, results, strict=True) if result is not Settled.KEY_IS_TAKEN]
+        self._end(settled, ANSWERED)
+        doubles = sum(result is Settled.DOUBLED for result in results)
+        if doubles:
+            self._record(metrics.DOUBLES, doubles)
+        for held, result in zip(jobs, results, strict=True):
+            if result is Settled.KEY_IS_TAKEN:
+                await self.bury(held, _key_is_taken(held.job_id or ""), has_answer=False)
+
+    async def give_back(self, held: Held) -> None:
+        """The job is the next of its queue, and its record is kept."""
+        held.remember()
+        moved = await self.until_done(lambda: self._door.jobs.give_back(held.place))
+        self._end([held], LEFT_IN_SLOT if moved is None else GIVEN_BACK)
+
+    async def bury(self, held: Held, error: ServingError, has_answer: bool = True) -> None:
+        """The client is told the error, if it has a key for it, and the job is a dead letter."""
+        job_id = held.job_id
+        answer = Answer(held.place, job_id, wire.answer(error, self._profile)) if job_id and has_answer else None
+        letter = DeadLetter(job_id, error.code, error.message, held.size_bytes)
+        if not await self.is_done(lambda: self._door.jobs.bury(held.place, letter, answer)):
+            self._end([held], LEFT_IN_SLOT)
+            return
+        logger.warning("job %r of queue %s is a dead letter: %s", job_id, self._queue, error.message)
+        self._door.recorder.record(metrics.DEAD_LETTERS, 1, self._queue, error.code)
+        self._end([held], error.code)
+
+    async def is_done(self, command: Callable[[], Awaitable[None]]) -> bool:
+        """Whether a command that answers nothing was carried out before the work was abandoned."""
+
+        async def done() -> bool:
+            await command()
+            return True
+
+        return bool(await self.until_done(done))
+
+    async def until_done(self, command: Callable[[], Awaitable[T]]) -> T | None:
+        """The result of `command`, repeated while Redis is in trouble; None when the work was abandoned."""
+        return await until_done(command, self._signals.abandon, self._on_trouble)
+
+    def _end(self, jobs: list[Held], outcome: str) -> None:
+        for held in jobs:
+            held.is_over = True
+            held.hold.release()
+        if jobs:
+            self._ended(jobs, outcome)
+
+    def _on_trouble(self, error: Exception) -> None:
+        self._door.note_trouble("a job could not be moved or answered", error)
+
+    def _record(self, metric: metrics.Metric, value: float) -> None:
+        self._door.recorder.record(metric, value, self._queue)
+
+
+def _key_is_taken(key: str) -> InvalidRequest:
+    return InvalidRequest(f"id must not be the name of an existing key that is no answer, got {key!r}")

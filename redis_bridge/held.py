@@ -1,0 +1,69 @@
+"""A job that this bridge holds, from its slot to its end. Data only."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from redis_bridge.attempts import Record
+from redis_bridge.in_flight import Hold, InFlightBytes
+from redis_bridge.jobs import Place, Reserved
+from redis_bridge.wire import Job
+
+
+class Held:
+    """payload: the job's text, until it is read.  job: what was read.  is_over: it has left its slot, or was left
+    in it because Redis is away."""
+
+    __slots__ = (
+        "_fingerprint",
+        "_slot",
+        "hold",
+        "is_over",
+        "job",
+        "job_id",
+        "payload",
+        "record",
+        "size_bytes",
+        "taken_at_s",
+    )
+
+    def __init__(self, reserved: Reserved, budget: InFlightBytes) -> None:
+        self._slot = reserved.slot
+        self._fingerprint = reserved.fingerprint
+        self.record = reserved.record
+        self.payload: bytes | None = reserved.payload
+        self.size_bytes = len(reserved.payload)
+        self.hold = Hold(budget, self.size_bytes)
+        self.job: Job | None = None
+        self.job_id: str | None = None
+        self.is_over = False
+        self.taken_at_s = time.perf_counter()
+
+    @property
+    def place(self) -> Place:
+        """Where it lies, with what is remembered of it now."""
+        return Place(self._slot, self._fingerprint, self.record)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it was in flight when a bridge died."""
+        return self.record is not None and self.record.is_suspect
+
+    @property
+    def tries(self) -> int:
+        """Tries that failed so far."""
+        return self.record.tries if self.record else 0
+
+    def remember(self, failed: bool = False) -> None:
+        """From now on it has a record, with one more failed try if it `failed`."""
+        record = self.record or Record(0, time.time())
+        self.record = record.failed() if failed else record
+
+    def clear(self) -> None:
+        """Its bridge has survived it: it is no suspect any more."""
+        if self.record is not None:
+            self.record = replace(self.record, is_suspect=False)
+
+
+Ended = Callable[[list[Held], str], None]
+"""Told once of every job: those that ended together, and what became of them."""

@@ -1,0 +1,78 @@
+"""From a job's text to what can be tried, in threads: several small texts in one go. Knows no model."""
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+
+from deployments.errors import ServingError
+from redis_bridge import metrics, wire
+from redis_bridge.door import Door
+from redis_bridge.endings import Endings
+from redis_bridge.held import Held
+from redis_bridge.profiles import QueueProfile
+from redis_bridge.wire import Job, Malformed, Referenced, WireLimits
+
+
+class Reading:
+    """Reads the jobs of one queue. Those that nobody can try come to their end here."""
+
+    def __init__(self, queue: str, door: Door, endings: Endings) -> None:
+        self._queue = queue
+        self._door = door
+        self._endings = endings
+        self._profile = door.settings.profile_of(queue)
+        self._limits = WireLimits(door.settings.max_job_bytes)
+
+    async def read(self, group: Sequence[Held]) -> list[tuple[Held, Job]]:
+        """The jobs of `group` that can be tried. The texts are dropped as they are read."""
+        started_s = time.perf_counter()
+        parsed = await asyncio.get_running_loop().run_in_executor(
+            self._door.threads, _parse_each, group, self._limits, self._door.taken_keys(), self._profile
+        )
+        self._door.recorder.record(metrics.DECODE_SECONDS, time.perf_counter() - started_s, self._queue)
+        readable: list[tuple[Held, Job]] = []
+        for held, one in zip(group, parsed, strict=True):
+            held.job_id = one.job_id
+            job = await self._with_picture(held, one) if isinstance(one, Referenced) else one
+            if isinstance(job, Job):
+                held.job = job
+                held.hold.resize(job.image.nbytes)
+                readable.append((held, job))
+            elif isinstance(job, Malformed):
+                held.hold.resize(0)
+                await self._endings.bury(held, job.error)
+        return readable
+
+    def name_unread(self, held: Held) -> None:
+        """Finds the id of a job whose text is better not read, as it may be what kills bridges."""
+        assert held.payload is not None
+        held.job_id = wire.id_at_the_front(held.payload, self._door.taken_keys(), self._profile)
+        held.payload = None
+
+    async def _with_picture(self, held: Held, job: Referenced) -> Job | Malformed | None:
+        """None where the work was abandoned, and the job has been given back."""
+        most_bytes = self._limits.image.max_encoded_bytes
+
+        async def fetch() -> tuple[bytes | ServingError | None]:
+            return (await self._door.jobs.picture(job.image_key, most_bytes),)
+
+        fetched = await self._endings.until_done(fetch)
+        if fetched is None:
+            await self._endings.give_back(held)
+            return None
+        complete = wire.with_picture(job, fetched[0], self._limits, self._profile)
+        if isinstance(complete, Job):
+            await self._endings.is_done(lambda: self._door.jobs.let_expire(job.image_key))
+        return complete
+
+
+def _parse_each(
+    group: Sequence[Held], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
+) -> list[Job | Referenced | Malformed]:
+    return [wire.parse_job(_text_of(held), limits, taken_keys, profile) for held in group]
+
+
+def _text_of(held: Held) -> bytes:
+    text, held.payload = held.payload, None
+    assert text is not None
+    return text
