@@ -5,6 +5,7 @@ the replicas of that model only. TensorFlow is loaded inside the replica, never 
 """
 
 import logging
+import os
 from typing import Any
 
 import ray
@@ -15,6 +16,7 @@ from ray.serve import Application
 from deployments.autoscaling import IMAGES_IN_WORK
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
+from deployments.logs import make_no_unwanted_records
 from deployments.prediction import Outcome
 from deployments.replica import Replica
 from deployments.request import Request
@@ -47,6 +49,7 @@ class Model:
     """The shell that Ray Serve runs; the work is in `Replica`."""
 
     def __init__(self, definition: ModelDefinition) -> None:
+        make_no_unwanted_records()
         context = serve.get_replica_context()
         self._name = context.app_name
         settings = WeightsSettings.from_environment(os.environ)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ray.serve import metrics
 
+from deployments.counting import Counting
 from deployments.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, outcome_code, stage_seconds
 from deployments.prediction import Outcome, Prediction
 
@@ -19,17 +20,17 @@ class ServeMeter:
 
     def __init__(self, model: str) -> None:
         self._tags = {"model": model}
-        self._requests = metrics.Counter(
-            "fathom_requests_total", "Requests answered by a model.", tag_keys=("model", "outcome")
+        self._requests = Counting(
+            metrics.Counter("fathom_requests_total", "Requests answered by a model.", tag_keys=("model", "outcome")),
+            ("outcome",),
+            self._tags,
         )
         self._request_seconds = self._histogram("fathom_request_seconds", "Seconds of a call in the replica.")
         self._batch_size = metrics.Histogram(
             "fathom_batch_size", "Images in a batch.", boundaries=BATCH_BUCKETS, tag_keys=("model",)
         )
-        self._batches = metrics.Counter("fathom_batches_total", "Batches run.", tag_keys=("model",))
-        self._batched_images = metrics.Counter(
-            "fathom_batched_images_total", "Images run in batches.", tag_keys=("model",)
-        )
+        self._batches = self._counting("fathom_batches_total", "Batches run.")
+        self._batched_images = self._counting("fathom_batched_images_total", "Images run in batches.")
         self._waiting_images = metrics.Gauge(
             "fathom_waiting_images", "Images taken in and not answered yet.", tag_keys=("model",)
         )
@@ -47,7 +48,7 @@ class ServeMeter:
     def answered(self, outcomes: Sequence[Outcome], call_s: float, in_work: int) -> None:
         """Counts every outcome; times the call, and the stages of its first prediction."""
         for code, count in Counter(outcome_code(outcome) for outcome in outcomes).items():
-            self._requests.inc(count, {**self._tags, "outcome": code})
+            self._requests.add(count, code)
         self._request_seconds.observe(call_s, self._tags)
         prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
         if prediction is not None:
@@ -58,8 +59,8 @@ class ServeMeter:
 
     def batch(self, size: int, in_work: int) -> None:
         """Counts a batch and its images: a histogram's sum is only an estimate in Ray's metrics."""
-        self._batches.inc(1, self._tags)
-        self._batched_images.inc(size, self._tags)
+        self._batches.add(1)
+        self._batched_images.add(size)
         self._batch_size.observe(size, self._tags)
         self._waiting_images.set(in_work, self._tags)
 
@@ -70,6 +71,9 @@ class ServeMeter:
             self._seen_pace = seen
             self._batch_limit.set(limit, self._tags)
             self._batch_patience.set(patience_s, self._tags)
+
+    def _counting(self, name: str, description: str) -> Counting:
+        return Counting(metrics.Counter(name, description, tag_keys=("model",)), (), self._tags)
 
     @staticmethod
     def _histogram(name: str, description: str) -> metrics.Histogram:

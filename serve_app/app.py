@@ -10,9 +10,11 @@ from starlette.types import ASGIApp
 
 import deployments
 from deployments.client import ModelClient
+from deployments.counting import Counting
 from deployments.discovery import Discovery
 from deployments.external import WholeCatalogue
 from deployments.external_client import ExternalClient
+from deployments.logs import make_no_unwanted_records
 from serve_app.api import create_api, when_started
 from serve_app.cluster_metrics import gather_metrics
 from serve_app.settings import DoorSettings
@@ -28,13 +30,13 @@ class ServeRequestMeter:
     """Counts HTTP answers in Ray's metrics."""
 
     def __init__(self) -> None:
-        self._requests = metrics.Counter(
-            "fathom_http_requests_total", "HTTP requests answered.", tag_keys=("route", "status")
-        )
+        tag_keys = ("route", "status")
+        counter = metrics.Counter("fathom_http_requests_total", "HTTP requests answered.", tag_keys=tag_keys)
+        self._requests = Counting(counter, tag_keys, {})
 
     def answered(self, route: str, status: int) -> None:
         """One request of this route template was answered with this status."""
-        self._requests.inc(1, {"route": route, "status": str(status)})
+        self._requests.add(1, route, str(status))
 
 
 def node_metrics_urls() -> list[str]:
@@ -48,6 +50,7 @@ def node_metrics_urls() -> list[str]:
 
 def door(settings: DoorSettings) -> ASGIApp:
     """The door wired to Ray; built inside the replica."""
+    make_no_unwanted_records()
     discovery = Discovery()
     client = ModelClient(discovery.replicas_of, discovery.trouble_of)
     external = ExternalClient(settings.bridge_application)

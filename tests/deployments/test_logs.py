@@ -1,0 +1,60 @@
+"""Serve's records are not made where nobody wants them; our own always are."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from deployments.logs import OWN_LOGGER, SERVE_LOGGER, make_no_unwanted_records
+
+
+class Kept(logging.Handler):
+    """Keeps what reaches it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def log_access_log_filter(record: logging.LogRecord) -> bool:
+    """Serve's filter, by its name."""
+    return not getattr(record, "serve_access_log", False)
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    serve = logging.getLogger(SERVE_LOGGER)
+    before = serve.level, serve.handlers[:]
+    handler = Kept()
+    serve.handlers[:] = [handler]
+    serve.setLevel(logging.INFO)
+    yield handler
+    serve.setLevel(before[0])
+    serve.handlers[:] = before[1]
+
+
+def speak() -> None:
+    logging.getLogger(SERVE_LOGGER).info("a request")
+    logging.getLogger(OWN_LOGGER).info("our own")
+
+
+def test_without_an_access_log_only_our_own_records_are_made(kept: Kept) -> None:
+    kept.addFilter(log_access_log_filter)
+    make_no_unwanted_records()
+    speak()
+    assert kept.messages == ["our own"]
+
+
+def test_a_wanted_access_log_is_left_alone(kept: Kept) -> None:
+    make_no_unwanted_records()
+    speak()
+    assert kept.messages == ["a request", "our own"]
+
+
+def test_serve_still_names_its_filter_so() -> None:
+    from ray.serve._private import logging_utils
+
+    assert logging_utils.log_access_log_filter.__name__ == "log_access_log_filter"
