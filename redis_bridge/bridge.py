@@ -148,7 +148,9 @@ class Bridge:
         for queue, consumer in list(self._consumers.items()):
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
             with contextlib.suppress(*TROUBLES):
-                self._recorder.record(metrics.QUEUE_DEPTH, await self._jobs.depth(queue), queue)
+                waiting = await self._jobs.depth(queue)
+                self._recorder.record(metrics.QUEUE_DEPTH, waiting, queue)
+                self._recorder.record(metrics.OLDEST_JOB_SECONDS, consumer.oldest_s(waiting), queue)
 
     async def _follow(self) -> None:
         is_supported = False

@@ -5,7 +5,12 @@ from collections import deque
 import numpy as np
 import pytest
 
+from deployments.definition import ModelState
+from redis_bridge import metrics
+from redis_bridge.metrics import Metric
 from redis_bridge.queue_age import FINENESS, QueueAge
+from tests.redis_bridge.conftest import StartBridge
+from tests.redis_bridge.fakes import MODEL, QUEUE, Client, FakeCatalogue, eventually, model
 
 
 class TimedQueue:
@@ -98,3 +103,30 @@ def test_what_is_remembered_of_a_queue_that_only_grows_stays_small() -> None:
     for look_number in range(50_000):
         assert age.look(2.0 * look_number, look_number + 1, 0) == 2.0 * look_number
     assert len(age._looks) < 12 * FINENESS
+
+
+class LastAges:
+    """A recorder that keeps the last age of each queue, and the highest."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, float] = {}
+        self.highest_s = 0.0
+
+    def record(self, metric: Metric, value: float, *tags: str) -> None:
+        if metric is metrics.OLDEST_JOB_SECONDS:
+            self.last[tags[0]] = value
+            self.highest_s = max(self.highest_s, value)
+
+
+async def test_the_bridge_tells_how_long_jobs_wait_for_a_model_that_is_away(
+    client: Client, catalogue: FakeCatalogue, start_bridge: StartBridge
+) -> None:
+    ages = LastAges()
+    catalogue.shown = (model(MODEL, QUEUE, state=ModelState.STARTING),)
+    async with start_bridge(recorder=ages):
+        job_id = await client.push()
+        await eventually(lambda: ages.last.get(QUEUE, 0) > 0.15)
+        catalogue.shown = (model(MODEL, QUEUE),)
+        await client.answer(job_id)
+        await eventually(lambda: ages.last[QUEUE] == 0)
+    assert 0.15 < ages.highest_s < 5
