@@ -46,7 +46,10 @@ class GenericFamily:
         if labels is None:
             raise ModelUnavailable(f"{self.path.name} names no classes, so the definition needs `labels`")
         self.labels: tuple[str, ...] = labels
-        self.input_plan = plan_input(facts.input, self.parameters, definition.canvas_px, facts.canvas_px)
+        try:
+            self.input_plan = plan_input(facts.input, self.parameters, definition.canvas_px, facts.canvas_px)
+        except ModelUnavailable as error:
+            raise ModelUnavailable(f"{self.path.name}: {error.message}") from error
         self.canvas_px = self.input_plan.canvas_px
         self._resize = Resize(
             self.parameters.resize_mode, self.canvas_px, self.parameters.interpolation, self.parameters.crop_ratio

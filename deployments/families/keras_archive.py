@@ -54,9 +54,11 @@ def check_archive(path: Path) -> KerasInput:
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(_checked_entries(archive, path)["config.json"])
-            _check_weights(archive, path.name)
+            _check_weights(archive)
+    except _Refusal as error:
+        raise ModelUnavailable(f"{path.name}: {error}") from error
     except OSError as error:
-        raise ModelUnavailable(f"{path}: cannot read the model: {error.strerror or error}") from error
+        raise ModelUnavailable(f"{path}: cannot read the model: {error.strerror}") from error
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RecursionError) as error:
         raise ModelUnavailable(f"{path.name}: no model that Keras 3 has saved: {_first_line(error)}") from error
     if not isinstance(config, dict):
@@ -95,34 +97,48 @@ def _checked_entries(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
     return {"config.json": archive.read("config.json")}
 
 
-def _check_weights(archive: zipfile.ZipFile, name: str) -> None:
-    """HDF5 can point to other files: links, external storage, virtual datasets."""
-    size = archive.getinfo("model.weights.h5").file_size
-    with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
-        total = _check_group(file, "", 0)
-    if total > size:
-        raise ValueError(f"the weights claim {total} bytes in a file of {size}")
+def _check_weights(archive: zipfile.ZipFile) -> None:
+    """HDF5 can point to other files, unpack through plugins, and claim sizes that it does not hold."""
+    content = archive.read("model.weights.h5")
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            held_bytes = _check_group(file, "", 0)
+    except _Refusal:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise _Refusal(f"model.weights.h5 is damaged: {_first_line(error)}") from error
+    if held_bytes > len(content):
+        raise _Refusal(f"weights of {held_bytes} bytes overlap in a file of {len(content)} bytes")
 
 
 def _check_group(group: Any, path: str, depth: int) -> int:
-    """Bytes of all datasets below `group`."""
+    """Bytes of all arrays below `group`."""
     if depth > MAX_DEPTH:
-        raise ValueError(f"the weights are nested more than {MAX_DEPTH} deep")
-    total = 0
+        raise _Refusal(f"the weights are nested more than {MAX_DEPTH} deep")
+    total_bytes = 0
     for key in group:
         place = f"{path}/{key}"
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise ValueError(f"{place[:80]!r} in the weights is a link to another place or file")
+            raise _Refusal(f"{place[:80]!r} in the weights is a link to another place or file")
         item = group[key]
         if isinstance(item, h5py.Group):
-            total += _check_group(item, place, depth + 1)
-            continue
-        if item.external or item.is_virtual:
-            raise ValueError(f"{place[:80]!r} in the weights lies in another file")
-        if item.dtype.hasobject:
-            raise ValueError(f"{place[:80]!r} in the weights holds no numbers")
-        total += item.nbytes
-    return total
+            total_bytes += _check_group(item, place, depth + 1)
+        else:
+            total_bytes += _check_array(item, place[:80])
+    return total_bytes
+
+
+def _check_array(array: Any, place: str) -> int:
+    if array.external or array.is_virtual:
+        raise _Refusal(f"{place!r} in the weights lies in another file")
+    if array.dtype.hasobject:
+        raise _Refusal(f"{place!r} in the weights holds no numbers")
+    if array.id.get_create_plist().get_nfilters():
+        raise _Refusal(f"{place!r} in the weights is compressed; Keras stores its weights as they are")
+    held_bytes = int(array.id.get_storage_size())
+    if array.nbytes != held_bytes:
+        raise _Refusal(f"{place!r} in the weights claims {array.nbytes} bytes and holds {held_bytes}")
+    return held_bytes
 
 
 def _check_object(value: Any, depth: int) -> None:

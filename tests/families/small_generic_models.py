@@ -52,7 +52,7 @@ def cell_boxes() -> NDArray[np.float32]:
 
 def write_keras_classifier(path: Path) -> dict[str, Any]:
     """A `.keras` file with softmax inside."""
-    with _quiet():
+    with quiet():
         _keras_classifier().save(path)
     return _args("keras", path, CLASSIFIER_LABELS, task="classifier", pixel_range="0..1")
 
@@ -60,7 +60,7 @@ def write_keras_classifier(path: Path) -> dict[str, Any]:
 def write_keras_detector(path: Path) -> dict[str, Any]:
     """A `.keras` file with two outputs, boxes and the scores of all classes, without NMS."""
     model = _keras_detector()
-    with _quiet():
+    with quiet():
         model.save(path)
     boxes, scores = model.output_names
     return _args("keras", path, DETECTOR_LABELS, task="detector", pixel_range="0..1", boxes=boxes, scores=scores)
@@ -68,7 +68,7 @@ def write_keras_detector(path: Path) -> dict[str, Any]:
 
 def write_saved_model_classifier(folder: Path) -> dict[str, Any]:
     """A SavedModel as `keras.Model.export` makes it."""
-    with _quiet():
+    with quiet():
         _keras_classifier().export(folder, verbose=False)
     return _args("saved-model", folder, CLASSIFIER_LABELS, task="classifier", pixel_range="0..1")
 
@@ -98,7 +98,7 @@ def write_saved_model_detector(folder: Path) -> dict[str, Any]:
                 "num_detections": tf.cast(kept.valid_detections, tf.float32),
             }
 
-    with _quiet():
+    with quiet():
         tf.saved_model.save(Detector(), str(folder))
     parameters = {
         "task": "detector",
@@ -241,7 +241,7 @@ def _args(family: str, path: Path, labels: tuple[str, ...], **parameters: Any) -
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keras and TensorFlow, when they save, use what numpy is about to drop."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
