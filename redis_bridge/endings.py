@@ -12,7 +12,7 @@ from typing import TypeVar
 from deployments.errors import InvalidRequest, ServingError
 from deployments.prediction import Outcome
 from redis_bridge import metrics, wire
-from redis_bridge.connection import until_done
+from redis_bridge.connection import TROUBLES, until_done
 from redis_bridge.door import Door, Signals
 from redis_bridge.held import Ended, Held
 from redis_bridge.jobs import Answer, DeadLetter, Settled
@@ -50,6 +50,7 @@ class Endings:
             return
         settled = [held for held, result in zip(jobs, results, strict=True) if result is not Settled.KEY_IS_TAKEN]
         self._end(settled, ANSWERED)
+        await self._announce(settled)
         doubles = sum(result is Settled.DOUBLED for result in results)
         if doubles:
             self._record(metrics.DOUBLES, doubles)
@@ -74,6 +75,18 @@ class Endings:
         logger.warning("job %r of queue %s is a dead letter: %s", job_id, self._queue, error.message)
         self._door.recorder.record(metrics.DEAD_LETTERS, 1, self._queue, error.code)
         self._end([held], error.code)
+        if answer:
+            await self._announce([held])
+
+    async def _announce(self, answered: Sequence[Held]) -> None:
+        """Tells those who wish it. Tried once and last: the answers are there, and who waits looks there too."""
+        wishes = [(held.done_list, held.job_id) for held in answered if held.done_list and held.job_id]
+        if not wishes:
+            return
+        try:
+            await self._door.jobs.announce(self._queue, wishes)
+        except TROUBLES as error:
+            self._door.troubles.tell("clients could not be told that their answers are there", error)
 
     async def is_done(self, command: Callable[[], Awaitable[None]]) -> bool:
         """Whether a command that answers nothing was carried out before the work was abandoned."""

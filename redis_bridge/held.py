@@ -17,6 +17,7 @@ class Held:
     __slots__ = (
         "_fingerprint",
         "_slot",
+        "done_list",
         "hold",
         "is_over",
         "job",
@@ -36,6 +37,7 @@ class Held:
         self.hold = Hold(budget, self.size_bytes)
         self.job: Job | None = None
         self.job_id: str | None = None
+        self.done_list: str | None = None
         self.is_over = False
         self.taken_at_s = time.perf_counter()
 

@@ -77,6 +77,20 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 end
 """
 
+ANNOUNCE = """
+-- KEYS: the list of each client.  ARGV: seconds of a list, then the key of each answer.
+-- A key that is no list is left as it is, and a list that somebody keeps without expiry keeps none.
+for index, list in ipairs(KEYS) do
+  local kind = redis.call('TYPE', list).ok
+  if kind == 'none' or kind == 'list' then
+    local is_new = redis.call('RPUSH', list, ARGV[index + 1]) == 1
+    if is_new or redis.call('TTL', list) ~= -1 then
+      redis.call('EXPIRE', list, ARGV[1])
+    end
+  end
+end
+"""
+
 TAKE_OVER = (
     FINGERPRINT
     + """

@@ -89,6 +89,7 @@ class JobStore:
         self._settle = redis.register_script(job_scripts.SETTLE)
         self._give_back = redis.register_script(job_scripts.GIVE_BACK)
         self._bury = redis.register_script(job_scripts.BURY)
+        self._announce = redis.register_script(job_scripts.ANNOUNCE)
 
     @property
     def holds_any(self) -> bool:
@@ -146,6 +147,11 @@ class JobStore:
             if result is not Settled.KEY_IS_TAKEN:
                 self._held.discard(answer.place.slot.key)
         return results
+
+    async def announce(self, queue: str, wishes: Sequence[tuple[str, str]]) -> None:
+        """Pushes the key of each answer to its client's list. wishes: list, key."""
+        done_lists, answer_keys = zip(*wishes, strict=True)
+        await self._announce(keys=done_lists, args=[self._settings.result_ttl_of(queue), *answer_keys])
 
     async def note(self, place: Place) -> None:
         """Remembers the job's record, so that it outlives this bridge."""

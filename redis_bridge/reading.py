@@ -32,7 +32,7 @@ class Reading:
         self._door.recorder.record(metrics.DECODE_SECONDS, time.perf_counter() - started_s, self._queue)
         readable: list[tuple[Held, Job]] = []
         for held, one in zip(group, parsed, strict=True):
-            held.job_id = one.job_id
+            held.job_id, held.done_list = one.job_id, one.done_list
             job = await self._with_picture(held, one) if isinstance(one, Referenced) else one
             if isinstance(job, Job):
                 held.job = job

@@ -52,11 +52,13 @@ class WireLimits:
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job that can be tried. job_id: the key under which the client waits for the answer.
-    model: the model that the job names, None for the queue's own; jobs of one queue may name different ones."""
+    model: the model that the job names, None for the queue's own; jobs of one queue may name different ones.
+    done_list: the Redis list on which the client waits to be told that its answer is there."""
 
     job_id: str
     image: Image
     model: str | None = None
+    done_list: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Referenced:
     job_id: str
     image_key: str
     model: str | None = None
+    done_list: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Malformed:
 
     job_id: str | None
     error: ServingError
+    done_list: str | None = None
 
 
 class Disposition(Enum):
@@ -129,15 +133,17 @@ def parse_job(
         job_id = answer_key(fields.get("id"), taken_keys, profile)
     except InvalidRequest as error:
         return Malformed(None, error)
+    done_list = None
     try:
+        done_list = _done_list(fields, job_id, taken_keys)
         _refuse_other_wishes(fields, profile)
         model = _named_model(fields, profile)
         key_field = profile.image_key_field
         if key_field in fields and fields.get("image") is None:
-            return Referenced(job_id, checked_key(str(key_field), fields[key_field], taken_keys), model)
-        return Job(job_id, image_from_job(fields, profile, limits.image), model)
+            return Referenced(job_id, checked_key(str(key_field), fields[key_field], taken_keys), model, done_list)
+        return Job(job_id, image_from_job(fields, profile, limits.image), model, done_list)
     except ServingError as error:
-        return Malformed(job_id, error)
+        return Malformed(job_id, error, done_list)
 
 
 def with_picture(
@@ -150,9 +156,9 @@ def with_picture(
             raise content
         if content is None:
             raise InvalidRequest(f"{field} names the key {shown(job.image_key)}, under which there is nothing")
-        return Job(job.job_id, image_from_file(content, field, limits.image), job.model)
+        return Job(job.job_id, image_from_file(content, field, limits.image), job.model, job.done_list)
     except ServingError as error:
-        return Malformed(job.job_id, error)
+        return Malformed(job.job_id, error, job.done_list)
 
 
 def answer_key(job_id: Any, taken_keys: Collection[str], profile: QueueProfile = CVISIONAI) -> str:
@@ -181,6 +187,16 @@ def answer(outcome: Outcome, profile: QueueProfile = CVISIONAI) -> bytes:
         except InvalidRequest as error:
             outcome = error
     return orjson.dumps({"error": {"code": outcome.code, "message": outcome.message}})
+
+
+def _done_list(fields: dict[str, Any], job_id: str, taken_keys: Collection[str]) -> str | None:
+    """The list on which the client waits, None when it polls. Raises InvalidRequest."""
+    done_list = fields.get("done_list")
+    if done_list is None:
+        return None
+    if done_list == job_id:
+        raise InvalidRequest(f"done_list must be another key than that of the answer, got {job_id!r}")
+    return checked_key("done_list", done_list, taken_keys)
 
 
 def _refuse_other_wishes(fields: dict[str, Any], profile: QueueProfile) -> None:
