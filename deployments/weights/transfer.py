@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 _SHA256 = re.compile(r'^"?([0-9a-f]{64})"?$')
 _RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 
+_PASSING = (429, 500, 502, 503, 504)
+"""Answers of a server that may do better in a moment."""
+
 Progress = Callable[[int, int | None], None]
 """Told of bytes that are there and bytes in all, None when nobody knows."""
 
@@ -98,6 +101,8 @@ class Transfer:
                 if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                     self._part.unlink(missing_ok=True)
                     raise _Interrupted("the server has no more bytes than were fetched, so it begins anew")
+                if response.status_code in _PASSING:
+                    raise _Interrupted(f"answered {response.status_code}")
                 offset_bytes = self._start_of(response, offset_bytes)
                 self._note(response)
                 self._receive(response, offset_bytes, progress)
@@ -116,6 +121,10 @@ class Transfer:
 
     def _start_of(self, response: httpx.Response, offset_bytes: int) -> int:
         """Where the body of `response` begins in the file."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise ModelUnavailable(
+                f"{self._name}: {response.url.host} sends it in an encoding that was not asked for"
+            )
         if response.status_code == httpx.codes.OK:
             length = response.headers.get("content-length", "")
             if self.published.size_bytes is None and length.isdecimal():

@@ -14,7 +14,7 @@ CHUNK_BYTES = 64 * 1024
 class FileServer:
     """What it answers. files: path -> content.  cut_after_bytes: for each answer in turn, how much of its body is
     sent before the connection is closed.  headers: path -> more headers.  asked: (path, Range header) in turn.
-    gate: what every answer with a body waits for."""
+    gate: what every answer with a body waits for.  busy_answers: this many are 503 first."""
 
     port: int = 0
     files: dict[str, bytes] = field(default_factory=dict)
@@ -23,6 +23,7 @@ class FileServer:
     cut_after_bytes: list[int] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     knows_ranges: bool = True
+    busy_answers: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -54,7 +55,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         self.state.asked.append((path, self.headers.get("Range", "")))
-        if path in self.state.redirects:
+        if self.state.busy_answers:
+            self.state.busy_answers -= 1
+            self._answer(503, {}, b"busy")
+        elif path in self.state.redirects:
             self._answer(302, {"Location": self.state.redirects[path], **self.state.headers.get(path, {})}, b"")
         elif path in self.state.files:
             self._send_file(path, self.state.files[path])

@@ -278,6 +278,27 @@ def test_a_file_that_is_not_published_or_a_dead_line_is_told_with_its_host(
         Fetcher(cache, PATIENT, dead).ensure(SOURCE, silent)
 
 
+def test_a_busy_server_is_asked_again_and_not_for_ever(
+    cache: WeightsSettings, server: FileServer, content: bytes
+) -> None:
+    server.files[PATH] = content
+    server.busy_answers = 5
+    with pytest.raises(ModelUnavailable, match=r"could not be fetched from 127\.0\.0\.1: answered 503"):
+        fetcher_of(cache, server).ensure(SOURCE, silent)
+    assert len(server.asked) == PATIENT.tries
+    server.busy_answers = 1
+    assert fetcher_of(cache, server).ensure(SOURCE, silent).read_bytes() == content
+
+
+def test_a_file_in_an_encoding_that_nobody_asked_for_is_refused(
+    cache: WeightsSettings, server: FileServer, content: bytes
+) -> None:
+    server.files[PATH] = content
+    server.headers[PATH] = {"Content-Encoding": "gzip"}
+    with pytest.raises(ModelUnavailable, match="in an encoding that was not asked for"):
+        fetcher_of(cache, server).ensure(SOURCE, silent)
+
+
 def test_a_mirror_stands_in_for_the_internet(cache: WeightsSettings, server: FileServer, content: bytes) -> None:
     key = "/zoo/hf/FathomNet/some-model/main/weights/best.pt"
     server.files[key] = content
