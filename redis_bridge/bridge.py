@@ -90,6 +90,9 @@ class Bridge:
 
     def start(self) -> None:
         """Begins, in the background; Redis may still be away."""
+        unused = self._settings.profiles.keys() - self._models_by_queue()
+        if unused:
+            logger.warning("there are profiles for queues that no model has now: %s", ", ".join(sorted(unused)))
         loop = asyncio.get_running_loop()
         self._loops = [
             loop.create_task(self._follow(), name="bridge follows the catalogue"),
@@ -179,7 +182,7 @@ class Bridge:
 
     def _set_consumers(self, queues: set[str], foreign: frozenset[str]) -> None:
         for queue in queues - foreign - self._consumers.keys():
-            logger.info("taking jobs of queue %s", queue)
+            logger.info("taking jobs of queue %s, profile %s", queue, self._settings.profile_of(queue).preset)
             self._consumers[queue] = Consumer(queue, self._door)
             self._consumers[queue].start()
         for queue, consumer in list(self._consumers.items()):

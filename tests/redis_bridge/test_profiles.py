@@ -1,5 +1,6 @@
 """A queue's profile as configuration: presets, mappings, and what is refused in words."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from redis_bridge.profiles import CVISIONAI, AnswerFormat, QueueProfile
 from redis_bridge.settings import BridgeSettings
 from serve_app.builders import load_builder
 from serve_app.configuration import system_problems
+from tests.redis_bridge.conftest import StartBridge
+from tests.redis_bridge.fakes import FAST, QUEUE
 
 
 def profile(given: Any) -> QueueProfile:
@@ -20,13 +23,8 @@ def profile(given: Any) -> QueueProfile:
 
 def bridge_problems(**args: Any) -> list[str]:
     """What the launcher says of a configuration whose only application is the bridge."""
-    return system_problems(
-        {
-            "applications": [
-                {"name": "bridge", "import_path": "redis_bridge.app:build", "route_prefix": None, "args": args}
-            ]
-        }
-    )
+    bridge = {"name": "bridge", "import_path": "redis_bridge.app:build", "route_prefix": None, "args": args}
+    return system_problems({"applications": [bridge]})
 
 
 def test_a_queue_without_a_profile_speaks_as_the_cvisionai_server_does_now() -> None:
@@ -99,3 +97,16 @@ def test_the_launcher_names_the_path_of_a_wrong_profile_and_the_nearest_right_on
 
 def test_the_builder_of_the_bridge_takes_these_settings() -> None:
     assert load_builder(f"{build.__module__}:{build.__name__}").args_model is BridgeSettings
+
+
+async def test_a_profile_of_a_queue_that_no_model_has_is_told_at_start(
+    start_bridge: StartBridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = BridgeSettings.model_validate(
+        {**FAST.model_dump(), "profiles": {QUEUE: "uint8", "image_que": "uint8"}}
+    )
+    with caplog.at_level(logging.WARNING, "ray.serve"):
+        async with start_bridge(settings):
+            pass
+    told = [record.getMessage() for record in caplog.records if "profiles" in record.getMessage()]
+    assert told == ["there are profiles for queues that no model has now: image_que"]
