@@ -7,6 +7,7 @@ that are known to do neither.
 
 import io
 import json
+import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ import keras
 from deployments.errors import ModelUnavailable
 
 MAX_CONFIG_BYTES = 32 * 2**20
+MAX_DIRECTORY_BYTES = 2**16
 MAX_DEPTH = 200
+_END_BYTES, _END64_BYTES, _LOCATOR64_BYTES = 22, 56, 20
 _ENTRIES = frozenset({"config.json", "metadata.json", "model.weights.h5"})
 
 UNSAFE_LAYERS = frozenset(
@@ -52,6 +55,7 @@ class KerasInput:
 def check_archive(path: Path) -> KerasInput:
     """Look through the file at `path`. Raises ModelUnavailable with what was found in it."""
     try:
+        _check_directory(path)
         with zipfile.ZipFile(path) as archive:
             config = json.loads(_checked_entries(archive, path)["config.json"])
             _check_weights(archive)
@@ -77,6 +81,21 @@ class _Refusal(ValueError):
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check_directory(path: Path) -> None:
+    """Bound the zip directory beforehand, as zipfile makes an object of each entry before anyone can count them."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, _END64_BYTES + _LOCATOR64_BYTES + _END_BYTES), 2)
+        tail = file.read()
+    end = tail[-_END_BYTES:]
+    if len(end) < _END_BYTES or not end.startswith(b"PK\x05\x06"):
+        raise ValueError("no zip archive, or one that is cut short")
+    entries, directory_bytes = struct.unpack_from("<HI", end, 10)
+    if tail.startswith(b"PK\x06\x06") and tail[_END64_BYTES:].startswith(b"PK\x06\x07"):
+        entries, directory_bytes = struct.unpack_from("<2Q", tail, 32)
+    if directory_bytes > MAX_DIRECTORY_BYTES:
+        raise ValueError(f"{entries} entries in a directory of {directory_bytes} bytes, limit {MAX_DIRECTORY_BYTES}")
 
 
 def _checked_entries(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:

@@ -7,12 +7,12 @@ extension. Both are refused. The packages `onnx` and `onnxruntime` are an extra 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from deployments.errors import ModelUnavailable
 from deployments.families.generic_input import TensorFacts
+from deployments.runtimes.onnx_session import optional_package
 
 MAX_FILE_BYTES = 2**31 - 1
 """What a protobuf message can hold."""
@@ -44,20 +44,9 @@ class OnnxFile:
     canvas_px: tuple[int, int] | None
 
 
-def optional(package: str) -> Any:
-    """A package of the extra `onnx`. Raises ModelUnavailable, naming the extra, when it is not installed."""
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"ONNX models need the package {package}, which is not installed: "
-            "pip install -e '.[onnx]' adds the extra `onnx`"
-        ) from error
-
-
 def read_onnx(path: Path) -> OnnxFile:
     """Read and look through the file at `path`. Raises ModelUnavailable with what was found in it."""
-    onnx = optional("onnx")
+    onnx = optional_package("onnx")
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:

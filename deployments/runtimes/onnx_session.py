@@ -44,10 +44,22 @@ class Program(Protocol):
         ...
 
 
+def optional_package(name: str) -> Any:
+    """A package of the extra `onnx`. Raises ModelUnavailable, naming the extra, when it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"ONNX models need the package {name}, which is not installed: the extra `onnx` has it "
+            "(pip install -e '.[onnx]')"
+        ) from error
+
+
 class OnnxRuntime:
     """Runs one graph. Raises ModelUnavailable when it cannot be opened or run."""
 
     def __init__(self, resources: Resources) -> None:
+        self._onnxruntime = optional_package("onnxruntime")
         self._threads = resources.cpu_threads
         self._session: Any = None
         self._program: Any = None
@@ -87,7 +99,7 @@ class OnnxRuntime:
         return results
 
     def _open(self, content: bytes) -> Any:
-        onnxruntime: Any = import_module("onnxruntime")
+        onnxruntime = self._onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1

@@ -216,7 +216,8 @@ def test_a_keras_file_is_an_archive_of_three_entries(honest_keras: Path, tmp_pat
     refused("keras", write_archive(path, content | {"assets/../../x": b""}), "it holds 4 entries")
     refused("keras", write_archive(path, content, zipfile.ZIP_DEFLATED), "is compressed")
     path.write_bytes(honest_keras.read_bytes()[:-100])
-    refused("keras", path, "no model that Keras 3 has saved: File is not a zip file")
+    refused("keras", path, "no model that Keras 3 has saved: no zip archive, or one that is cut short")
+    refused("keras", write_archive(path, {str(number): b"" for number in range(2000)}), "2000 entries in a directory")
     refused("keras", tmp_path / "absent.keras", "cannot read the model: No such file")
 
 
