@@ -26,6 +26,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "yolov5": FamilyEntry("deployments.families.yolov5:YOLOv5"),
     "ultralytics": FamilyEntry("deployments.families.ultralytics:Ultralytics"),
     "detectron2-retinanet": FamilyEntry("deployments.families.detectron2_retinanet:Detectron2RetinaNet"),
+    "keras-retinanet": FamilyEntry("deployments.families.keras_retinanet:KerasRetinaNet"),
     "saved-model": FamilyEntry("deployments.families.saved_model:SavedModel"),
     "keras": FamilyEntry("deployments.families.keras_model:KerasModel"),
     "onnx": FamilyEntry("deployments.families.onnx_model:OnnxModel", runtime="onnx"),

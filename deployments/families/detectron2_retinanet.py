@@ -60,7 +60,9 @@ class RetinaNetParameters(Settings):
     @property
     def edges_px(self) -> tuple[tuple[int, int], ...]:
         """Short and long edge of each size."""
-        pairs = [pair.split("x") for pair in self.scales.split()] or [[self.short_edge_px, self.long_edge_px]]
+        if not self.scales:
+            return ((self.short_edge_px, self.long_edge_px),)
+        pairs = (pair.split("x") for pair in self.scales.split())
         return tuple((int(short), int(long)) for short, long in pairs)
 
     @model_validator(mode="after")
@@ -155,16 +157,16 @@ class Detectron2RetinaNet:
             thresholds.max_detections,
             thresholds.class_ids(self.labels),
         )
-        found = np.zeros((0, 6), np.float64)
+        found = np.zeros((0, 6), np.float32)
         for index, view in enumerate(geometry):
             mine = np.flatnonzero(views == index)
             kept = mine[suppress(boxes[mine], scores[mine], classes[mine], rule)]
-            rows = np.column_stack([view.to_image(boxes[kept]), scores[kept], classes[kept]])
+            rows = np.column_stack([view.to_image(boxes[kept]), scores[kept], classes[kept]]).astype(np.float32)
             found = np.concatenate([found, rows])
         found = found[(found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])]
         return self._detections(self._merged(found, thresholds))
 
-    def _merged(self, found: NDArray[np.float64], thresholds: Thresholds) -> NDArray[np.float64]:
+    def _merged(self, found: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.float32]:
         """Rows x1 y1 x2 y2 score class of all sizes, best first, those that overlap across classes suppressed."""
         across = self.parameters.cross_class_iou_threshold
         if across is None:
@@ -172,13 +174,13 @@ class Detectron2RetinaNet:
         if across >= 1.0:
             return found[np.argsort(-found[:, 4], kind="stable")][: thresholds.max_detections]
         rule = Suppression(thresholds.score_threshold, across, thresholds.max_detections, agnostic=True)
-        return found[suppress(found[:, :4].astype(np.float32), found[:, 4], found[:, 5].astype(np.int32), rule)]
+        return found[suppress(found[:, :4], found[:, 4], found[:, 5].astype(np.int32), rule)]
 
-    def _detections(self, found: NDArray[np.float64]) -> Detections:
+    def _detections(self, found: NDArray[np.float32]) -> Detections:
         class_ids = found[:, 5].astype(np.int32)
         return Detections(
-            boxes=found[:, :4].astype(np.float32),
-            scores=found[:, 4].astype(np.float32),
+            boxes=np.ascontiguousarray(found[:, :4]),
+            scores=np.ascontiguousarray(found[:, 4]),
             class_ids=class_ids,
             labels=tuple(self.labels[index] for index in class_ids),
         )

@@ -97,7 +97,7 @@ class RetinaNetGraph:
         return boxes, scores, classes, ops.concatenate(views, axis=1)
 
     def raw(self, canvases: Any) -> list[list[tuple[Any, Any]]]:
-        """For each view: of P3 to P7, class logits (n, h, w, anchors * classes), box deltas (n, h, w, anchors * 4)."""
+        """Of each view, P3 to P7: class logits (n, h, w, anchors * classes), box deltas (n, h, w, anchors * 4)."""
         return [self._maps(part) for part in self._views.split(canvases)]
 
     def _maps(self, part: Any) -> list[tuple[Any, Any]]:
