@@ -87,7 +87,8 @@ def _factors(preprocessing: str, order: str) -> tuple[NDArray[np.float32], NDArr
 def _refuse_what_is_not_meant(values: NDArray[np.float32], order: str, profile: QueueProfile) -> None:
     """Looks at some of the pixels: a picture preprocessed in another way would be answered, but wrongly."""
     pixels = values.reshape(-1, 3)
-    some = pixels[:: max(1, len(pixels) // SAMPLES)]
+    # An odd step, or in widths that are powers of two it would see a single column.
+    some = pixels[:: (len(pixels) // SAMPLES) | 1]
     restored = some
     if profile.preprocessing != "none":
         scale, offset = _factors(profile.preprocessing, order)

@@ -156,6 +156,17 @@ def test_preprocessed_pixels_do_not_pass_as_they_are() -> None:
     assert "look scaled to 0..1" in refusal({}, image=floats(preprocessed("unit")), **size).message
 
 
+def test_a_black_border_does_not_hide_what_is_inside() -> None:
+    bright = np.full((256, 256, 3), 250, np.float32)
+    bright[:, :4] = 0
+    with pytest.raises(InvalidImage, match="with the preprocessing 'caffe'"):
+        image_from_job(
+            {"image": floats(bright), "height": 256, "width": 256},
+            QueueProfile.model_validate({"preprocessing": "caffe"}),
+            ImageLimits(),
+        )
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, 255.0, 256.5, -2.25])
 def test_dark_bright_and_overshooting_pictures_pass(level: float) -> None:
     pixels = read({}, image=floats(np.full((5, 7, 3), level)), height=5, width=7).pixels
