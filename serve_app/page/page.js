@@ -126,7 +126,8 @@ function showAnswer(given, model) {
   }
   detections = rows;
   page.controls.hidden = rows.length === 0;
-  const floor = model.knobs?.score_threshold ?? 0;
+  // A classifier answers all its scores, whatever its threshold.
+  const floor = rows.some((row) => row.box) ? model.knobs?.score_threshold ?? 0 : 0;
   page.threshold.min = floor;
   page.threshold.value = Math.max(floor, wantedThreshold);
   page.floor.textContent = floor > 0 ? `The model itself leaves out scores below ${floor.toFixed(2)}.` : "";

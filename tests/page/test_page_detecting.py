@@ -206,7 +206,9 @@ def test_a_classifier_is_listed_best_first(page: Page, root: str, fake: FakeServ
     fake.answer = (200, success({"scores": [0.3, 0.1, 0.6]}))
     page.goto(root)
     choose_frame(page)
-    expect(page.locator(".row .label")).to_have_text(["Fish", "Sea star"])  # 0.1 is below the floor
+    expect(page.locator(".row .score")).to_have_text(["0.60", "0.30", "0.10"])
+    expect(page.locator(".row .label").first).to_have_text("Fish")
+    expect(page.locator("#floor")).to_be_empty()
     expect(page.locator(".box")).to_have_count(0)
 
 
