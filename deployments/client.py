@@ -19,7 +19,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
-from deployments.coalescing import Coalescer
+from deployments.coalescing import MAX_REQUESTS_A_CALL, Coalescer
 from deployments.definition import DEPLOYMENT_NAME
 from deployments.errors import (
     DeadlineExceeded,
@@ -68,21 +68,44 @@ class ModelClient:
                 logger.warning("no handle of model %s yet: %s", model, error)
 
     async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
-        """One outcome for each request, in order. Waits at most as long as the deadline of each."""
+        """One outcome for each request, in order. Waits at most as long as the deadline of each.
+
+        Small requests that are asked together travel together, as a call costs more than they do; the first deadline
+        is that of all. Large ones go as if each were asked by itself.
+        """
         if len(requests) == 1:
-            return [await self._ask(model, requests[0])]
-        return list(await asyncio.gather(*(self._ask(model, request) for request in requests)))
+            outcomes = [await self._ask(model, requests[0])]
+        elif len(requests) <= MAX_REQUESTS_A_CALL and _nbytes(requests) < BY_REFERENCE_FROM_BYTES:
+            outcomes = await self._ask_together(model, requests)
+        else:
+            outcomes = await asyncio.gather(*(self._ask(model, request) for request in requests))
+        return [self._explained(model, outcome) for outcome in outcomes]
+
+    async def _ask_together(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
+        deadline_s = min(request.deadline_s for request in requests)
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._send(model, list(requests))
+        except TimeoutError:
+            error: ServingError = DeadlineExceeded(f"model {model} did not answer within {deadline_s:g} s")
+        except ServingError as failure:
+            error = failure
+        except Exception:
+            logger.exception("a call to model %s failed unexpectedly", model)
+            error = InternalError("the call to the model failed")
+        return [error] * len(requests)
 
     async def _ask(self, model: str, request: Request) -> Outcome:
         coalescer = self._coalescers.get(model)
         if coalescer is None:
             coalescer = Coalescer(partial(self._send, model), partial(self._replicas_of, model))
             self._coalescers[model] = coalescer
-        outcome: Outcome
         try:
-            outcome = await coalescer.ask(request)
+            return await coalescer.ask(request)
         except TimeoutError:
-            outcome = DeadlineExceeded(f"model {model} did not answer within {request.deadline_s:g} s")
+            return DeadlineExceeded(f"model {model} did not answer within {request.deadline_s:g} s")
+
+    def _explained(self, model: str, outcome: Outcome) -> Outcome:
         if type(outcome) in (DeadlineExceeded, ModelUnavailable) and (trouble := self._trouble_of(model)):
             return ModelUnavailable(trouble)
         return outcome
@@ -105,7 +128,7 @@ class ModelClient:
         return outcome
 
     async def _call(self, handle: DeploymentHandle, requests: list[Request]) -> list[Outcome]:
-        if sum(request.image.nbytes for request in requests) >= BY_REFERENCE_FROM_BYTES:
+        if _nbytes(requests) >= BY_REFERENCE_FROM_BYTES:
             handle = handle.options(_by_reference=True)
         response = handle.predict.remote(requests)
         try:
@@ -129,6 +152,10 @@ class ModelClient:
                 raise ModelUnavailable(f"model {model} is not there yet, or being rebuilt") from error
             self._handles[model] = handle
         return handle
+
+
+def _nbytes(requests: Sequence[Request]) -> int:
+    return sum(request.image.nbytes for request in requests)
 
 
 def serving_error(error: BaseException) -> ServingError:
