@@ -69,10 +69,11 @@ class BridgeReplica:
         self._redis = connect(url, settings.longest_block_s)
         with contextlib.suppress(*TROUBLES):
             await refuse_unsupported(self._redis)
-        self._bridge = Bridge(self._redis, client, self._discovery, settings, RayRecorder())
+        recorder = RayRecorder()
+        self._bridge = Bridge(self._redis, client, self._discovery, settings, recorder)
         self._bridge.start()
         store = ExternalJobStore(self._redis, settings)
-        self._external = ExternalGateway(store, settings, self._bridge.external_queues)
+        self._external = ExternalGateway(store, settings, self._bridge.external_queues, recorder)
         self._external.start()
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 

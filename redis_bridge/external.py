@@ -1,7 +1,7 @@
 """The way to external workers: legacy processes that take jobs from queues of their own on the same Redis.
 
-An asker waits for one answer; here all askers wait together, in one command that looks at all their ids. Knows no
-HTTP: who asks, asks through `deployments.external.AskExternal`.
+Writes jobs, hands answers through, and leaves nothing behind. Knows no HTTP: who asks, asks through
+`deployments.external.AskExternal`.
 """
 
 import asyncio
@@ -24,19 +24,18 @@ from deployments.errors import (
     ServingError,
 )
 from deployments.external import ExternalRequest, ExternalWorker
+from deployments.metrics import outcome_code
 from deployments.prediction import Opaque
-from redis_bridge.connection import TROUBLES, TroubleLog, pause
+from redis_bridge import metrics
+from redis_bridge.connection import TROUBLES
+from redis_bridge.external_answers import ExternalAnswers
 from redis_bridge.external_jobs import ExternalJobStore
 from redis_bridge.external_wire import ExternalJob, checked_answer, file_bytes, job_text
+from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 
 logger = logging.getLogger("ray.serve")
 
-SHORTEST_LOOK_S = 0.005
-LONGEST_LOOK_S = 0.1
-_LOOKS_GROW_BY = 1.3
-SWEEP_S = 10.0
-TROUBLED_SWEEP_S = 1.0
 JOBS_WRITTEN_AT_ONCE = 2
 """Texts of tens of megabytes in memory at the same time."""
 
@@ -54,44 +53,29 @@ class ExternalGateway:
         store: ExternalJobStore,
         settings: BridgeSettings,
         queues: Callable[[], Mapping[str, Entry | None]],
+        recorder: Recorder | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._queues = queues
+        self._recorder = recorder or NoRecorder()
         self._threads = ThreadPoolExecutor(JOBS_WRITTEN_AT_ONCE, thread_name_prefix="external")
         self._writing = asyncio.Semaphore(JOBS_WRITTEN_AT_ONCE)
-        self._waiting: dict[str, asyncio.Future[bytes]] = {}
-        self._asked = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._trouble = ""
-        self._troubles = TroubleLog()
-        self._look_s = SHORTEST_LOOK_S
-        self._loops: list[asyncio.Task[None]] = []
+        self._answers = ExternalAnswers(store)
         self._leaving: set[asyncio.Task[None]] = set()
         self._askers = 0
 
     def start(self) -> None:
         """Begins, in the background; Redis may still be away."""
-        loop = asyncio.get_running_loop()
-        self._loops = [
-            loop.create_task(self._look_for_answers(), name="answers of external workers"),
-            loop.create_task(self._sweep(), name="late answers of external workers"),
-        ]
+        self._answers.start()
 
     def check(self) -> None:
         """Raises RuntimeError when a loop has died, for a health check."""
-        for loop in self._loops:
-            if loop.done() and not self._stop.is_set():
-                raise RuntimeError(f"the loop '{loop.get_name()}' is dead") from loop.exception()
+        self._answers.check()
 
     async def stop(self, withdraw_s: float = 5.0) -> None:
         """Ends all waiting, and takes back jobs that no worker has taken yet."""
-        self._stop.set()
-        self._asked.set()
-        for waiting in self._waiting.values():
-            waiting.cancel()
-        if self._loops:
-            await asyncio.wait(self._loops)
+        await self._answers.stop()
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=withdraw_s)
         self._threads.shutdown(wait=False)
@@ -99,7 +83,7 @@ class ExternalGateway:
     def workers(self) -> tuple[ExternalWorker, ...]:
         """The external workers that are known, sorted by queue."""
         return tuple(
-            ExternalWorker(queue, _description(entry), self._trouble)
+            ExternalWorker(queue, _description(entry), self._answers.trouble)
             for queue, entry in sorted(self._queues().items())
         )
 
@@ -107,6 +91,13 @@ class ExternalGateway:
         """The worker's answer, or why there is none. Never raises but when it is cancelled."""
         if queue not in self._queues():
             return ModelNotFound(f"no external worker is registered for queue {queue!r}")
+        started_s = time.perf_counter()
+        outcome = await self._outcome(queue, request)
+        self._recorder.record(metrics.EXTERNAL_JOBS, 1, queue, outcome_code(outcome))
+        self._recorder.record(metrics.EXTERNAL_SECONDS, time.perf_counter() - started_s, queue)
+        return outcome
+
+    async def _outcome(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         if self._askers >= self._settings.max_external_jobs:
             return Overloaded(f"{self._askers} jobs wait for external workers already; try again later")
         self._askers += 1
@@ -114,7 +105,7 @@ class ExternalGateway:
             return await self._ask(ExternalJob(queue, request))
         except ServingError as error:
             return error
-        except (OutOfMemoryError, *TROUBLES) as error:
+        except TROUBLES as error:
             return self._as_serving_error(queue, error)
         except Exception:
             logger.exception("a job for the external worker of queue %s met a fault of the bridge", queue)
@@ -132,7 +123,7 @@ class ExternalGateway:
             await asyncio.wait({writing}, timeout=_left_s(deadline_s))
             if writing.done() and writing.result():
                 await asyncio.wait({answer}, timeout=_left_s(deadline_s))
-            if self._stop.is_set() and not _has_result(answer):
+            if self._answers.is_stopped and not _has_result(answer):
                 return ModelUnavailable("the bridge is being stopped; try again")
             if not answer.done():
                 return self._no_answer(job)
@@ -148,16 +139,12 @@ class ExternalGateway:
         """Whether the job was put into its queue; not when its asker has gone meanwhile."""
         async with self._writing:
             text = b"" if answer.done() else await self._text(job)
-            if answer.done() or self._stop.is_set():
+            if answer.done() or self._answers.is_stopped:
                 return False
             if job.sends_file:
                 await self._store.lay_down(job.image_key, file_bytes(job))
-            self._waiting[job.job_id] = answer
             await self._store.push(job.queue, job.job_id, text, job.request.deadline_s)
-        if self._stop.is_set():
-            answer.cancel()
-        self._look_s = SHORTEST_LOOK_S
-        self._asked.set()
+        self._answers.expect(job.job_id, answer)
         return True
 
     async def _text(self, job: ExternalJob) -> bytes:
@@ -167,7 +154,7 @@ class ExternalGateway:
     async def _clean_up(self, job: ExternalJob, writing: "asyncio.Task[bool]", is_answered: bool) -> None:
         """Removes what is left of a job. What Redis does not let us remove now goes by its expiry or is swept."""
         await asyncio.wait({writing})
-        self._waiting.pop(job.job_id, None)
+        self._answers.forget(job.job_id)
         error = writing.exception()
         if isinstance(error, ServingError) or (error is None and not writing.result()):
             return
@@ -181,50 +168,11 @@ class ExternalGateway:
                 is_out = await self._store.withdraw(job.queue, job.job_id, job.image_key, text)
             logger.debug("job %s of queue %s was given up; taken back: %s", job.job_id, job.queue, is_out)
         except TROUBLES as trouble:
-            self._troubles.tell("what is left of a job of an external worker could not be removed", trouble)
-
-    async def _look_for_answers(self) -> None:
-        while not self._stop.is_set():
-            if not self._waiting:
-                self._asked.clear()
-                await self._asked.wait()
-                continue
-            await self._look_once()
-            await pause(self._look_s, self._stop)
-
-    async def _look_once(self) -> None:
-        try:
-            found = await self._store.answers(list(self._waiting))
-        except TROUBLES as error:
-            self._note_trouble(error)
-            self._look_s = LONGEST_LOOK_S
-            return
-        self._trouble = ""
-        for job_id, payload in found.items():
-            answer = self._waiting.pop(job_id, None)
-            if answer is not None and not answer.done():
-                answer.set_result(payload)
-        self._look_s = SHORTEST_LOOK_S if found else min(self._look_s * _LOOKS_GROW_BY, LONGEST_LOOK_S)
-
-    async def _sweep(self) -> None:
-        while not self._stop.is_set():
-            try:
-                deleted = await self._store.sweep()
-                self._trouble = ""
-            except TROUBLES as error:
-                self._note_trouble(error)
-            else:
-                if deleted:
-                    logger.warning("%d answers of external workers came too late and were deleted", deleted)
-            await pause(TROUBLED_SWEEP_S if self._trouble else SWEEP_S, self._stop)
-
-    def _note_trouble(self, error: Exception) -> None:
-        self._trouble = f"the queues cannot be reached: {error}"
-        self._troubles.tell("the queues of external workers cannot be reached", error)
+            logger.debug("what is left of job %s could not be removed: %s", job.job_id, trouble)
 
     def _no_answer(self, job: ExternalJob) -> ServingError:
-        if self._trouble:
-            return ModelUnavailable(self._trouble)
+        if self._answers.trouble:
+            return ModelUnavailable(self._answers.trouble)
         return DeadlineExceeded(
             f"the external worker of queue {job.queue} did not answer within {job.request.deadline_s:g} s"
         )
@@ -234,8 +182,8 @@ class ExternalGateway:
             return Overloaded(f"the memory of the queues is full, no job for queue {queue} is taken; try again later")
         if isinstance(error, RedisError) and not isinstance(error, RedisConnectionError | RedisTimeoutError):
             return ModelUnavailable(f"no job could be put into queue {queue}: {error}")
-        self._note_trouble(error)
-        return ModelUnavailable(self._trouble)
+        self._answers.note_trouble(error)
+        return ModelUnavailable(self._answers.trouble)
 
 
 def _has_result(answer: "asyncio.Future[bytes]") -> bool:

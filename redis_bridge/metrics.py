@@ -60,6 +60,18 @@ TAKEN_OVER = Metric(
     "fathom_redis_taken_over_total", "counter", "Jobs of a dead bridge put back at their queue's head.", ("queue",)
 )
 ERRORS = Metric("fathom_redis_errors_total", "counter", "Redis commands that failed and were tried again.", ())
+EXTERNAL_JOBS = Metric(
+    "fathom_redis_external_jobs_total",
+    "counter",
+    "Requests for external workers; outcome: ok, or the code of the error that was answered.",
+    ("queue", "outcome"),
+)
+EXTERNAL_SECONDS = Metric(
+    "fathom_redis_external_seconds",
+    "histogram",
+    "One request for an external worker, from its arrival to its answer, in seconds.",
+    ("queue",),
+)
 
 ALL_METRICS = (
     JOBS,
@@ -75,6 +87,8 @@ ALL_METRICS = (
     DEAD_LETTERS,
     TAKEN_OVER,
     ERRORS,
+    EXTERNAL_JOBS,
+    EXTERNAL_SECONDS,
 )
 
 

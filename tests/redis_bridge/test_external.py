@@ -29,6 +29,7 @@ from redis_bridge import keys
 from redis_bridge.connection import connect
 from redis_bridge.external import ExternalGateway
 from redis_bridge.external_jobs import ExternalJobStore
+from redis_bridge.metrics import Metric
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
@@ -130,6 +131,34 @@ async def test_a_file_that_no_worker_reads_goes_by_itself(gateway: ExternalGatew
     assert 0 < await redis.ttl(job["img_key"]) <= SETTINGS.result_ttl_s
     asked.cancel()
     await eventually(lambda: nothing_left(redis))
+
+
+class Heard:
+    """Keeps what is recorded: metric name, tags."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+
+    def record(self, metric: Metric, value: float, *tags: str) -> None:
+        assert len(tags) == len(metric.tags)
+        self.heard.append((metric.name, *tags))
+
+
+async def test_what_happens_is_measured(redis: Redis) -> None:
+    heard = Heard()
+    store = ExternalJobStore(redis, SETTINGS)
+    gateway = ExternalGateway(store, SETTINGS, lambda: {CORAL: None}, heard)
+    gateway.start()
+    async with worker(redis, CORAL, detections):
+        await gateway.ask(CORAL, request())
+    await gateway.ask(CORAL, request(file=b"no picture"))
+    await gateway.ask("of a client's own making", request())
+    await gateway.stop()
+    assert [one for one in heard.heard if one[0] == "fathom_redis_external_jobs_total"] == [
+        ("fathom_redis_external_jobs_total", CORAL, "ok"),
+        ("fathom_redis_external_jobs_total", CORAL, "invalid-image"),
+    ]
+    assert heard.heard.count(("fathom_redis_external_seconds", CORAL)) == 2
 
 
 async def test_many_wait_in_one_command(gateway: ExternalGateway, redis: Redis) -> None:
