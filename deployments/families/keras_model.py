@@ -32,13 +32,14 @@ class KerasModel(GenericFamily):
         except Exception as error:
             # Keras raises almost any type on a configuration that does not fit together.
             raise ModelUnavailable(f"{self.path.name}: Keras cannot load it: {str(error)[:300]}") from error
-        names = list(model.output_names)
 
         def function(images: Any) -> Mapping[str, Any]:
             outputs = model(images, training=False)
             if isinstance(outputs, dict):
                 return outputs
             found = outputs if isinstance(outputs, list | tuple) else [outputs]
+            # A model made of one layer after the other has one output, without a name.
+            names = getattr(model, "output_names", ["output"])
             return dict(zip(names, found, strict=True))
 
         program = TensorFlowProgram(function, self.input_plan, self.parameters)
