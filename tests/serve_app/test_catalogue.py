@@ -60,6 +60,7 @@ def test_labels_are_declared_where_their_order_is_known_and_nowhere_else() -> No
             declared[name] = len(labels)
     assert declared["mbari-mb-benthic-33k"] == 691
     assert declared["mbari-benthic-supercategory"] == 20
+    assert declared["mbari-midwater"] == 17
     assert declared["megalodon-2024"] == 1
     # Without declared labels something is missing, and the catalogue must say so.
     incomplete = yaml.safe_load(CATALOGUE_FILE.read_text(encoding="utf-8"))["x-incomplete"]
@@ -73,7 +74,12 @@ def test_the_models_that_cannot_be_hosted_are_listed_with_what_is_missing() -> N
 
 
 def test_every_family_of_checkpoints_is_in_the_zoo() -> None:
-    assert {block["args"]["family"] for block in ZOO.values()} >= {"yolov5", "ultralytics", "detectron2-retinanet"}
+    assert {block["args"]["family"] for block in ZOO.values()} >= {
+        "yolov5",
+        "ultralytics",
+        "detectron2-retinanet",
+        "keras-retinanet",
+    }
 
 
 def test_the_queue_of_the_legacy_yolov5_worker_is_taken_over_in_the_zoo() -> None:
