@@ -148,6 +148,13 @@ class GenericParameters(Settings):
         return (self.boxes, self.scores) if self.classes is None else (self.boxes, self.scores, self.classes)
 
 
+class SavedModelParameters(GenericParameters):
+    """The `parameters` of a SavedModel in YAML: those of every generic family, and one more."""
+
+    signature: str = "serving_default"
+    """Which of the file's signatures is called; of `saved-model` only."""
+
+
 def read_parameters(definition: ModelDefinition, kind: type[GenericParameters]) -> GenericParameters:
     """The checked `parameters` of `definition`. Raises ModelUnavailable, naming the field."""
     try:

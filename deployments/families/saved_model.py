@@ -10,16 +10,9 @@ import tensorflow as tf
 
 from deployments.errors import ModelUnavailable
 from deployments.families.generic_family import FileFacts, GenericFamily
-from deployments.families.generic_signature import GenericParameters
+from deployments.families.generic_signature import SavedModelParameters
 from deployments.families.generic_tensorflow import TensorFlowProgram
 from deployments.families.saved_model_check import check_saved_model
-
-
-class SavedModelParameters(GenericParameters):
-    """The `parameters` of a SavedModel in YAML: those of every generic family, and one more."""
-
-    signature: str = "serving_default"
-    """Which of the file's signatures is called."""
 
 
 class SavedModel(GenericFamily):
