@@ -42,14 +42,17 @@ class _Shape:
 
 
 def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: ImageLimits) -> Image:
-    """The picture in the field `image`: base64 text of pixels in C order, or of an image file.
+    """The picture in the field `image`: base64 text of pixels in C order, or of an image file; `bytes` are decoded
+    already.
 
     Raises InvalidRequest, InvalidImage or ImageTooLarge, which name the field, the limit and the value.
     """
     field = fields.get("image")
-    if not isinstance(field, str) or not field:
+    if not isinstance(field, str | bytes) or not field:
         raise InvalidRequest(f"image must be base64 text, got {shown(field)}")
-    text = field if len(field) % 4 == 0 and "\n" not in field else "".join(field.split())
+    text = (
+        field if isinstance(field, bytes) or (len(field) % 4 == 0 and "\n" not in field) else "".join(field.split())
+    )
     if profile.image == "file":
         return _file_image(text, limits)
     could_be_file = profile.image == "auto" and _begins_like_a_file(text)
@@ -160,7 +163,7 @@ def _side(name: str, value: Any) -> int:
     return value
 
 
-def _file_image(text: str, limits: ImageLimits) -> Image:
+def _file_image(text: str | bytes, limits: ImageLimits) -> Image:
     size_bytes = _decoded_size(text)
     if size_bytes > limits.max_encoded_bytes:
         raise ImageTooLarge(f"the image file has {size_bytes} bytes, the limit is {limits.max_encoded_bytes}")
@@ -170,18 +173,24 @@ def _file_image(text: str, limits: ImageLimits) -> Image:
     return Image.from_encoded(content)
 
 
-def _decoded(text: str) -> bytes:
+def _decoded(text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
     try:
         return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidImage(f"image is no valid base64: {error}") from None
 
 
-def _decoded_size(text: str) -> int:
+def _decoded_size(text: str | bytes) -> int:
+    if isinstance(text, bytes):
+        return len(text)
     return len(text) * 3 // 4 - text[-2:].count("=")
 
 
-def _begins_like_a_file(text: str) -> bool:
+def _begins_like_a_file(text: str | bytes) -> bool:
+    if isinstance(text, bytes):
+        return text.startswith(FILE_BEGINNINGS)
     try:
         head = pybase64.b64decode(text[:16], validate=True)
     except (binascii.Error, ValueError):

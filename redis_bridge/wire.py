@@ -33,6 +33,7 @@ from deployments.prediction import Opaque, Outcome
 from deployments.request import Image
 from redis_bridge import keys
 from redis_bridge.answers import answer_text
+from redis_bridge.payload import fields_of
 from redis_bridge.picture_field import image_from_file, image_from_job, shown
 from redis_bridge.profiles import CVISIONAI, QueueProfile
 
@@ -123,7 +124,7 @@ def parse_job(
         text = f"the job has {len(payload)} bytes, the limit is {limits.max_job_bytes}"
         return Malformed(id_at_the_front(payload, taken_keys, profile), ImageTooLarge(text))
     try:
-        fields = orjson.loads(payload)
+        fields = fields_of(payload)
     except orjson.JSONDecodeError as error:
         refusal = InvalidRequest(f"the job is no valid JSON: {error}")
         return Malformed(id_at_the_front(payload, taken_keys, profile), refusal)
