@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ from deployments.weights.settings import WeightsSettings
 logger = logging.getLogger("ray.serve")
 
 LOOK_TIMEOUT_S = 10.0
+_ERROR_TYPE = re.compile(r"^deployments\.errors\.\w+: ")
 SETTLE_PERIOD_S = 0.2
 
 
@@ -234,9 +236,10 @@ def _missing_gpu(options: Mapping[str, Any], around: Surroundings) -> str:
 
 
 def last_line(text: str) -> str:
-    """The line of a remote error that says what happened: its last line that is not indented."""
+    """The line of a remote error that says what happened: its last line that is not indented, without the type
+    where the error is one of ours and speaks for itself."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    return lines[-1][:500] if lines else ""
+    return _ERROR_TYPE.sub("", lines[-1])[:500] if lines else ""
 
 
 def _is_built(application: Mapping[str, Any]) -> bool:
