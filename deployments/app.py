@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application
 
-from deployments.autoscaling import IMAGES_IN_WORK
+from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
 from deployments.logs import make_no_unwanted_records
@@ -67,8 +67,11 @@ class Model:
         return await self._replica.predict(requests)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Images in work, for the autoscaling policy."""
-        return {IMAGES_IN_WORK: float(self._replica.images_in_work)}
+        """Images in work and in queues, for the autoscaling policy."""
+        return {
+            IMAGES_IN_WORK: float(self._replica.images_in_work),
+            IMAGES_WAITING_ELSEWHERE: float(self._replica.images_waiting_elsewhere),
+        }
 
     def check_health(self) -> None:
         """Raises when the replica can no longer answer; Ray Serve replaces it then."""

@@ -1,8 +1,9 @@
 """Decides how many replicas a model needs, by images and not by calls. Runs inside Ray Serve's controller.
 
 A call may carry many images (`coalescing.py`), so that Serve's own count of ongoing requests says little. Each
-replica reports the images that it has in work; what still waits in callers' queues is added. Serve applies the
-bounds, the delays and the start from zero.
+replica reports the images that it has in work; what still waits in callers' queues is added, and so is what waits in
+queues that Serve does not see, as those of Redis (`backlog.py`). Serve applies the bounds, the delays and the start
+from zero, which the first of many waiting jobs brings about; the jobs behind it are heard of with it.
 """
 
 import math
@@ -10,6 +11,9 @@ from typing import Any, Protocol
 
 IMAGES_IN_WORK = "images_in_work"
 """The metric that every replica reports."""
+
+IMAGES_WAITING_ELSEWHERE = "images_waiting_elsewhere"
+"""What every replica has heard of the same queues; the replica that heard last knows best."""
 
 
 class _Target(Protocol):
@@ -26,9 +30,10 @@ class Context(Protocol):
 
 
 def images_in_work(context: Context) -> tuple[float, dict[str, Any]]:
-    """Replicas so that each has `target_ongoing_requests` images in work; no state is kept between calls."""
-    reported = (context.aggregated_metrics or {}).get(IMAGES_IN_WORK, {})
-    images = math.fsum(reported.values()) + context.total_queued_requests
+    """Replicas so that each has `target_ongoing_requests` images in work or waiting; keeps no state."""
+    metrics = context.aggregated_metrics or {}
+    images = math.fsum(metrics.get(IMAGES_IN_WORK, {}).values()) + context.total_queued_requests
     # A replica that has not reported yet still holds one image for each call.
     images = max(images, context.total_num_requests)
+    images += max(metrics.get(IMAGES_WAITING_ELSEWHERE, {}).values(), default=0.0)
     return images / context.config.get_target_ongoing_requests(), {}

@@ -128,8 +128,9 @@ class Coalescer:
             waiting.future.add_done_callback(forget)
         # Not `replace`, which costs ten times as much and is called for every request.
         requests = [
-            Request(waiting.request.image, waiting.request.options, max(waiting.expires_at_s - began_at_s, 1e-6))
+            Request(one.image, one.options, max(waiting.expires_at_s - began_at_s, 1e-6), one.waiting_behind)
             for waiting in batch
+            for one in (waiting.request,)
         ]
         outcomes: list[Outcome]
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.backlog import Backlog
 from deployments.batching import Batched, MicroBatcher
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
@@ -53,6 +54,7 @@ class Replica:
         self._decode_threads = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode")
         self._pace = Pace(definition.largest_batch)
         self._batcher: MicroBatcher[NDArray[np.uint8], Outputs] | None = None
+        self._backlog = Backlog()
         self._admitted = 0
 
     def set_knobs(self, knobs: ModelKnobs) -> None:
@@ -66,6 +68,7 @@ class Replica:
     async def predict(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, in order; a request fails alone, as a value."""
         arrived_at_s = time.monotonic()
+        self._backlog.hear(requests)
         work = [_Work(request, arrived_at_s + request.deadline_s) for request in requests]
         room = max(self._knobs.max_waiting_images - self._admitted, 0)
         for refused in work[room:]:
@@ -88,6 +91,11 @@ class Replica:
     def images_in_work(self) -> int:
         """Images taken in and not answered yet."""
         return self._admitted
+
+    @property
+    def images_waiting_elsewhere(self) -> int:
+        """Images that wait for this model in queues of a door, as the door says."""
+        return self._backlog.images
 
     def check_health(self) -> None:
         """Raises RuntimeError when this replica can no longer answer."""

@@ -83,11 +83,14 @@ class Request:
 
     deadline_s: seconds that are left, counted from when the request is sent on. A span and not a clock time,
         since clocks of two machines differ. An expired request is not inferred.
+    waiting_behind: images that wait for the same model where this one came from; None where nobody knows. A hint
+        for autoscaling, without effect on this request.
     """
 
     image: Image
     options: Options = Options()
     deadline_s: float = 60.0
+    waiting_behind: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.deadline_s <= MAX_DEADLINE_S:

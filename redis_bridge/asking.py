@@ -68,7 +68,8 @@ class Asking:
 
     async def _outcomes(self, model: ModelRecord, jobs: Sequence[Job]) -> list[Outcome | None]:
         deadline_s = self._door.settings.job_deadline_s
-        requests = [Request(job.image, deadline_s=deadline_s) for job in jobs]
+        waiting = self._door.waiting_for(model.name)
+        requests = [Request(job.image, deadline_s=deadline_s, waiting_behind=waiting) for job in jobs]
         asking = asyncio.ensure_future(self._door.predict(model.name, requests))
         abandoned = asyncio.ensure_future(self._signals.abandon.wait())
         try:

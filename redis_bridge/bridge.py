@@ -8,6 +8,7 @@ import contextlib
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,6 +58,7 @@ class Bridge:
         self._door = Door(
             predict=predict,
             model_of=self._model_of,
+            waiting_for=self.waiting_for,
             taken_keys=lambda: self._taken_keys,
             jobs=self._jobs,
             presence=self._presence,
@@ -67,6 +69,7 @@ class Bridge:
             settings=settings,
         )
         self._consumers: dict[str, Consumer] = {}
+        self._waiting: Mapping[str, int] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._stop_following = asyncio.Event()
@@ -80,6 +83,10 @@ class Bridge:
     def queues(self) -> frozenset[str]:
         """The queues that have a consumer now."""
         return frozenset(self._consumers)
+
+    def waiting_for(self, model: str) -> int | None:
+        """Jobs that wait in Redis for this model, as of the last heartbeat; None when that is not known."""
+        return self._waiting.get(model)
 
     def external_queues(self) -> Mapping[str, Entry | None]:
         """The queues that external workers serve, by the configuration or by the registry: queue -> entry. A name
@@ -133,6 +140,7 @@ class Bridge:
                 await self._presence.beat()
                 await self._measure()
             except TROUBLES as error:
+                self._waiting = {}
                 self._door.note_trouble("the heartbeat did not reach Redis", error)
                 await pause(LOOK_S, self._stop_watching)
                 continue
@@ -148,12 +156,16 @@ class Bridge:
 
     async def _measure(self) -> None:
         self._recorder.record(metrics.IN_FLIGHT_BYTES, self._in_flight.held_bytes)
+        waiting_for: Counter[str] = Counter()
         for queue, consumer in list(self._consumers.items()):
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
             with contextlib.suppress(*TROUBLES):
                 waiting = await self._jobs.depth(queue)
                 self._recorder.record(metrics.QUEUE_DEPTH, waiting, queue)
                 self._recorder.record(metrics.OLDEST_JOB_SECONDS, consumer.oldest_s(waiting), queue)
+                if model := self._model_of(queue):
+                    waiting_for[model.name] += waiting
+        self._waiting = dict(waiting_for)
 
     async def _follow(self) -> None:
         is_supported = False

@@ -23,10 +23,12 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Door:
     """model_of: the model that answers for a queue now, None when there is none.
+    waiting_for: jobs that wait in Redis for a model, by its name; None when that is not known.
     taken_keys: Redis keys that no answer may overwrite."""
 
     predict: Predict
     model_of: Callable[[str], ModelRecord | None]
+    waiting_for: Callable[[str], int | None]
     taken_keys: Callable[[], Collection[str]]
     jobs: JobStore
     presence: Presence

@@ -1,13 +1,19 @@
 """Replicas are counted by images: what Ray Serve itself hands to the policy goes in."""
 
+import numpy as np
 import pytest
 from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
-from deployments.autoscaling import IMAGES_IN_WORK, images_in_work
+from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, images_in_work
+from deployments.backlog import HEARD_FOR_S, Backlog
+from deployments.request import Image, Request
 
 
-def context(images: dict[str, float], calls: float, queued: float) -> AutoscalingContext:
+def context(
+    images: dict[str, float], calls: float, queued: float, elsewhere: dict[str, float] | None = None
+) -> AutoscalingContext:
+    reported = {IMAGES_IN_WORK: images, IMAGES_WAITING_ELSEWHERE: elsewhere or {}}
     return AutoscalingContext(
         deployment_id=DeploymentID("Model", "m"),
         deployment_name="Model",
@@ -17,7 +23,7 @@ def context(images: dict[str, float], calls: float, queued: float) -> Autoscalin
         running_replicas=[],
         total_num_requests=calls,
         total_queued_requests=queued,
-        aggregated_metrics={IMAGES_IN_WORK: images} if images else None,
+        aggregated_metrics=reported if images else None,
         raw_metrics=None,
         capacity_adjusted_min_replicas=0,
         capacity_adjusted_max_replicas=8,
@@ -42,3 +48,43 @@ def context(images: dict[str, float], calls: float, queued: float) -> Autoscalin
 def test_replicas_follow_images(images: dict[str, float], calls: float, queued: float, replicas: float) -> None:
     wanted, state = images_in_work(context(images, calls, queued))
     assert (wanted, state) == (replicas, {})
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "replicas"),
+    [
+        ({"a": 64.0}, 5),  # 16 in work and 64 in the queue
+        ({"a": 64.0, "b": 32.0}, 5),  # both heard of the same queue
+        ({"a": 0.0}, 1),
+        ({}, 1),  # a replica of an older version reports nothing of the kind
+    ],
+)
+def test_what_waits_in_queues_counts_like_what_is_in_work(elsewhere: dict[str, float], replicas: float) -> None:
+    wanted, state = images_in_work(context({"a": 16.0}, 1, 0, elsewhere))
+    assert (wanted, state) == (replicas, {})
+
+
+def request(waiting_behind: int | None) -> Request:
+    return Request(Image.from_pixels(np.zeros((1, 1, 3), np.uint8)), waiting_behind=waiting_behind)
+
+
+def test_a_backlog_is_what_was_heard_last() -> None:
+    now_s = 100.0
+    backlog = Backlog(lambda: now_s)
+    assert backlog.images == 0
+    backlog.hear([request(7), request(9), request(None)])
+    assert backlog.images == 9
+    backlog.hear([request(None)])  # of a door without a queue
+    assert backlog.images == 9
+    backlog.hear([request(0)])
+    assert backlog.images == 0
+
+
+def test_a_backlog_of_which_nobody_speaks_any_more_is_forgotten() -> None:
+    now_s = 100.0
+    backlog = Backlog(lambda: now_s)
+    backlog.hear([request(9)])
+    now_s += HEARD_FOR_S - 0.1
+    assert backlog.images == 9
+    now_s += 0.1
+    assert backlog.images == 0

@@ -174,3 +174,17 @@ async def test_a_call_that_fails_answers_all_its_requests(raised: Exception, kin
     coalescer = Coalescer(calls.send, lambda: 1)
     outcomes = await asyncio.gather(*(coalescer.ask(request(number)) for number in range(9)))
     assert [type(outcome) for outcome in outcomes] == [kind] * 9
+
+
+async def test_a_request_is_sent_on_as_it_came_but_for_the_time_that_is_left() -> None:
+    sent: list[Request] = []
+
+    async def send(requests: list[Request]) -> list[Outcome]:
+        sent.extend(requests)
+        return [Opaque(b"", "m") for _ in requests]
+
+    full = replace(request(1), options=Options(score_threshold=0.5, classes=("a",)), waiting_behind=7)
+    await Coalescer(send, lambda: 1).ask(full)
+    [arrived] = sent
+    assert arrived.deadline_s <= full.deadline_s
+    assert replace(arrived, deadline_s=full.deadline_s) == full
