@@ -15,7 +15,7 @@ from deployments.weights.catalogue import CATALOGUE_FILE, read_catalogue
 from deployments.weights.settings import WeightsSettings
 from serve_app import commands
 from serve_app.configuration import block_problems, load_system, models_of
-from serve_app.model_rules import model_problems
+from serve_app.model_rules import IMAGES_POLICY, model_problems
 from serve_app.system_routes import describe
 from serve_app.terminal import LaunchError
 
@@ -96,6 +96,15 @@ def test_the_models_of_the_shipped_system_are_those_of_the_zoo_and_sleep_without
         assert mine["user_config"] == theirs["user_config"]
         assert mine["autoscaling_config"]["min_replicas"] == 0
         assert mine["ray_actor_options"]["num_gpus"] == 0
+
+
+@pytest.mark.parametrize("name", [*ZOO, *(set(SHIPPED) - {DEMO})])
+def test_a_model_that_fails_to_wake_can_sleep_again(name: str) -> None:
+    # Serve's own policy keeps the target of a deployment without replicas for ever.
+    for blocks in (ZOO, SHIPPED):
+        if name in blocks:
+            [deployment] = blocks[name]["deployments"]
+            assert deployment["autoscaling_config"]["policy"] == {"policy_function": IMAGES_POLICY}
 
 
 def test_every_model_has_a_legacy_queue_name_of_its_own() -> None:
