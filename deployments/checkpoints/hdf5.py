@@ -7,6 +7,7 @@ that lie in this file in one piece are read. Knows no family. Every refusal is a
 """
 
 import json
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,7 +55,11 @@ class KerasFile:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         try:
-            self._size_bytes = path.stat().st_size
+            found = path.stat()
+            # A pipe would keep whoever opens it waiting.
+            if not stat.S_ISREG(found.st_mode):
+                raise self.refusal("no file, expected an HDF5 file")
+            self._size_bytes = found.st_size
             with path.open("rb") as file:
                 head = file.read(len(_MAGIC))
         except OSError as error:

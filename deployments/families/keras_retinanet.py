@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from deployments.checkpoints.hdf5 import KerasFile
+from deployments.checkpoints.hdf5_trial import open_tried
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
@@ -87,7 +88,7 @@ class KerasRetinaNet:
                 f"{name} of family {FAMILY!r}: {first['msg']}; "
                 f"known: {', '.join(KerasRetinaNetParameters.model_fields)}"
             ) from error
-        with KerasFile(self._path) as file:
+        with open_tried(self._path) as file:
             class_count = _checked_layout(file).class_count
         self.labels = self._checked_labels(definition.labels, class_count)
         self._input_px = definition.canvas_px or (self.parameters.short_edge_px, self.parameters.long_edge_px)

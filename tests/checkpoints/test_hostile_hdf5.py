@@ -1,6 +1,8 @@
 """HDF5 files that mean harm or are damaged: each is refused with its reason, before a number is read."""
 
 import os
+import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from deployments.checkpoints.hdf5 import MAX_DESCRIPTION_BYTES, MAX_NAMES, KerasFile
+from deployments.checkpoints.hdf5_trial import open_tried, run_trial
 from deployments.errors import ModelUnavailable
 
 KERNEL = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -250,3 +253,48 @@ def test_weights_cannot_be_read_from_a_closed_file(tmp_path: Path) -> None:
         weight = file.layers()["dense"]["dense/kernel:0"]
     with pytest.raises(ModelUnavailable, match=r"a\.h5: "):
         weight.numpy()
+
+
+def test_a_folder_or_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.h5")
+    for path in (tmp_path, tmp_path / "pipe.h5"):
+        with pytest.raises(ModelUnavailable, match="no file, expected an HDF5 file"):
+            KerasFile(path)
+
+
+def endless(path: Path) -> Path:
+    """A file whose heap of texts has a free piece of no size, over which the HDF5 library walks for ever."""
+    content = bytearray(write(path, attribute("model_config", "{}")).read_bytes())
+    place = content.index(b"GCOL") + 16
+    while True:
+        index, _, size_bytes = struct.unpack_from("<HHxxxxQ", content, place)
+        if index == 0:
+            break
+        place += 16 + -(-size_bytes // 8) * 8
+    struct.pack_into("<Q", content, place + 8, 0)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_file_that_keeps_the_library_busy_for_ever_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelUnavailable, match=r"endless\.h5: (reading it takes longer than 4 s|the HDF5 file is damaged)"
+    ):
+        open_tried(endless(tmp_path / "endless.h5"), time_limit_s=4)
+
+
+def test_a_refusal_in_the_child_reads_as_one_here(tmp_path: Path) -> None:
+    path = write(tmp_path / "evil.h5", lambda file: replace(file, compressed))
+    with pytest.raises(ModelUnavailable, match=r"^evil\.h5: 'dense/kernel:0' is stored in chunks or compressed"):
+        open_tried(path)
+
+
+def test_a_child_that_dies_is_told() -> None:
+    crash = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"]
+    with pytest.raises(ModelUnavailable, match=r"evil\.h5: reading it ends a process with status -11"):
+        run_trial(crash, "evil.h5", time_limit_s=30)
+
+
+def test_an_honest_file_is_opened_after_its_trial(tmp_path: Path) -> None:
+    with open_tried(write(tmp_path / "honest.h5")) as file:
+        np.testing.assert_array_equal(file.layers()["dense"]["dense/kernel:0"].numpy(), KERNEL)
