@@ -38,11 +38,17 @@ class OnnxProgram:
     def feed(self, canvases: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """uint8 RGB (n, height, width, 3) as the network's input."""
         plan = self.plan
-        values: NDArray[Any] = canvases[..., ::-1] if plan.reverses_channels else canvases
-        if not plan.is_plain:
-            values = values * plan.gain + plan.offset
+        pixels = canvases[..., ::-1] if plan.reverses_channels else canvases
+        gain, offset = plan.gain, plan.offset
         if plan.layout == "nchw":
-            values = values.transpose(0, 3, 1, 2)
+            # Moved while they are bytes, and multiplied row by row: a tenth of the time of the other order.
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+            gain, offset = gain[:, None, None], offset[:, None, None]
+        values: NDArray[Any] = pixels
+        if not plan.is_plain:
+            values = np.multiply(pixels, gain, dtype=np.float32)
+            if offset.any():
+                values += offset
         return {plan.facts.name: np.ascontiguousarray(values, plan.facts.dtype)}
 
     def read(self, named: Mapping[str, NDArray[Any]]) -> Outputs:

@@ -18,6 +18,7 @@ from tests.families.small_generic_models import (
     SHARPNESS,
     cell_box,
     drawing,
+    save_onnx,
     write_onnx_classifier,
     write_onnx_detector,
 )
@@ -95,6 +96,25 @@ def test_an_onnx_file_may_compute_in_float16(tmp_path: Path) -> None:
 def test_an_onnx_file_may_take_one_batch_size_only(tmp_path: Path, count: int) -> None:
     model = Served(write_onnx_detector(tmp_path / "three.onnx", batch=3))
     assert [len(found) for found in model.answer([drawing()] * count)] == [2] * count
+
+
+def test_the_channels_of_an_onnx_file_may_come_last(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    nodes = [helper.make_node("ReduceMean", ["images"], ["means"], axes=[1, 2], keepdims=0)]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 32, 32, 3])
+    means = helper.make_tensor_value_info("means", TensorProto.FLOAT, ["n", 3])
+    save_onnx(tmp_path / "last.onnx", nodes, [images], [means], {}, CLASSIFIER_LABELS)
+    parameters = {
+        "task": "classifier",
+        "channels": "bgr",
+        "pixel_range": "-1..1",
+        "mean": "0, 0.5, 0",
+        "std": "1, 1, 2",
+    }
+    args = {"family": "onnx", "weights": str(tmp_path / "last.onnx"), "parameters": parameters}
+    [found] = Served(args).answer([np.full((32, 32, 3), (255, 51, 0), np.uint8)])
+    np.testing.assert_allclose(found.scores, [-1.0, -1.1, 0.5], atol=1e-5)
 
 
 def test_the_colours_may_be_in_the_other_order(tmp_path: Path) -> None:
