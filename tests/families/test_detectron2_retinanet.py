@@ -1,14 +1,11 @@
 """RetinaNet of detectron2 against the outputs of detectron2 itself, with weights computed from their names."""
 
 import json
-import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
@@ -17,6 +14,7 @@ from deployments.families.detectron2_retinanet import Detectron2RetinaNet
 from deployments.runtimes import Resources, Runtime, load_runtime
 from tests.checkpoints.checkpoint_writer import Weights, mapping, plain, write
 from tests.families.conftest import FIXTURES, THREADS
+from tests.families.golden.detectron2_weights import weight
 from tests.families.golden_cases import assert_agrees, pixels
 
 GOLDEN = FIXTURES / "golden" / "detectron2_retinanet.json"
@@ -24,29 +22,12 @@ CASES: list[Any] = json.loads(GOLDEN.read_text())["cases"] if GOLDEN.exists() el
 LABELS = tuple(f"class {index}" for index in range(80))
 
 
-def tensor(name: str, shape: Sequence[int]) -> NDArray[np.float32]:
-    """The weights that the reference outputs were made with, as their README says."""
-    if name.endswith(("norm.bias", "running_mean")):
-        return np.zeros(shape, np.float32)
-    if name.endswith("running_var"):
-        return np.ones(shape, np.float32)
-    if name.endswith("norm.weight"):
-        return np.full(shape, 0.2 if ".conv3." in name else 1.0, np.float32)
-    if name.endswith(".bias"):
-        return np.full(shape, -2.5 if "cls_score" in name else 0.0, np.float32)
-    gain = {"head.cls_score.weight": 2.2, "head.bbox_pred.weight": 0.6}.get(name, np.sqrt(2.0))
-    if name == "backbone.bottom_up.stem.conv1.weight":
-        gain /= 300
-    random = np.random.default_rng(zlib.crc32(name.encode()))
-    return (random.standard_normal(shape) * gain / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def checkpoint(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file as detectron2's checkpointer writes it: named tensors, and what training leaves beside them."""
     weights = Weights()
     shapes = json.loads((fixtures / "golden" / "detectron2_retinanet.json").read_text())["tensors"]
-    tensors = {name: weights.tensor(tensor(name, shape)) for name, shape in shapes.items()}
+    tensors = {name: weights.tensor(weight(name, shape)) for name, shape in shapes.items()}
     content = {"model": mapping(tensors), "iteration": plain(89_999), "optimizer": plain({"state": {}})}
     path = tmp_path_factory.mktemp("detectron2") / "model_final.pth"
     return write(path, mapping(content), weights.storages, root="model_final")
