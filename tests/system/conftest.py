@@ -106,6 +106,9 @@ def environment_for(folder: Path) -> dict[str, str]:
         "FATHOM_DASHBOARD_PORT": str(free_port()),
         "FATHOM_REDIS_PORT": str(free_port()),
         "FATHOM_DATA_DIR": str(folder),
+        # An empty cache and a mirror where nobody listens: weights come from a test or not at all.
+        "FATHOM_WEIGHTS_DIR": str(folder / "weights"),
+        "FATHOM_WEIGHTS_MIRROR": "http://127.0.0.1:9",
         "RAY_AUTH_MODE": "disabled",
         "PYTHONUNBUFFERED": "1",
     }
