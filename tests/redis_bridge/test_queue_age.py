@@ -1,16 +1,21 @@
 """The age of the oldest job, told from the length of its queue, against a queue whose jobs carry their times."""
 
+import asyncio
+import time
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from deployments.definition import ModelState
+from deployments.prediction import Outcome
+from deployments.request import Request
 from redis_bridge import metrics
 from redis_bridge.metrics import Metric
 from redis_bridge.queue_age import FINENESS, QueueAge
 from tests.redis_bridge.conftest import StartBridge
-from tests.redis_bridge.fakes import MODEL, QUEUE, Client, FakeCatalogue, eventually, model
+from tests.redis_bridge.fakes import FAST, MODEL, QUEUE, Client, FakeCatalogue, FakeModel, eventually, model
 
 
 class TimedQueue:
@@ -105,28 +110,67 @@ def test_what_is_remembered_of_a_queue_that_only_grows_stays_small() -> None:
     assert len(age._looks) < 12 * FINENESS
 
 
-class LastAges:
-    """A recorder that keeps the last age of each queue, and the highest."""
+class Measured:
+    """A recorder that keeps the last age and depth of each queue."""
 
     def __init__(self) -> None:
-        self.last: dict[str, float] = {}
-        self.highest_s = 0.0
+        self.ages_s: dict[str, float] = {}
+        self.depths: dict[str, float] = {}
 
     def record(self, metric: Metric, value: float, *tags: str) -> None:
         if metric is metrics.OLDEST_JOB_SECONDS:
-            self.last[tags[0]] = value
-            self.highest_s = max(self.highest_s, value)
+            self.ages_s[tags[0]] = value
+        if metric is metrics.QUEUE_DEPTH:
+            self.depths[tags[0]] = value
+
+
+class StepwiseModel(FakeModel):
+    """Answers one call for each permit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.permits = asyncio.Semaphore(0)
+
+    async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
+        await self.permits.acquire()
+        return await super().__call__(model, requests)
+
+
+@pytest.fixture
+async def predict() -> StepwiseModel:
+    return StepwiseModel()
 
 
 async def test_the_bridge_tells_how_long_jobs_wait_for_a_model_that_is_away(
-    client: Client, catalogue: FakeCatalogue, start_bridge: StartBridge
+    client: Client, catalogue: FakeCatalogue, predict: StepwiseModel, start_bridge: StartBridge
 ) -> None:
-    ages = LastAges()
+    measured = Measured()
     catalogue.shown = (model(MODEL, QUEUE, state=ModelState.STARTING),)
-    async with start_bridge(recorder=ages):
+    async with start_bridge(recorder=measured):
         job_id = await client.push()
-        await eventually(lambda: ages.last.get(QUEUE, 0) > 0.15)
+        await eventually(lambda: measured.ages_s.get(QUEUE, 0) > 0.15)
         catalogue.shown = (model(MODEL, QUEUE),)
+        predict.permits.release()
         await client.answer(job_id)
-        await eventually(lambda: ages.last[QUEUE] == 0)
-    assert 0.15 < ages.highest_s < 5
+        await eventually(lambda: measured.ages_s[QUEUE] == 0)
+
+
+async def test_jobs_that_the_bridge_has_taken_wait_no_more(
+    client: Client, predict: StepwiseModel, start_bridge: StartBridge
+) -> None:
+    measured = Measured()
+    async with start_bridge(FAST.model_copy(update={"slots_per_queue": 1}), recorder=measured):
+        first = await client.push()
+        await eventually(lambda: measured.depths.get(QUEUE) == 0)
+        second = await client.push()
+        second_pushed_s = time.monotonic()
+        await eventually(lambda: measured.ages_s[QUEUE] > 0.5)
+        third = await client.push()
+        await eventually(lambda: measured.depths[QUEUE] == 2)
+        predict.permits.release()
+        await client.answer(first)
+        await eventually(lambda: measured.depths[QUEUE] == 1)
+        assert time.monotonic() - second_pushed_s - measured.ages_s[QUEUE] > 0.45, "the age of the second"
+        for job_id in (second, third):
+            predict.permits.release()
+            await client.answer(job_id)
