@@ -65,7 +65,8 @@ def test_the_table_of_profiles_is_that_of_the_code() -> None:
 
 def test_the_examples_of_bridge_settings_are_valid() -> None:
     examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
-    args = [(example[0] if isinstance(example, list) else example)["args"] for example in examples]
+    blocks = [example[0] if isinstance(example, list) else example for example in examples]
+    args = [block["args"] for block in blocks if "args" in block]
     assert len(args) >= 2
     for each in args:
         BridgeSettings.model_validate(each)
