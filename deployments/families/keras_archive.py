@@ -121,7 +121,7 @@ def _check_weights(archive: zipfile.ZipFile) -> None:
     content = archive.read("model.weights.h5")
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            held_bytes = _check_group(file, "", 0)
+            held_bytes = _check_groups(file)
     except _Refusal:
         raise
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -130,20 +130,26 @@ def _check_weights(archive: zipfile.ZipFile) -> None:
         raise _Refusal(f"weights of {held_bytes} bytes overlap in a file of {len(content)} bytes")
 
 
-def _check_group(group: Any, path: str, depth: int) -> int:
-    """Bytes of all arrays below `group`."""
-    if depth > MAX_DEPTH:
-        raise _Refusal(f"the weights are nested more than {MAX_DEPTH} deep")
+def _check_groups(file: Any) -> int:
+    """Bytes of all arrays. HDF5 lets groups hold each other; then there is no end of ways through them."""
+    waiting = [("", file)]
+    known = {h5py.h5o.get_info(file.id).addr}
     total_bytes = 0
-    for key in group:
-        place = f"{path}/{key}"
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise _Refusal(f"{place[:80]!r} in the weights is a link to another place or file")
-        item = group[key]
-        if isinstance(item, h5py.Group):
-            total_bytes += _check_group(item, place, depth + 1)
-        else:
-            total_bytes += _check_array(item, place[:80])
+    while waiting:
+        path, group = waiting.pop()
+        for key in group:
+            place = f"{path}/{key}"
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise _Refusal(f"{place[:80]!r} in the weights is a link to another place or file")
+            item = group[key]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in known:
+                raise _Refusal(f"{place[:80]!r} in the weights stands in two places")
+            known.add(address)
+            if isinstance(item, h5py.Group):
+                waiting.append((place, item))
+            else:
+                total_bytes += _check_array(item, place[:80])
     return total_bytes
 
 

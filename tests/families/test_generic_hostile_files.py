@@ -182,6 +182,21 @@ def texts(file: h5py.File, folder: Path) -> None:
     file["words"] = ["a", "b"]
 
 
+def circle(file: h5py.File, folder: Path) -> None:
+    del folder
+    file["layers/again"] = file["/"]
+
+
+def maze(file: h5py.File, folder: Path) -> None:
+    """Forty groups, and a million million ways through them."""
+    del folder
+    group = file.create_group("maze")
+    for _ in range(40):
+        inner = group.create_group("left")
+        group["right"] = inner
+        group = inner
+
+
 def compressed(file: h5py.File, folder: Path) -> None:
     del folder
     file.create_dataset("small", data=np.zeros(1000, np.float32), compression="gzip")
@@ -198,6 +213,8 @@ WEIGHTS: dict[str, tuple[Callable[[h5py.File, Path], None], str]] = {
     "external link": (external_link, "'/stolen' in the weights is a link"),
     "soft link": (soft_link, "'/again' in the weights is a link"),
     "texts": (texts, "'/words' in the weights holds no numbers"),
+    "a circle": (circle, "'/layers/again' in the weights stands in two places"),
+    "a maze": (maze, "'/maze/right' in the weights stands in two places"),
     "compressed": (compressed, "'/small' in the weights is compressed"),
     "an empty terabyte": (empty_terabyte, "'/huge' in the weights claims 1099511627776 bytes and holds 0"),
 }
