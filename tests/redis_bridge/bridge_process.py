@@ -2,8 +2,9 @@
 
     python -m tests.redis_bridge.bridge_process
 
-reads commands from its standard input and answers each with one line: `start URL QUEUE POINT` forks a bridge and
-answers its process id, `wait PID` answers how it ended. It forks, since the imports take longer than all the rest.
+reads commands from its standard input and answers each with one line: `start URL QUEUE POINT [FILE]` forks a bridge
+and answers its process id, `wait PID` answers how it ended. It forks, since the imports take longer than all the
+rest. FILE gets a line for each answer that the bridge is about to write: the key.
 
 POINT: `before-NAME` or `after-NAME`, NAME being `wait` (the blocking move of a job), `take` (of several at once),
 `predict` or `settle`; `silent` when the model never answers; `poison` for one that pictures of the colour POISON
@@ -37,6 +38,7 @@ MAX_ATTEMPTS = 2
 """Of the bridges that can be poisoned; the others are killed by us, which is no fault of their jobs."""
 
 dies_at = "sound"
+notes = ""
 
 
 def reach(point: str) -> None:
@@ -63,6 +65,8 @@ class DyingRedis(Redis):
         name = SCRIPTS.get(args[1], "other") if args[0] == "EVALSHA" else "other"
         if name == "settle":
             reach("before-settle")
+            # The keys of a settlement: records, then slot and answer of each job.
+            note([str(key) for key in args[5 : 3 + args[2] : 2]])
         answer = await super().execute_command(*args, **options)
         if name == "settle" or (name == "take" and answer[1]):
             reach(f"after-{name}")
@@ -95,12 +99,20 @@ async def serve(url: str, queue: str) -> None:
     await asyncio.Event().wait()
 
 
-def start(url: str, queue: str, point: str) -> int:
+def note(answered: list[str]) -> None:
+    """Writes down what is about to be answered, all or nothing."""
+    if notes:
+        descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, "".join(f"{key}\n" for key in answered).encode())
+        os.close(descriptor)
+
+
+def start(url: str, queue: str, point: str, file: str = "") -> int:
     """The process id of a new bridge."""
-    global dies_at
+    global dies_at, notes
     child = os.fork()
     if child == 0:
-        dies_at = point
+        dies_at, notes = point, file
         asyncio.run(serve(url, queue))
     return child
 

@@ -78,9 +78,9 @@ class BridgeProcesses:
     def __init__(self, parent: "subprocess.Popen[str]") -> None:
         self._parent = parent
 
-    def start(self, url: str, queue: str, point: str) -> int:
-        """The process id of a new bridge."""
-        return self._ask(f"start {url} {queue} {point}")
+    def start(self, url: str, queue: str, point: str, notes: Path | str = "") -> int:
+        """The process id of a new bridge. notes: file for the keys of all answers that it is about to write."""
+        return self._ask(f"start {url} {queue} {point} {notes}")
 
     def ending(self, pid: int) -> int:
         """How this bridge ended, once it has: minus the number of the signal."""
