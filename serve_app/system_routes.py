@@ -97,7 +97,8 @@ def describe(record: ModelRecord) -> dict[str, Any]:
         "state": record.state.value,
         "reason": record.reason,
         "replicas": record.replicas,
-        "knobs": record.knobs.model_dump(mode="json"),
+        # What runs elsewhere has knobs of its own, which we do not know.
+        "knobs": None if record.is_external else record.knobs.model_dump(mode="json"),
     }
 
 

@@ -75,7 +75,7 @@ async def test_it_is_listed_as_external(client: httpx.AsyncClient) -> None:
     ]
     one = (await client.get(f"/v1/models/{CORAL}")).json()
     assert (one["family"], one["queues"], one["state"]) == ("external", [CORAL], "ready")
-    assert one["description"] == "corals, by hand"
+    assert (one["description"], one["knobs"]) == ("corals, by hand", None)
 
 
 @pytest.mark.parametrize(
