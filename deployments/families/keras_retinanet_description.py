@@ -79,7 +79,7 @@ def _is_same(found: Any, value: Any) -> bool:
         return bool(found == value)
     try:
         return np.shape(found) == np.shape(value) and np.allclose(found, value, rtol=1e-4, atol=1e-9)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

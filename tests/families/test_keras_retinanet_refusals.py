@@ -138,6 +138,7 @@ DESCRIPTIONS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     ),
     "another epsilon": (setting("bn_conv1", "epsilon", 1e-3), r"'bn_conv1' has epsilon 0\.001, expected 1e-05"),
     "a number that is a text": (setting("bn_conv1", "epsilon", "x"), "has epsilon x"),
+    "a number beyond all floats": (setting("bn_conv1", "epsilon", 10**400), "has epsilon 1000"),
     "a number that is not there": (setting("bn_conv1", "epsilon", None), "has epsilon None"),
     "channels first": (setting("conv1", "data_format", "channels_first"), "has data_format channels_first"),
     "no list": (lambda description: description.update(config=[]), "has no list of layers"),
