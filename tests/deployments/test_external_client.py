@@ -146,10 +146,15 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_without_the_application_there_are_no_external_workers() -> None:
-    # No Serve runs in this process, so there is no such application either.
+async def test_without_the_application_there_are_no_external_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such(deployment: str, application: str) -> None:
+        raise KeyError(f"no deployment {deployment} in application {application}")
+
+    monkeypatch.setattr(external_client.serve, "get_deployment_handle", no_such)
     client = ExternalClient("bridge", period_s=0.01)
+    await client.start()
     outcome = await client.ask(QUEUE, request())
+    await client.stop()
     assert isinstance(outcome, ModelUnavailable)
     assert "no application bridge" in outcome.message
     assert client.records() == ()
