@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,12 +40,12 @@ class RichTerminal:
             yield lambda there_bytes, all_bytes: bars.update(task, completed=there_bytes, total=all_bytes)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Runs one command; its exit status: 0 done, 1 something failed, 2 refused before anything began."""
     chosen = _parser().parse_args(arguments)
     terminal = RichTerminal()
     try:
-        commands = Commands(WeightsSettings.from_environment(os.environ), terminal)
+        commands = Commands(WeightsSettings.from_environment(environ), terminal)
         models = read_catalogue(chosen.config or [CATALOGUE_FILE])
         match chosen.command:
             case "fetch":

@@ -7,6 +7,7 @@ no network.
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import tempfile
@@ -87,13 +88,22 @@ class Entry:
         Reads no weights, so it is cheap enough to be asked every few seconds."""
         size_bytes = size_of(self.file)
         if size_bytes is None:
-            fetched_bytes = size_of(self.part)
-            return "not there" if fetched_bytes is None else f"fetched in part: {megabytes(fetched_bytes)}"
+            return self._part_problem(source)
         record = self.record()
         expected_bytes = source.size_bytes or (record.size_bytes if record else size_bytes)
         if size_bytes != expected_bytes:
             return f"damaged: {size_bytes} bytes, expected {expected_bytes}"
         return ""
+
+    def _part_problem(self, source: WeightsSource) -> str:
+        fetched_bytes = size_of(self.part)
+        if fetched_bytes is None:
+            return "not there"
+        total_bytes = source.size_bytes
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            total_bytes = int(json.loads(_read_limited(self.beside(".part.json")))["size_bytes"])
+        of_all = f" of {megabytes(total_bytes)}" if total_bytes else ""
+        return f"fetched in part: {megabytes(fetched_bytes)}{of_all}"
 
     def problem(self, source: WeightsSource) -> str:
         """Why the file is not the one that `source` names; '' when it is. Reads all of it. A file without a record,

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import yaml
 
+from deployments.weights.__main__ import main
 from deployments.weights.catalogue import CatalogueError, read_catalogue
 from deployments.weights.settings import WeightsSettings
 
@@ -37,24 +40,35 @@ def catalogue(tmp_path: Path) -> Path:
     return path
 
 
-def run(
-    catalogue: Path, cache: WeightsSettings, *arguments: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("FATHOM_")}
-    environ |= {"FATHOM_WEIGHTS_DIR": str(cache.folder)} | variables
-    return subprocess.run(
-        [sys.executable, "-m", "deployments.weights", "--config", str(catalogue), *arguments],
-        cwd=ROOT,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Done:
+    """One finished command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Run(Protocol):
+    def __call__(self, catalogue: Path, cache: WeightsSettings, *arguments: str, **variables: str) -> Done: ...
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs one command in this process; what it says is kept."""
+
+    def run(catalogue: Path, cache: WeightsSettings, *arguments: str, **variables: str) -> Done:
+        status = main(
+            ["--config", str(catalogue), *arguments], {"FATHOM_WEIGHTS_DIR": str(cache.folder), **variables}
+        )
+        said = capsys.readouterr()
+        return Done(status, said.out, said.err)
+
+    return run
 
 
 def test_from_a_mirror_to_a_ship(
-    catalogue: Path, cache: WeightsSettings, server: FileServer, content: bytes, tmp_path: Path
+    run: Run, catalogue: Path, cache: WeightsSettings, server: FileServer, content: bytes, tmp_path: Path
 ) -> None:
     server.files[f"/{KEY}"] = content
     done = run(catalogue, cache, "fetch", "--all", FATHOM_WEIGHTS_MIRROR=server.url)
@@ -81,7 +95,7 @@ def test_from_a_mirror_to_a_ship(
     assert "published sha256" in done.stdout
 
 
-def test_list_tells_what_is_there_and_what_is_not_known(catalogue: Path, cache: WeightsSettings) -> None:
+def test_list_tells_what_is_there_and_what_is_not_known(run: Run, catalogue: Path, cache: WeightsSettings) -> None:
     listed = run(catalogue, cache, "list").stdout
     known, absent, elsewhere = (listed.index(f"\n{name}\n") for name in ("known", "absent", "elsewhere"))
     assert "state    not there" in listed[known:absent]
@@ -93,7 +107,9 @@ def test_list_tells_what_is_there_and_what_is_not_known(catalogue: Path, cache: 
     assert "\nown\n" not in listed
 
 
-def test_verify_finds_a_damaged_and_a_partial_file(catalogue: Path, cache: WeightsSettings, content: bytes) -> None:
+def test_verify_finds_a_damaged_and_a_partial_file(
+    run: Run, catalogue: Path, cache: WeightsSettings, content: bytes
+) -> None:
     file = cache.folder / KEY
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
@@ -118,7 +134,7 @@ def test_verify_finds_a_damaged_and_a_partial_file(catalogue: Path, cache: Weigh
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    catalogue: Path, cache: WeightsSettings, arguments: list[str], text: str
+    run: Run, catalogue: Path, cache: WeightsSettings, arguments: list[str], text: str
 ) -> None:
     done = run(catalogue, cache, *arguments)
     assert done.returncode == 2
@@ -126,13 +142,20 @@ def test_what_makes_no_sense_is_refused(
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_variable_is_told_without_a_traceback(catalogue: Path, cache: WeightsSettings) -> None:
+def test_a_wrong_variable_is_told_without_a_traceback(run: Run, catalogue: Path, cache: WeightsSettings) -> None:
     done = run(catalogue, cache, "list", FATHOM_WEIGHTS_OFFLINE="perhaps")
     assert done.returncode == 2
     assert done.stderr.startswith("FATHOM_WEIGHTS_OFFLINE: ")
 
 
-def test_the_cache_is_not_exported_onto_itself(catalogue: Path, cache: WeightsSettings) -> None:
+def test_the_module_is_a_command(catalogue: Path, cache: WeightsSettings) -> None:
+    command = [sys.executable, "-m", "deployments.weights", "--config", str(catalogue), "list"]
+    environ = {**os.environ, "FATHOM_WEIGHTS_DIR": str(cache.folder)}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.partition("\n")[0]) == (0, f"cache: {cache.folder}")
+
+
+def test_the_cache_is_not_exported_onto_itself(run: Run, catalogue: Path, cache: WeightsSettings) -> None:
     done = run(catalogue, cache, "export", str(cache.folder))
     assert (done.returncode, "is the cache itself" in done.stdout) == (1, True)
 

@@ -78,7 +78,7 @@ def test_a_part_left_by_an_earlier_run_is_used(cache: WeightsSettings, server: F
     server.cut_after_bytes = [400_000, 0, 0]
     with pytest.raises(ModelUnavailable, match=r"best\.pt could not be fetched.*0\.4 MB are kept"):
         fetcher_of(cache, server).ensure(SOURCE, silent)
-    assert entry(cache).size_problem(SOURCE) == "fetched in part: 0.4 MB"
+    assert entry(cache).size_problem(SOURCE) == "fetched in part: 0.4 MB of 1.0 MB"
     server.asked.clear()
     server.cut_after_bytes = []
     assert fetcher_of(cache, server).ensure(SOURCE, silent).read_bytes() == content

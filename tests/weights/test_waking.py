@@ -75,7 +75,9 @@ def test_where_weights_can_be_fetched_the_model_is_woken_and_says_what_it_waits_
     assert record.state is ModelState.STARTING
     assert record.reason == f"its weights {URI} are fetched in part: 2.5 MB"
     put(cache)
-    [record] = records_from(sleeping(target=1, message="Error:\ndeployments.errors.ModelUnavailable: no checkpoint"), around)
+    [record] = records_from(
+        sleeping(target=1, message="Error:\ndeployments.errors.ModelUnavailable: no checkpoint"), around
+    )
     assert record.reason == "no checkpoint"
 
 
