@@ -113,7 +113,10 @@ class Entry:
             return problem
         record = self.record()
         expected = source.sha256 or (record.sha256 if record else None)
-        found = digest_of(self.file)
+        try:
+            found = digest_of(self.file)
+        except OSError as error:
+            return f"not readable: {error.strerror}"
         if expected is not None and found != expected:
             return f"damaged: its sha256 is {found}, expected {expected}"
         if record is None:
