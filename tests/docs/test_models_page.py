@@ -58,4 +58,5 @@ def test_the_blocks_are_valid(block: dict[str, object]) -> None:
     if "args" in block:
         assert block_problems(block) == []
     definition = ModelDefinition.model_validate(args)
-    assert SavedModelParameters.model_validate(definition.parameters).task in ("detector", "classifier")
+    if definition.family in ("saved-model", "keras", "onnx"):
+        assert SavedModelParameters.model_validate(definition.parameters).task in ("detector", "classifier")
