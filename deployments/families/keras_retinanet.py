@@ -144,8 +144,10 @@ class KerasRetinaNet:
         gain = self.parameters.short_edge_px / min(height, width)
         if max(height, width) * gain > self.parameters.long_edge_px:
             gain = self.parameters.long_edge_px / max(height, width)
-        if self.parameters.shape == "fixed":
-            gain = min(gain, self._input_px[0] / height, self._input_px[1] / width)
+        rows, columns = self._input_px
+        # Compared after rounding, so that an image that fills the canvas keeps the reference's own factor.
+        if self.parameters.shape == "fixed" and (round(height * gain) > rows or round(width * gain) > columns):
+            gain = min(rows / height, columns / width)
         return gain
 
     def _checked_labels(self, declared: tuple[str, ...] | None, class_count: int) -> tuple[str, ...]:
