@@ -15,6 +15,7 @@ from deployments.errors import ModelUnavailable
 TIME_LIMIT_S = 60.0
 MEMORY_LIMIT_BYTES = 4 * 2**30
 
+_REPOSITORY = Path(__file__).resolve().parents[2]
 _REFUSED = 3
 _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from deployments.checkpoints import hdf5_trial; hdf5_trial.main()"
 
@@ -24,7 +25,8 @@ def open_tried(path: Path, time_limit_s: float = TIME_LIMIT_S) -> KerasFile:
 
     Raises ModelUnavailable for what `KerasFile` refuses, and when the child dies or takes longer than the limit.
     """
-    run_trial([sys.executable, "-I", "-c", _PROGRAM, str(path), *filter(None, sys.path)], path.name, time_limit_s)
+    folders = [str(_REPOSITORY), *filter(None, sys.path)]
+    run_trial([sys.executable, "-I", "-c", _PROGRAM, str(path), *folders], path.name, time_limit_s)
     return KerasFile(path)
 
 
