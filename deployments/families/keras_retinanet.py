@@ -1,7 +1,8 @@
 """RetinaNet R50 from the `.h5` files of keras-retinanet 0.1, such as the FathomNet midwater detector.
 
 Knows the reference's resizing, suppression and scaling (fizyr/keras-retinanet 0.1 `utils/image.py`,
-`layers/_misc.py`), and class lists as its `CSVGenerator` reads them. Files of whole models and of weights only.
+`layers/_misc.py`), and class lists as its `CSVGenerator` reads them. Files of whole models and of weights only. The
+fork that the midwater detector comes from, cvisionai/keras_retinanet, does the same in all this.
 
 The reference's knobs: `score_threshold: 0.125, iou_threshold: 0.4, max_detections: 300`.
 """
