@@ -1,28 +1,20 @@
-"""The zip file that Keras 3 writes as `.keras`, looked through before Keras opens it. Runs nothing of it.
+"""The configuration in a `.keras` file of Keras 3, looked through before Keras makes anything of it.
 
-Layout: `config.json` (the layers as data), `metadata.json`, `model.weights.h5`. A configuration can name any
-class, among them some that run code or read other files when they are made, so that only those are let through
-that are known to do neither.
+It is data, JSON, but can name any class, among them some that run code or read other files when they are made. So
+only those are let through that are known to do neither. `keras_zip.py` knows the file around it.
 """
 
-import io
 import json
-import struct
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 
 from deployments.errors import ModelUnavailable
+from deployments.families.keras_zip import read_config
 
-MAX_CONFIG_BYTES = 32 * 2**20
-MAX_DIRECTORY_BYTES = 2**16
 MAX_DEPTH = 200
-_END_BYTES, _END64_BYTES, _LOCATOR64_BYTES = 22, 56, 20
-_ENTRIES = frozenset({"config.json", "metadata.json", "model.weights.h5"})
 
 UNSAFE_LAYERS = frozenset(
     {
@@ -55,16 +47,9 @@ class KerasInput:
 def check_archive(path: Path) -> KerasInput:
     """Look through the file at `path`. Raises ModelUnavailable with what was found in it."""
     try:
-        _check_directory(path)
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(_checked_entries(archive, path)["config.json"])
-            _check_weights(archive)
-    except _Refusal as error:
-        raise ModelUnavailable(f"{path.name}: {error}") from error
-    except OSError as error:
-        raise ModelUnavailable(f"{path}: cannot read the model: {error.strerror}") from error
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RecursionError) as error:
-        raise ModelUnavailable(f"{path.name}: no model that Keras 3 has saved: {_first_line(error)}") from error
+        config = json.loads(read_config(path))
+    except (ValueError, RecursionError) as error:
+        raise ModelUnavailable(f"{path.name}: config.json is no JSON: {str(error)[:200]}") from error
     if not isinstance(config, dict):
         raise ModelUnavailable(f"{path.name}: config.json holds no model")
     try:
@@ -77,93 +62,6 @@ def check_archive(path: Path) -> KerasInput:
 
 class _Refusal(ValueError):
     """Why a configuration is not loaded."""
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def _check_directory(path: Path) -> None:
-    """Bound the zip directory beforehand, as zipfile makes an object of each entry before anyone can count them."""
-    with path.open("rb") as file:
-        file.seek(-min(path.stat().st_size, _END64_BYTES + _LOCATOR64_BYTES + _END_BYTES), 2)
-        tail = file.read()
-    end = tail[-_END_BYTES:]
-    if len(end) < _END_BYTES or not end.startswith(b"PK\x05\x06"):
-        raise ValueError("no zip archive, or one that is cut short")
-    entries, directory_bytes = struct.unpack_from("<HI", end, 10)
-    if tail.startswith(b"PK\x06\x06") and tail[_END64_BYTES:].startswith(b"PK\x06\x07"):
-        entries, directory_bytes = struct.unpack_from("<2Q", tail, 32)
-    if directory_bytes > MAX_DIRECTORY_BYTES:
-        raise ValueError(f"{entries} entries in a directory of {directory_bytes} bytes, limit {MAX_DIRECTORY_BYTES}")
-
-
-def _checked_entries(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
-    """The small entries. Keras stores its entries uncompressed: with that, none is larger than the file itself."""
-    entries = archive.infolist()
-    names = sorted(entry.filename for entry in entries)
-    if names != sorted(_ENTRIES):
-        shown = ", ".join(repr(name[:80]) for name in names[:6])
-        raise ValueError(f"it holds {len(names)} entries ({shown}), expected {', '.join(sorted(_ENTRIES))}")
-    for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-            raise ValueError(f"entry {entry.filename!r} is compressed; Keras stores its entries as they are")
-    if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise ValueError("its entries overlap")
-    size = archive.getinfo("config.json").file_size
-    if size > MAX_CONFIG_BYTES:
-        raise ValueError(f"config.json has {size} bytes, the limit is {MAX_CONFIG_BYTES}")
-    return {"config.json": archive.read("config.json")}
-
-
-def _check_weights(archive: zipfile.ZipFile) -> None:
-    """HDF5 can point to other files, unpack through plugins, and claim sizes that it does not hold."""
-    content = archive.read("model.weights.h5")
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            held_bytes = _check_groups(file)
-    except _Refusal:
-        raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise _Refusal(f"model.weights.h5 is damaged: {_first_line(error)}") from error
-    if held_bytes > len(content):
-        raise _Refusal(f"weights of {held_bytes} bytes overlap in a file of {len(content)} bytes")
-
-
-def _check_groups(file: Any) -> int:
-    """Bytes of all arrays. HDF5 lets groups hold each other; then there is no end of ways through them."""
-    waiting = [("", file)]
-    known = {h5py.h5o.get_info(file.id).addr}
-    total_bytes = 0
-    while waiting:
-        path, group = waiting.pop()
-        for key in group:
-            place = f"{path}/{key}"
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise _Refusal(f"{place[:80]!r} in the weights is a link to another place or file")
-            item = group[key]
-            address = h5py.h5o.get_info(item.id).addr
-            if address in known:
-                raise _Refusal(f"{place[:80]!r} in the weights stands in two places")
-            known.add(address)
-            if isinstance(item, h5py.Group):
-                waiting.append((place, item))
-            else:
-                total_bytes += _check_array(item, place[:80])
-    return total_bytes
-
-
-def _check_array(array: Any, place: str) -> int:
-    if array.external or array.is_virtual:
-        raise _Refusal(f"{place!r} in the weights lies in another file")
-    if array.dtype.hasobject:
-        raise _Refusal(f"{place!r} in the weights holds no numbers")
-    if array.id.get_create_plist().get_nfilters():
-        raise _Refusal(f"{place!r} in the weights is compressed; Keras stores its weights as they are")
-    held_bytes = int(array.id.get_storage_size())
-    if array.nbytes != held_bytes:
-        raise _Refusal(f"{place!r} in the weights claims {array.nbytes} bytes and holds {held_bytes}")
-    return held_bytes
 
 
 def _check_object(value: Any, depth: int) -> None:

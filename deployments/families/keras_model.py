@@ -1,7 +1,7 @@
 """Models in the `.keras` files of Keras 3: detectors and classifiers whose signature the definition declares.
 
-Only layers and operations of Keras itself are loaded (`keras_archive.py`); a model with classes of its own can be
-exported as a SavedModel, which needs no classes.
+Only layers and operations of Keras itself are loaded (`keras_archive.py`), from a file that is what Keras writes
+(`keras_zip.py`). A model with classes of its own can be exported as a SavedModel, which needs none.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from deployments.families.generic_family import FileFacts, GenericFamily
 from deployments.families.generic_input import TensorFacts
 from deployments.families.generic_tensorflow import TensorFlowProgram
 from deployments.families.keras_archive import check_archive
+from deployments.families.keras_zip import try_weights
 
 
 class KerasModel(GenericFamily):
@@ -22,6 +23,7 @@ class KerasModel(GenericFamily):
     def read_facts(self) -> FileFacts:
         """The input; a `.keras` file names no classes."""
         found = check_archive(self.path)
+        try_weights(self.path)
         return FileFacts(TensorFacts(found.name, found.dtype, found.batch_shape))
 
     def build_graph(self) -> TensorFlowProgram:

@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from deployments.errors import ModelUnavailable
+from deployments.families.keras_zip import try_weights
 from tests.families.hostile import refused
 from tests.families.small_generic_models import quiet, write_keras_classifier
 
@@ -209,7 +211,7 @@ def test_a_keras_file_is_an_archive_of_three_entries(honest_keras: Path, tmp_pat
 
 
 ENTRIES = {
-    "no end": ({"config.json": b"[" * 100_000}, "no model that Keras 3 has saved"),
+    "no end": ({"config.json": b"[" * 100_000}, "config.json is no JSON"),
     "no model": ({"config.json": b"[]"}, "config.json holds no model"),
     "nested": ({"config.json": b'{"config":' * 300 + b"1" + b"}" * 300}, "nested more than 200 deep"),
     "no weights": ({"model.weights.h5": b"\x89HDF"}, "weights.h5 is damaged"),
@@ -227,3 +229,9 @@ def test_two_entries_of_one_name_are_refused(honest_keras: Path, tmp_path: Path)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("config.json", b"{}")
     refused("keras", path, "it holds 4 entries")
+
+
+def test_weights_that_keep_the_library_busy_are_given_up(honest_keras: Path) -> None:
+    """No process starts within a millisecond, so that any file stands for one that is never done."""
+    with pytest.raises(ModelUnavailable, match=r"honest\.keras: reading it takes longer than 0\.001 s"):
+        try_weights(honest_keras, time_limit_s=0.001)
