@@ -20,11 +20,12 @@ class SlowCounter(Protocol):
 
 
 class Counting:
-    """Adds up on the event loop of its first caller. tag_keys: of every series, in order.  tags: those that all series share."""
+    """Adds up on the event loop of its first caller.
 
-    def __init__(
-        self, counter: SlowCounter, tag_keys: tuple[str, ...], tags: Mapping[str, str] | None = None
-    ) -> None:
+    tag_keys: of every series, in order.  tags: those that all series share.
+    """
+
+    def __init__(self, counter: SlowCounter, tag_keys: tuple[str, ...], tags: Mapping[str, str]) -> None:
         self._counter = counter
         self._tag_keys = tag_keys
         self._tags = dict(tags)
