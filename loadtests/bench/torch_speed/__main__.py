@@ -67,16 +67,12 @@ class Side:
 @contextmanager
 def side(command: Sequence[str], environ: dict[str, str]) -> Iterator[Side]:
     """A worker that is ready, and is ended in the end."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ}
-    )
-    try:
-        yield Side(process, _exchange(process, None)["variants"])
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        process.terminate()
-        process.wait()
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={**os.environ, **environ}, **pipes) as process:
+        try:
+            yield Side(process, _exchange(process, None)["variants"])
+        finally:
+            process.terminate()
 
 
 def _exchange(process: "subprocess.Popen[str]", order: dict[str, Any] | None) -> dict[str, Any]:
