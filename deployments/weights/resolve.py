@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import ModelUnavailable
+from deployments.logs import OWN_LOGGER
 from deployments.weights.cache import megabytes
 from deployments.weights.fetch import Fetcher, entry_of
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import Progress
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger(OWN_LOGGER)
 
 _STEPS = 10
 
