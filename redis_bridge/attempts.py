@@ -21,6 +21,9 @@ end
 """
 """The same for scripts in Redis."""
 
+Text = bytes | bytearray
+"""A job's text."""
+
 SUSPECT = "suspect"
 _RECORD = re.compile(r"(\d+) (\d+(?:\.\d+)?)( suspect)?")
 
@@ -49,7 +52,7 @@ def record_from(text: bytes | None) -> Record | None:
     return Record(int(found[1]), float(found[2]), found[3] is not None) if found else None
 
 
-def fingerprint(text: bytes) -> str:
+def fingerprint(text: Text) -> str:
     """40 hexadecimal digits that stand for a job's text."""
     ends = text[:FINGERPRINT_BYTES] + text[-FINGERPRINT_BYTES:]
     return hashlib.sha1(f"{len(text)}:".encode() + ends, usedforsecurity=False).hexdigest()

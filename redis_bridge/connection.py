@@ -1,18 +1,22 @@
 """The connection to Redis: made for a server that may be away at any time. Knows no key and no job."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry as BlockingRetry
 
-from redis_bridge.addresses import open_client
+from redis_bridge.addresses import blocking_client, open_client
+from redis_bridge.transfer import Transfer
 
 logger = logging.getLogger("ray.serve")
 
@@ -38,6 +42,27 @@ def connect(url: str, longest_block_s: float) -> Redis:
         # Jobs are tens of megabytes: in steps of 32 KiB reading one takes three times as long.
         socket_read_size=_READ_BYTES,
     )
+
+
+@contextlib.contextmanager
+def connect_transfer(url: str, longest_block_s: float) -> Iterator[Transfer]:
+    """Connections for large jobs, beside those of `connect`; nothing is sent yet."""
+    options: dict[str, Any] = {
+        "retry": BlockingRetry(NoBackoff(), 0),
+        "socket_timeout": longest_block_s + ANSWER_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "protocol": 2,
+    }
+    with blocking_client(url, **options) as client:
+        yield Transfer(client)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What a bridge needs of Redis. transfer: for large jobs; without it they come over `redis` like all others."""
+
+    redis: Redis
+    transfer: Transfer | None = None
 
 
 class Backoff:

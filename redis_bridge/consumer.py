@@ -120,6 +120,8 @@ class Consumer:
                     taken = await jobs.take(self._queue, min(free, self._group_size), most_bytes)
                 finally:
                     hold.release()
+            else:
+                taken = await jobs.take_large(self._queue)
             return taken or await jobs.wait(self._queue)
         except TROUBLES as error:
             self._door.note_trouble(f"queue {self._queue} could not be read", error)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from redis_bridge.attempts import Record
+from redis_bridge.attempts import Record, Text
 from redis_bridge.in_flight import Hold, InFlightBytes
 from redis_bridge.jobs import Place, Reserved
 from redis_bridge.wire import Job
@@ -32,7 +32,7 @@ class Held:
         self._slot = reserved.slot
         self._fingerprint = reserved.fingerprint
         self.record = reserved.record
-        self.payload: bytes | None = reserved.payload
+        self.payload: Text | None = reserved.payload
         self.size_bytes = len(reserved.payload)
         self.hold = Hold(budget, self.size_bytes)
         self.job: Job | None = None

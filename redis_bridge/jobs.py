@@ -1,15 +1,17 @@
 """Every Redis command on jobs: from the queue into a slot, and out of it in exactly one way. Knows no wire.
 
     take       the jobs that wait, up to a number and a size, each into a slot of its own: one script
+    take_large the next one, read in a thread
     wait       BLMOVE queue -> slot, for a queue that was empty
     settle     the answers, then the slots go: one script
     give_back  slots -> head of the queue
     bury       the answer, then slot -> dead letters: one script
 
-All but `take` and `wait` may be run twice. A job whose slot somebody else has meanwhile taken over is answered all
+All but the first three may be run twice. A job whose slot somebody else has meanwhile taken over is answered all
 the same: delivery is at least once, and answers of one job are alike.
 """
 
+import asyncio
 import itertools
 import time
 from collections.abc import Sequence
@@ -23,9 +25,10 @@ from redis.exceptions import ResponseError
 
 from deployments.errors import ImageTooLarge, InvalidRequest, ServingError
 from redis_bridge import job_scripts, keys
-from redis_bridge.attempts import Record, fingerprint, record_from
+from redis_bridge.attempts import Record, Text, fingerprint, record_from
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
+from redis_bridge.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Reserved:
     record: what is remembered of it; None for a job that has never been in trouble."""
 
     slot: Slot
-    payload: bytes
+    payload: Text
     fingerprint: str
     record: Record | None
 
@@ -79,8 +82,9 @@ class DeadLetter:
 class JobStore:
     """The jobs in Redis, as one bridge sees them. Every method may raise what connection.TROUBLES lists."""
 
-    def __init__(self, redis: Redis, bridge: str, settings: BridgeSettings) -> None:
+    def __init__(self, redis: Redis, bridge: str, settings: BridgeSettings, transfer: Transfer | None = None) -> None:
         self._redis = redis
+        self._transfer = transfer
         self.bridge = bridge
         self._settings = settings
         self._numbers = itertools.count()
@@ -114,6 +118,20 @@ class JobStore:
         finally:
             self._held.difference_update(slot.key for slot in slots[len(payloads) :])
         return await self._reserved(slots, payloads, bool(has_records))
+
+    async def take_large(self, queue: str) -> list[Reserved]:
+        """The oldest job of `queue`, moved into a new slot and read in a thread; none when none waits, or where this
+        bridge has no connections for it. The same goes for errors as in `take`."""
+        if self._transfer is None:
+            return []
+        slot = self._new_slot(queue)
+        payload: bytearray | None = None
+        try:
+            payload, has_records = await asyncio.to_thread(self._transfer.move, queue, slot.key, keys.attempts(queue))
+        finally:
+            if payload is None:
+                self._held.discard(slot.key)
+        return [] if payload is None else await self._reserved([slot], [payload], has_records)
 
     async def wait(self, queue: str) -> list[Reserved]:
         """The next job of `queue`, moved into a new slot; none when none came within `longest_block_s`.
@@ -236,7 +254,7 @@ class JobStore:
         self._held.add(slot.key)
         return slot
 
-    async def _reserved(self, slots: list[Slot], payloads: list[bytes], has_records: bool) -> list[Reserved]:
+    async def _reserved(self, slots: list[Slot], payloads: Sequence[Text], has_records: bool) -> list[Reserved]:
         names = [fingerprint(payload) for payload in payloads]
         records: list[Record | None] = [None] * len(names)
         if has_records and names:

@@ -20,7 +20,7 @@ _PLACEHOLDER = secrets.token_hex(8)
 """No job can hold it by design of its writer."""
 
 
-def fields_of(payload: bytes) -> Any:
+def fields_of(payload: bytes | bytearray) -> Any:
     """The JSON value in `payload`; in an object with a long `image` of plain base64 that is `bytes`, decoded already.
 
     The result is the same as if the whole text were read first: between two quotes without a quote or a backslash
@@ -45,7 +45,7 @@ def _decoded(text: memoryview) -> bytes | None:
         return None
 
 
-def _read(text: bytes) -> Any:
+def _read(text: bytes | bytearray) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from deployments.errors import ServingError
 from redis_bridge import metrics, wire
+from redis_bridge.attempts import Text
 from redis_bridge.door import Door
 from redis_bridge.endings import Endings
 from redis_bridge.held import Held
@@ -72,7 +73,7 @@ def _parse_each(
     return [wire.parse_job(_text_of(held), limits, taken_keys, profile) for held in group]
 
 
-def _text_of(held: Held) -> bytes:
+def _text_of(held: Held) -> Text:
     text, held.payload = held.payload, None
     assert text is not None
     return text

@@ -113,7 +113,10 @@ def disposition(error: ServingError) -> Disposition:
 
 
 def parse_job(
-    payload: bytes, limits: WireLimits, taken_keys: Collection[str] = (), profile: QueueProfile = CVISIONAI
+    payload: bytes | bytearray,
+    limits: WireLimits,
+    taken_keys: Collection[str] = (),
+    profile: QueueProfile = CVISIONAI,
 ) -> Job | Referenced | Malformed:
     """The job in `payload`. taken_keys: Redis keys in use for something else, which no answer may overwrite.
     profile: the wire format of its queue.
@@ -221,7 +224,7 @@ def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
     return profile.models[name]
 
 
-def id_at_the_front(payload: bytes, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
+def id_at_the_front(payload: bytes | bytearray, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
     """The id of a job that cannot be read as a whole, so that its client need not wait for ever."""
     found = _ID_AT_THE_FRONT.match(payload, 0, 2048)
     if found is None:

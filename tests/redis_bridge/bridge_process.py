@@ -26,6 +26,7 @@ from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import job_scripts
 from redis_bridge.bridge import Bridge
+from redis_bridge.connection import Connections
 from tests.redis_bridge.fakes import FAST, FakeCatalogue, FakeModel, model
 
 SCRIPTS = {
@@ -95,7 +96,7 @@ async def serve(url: str, queue: str) -> None:
     redis = DyingRedis.from_url(url, socket_timeout=10)
     most = MAX_ATTEMPTS if dies_at == "poison" else 100
     settings = FAST.model_copy(update={"slots_per_queue": 32, "job_deadline_s": 600, "max_attempts": most})
-    Bridge(redis, predict, FakeCatalogue(model("demo", queue)), settings).start()
+    Bridge(Connections(redis), predict, FakeCatalogue(model("demo", queue)), settings).start()
     await asyncio.Event().wait()
 
 

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis_bridge import keys
 from redis_bridge.addresses import close_client
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import connect
+from redis_bridge.connection import Connections, connect, connect_transfer
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.valkey_process import ValkeyProcess, ValkeySettings
@@ -166,14 +166,15 @@ def start_bridge(valkey: ValkeyProcess, predict: FakeModel, catalogue: FakeCatal
         drain_s: float = 5.0,
     ) -> AsyncIterator[Bridge]:
         client = connect(url, settings.longest_block_s)
-        bridge = Bridge(client, predict, catalogue, settings, recorder or NoRecorder())
-        bridge.start()
-        try:
-            yield bridge
-            bridge.check()
-        finally:
-            await bridge.stop(drain_s)
-            await close_client(client)
+        with connect_transfer(url, settings.longest_block_s) as transfer:
+            bridge = Bridge(Connections(client, transfer), predict, catalogue, settings, recorder or NoRecorder())
+            bridge.start()
+            try:
+                yield bridge
+                bridge.check()
+            finally:
+                await bridge.stop(drain_s)
+                await close_client(client)
 
     return start
 
