@@ -102,8 +102,10 @@ class ExternalClient:
         response = (await self._gateway()).external_workers.remote()
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
-                workers: tuple[ExternalWorker, ...] = await response
+                workers: tuple[ExternalWorker, ...] | None = await response
         except TimeoutError:
             response.cancel()
             raise
-        self._records = tuple(record_of(worker) for worker in workers)
+        # A gateway that has just been started may not know yet; the last view stays meanwhile.
+        if workers is not None:
+            self._records = tuple(record_of(worker) for worker in workers)

@@ -45,14 +45,15 @@ Entry = Mapping[str, Any]
 class ExternalGateway:
     """Asks external workers, from `start` to `stop`.
 
-    queues: the queues that external workers have now, each with its registry entry if it has one.
+    queues: the queues that external workers have now, each with its registry entry if it has one; None until they
+    are known.
     """
 
     def __init__(
         self,
         store: ExternalJobStore,
         settings: BridgeSettings,
-        queues: Callable[[], Mapping[str, Entry | None]],
+        queues: Callable[[], Mapping[str, Entry | None] | None],
         recorder: Recorder | None = None,
     ) -> None:
         self._store = store
@@ -80,16 +81,20 @@ class ExternalGateway:
             await asyncio.wait(self._leaving, timeout=withdraw_s)
         self._threads.shutdown(wait=False)
 
-    def workers(self) -> tuple[ExternalWorker, ...]:
-        """The external workers that are known, sorted by queue."""
-        return tuple(
-            ExternalWorker(queue, _description(entry), self._answers.trouble)
-            for queue, entry in sorted(self._queues().items())
-        )
+    def workers(self) -> tuple[ExternalWorker, ...] | None:
+        """The external workers, sorted by queue; None until they are known."""
+        queues = self._queues()
+        if queues is None:
+            return None
+        trouble = self._answers.trouble
+        return tuple(ExternalWorker(queue, _description(entry), trouble) for queue, entry in sorted(queues.items()))
 
     async def ask(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The worker's answer, or why there is none. Never raises but when it is cancelled."""
-        if queue not in self._queues():
+        queues = self._queues()
+        if queues is None:
+            return ModelUnavailable("the registry of external workers has not been read yet; try again")
+        if queue not in queues:
             return ModelNotFound(f"no external worker is registered for queue {queue!r}")
         started_s = time.perf_counter()
         outcome = await self._outcome(queue, request)

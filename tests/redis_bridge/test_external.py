@@ -22,7 +22,7 @@ from deployments.errors import (
     ModelUnavailable,
     Overloaded,
 )
-from deployments.external import ExternalRequest, Task, WholeCatalogue, record_of
+from deployments.external import ExternalRequest, ExternalWorker, Task, WholeCatalogue, record_of
 from deployments.prediction import Opaque
 from deployments.request import Image
 from redis_bridge import keys
@@ -304,14 +304,41 @@ async def test_redis_away_is_said_in_time_and_it_goes_on_after(own_valkey: Valke
         own_valkey.stop()
         answer = await gateway.ask(CORAL, request(deadline_s=1.0))
         assert isinstance(answer, ModelUnavailable)
-        assert "cannot be reached" in gateway.workers()[0].reason
-        assert not record_of(gateway.workers()[0]).can_answer
+        assert "cannot be reached" in first_worker(gateway).reason
+        assert not record_of(first_worker(gateway)).can_answer
         own_valkey.start()
         client = connect(own_valkey.address, longest_block_s=1)
         async with worker(client, CORAL, detections):
             await eventually(lambda: is_answered(gateway), within_s=10)
-        assert gateway.workers()[0].reason == ""
+        assert first_worker(gateway).reason == ""
         await client.aclose()
+
+
+def first_worker(gateway: ExternalGateway) -> ExternalWorker:
+    workers = gateway.workers()
+    assert workers
+    return workers[0]
+
+
+async def test_before_the_registry_has_been_read_nobody_is_told_that_there_is_no_worker(redis: Redis) -> None:
+    known: dict[str, None] | None = None
+    gateway = ExternalGateway(ExternalJobStore(redis, SETTINGS), SETTINGS, lambda: known)
+    gateway.start()
+    assert gateway.workers() is None
+    assert isinstance(await gateway.ask(CORAL, request()), ModelUnavailable)
+    known = {}
+    assert gateway.workers() == ()
+    assert isinstance(await gateway.ask(CORAL, request()), ModelNotFound)
+    await gateway.stop()
+
+
+async def test_a_bridge_that_has_not_reached_redis_knows_of_no_queue(
+    own_valkey: ValkeyProcess, start_bridge: StartBridge
+) -> None:
+    async with start_bridge(url=own_valkey.address) as bridge:
+        assert bridge.external_queues() is None
+        own_valkey.start()
+        await eventually(lambda: bridge.external_queues() == {}, within_s=10)
 
 
 async def is_answered(gateway: ExternalGateway) -> bool:
@@ -346,12 +373,12 @@ async def test_queues_of_others_are_known_to_the_bridge_and_left_alone(
     settings = FAST.model_copy(update={"external_queues": ("image_queue_by_hand",)})
     async with start_bridge(settings=settings) as bridge:
         await eventually(lambda: bridge.queues == {QUEUE})
-        assert dict(bridge.external_queues()) == {"image_queue_by_hand": None, CORAL: {"model": "coral worker"}}
+        assert bridge.external_queues() == {"image_queue_by_hand": None, CORAL: {"model": "coral worker"}}
         assert not await redis.hexists(FAST.registry_key, "image_queue_by_hand")
         assert await client.answer(await client.push((1, 2, 64))) == legacy_answer((1, 2, 64))
         await redis.hdel(FAST.registry_key, CORAL)
         await eventually(lambda: bridge.queues == {QUEUE, CORAL})
-        assert set(bridge.external_queues()) == {"image_queue_by_hand"}
+        assert bridge.external_queues() == {"image_queue_by_hand": None}
 
 
 def test_the_catalogue_shows_external_workers_beside_our_models(gateway_workers: tuple[Any, ...]) -> None:
