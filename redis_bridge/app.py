@@ -20,7 +20,7 @@ from deployments.external_client import GATEWAY_DEPLOYMENT
 from deployments.prediction import Opaque
 from redis_bridge.addresses import close_client, without_password
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import TROUBLES, connect
+from redis_bridge.connection import TROUBLES, Connections, connect, connect_transfer
 from redis_bridge.external import ExternalGateway
 from redis_bridge.external_jobs import ExternalJobStore
 from redis_bridge.ray_metrics import RayRecorder
@@ -70,7 +70,9 @@ class BridgeReplica:
         with contextlib.suppress(*TROUBLES):
             await refuse_unsupported(self._redis)
         recorder = RayRecorder()
-        self._bridge = Bridge(self._redis, client, self._discovery, settings, recorder)
+        self._closing = contextlib.ExitStack()
+        transfer = self._closing.enter_context(connect_transfer(url, settings.longest_block_s))
+        self._bridge = Bridge(Connections(self._redis, transfer), client, self._discovery, settings, recorder)
         self._bridge.start()
         store = ExternalJobStore(self._redis, settings)
         self._external = ExternalGateway(store, settings, self._bridge.external_queues, recorder)
@@ -96,6 +98,7 @@ class BridgeReplica:
         await self._bridge.stop(self._settings.drain_s)
         await self._discovery.stop()
         await close_client(self._redis)
+        self._closing.close()
 
 
 def build(args: BridgeSettings) -> Application:

@@ -12,13 +12,11 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from redis.asyncio import Redis
-
 from deployments.definition import ModelRecord, ModelState, is_valid_name
 from deployments.doors import Catalogue, Predict
 from deployments.errors import ModelNotFound
 from redis_bridge import metrics
-from redis_bridge.connection import TROUBLES, TroubleLog, pause
+from redis_bridge.connection import TROUBLES, Connections, TroubleLog, pause
 from redis_bridge.consumer import Consumer
 from redis_bridge.door import Door
 from redis_bridge.in_flight import InFlightBytes
@@ -39,18 +37,18 @@ class Bridge:
 
     def __init__(
         self,
-        redis: Redis,
+        connections: Connections,
         predict: Predict,
         catalogue: Catalogue,
         settings: BridgeSettings,
         recorder: Recorder | None = None,
     ) -> None:
         self.bridge_id = secrets.token_hex(6)
-        self._redis = redis
+        redis = self._redis = connections.redis
         self._settings = settings
         self._catalogue = catalogue
         self._recorder = recorder or NoRecorder()
-        self._jobs = JobStore(redis, self.bridge_id, settings)
+        self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer)
         self._presence = Presence(redis, self._jobs, settings, self._on_taken_over)
         self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
