@@ -112,6 +112,30 @@ async def test_an_unknown_authority_is_refused(encrypted: tuple[int, Path, Path]
         await client.aclose()
 
 
+@needs_tls
+async def test_sentinels_and_their_master_may_both_be_encrypted(
+    encrypted: tuple[int, Path, Path], start_bridge: StartBridge, tmp_path: Path
+) -> None:
+    port, authority, _ = encrypted
+    assert REDIS
+    sentinel_port, folder = free_port(), tmp_path / "sentinel"
+    lines = [
+        "port 0",
+        f"tls-port {sentinel_port}",
+        f"tls-cert-file {tmp_path / 'server.pem'}",
+        f"tls-key-file {tmp_path / 'server.pem'}",
+        f"tls-ca-cert-file {authority}",
+        "tls-auth-clients no",
+        "tls-replication yes",
+        f"sentinel monitor fathom 127.0.0.1 {port} 1",
+        "sentinel auth-pass fathom word",
+    ]
+    with server(folder, *lines, executable=REDIS, sentinel=True):
+        await serves(
+            f"rediss+sentinel://:word@127.0.0.1:{sentinel_port}/fathom/0?ssl_ca_certs={authority}", start_bridge
+        )
+
+
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """The address of a master with a replica and a sentinel, all with passwords; and the master itself."""
