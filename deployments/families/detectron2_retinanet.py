@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+import cv2
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.nms import Suppression, suppress
 from deployments.families.retinanet_graph import RetinaNetGraph, RetinaNetWeights, used_tensors
-from deployments.families.retinanet_input import Size, Views, canvas_size, draw
+from deployments.families.retinanet_input import Size, Views, canvas_size, draw, with_fractions
 from deployments.prediction import Detections
 
 UNTOUCHED_CLASSES = 80
@@ -49,6 +50,10 @@ class RetinaNetParameters(Settings):
     shape: Literal["fixed", "reference"] = "fixed"
     """One canvas for all images (an upright image is made smaller to fit), or the least multiple of 32 for each; of
     several sizes, the canvas of the largest for all, as in one batch of the reference."""
+
+    antialias: bool = True
+    """Whether shrinking averages over pixels, as the reference does for images of bytes; the legacy model server sent
+    float32, which the reference resizes without."""
 
     cross_class_iou_threshold: float | None = Field(default=None, ge=0, le=1)
     """Boxes that overlap more than this suppress each other whatever their classes and sizes; 1 turns it off. Not
@@ -118,20 +123,27 @@ class Detectron2RetinaNet:
     @property
     def canvas_px(self) -> tuple[int, int]:
         """What the graph takes: for each size of the image, one row more than the network's input of that size."""
-        return canvas_size(self._parts_px if self.parameters.shape == "fixed" else self._alike(self._parts_px))
+        sizes_px = self._parts_px if self.parameters.shape == "fixed" else self._alike(self._parts_px)
+        return canvas_size(self._repeated(sizes_px))
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
-        """Resize uint8 RGB (height, width, 3) by PIL's antialiased bilinear filter, as the reference does."""
+        """Resize uint8 RGB (height, width, 3) by a bilinear filter: PIL's antialiased one, as the reference does, or
+        none but the plain one, in float32."""
         height, width = pixels.shape[:2]
-        picture = PIL.Image.fromarray(np.ascontiguousarray(pixels))
         sizes = [self._resized_size((height, width), index) for index in range(len(self._parts_px))]
         parts_px = self._parts_px
         if self.parameters.shape == "reference":
             parts_px = self._alike([(_padded(rows), _padded(columns)) for rows, columns in sizes])
-        small = [
-            np.asarray(picture.resize((columns, rows), PIL.Image.Resampling.BILINEAR)) for rows, columns in sizes
-        ]
-        return Prepared(draw(small, parts_px), tuple(Geometry((height, width), size) for size in sizes))
+        pictures: list[NDArray[np.uint8]] = []
+        for rows, columns in sizes:
+            if self.parameters.antialias:
+                picture = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+                pictures.append(np.asarray(picture.resize((columns, rows), PIL.Image.Resampling.BILINEAR)))
+            else:
+                plain = cv2.resize(pixels.astype(np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR)
+                pictures += with_fractions(np.asarray(plain, np.float32))
+        geometry = tuple(Geometry((height, width), size) for size in sizes)
+        return Prepared(draw(pictures, self._repeated(parts_px)), geometry)
 
     def build_graph(self) -> RetinaNetGraph:
         """The network with its weights; see `RetinaNetGraph` for what goes in and comes out."""
@@ -144,7 +156,8 @@ class Detectron2RetinaNet:
                 return tensors[name].numpy()
 
             is_uneven = self.parameters.shape == "fixed" and len(self._parts_px) > 1
-            views = Views(len(self._parts_px), self._parts_px if is_uneven else None)
+            sizes_px = self._parts_px if is_uneven else None
+            views = Views(len(self._parts_px), sizes_px, has_fractions=not self.parameters.antialias)
             return RetinaNetGraph(RetinaNetWeights(read, self.parameters.precision), len(self.labels), views)
 
     def postprocess(self, outputs: Outputs, geometry: tuple[Geometry, ...], thresholds: Thresholds) -> Detections:
@@ -193,6 +206,10 @@ class Detectron2RetinaNet:
         if self.parameters.shape == "fixed":
             gain = min(gain, self._parts_px[index][0] / height, self._parts_px[index][1] / width)
         return max(1, int(height * gain + 0.5)), max(1, int(width * gain + 0.5))
+
+    def _repeated(self, sizes_px: Sequence[Size]) -> list[Size]:
+        """Sizes of the parts of the canvas: twice each where views have fractions."""
+        return [size for size in sizes_px for _ in range(1 if self.parameters.antialias else 2)]
 
     @staticmethod
     def _alike(parts_px: Sequence[Size]) -> tuple[Size, ...]:

@@ -26,7 +26,7 @@ from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.keras_retinanet_graph import GraphSettings, KerasRetinaNetGraph
 from deployments.families.keras_retinanet_layout import KerasRetinaNetLayout, read_layout
 from deployments.families.nms import Suppression, suppress
-from deployments.families.retinanet_input import Size, canvas_size, draw
+from deployments.families.retinanet_input import Size, canvas_size, draw, with_fractions
 from deployments.prediction import Detections
 
 FAMILY = "keras-retinanet"
@@ -108,10 +108,9 @@ class KerasRetinaNet:
         """
         height, width = pixels.shape[0], pixels.shape[1]
         gain = self._gain(height, width)
-        fine = np.rint(_resized(pixels.astype(np.float32), gain) * 256).astype(np.uint16)
-        part_px = self._input_px if self.parameters.shape == "fixed" else (fine.shape[0], fine.shape[1])
-        halves = [(fine >> 8).astype(np.uint8), (fine & 255).astype(np.uint8)]
-        return Prepared(draw(halves, [part_px] * 2), Geometry((height, width), gain))
+        resized = _resized(pixels.astype(np.float32), gain)
+        part_px = self._input_px if self.parameters.shape == "fixed" else (resized.shape[0], resized.shape[1])
+        return Prepared(draw(with_fractions(resized), [part_px] * 2), Geometry((height, width), gain))
 
     def build_graph(self) -> KerasRetinaNetGraph:
         """The network with its weights; see `KerasRetinaNetGraph` for what goes in and comes out."""

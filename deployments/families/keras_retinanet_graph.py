@@ -22,12 +22,12 @@ from deployments.families.keras_retinanet_description import (
 )
 from deployments.families.keras_retinanet_layout import KerasRetinaNetLayout, block_name, head_layers
 from deployments.families.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
-from deployments.families.retinanet_input import Views, normalized
+from deployments.families.retinanet_input import Views
 
 PIXEL_MEAN_BGR = (103.939, 116.779, 123.68)
 """What Caffe's networks subtract (keras-retinanet 0.1 `utils/image.py`)."""
 
-_HALVES = Views(2, None)
+_ONE_VIEW = Views(1, None, has_fractions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class GraphSettings:
 class KerasRetinaNetGraph:
     """The network; call it inside a compiled function.
 
-    Takes uint8 RGB (n, 2 * (height + 1), width, 3) with any sides: two parts, as `retinanet_input` lays them out, the
-    whole grey levels of the resized image and their 256ths.
+    Takes uint8 RGB (n, 2 * (height + 1), width, 3) with any sides: one view with fractions, as `retinanet_input` lays
+    it out.
     """
 
     def __init__(self, layout: KerasRetinaNetLayout, settings: GraphSettings) -> None:
@@ -79,11 +79,9 @@ class KerasRetinaNetGraph:
 
     def raw(self, canvases: Any) -> list[tuple[Any, Any]]:
         """Of P3 to P7, class logits (n, h, w, anchors * classes) and box deltas (n, h, w, anchors * 4)."""
-        whole, fraction = _HALVES.split(canvases)
-        zero = (0.0, 0.0, 0.0)
-        pixels = normalized(whole, PIXEL_MEAN_BGR, "float32") + normalized(fraction, zero, "float32") / 256
+        (pixels,) = _ONE_VIEW.normalized(canvases, PIXEL_MEAN_BGR, self._settings.dtype)
         outputs = []
-        for feature in self._features(ops.cast(pixels, self._settings.dtype)):
+        for feature in self._features(pixels):
             maps = []
             for *hidden, last in self._heads:
                 x = feature

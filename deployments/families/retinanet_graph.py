@@ -16,7 +16,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families.anchor_free import rows_at
 from deployments.families.convolution import Convolution, Geometry, dense_convolution
 from deployments.families.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
-from deployments.families.retinanet_input import Views, normalized
+from deployments.families.retinanet_input import Views
 
 PIXEL_MEAN_BGR = (103.53, 116.28, 123.675)
 CANDIDATES_A_LEVEL = 1000
@@ -62,7 +62,7 @@ class RetinaNetGraph:
     """The network; call it inside a compiled function.
 
     Takes uint8 RGB canvases (n, rows, columns, 3) with one or more views, as `retinanet_input` lays them out; the
-    sides of each part a multiple of 32.
+    sides of each view a multiple of 32.
     """
 
     def __init__(self, weights: RetinaNetWeights, class_count: int, views: Views) -> None:
@@ -98,11 +98,11 @@ class RetinaNetGraph:
 
     def raw(self, canvases: Any) -> list[list[tuple[Any, Any]]]:
         """Of each view, P3 to P7: class logits (n, h, w, anchors * classes), box deltas (n, h, w, anchors * 4)."""
-        return [self._maps(part) for part in self._views.split(canvases)]
+        return [self._maps(view) for view in self._views.normalized(canvases, PIXEL_MEAN_BGR, self._dtype)]
 
-    def _maps(self, part: Any) -> list[tuple[Any, Any]]:
+    def _maps(self, view: Any) -> list[tuple[Any, Any]]:
         outputs = []
-        for feature in self._pyramid(normalized(part, PIXEL_MEAN_BGR, self._dtype)):
+        for feature in self._pyramid(view):
             classes, boxes = feature, feature
             for class_layer, box_layer in zip(self._class_net, self._box_net, strict=True):
                 classes, boxes = ops.relu(class_layer(classes)), ops.relu(box_layer(boxes))

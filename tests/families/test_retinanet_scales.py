@@ -43,23 +43,25 @@ def run(graph: RetinaNetGraph, canvas: Any) -> Outputs:
     return tuple(np.asarray(part)[0] for part in graph(canvas[None]))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['image']}-{len(case['scales'])}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['image']}-{len(case['scales'])}-{case['float32']}")
 def test_merged_detections_agree_with_the_reference(fixtures: Path, full: Path, case: Any) -> None:
     """In one batch, as the legacy server did, and one after the other, as the published scripts do."""
     scales = " ".join(f"{short}x{long}" for short, long in case["scales"])
-    family = family_of(full, scales=scales, shape="reference" if case["one_batch"] else "fixed")
+    shape = "reference" if case["one_batch"] else "fixed"
+    family = family_of(full, scales=scales, shape=shape, antialias=not case["float32"])
     prepared = family.preprocess(pixels(fixtures / "images" / case["image"]))
     outputs = run(family.build_graph(), prepared.canvas)
     found = family.postprocess(outputs, prepared.geometry, Thresholds(case["threshold"], 0.5, 300))
     assert_agrees(found, case["detections"])
 
 
-def test_each_size_sees_what_it_would_see_alone(fixtures: Path, small: Path) -> None:
+@pytest.mark.parametrize("antialias", [True, False])
+def test_each_size_sees_what_it_would_see_alone(fixtures: Path, small: Path, antialias: bool) -> None:
     picture = pixels(fixtures / "images" / "D0232_03HD_00-00-35.png")
-    together = family_of(small, scales=SMALL)
+    together = family_of(small, scales=SMALL, antialias=antialias)
     boxes, scores, classes, views = run(together.build_graph(), together.preprocess(picture).canvas)
     for index, (short, long) in enumerate(((96, 160), (64, 128))):
-        alone = family_of(small, short_edge_px=short, long_edge_px=long)
+        alone = family_of(small, short_edge_px=short, long_edge_px=long, antialias=antialias)
         wanted = run(alone.build_graph(), alone.preprocess(picture).canvas)
         mine = views == index
         np.testing.assert_allclose(scores[mine], wanted[1], atol=1e-5)
