@@ -174,11 +174,18 @@ def records_from(
 def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
     """The applications that are no models and do not run: name -> reason."""
     return {
-        name: last_line(str(application.get("message") or "")) or "it is not running"
+        name: _trouble_in(application) or "it is not running"
         for name, application in sorted(applications.items())
         if (application.get("deployed_app_config") or {}).get("import_path") != MODEL_IMPORT_PATH
         and application.get("status") != "RUNNING"
     }
+
+
+def _trouble_in(application: Mapping[str, Any]) -> str:
+    """Why an application does not run: the word of the deployment that failed says more than Serve's own."""
+    deployments = (application.get("deployments") or {}).values()
+    failed = [one for one in deployments if one.get("status") in ("DEPLOY_FAILED", "UNHEALTHY")]
+    return next((_reason(application, one) for one in failed), _reason(application, {}))
 
 
 def _record(

@@ -60,23 +60,27 @@ class BridgeReplica:
     """The shell that Ray Serve runs; the work is in `Bridge`."""
 
     async def __init__(self, settings: BridgeSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
-        self._settings = settings
+        # What there is to close when this replica goes, even when it never came up: last opened, first closed.
+        self._closing = contextlib.AsyncExitStack()
         url = await _redis_url(settings)
         self._discovery = Discovery()
         await self._discovery.start(settings.settle_s)
+        self._closing.push_async_callback(self._discovery.stop)
         client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
         await client.attach(record.name for record in self._discovery.records())
-        self._redis = connect(url, settings.longest_block_s)
+        redis = connect(url, settings.longest_block_s)
+        self._closing.push_async_callback(close_client, redis)
         with contextlib.suppress(*TROUBLES):
-            await refuse_unsupported(self._redis)
+            await refuse_unsupported(redis)
         recorder = RayRecorder()
-        self._closing = contextlib.ExitStack()
         transfer = self._closing.enter_context(connect_transfer(url, settings.longest_block_s))
-        self._bridge = Bridge(Connections(self._redis, transfer), client, self._discovery, settings, recorder)
+        self._bridge = Bridge(Connections(redis, transfer), client, self._discovery, settings, recorder)
         self._bridge.start()
-        store = ExternalJobStore(self._redis, settings)
+        self._closing.push_async_callback(self._bridge.stop, settings.drain_s)
+        store = ExternalJobStore(redis, settings)
         self._external = ExternalGateway(store, settings, self._bridge.external_queues, recorder)
         self._external.start()
+        self._closing.push_async_callback(self._external.stop)
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 
     async def external_workers(self) -> tuple[ExternalWorker, ...] | None:
@@ -94,11 +98,7 @@ class BridgeReplica:
         self._external.check()
 
     async def __del__(self) -> None:
-        await self._external.stop()
-        await self._bridge.stop(self._settings.drain_s)
-        await self._discovery.stop()
-        await close_client(self._redis)
-        self._closing.close()
+        await self._closing.aclose()
 
 
 def build(args: BridgeSettings) -> Application:

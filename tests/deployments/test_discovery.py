@@ -64,6 +64,18 @@ def test_doors_are_no_models_but_their_trouble_is_told() -> None:
     assert unhealthy_from(applications) == {"bridge": "it died"}
 
 
+def test_an_application_that_is_no_model_says_why_it_failed() -> None:
+    failed = {"status": "DEPLOY_FAILED", "message": "failed 3 times. Error:\n  File x\nUnsupportedServer: no Cluster"}
+    fine = {"status": "HEALTHY", "message": ""}
+    application = {
+        "status": "DEPLOY_FAILED",
+        "message": "Failed to update the deployments ['Bridge'].",
+        "deployed_app_config": {"import_path": "redis_bridge.app:build"},
+        "deployments": {"Other": fine, "Bridge": failed},
+    }
+    assert unhealthy_from({"bridge": application}) == {"bridge": "UnsupportedServer: no Cluster"}
+
+
 def test_an_invalid_definition_hides_only_itself() -> None:
     assert [r.name for r in records_from({"bad": application(familly="x"), "good": application()})] == ["good"]
 
