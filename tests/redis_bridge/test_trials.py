@@ -1,0 +1,138 @@
+"""Who may be in work beside whom, and how many places and bytes are taken: without Redis."""
+
+import asyncio
+
+import pytest
+
+from redis_bridge.attempts import Record, fingerprint, record_from
+from redis_bridge.in_flight import InFlightBytes, Places
+from redis_bridge.trials import Trials
+
+
+async def rounds() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_many_work_together_and_a_trial_waits_for_all_of_them_and_keeps_others_out() -> None:
+    trials = Trials()
+    await trials.join()
+    await trials.join()
+    trial = asyncio.ensure_future(trials.begin())
+    late = asyncio.ensure_future(trials.join())
+    await rounds()
+    assert not trial.done()
+    assert not late.done()
+    trials.leave()
+    await rounds()
+    assert not trial.done()
+    trials.leave()
+    assert await trial
+    await rounds()
+    assert not late.done()
+    trials.end(is_at_work=False)
+    await late
+
+
+async def test_trials_and_other_work_take_turns() -> None:
+    trials = Trials()
+    await trials.begin()
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        await trials.join()
+        order.append(name)
+        trials.leave()
+
+    async def trial(name: str) -> None:
+        await trials.begin()
+        order.append(name)
+        trials.end(is_at_work=False)
+
+    tasks = [asyncio.ensure_future(each) for each in (work("a"), trial("b"), work("c"), trial("d"))]
+    await rounds()
+    assert order == []
+    trials.end(is_at_work=False)
+    await asyncio.gather(*tasks)
+    assert order == ["a", "b", "c", "d"]
+
+
+async def test_a_job_that_outlasts_its_trial_lets_others_in_but_no_further_trial() -> None:
+    trials = Trials()
+    await trials.begin()
+    other = asyncio.ensure_future(trials.join())
+    second = asyncio.ensure_future(trials.begin())
+    trials.end(is_at_work=True)
+    await other
+    trials.leave()
+    await rounds()
+    assert not second.done()
+    trials.leave()
+    assert await second
+
+
+@pytest.mark.parametrize("is_admitted", [False, True])
+async def test_who_gives_up_waiting_is_in_nobodys_way(is_admitted: bool) -> None:
+    trials = Trials()
+    await trials.join()
+    trial = asyncio.ensure_future(trials.begin())
+    await rounds()
+    if is_admitted:
+        trials.leave()
+    trial.cancel()
+    await asyncio.wait({trial})
+    if not is_admitted:
+        trials.leave()
+    async with asyncio.timeout(1):
+        await trials.join()
+        trials.leave()
+        await trials.begin()
+
+
+async def test_places_wait_a_moment_for_company_only_while_most_are_taken() -> None:
+    places = Places(16)
+    assert await places.wait_for_some(patience_s=60) == 16
+    places.take(16)
+    waiting = asyncio.ensure_future(places.wait_for_some(patience_s=60))
+    await rounds()
+    assert not waiting.done()
+    places.give_back(1)
+    assert await waiting == 1
+    company = asyncio.ensure_future(places.wait_for_some(patience_s=60))
+    await rounds()
+    assert not company.done()
+    places.give_back(3)
+    assert await company == 4
+    places.take(3)
+    assert await places.wait_for_some(patience_s=0.001) == 1
+    assert places.taken == 15
+
+
+def test_room_is_what_is_left_of_the_budget_and_never_less_than_nothing() -> None:
+    budget = InFlightBytes(100)
+    budget.change(70)
+    assert budget.room_bytes == 30
+    budget.change(70)
+    assert (budget.room_bytes, budget.held_bytes) == (0, 140)
+
+
+@pytest.mark.parametrize("record", [Record(0, 5.0), Record(3, 1795505981.175, is_suspect=True)])
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    assert record_from(record.text().encode()) == record
+
+
+@pytest.mark.parametrize("text", [None, b"", b"\xff", b"1", b"one 5.0", b"1 5.0 guilty"])
+def test_anything_else_is_no_record(text: bytes | None) -> None:
+    assert record_from(text) is None
+
+
+def test_jobs_differ_in_their_fingerprints_wherever_their_ids_stand() -> None:
+    picture = b"A" * 100_000
+    texts: list[bytes | bytearray] = [
+        b'{"id":"1","image":"' + picture,
+        b'{"id":"2","image":"' + picture,
+        picture + b'","id":"1"}',
+        picture,
+    ]
+    texts += [picture + b'","id":"2"}', picture + b"A", bytearray(b"short")]
+    assert len({fingerprint(text) for text in texts}) == len(texts)
