@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,11 @@ def test_the_fastest_variant_and_batch_are_kept() -> None:
     with side([sys.executable, "-c", COUNTER], {}) as worker:
         assert worker.variants == ["slow", "fast"]
         assert worker.best([1, 8], seconds=0.02) == Choice("fast", 8)
+        assert replace(worker, clock="cpu").best([1, 8], seconds=0.02) == Choice("fast", 8)
         score = worker.measure(Choice("slow", 4), seconds=0.02)
     assert score.images_s > 0
-    assert 0 < score.best_ms <= 1.5 * score.cpu_ms
+    assert score.cpu_ms > 0
+    assert score.best_ms > 0
     assert worker.process.poll() is not None
 
 
@@ -48,7 +51,9 @@ def test_a_row_has_what_the_table_s_head_says(tmp_path: Path) -> None:
     fake = tmp_path / "python"
     fake.write_text(f"#!{sys.executable}\n{COUNTER}")
     fake.chmod(0o755)
-    options = argparse.Namespace(torch_python=fake, threads=1, precision="float32", rounds=2, seconds=0.02)
+    options = argparse.Namespace(
+        torch_python=fake, threads=1, clock="cpu", precision="float32", rounds=2, seconds=0.02
+    )
     row = compare("yolov8n", "ultralytics", CHECKPOINT, options)
     assert row.startswith("| yolov8n |")
     assert row.count("|") == HEADER.splitlines()[0].count("|")

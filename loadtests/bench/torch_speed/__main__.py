@@ -2,7 +2,8 @@
 `python -m loadtests.bench.torch_speed --torch-python TORCH/bin/python --yolov5n yolov5n.pt`.
 
 First each side tries its batch sizes, and PyTorch its layouts, and keeps the fastest; then rounds of both sides take
-turns. Other work on the machine disturbs both, so the ratio of each round counts, and its median is told.
+turns, and the median of the rounds' ratios is told. Other work on the machine disturbs the two unequally: threads
+that wait for each other suffer most. Beside other work, `--clock cpu` compares processor time, of one thread each.
 """
 
 import argparse
@@ -34,12 +35,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """images_s: images a second of wall time.  cpu_ms: processor time of one image.  best_ms: of the fastest batch,
-    for one image."""
+    """images_s: images a second by the chosen clock.  best_ms, cpu_ms: wall and processor time of one image, of the
+    batches that took least."""
 
     images_s: float
-    cpu_ms: float
     best_ms: float
+    cpu_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +49,34 @@ class Side:
 
     process: "subprocess.Popen[str]"
     variants: Sequence[str]
+    clock: str
 
     def measure(self, choice: Choice, seconds: float) -> Score:
         """One order and its answer. Raises RuntimeError when the process has ended."""
         order = {"variant": choice.variant, "batch": choice.batch, "seconds": seconds}
         answer = _exchange(self.process, order)
-        images = answer["images"]
-        return Score(
-            images / answer["wall_s"], 1000 * answer["cpu_s"] / images, 1000 * answer["best_s"] / choice.batch
-        )
+        best_ms, cpu_ms = (1000 * answer[key] / choice.batch for key in ("best_s", "best_cpu_s"))
+        images_s = 1000 / cpu_ms if self.clock == "cpu" else answer["images"] / answer["wall_s"]
+        return Score(images_s, best_ms, cpu_ms)
 
     def best(self, batches: Sequence[int], seconds: float) -> Choice:
         """The variant and batch size with the fastest single batch, which other work disturbs least."""
         choices = [Choice(variant, batch) for variant in self.variants for batch in batches]
-        return min(choices, key=lambda choice: self.measure(choice, seconds).best_ms)
+
+        def cost_ms(choice: Choice) -> float:
+            score = self.measure(choice, seconds)
+            return score.cpu_ms if self.clock == "cpu" else score.best_ms
+
+        return min(choices, key=cost_ms)
 
 
 @contextmanager
-def side(command: Sequence[str], environ: dict[str, str]) -> Iterator[Side]:
+def side(command: Sequence[str], environ: dict[str, str], clock: str = "wall") -> Iterator[Side]:
     """A worker that is ready, and is ended in the end."""
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env={**os.environ, **environ}, **pipes) as process:
         try:
-            yield Side(process, _exchange(process, None)["variants"])
+            yield Side(process, _exchange(process, None)["variants"], clock)
         finally:
             process.terminate()
 
@@ -95,8 +101,8 @@ def compare(name: str, family: str, weights: Path, options: argparse.Namespace) 
     ours = [sys.executable, "-m", "loadtests.bench.torch_speed.our_worker", family, str(weights), threads]
     theirs = [str(options.torch_python), str(HERE / "torch_worker.py"), name, str(weights), threads]
     with (
-        side([*ours, options.precision], {"TF_CPP_MIN_LOG_LEVEL": "3"}) as tensorflow,
-        side(theirs, {"OMP_NUM_THREADS": threads, "YOLO_OFFLINE": "1"}) as torch,
+        side([*ours, options.precision], {"TF_CPP_MIN_LOG_LEVEL": "3"}, options.clock) as tensorflow,
+        side(theirs, {"OMP_NUM_THREADS": threads, "YOLO_OFFLINE": "1"}, options.clock) as torch,
     ):
         our_best, their_best = (one.best(batches, options.seconds) for one in (tensorflow, torch))
         rounds = [
@@ -147,10 +153,15 @@ def main() -> None:
         "--networks", nargs="*", default=["yolov8n", "yolov8x"], help="of ultralytics, random weights"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: for one thread, beside other work"
+    )
     parser.add_argument("--precision", default="float32", help="of our side: float32, bfloat16 or float16")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of one measurement")
     options = parser.parse_args()
+    if options.clock == "cpu" and options.threads != 1:
+        parser.error("--clock cpu compares one thread with one: add --threads 1")
     sys.stdout.write(HEADER + "\n")
     with tempfile.TemporaryDirectory() as folder:
         if options.yolov5n is not None:
