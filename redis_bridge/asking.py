@@ -34,6 +34,8 @@ class Asking:
         self._queue = queue
         self._door = door
         self._signals = signals
+        self.seconds_a_job = 0.0
+        """What the last call took, divided by its jobs."""
 
     async def ask(self, jobs: Sequence[Job]) -> list[Outcome | None]:
         """One outcome for each job, in order; None where the work was abandoned meanwhile. Raises nothing."""
@@ -64,7 +66,9 @@ class Asking:
         try:
             return await self._outcomes(model, jobs)
         finally:
-            self._door.recorder.record(metrics.MODEL_SECONDS, time.perf_counter() - started_s, self._queue)
+            took_s = time.perf_counter() - started_s
+            self.seconds_a_job = took_s / len(jobs)
+            self._door.recorder.record(metrics.MODEL_SECONDS, took_s, self._queue)
 
     async def _outcomes(self, model: ModelRecord, jobs: Sequence[Job]) -> list[Outcome | None]:
         deadline_s = self._door.settings.job_deadline_s

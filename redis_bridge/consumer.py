@@ -117,7 +117,8 @@ class Consumer:
                 most_bytes = max(1, min(GROUP_BYTES, budget.room_bytes))
                 hold = Hold(budget, most_bytes)
                 try:
-                    taken = await jobs.take(self._queue, min(free, self._group_size), most_bytes)
+                    most = min(free, self._group_size, self._work.most_together())
+                    taken = await jobs.take(self._queue, most, most_bytes)
                 finally:
                     hold.release()
             else:

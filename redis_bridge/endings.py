@@ -88,6 +88,10 @@ class Endings:
         except TROUBLES as error:
             self._door.troubles.tell("clients could not be told that their answers are there", error)
 
+    def leave(self, group: Sequence[Held]) -> None:
+        """Of `group`, the jobs that a fault has left without an end: a later bridge takes them over."""
+        self._end([held for held in group if not held.is_over], LEFT_IN_SLOT)
+
     async def is_done(self, command: Callable[[], Awaitable[None]]) -> bool:
         """Whether a command that answers nothing was carried out before the work was abandoned."""
 

@@ -25,6 +25,9 @@ logger = logging.getLogger("ray.serve")
 
 OVERLOAD_TRIES = 6
 
+TOGETHER_S = 0.1
+"""Jobs go to the model together while a call takes no longer: its answers come all at once."""
+
 
 class Work:
     """The work on the jobs of one queue. is_given_up: whether its model has been away for too long."""
@@ -41,10 +44,17 @@ class Work:
         self._asking = Asking(queue, door, signals)
 
     async def run(self, group: list[Held]) -> None:
-        """Brings every job to its end. Raises nothing.
+        """Brings every job to its end. The jobs' texts are let go of as soon as they are read."""
+        try:
+            await self._run(group)
+        finally:
+            self._endings.leave(group)
 
-        The jobs' texts are let go of as soon as they are read, so the caller must not keep them either.
-        """
+    def most_together(self) -> int:
+        """How many jobs may be put to the model at once, so that the first need not wait long for the last."""
+        return max(1, int(TOGETHER_S / max(self._asking.seconds_a_job, 1e-6)))
+
+    async def _run(self, group: list[Held]) -> None:
         suspects = [held for held in group if held.is_suspect]
         others = [held for held in group if not held.is_suspect]
         if others:

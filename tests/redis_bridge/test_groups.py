@@ -1,6 +1,7 @@
 """Jobs that are taken together: one call, one settlement, and nobody's trouble is another's."""
 
 import json
+import time
 
 from redis.asyncio import Redis
 
@@ -8,6 +9,7 @@ from deployments.errors import InternalError, InvalidImage, ModelUnavailable, Ov
 from redis_bridge import keys
 from redis_bridge.attempts import fingerprint
 from redis_bridge.consumer import GROUP_BYTES
+from redis_bridge.work import TOGETHER_S
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeModel, eventually, legacy_answer
 from tests.redis_bridge.test_bridge import Kept
@@ -111,3 +113,23 @@ async def is_remembered(redis: Redis, name: str) -> bool:
 
 async def has_no_records(redis: Redis) -> bool:
     return not await redis.exists(keys.attempts(QUEUE))
+
+
+async def test_jobs_for_a_slow_model_do_not_wait_for_each_other(
+    redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    predict.gate.clear()
+    async with start_bridge():
+        first = await client.push((1, 2, 64))
+        await eventually(lambda: predict.waiting == 1)
+        asked_s = time.monotonic()
+        await eventually(lambda: time.monotonic() - asked_s > TOGETHER_S)
+        predict.gate.set()
+        await client.answer(first)
+        predict.gate.clear()
+        ids = [await client.push((number + 1, 2, 64)) for number in range(8)]
+        await eventually(lambda: predict.waiting == 8)
+        assert predict.calls == 9
+        predict.gate.set()
+        for number, job_id in enumerate(ids):
+            assert await client.answer(job_id) == legacy_answer((number + 1, 2, 64))
