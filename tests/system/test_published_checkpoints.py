@@ -1,50 +1,49 @@
-"""A checkpoint as its authors published it, added to the running system and asked through both doors."""
+"""A checkpoint as its authors published it, added with the README's own block and asked through both doors."""
 
+import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import yaml
 
-from .conftest import RunningSystem, fixture_file
+from .conftest import ROOT, RunningSystem, fixture_file
 from .test_both_doors import answer_of, job
 
-QUEUE = "image_queue_coco"
+SECTION = "### Bring your own model"
 
 
-def block(weights: Path) -> dict[str, Any]:
-    return {
-        "name": "yolov5n",
-        "import_path": "deployments.app:build",
-        "route_prefix": None,
-        "args": {"family": "yolov5", "weights": str(weights), "queues": [QUEUE], "largest_batch": 1},
-        "deployments": [
-            {
-                "name": "Model",
-                "max_ongoing_requests": 16,
-                "autoscaling_config": {"min_replicas": 1, "max_replicas": 1},
-                "ray_actor_options": {"num_cpus": 0.25},
-            }
-        ],
-    }
+def section_blocks(language: str) -> list[str]:
+    """The fenced blocks of the README's section."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split(SECTION)[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_yolov5n_finds_the_people_and_the_bus(system: RunningSystem, tmp_path: Path) -> None:
+def test_a_model_is_brought_as_the_readme_says(system: RunningSystem, tmp_path: Path) -> None:
     street = fixture_file("images/bus.jpg")
-    path = tmp_path / "yolov5n.yaml"
-    path.write_text(yaml.safe_dump(block(fixture_file("weights/yolov5n.pt"))))
+    [written] = section_blocks("yaml")
+    path = tmp_path / "my-yolo.yaml"
+    path.write_text(written.replace("/models/best.pt", str(fixture_file("weights/yolov5n.pt"))))
+    block: dict[str, Any] = yaml.safe_load(path.read_text())
+    [queue] = block["args"]["queues"]
+    add, curl = section_blocks("sh")[0].splitlines()
+    assert add == f"make add MODEL={path.name}"
+
     system.launch("add", str(path))
     try:
-        answer = system.http.post("/predictor/", files={"file": street.read_bytes()}, data={"model_type": "yolov5n"})
-        assert answer.status_code == 200, answer.text
-        by_http = [row["category_id"] for row in answer.json()["predictions"]]
+        address = str(system.http.base_url).rstrip("/")
+        command = curl.replace("your-frame.jpg", str(street)).replace("http://localhost:8082", address)
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=True)
+        by_http = [row["category_id"] for row in json.loads(done.stdout)["predictions"]]
         assert by_http.count("person") >= 3
         assert by_http.count("bus") == 1
 
         # The same picture without its JPEG: the queue carries pixels.
         frame = tmp_path / "street.png"
         PIL.Image.open(street).save(frame)
-        system.redis.rpush(QUEUE, job(frame, "street"))
+        system.redis.rpush(queue, job(frame, "street"))
         assert [row["category_id"] for row in answer_of(system, "street")] == by_http
     finally:
-        system.launch("remove", "yolov5n")
+        system.launch("remove", block["name"])
