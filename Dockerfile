@@ -37,7 +37,8 @@ COPY LICENSE NOTICE ./
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    FATHOM_DATA_DIR=/data
+    FATHOM_DATA_DIR=/data \
+    FATHOM_WEIGHTS_DIR=/data/weights
 
 # By number, so that Kubernetes can tell that it is not root.
 USER 10001

@@ -28,12 +28,16 @@ def log_access_log_filter(record: logging.LogRecord) -> bool:
 def kept() -> Iterator[Kept]:
     serve = logging.getLogger(SERVE_LOGGER)
     before = serve.level, serve.handlers[:]
-    handler = Kept()
-    serve.handlers[:] = [handler]
     serve.setLevel(logging.INFO)
-    yield handler
+    yield Kept()
     serve.setLevel(before[0])
     serve.handlers[:] = before[1]
+
+
+def stop_unwanted_on(handler: logging.Handler) -> None:
+    # Here and not in the fixture: pytest adds handlers of its own before each test.
+    logging.getLogger(SERVE_LOGGER).handlers[:] = [handler]
+    make_no_unwanted_records()
 
 
 def speak() -> None:
@@ -43,13 +47,13 @@ def speak() -> None:
 
 def test_without_an_access_log_only_our_own_records_are_made(kept: Kept) -> None:
     kept.addFilter(log_access_log_filter)
-    make_no_unwanted_records()
+    stop_unwanted_on(kept)
     speak()
     assert kept.messages == ["our own"]
 
 
 def test_a_wanted_access_log_is_left_alone(kept: Kept) -> None:
-    make_no_unwanted_records()
+    stop_unwanted_on(kept)
     speak()
     assert kept.messages == ["a request", "our own"]
 
