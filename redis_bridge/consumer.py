@@ -12,7 +12,7 @@ from redis_bridge.door import Door, Signals
 from redis_bridge.endings import GIVEN_BACK
 from redis_bridge.held import Held
 from redis_bridge.in_flight import Hold, Places
-from redis_bridge.jobs import Reserved
+from redis_bridge.job_moves import Reserved
 from redis_bridge.queue_age import QueueAge
 from redis_bridge.work import Work
 

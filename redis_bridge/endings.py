@@ -15,7 +15,7 @@ from redis_bridge import metrics, wire
 from redis_bridge.connection import TROUBLES, until_done
 from redis_bridge.door import Door, Signals
 from redis_bridge.held import Ended, Held
-from redis_bridge.jobs import Answer, DeadLetter, Settled
+from redis_bridge.job_moves import Answer, DeadLetter, Settled
 
 logger = logging.getLogger("ray.serve")
 
@@ -39,7 +39,8 @@ class Endings:
     async def settle(self, answered: Sequence[tuple[Held, Outcome]]) -> None:
         """The clients find their answers, all at once."""
         answers = [
-            Answer(held.place, held.job_id or "", wire.answer(outcome, self._profile)) for held, outcome in answered
+            Answer(held.whereabouts, held.job_id or "", wire.answer(outcome, self._profile))
+            for held, outcome in answered
         ]
         started_s = time.perf_counter()
         results = await self.until_done(lambda: self._door.jobs.settle(answers))
@@ -61,15 +62,17 @@ class Endings:
     async def give_back(self, held: Held) -> None:
         """The job is the next of its queue, and its record is kept."""
         held.remember()
-        moved = await self.until_done(lambda: self._door.jobs.give_back(held.place))
+        moved = await self.until_done(lambda: self._door.jobs.give_back(held.whereabouts))
         self._end([held], LEFT_IN_SLOT if moved is None else GIVEN_BACK)
 
     async def bury(self, held: Held, error: ServingError, has_answer: bool = True) -> None:
         """The client is told the error, if it has a key for it, and the job is a dead letter."""
         job_id = held.job_id
-        answer = Answer(held.place, job_id, wire.answer(error, self._profile)) if job_id and has_answer else None
+        answer = (
+            Answer(held.whereabouts, job_id, wire.answer(error, self._profile)) if job_id and has_answer else None
+        )
         letter = DeadLetter(job_id, error.code, error.message, held.size_bytes)
-        if not await self.is_done(lambda: self._door.jobs.bury(held.place, letter, answer)):
+        if not await self.is_done(lambda: self._door.jobs.bury(held.whereabouts, letter, answer)):
             self._end([held], LEFT_IN_SLOT)
             return
         logger.warning("job %r of queue %s is a dead letter: %s", job_id, self._queue, error.message)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from redis_bridge.attempts import Record, Text
 from redis_bridge.in_flight import Hold, InFlightBytes
-from redis_bridge.jobs import Place, Reserved
+from redis_bridge.job_moves import Reserved, Whereabouts
 from redis_bridge.wire import Job
 
 
@@ -42,9 +42,9 @@ class Held:
         self.taken_at_s = time.perf_counter()
 
     @property
-    def place(self) -> Place:
+    def whereabouts(self) -> Whereabouts:
         """Where it lies, with what is remembered of it now."""
-        return Place(self._slot, self._fingerprint, self.record)
+        return Whereabouts(self._slot, self._fingerprint, self.record)
 
     @property
     def is_suspect(self) -> bool:

@@ -15,8 +15,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import orjson
@@ -26,57 +24,10 @@ from redis.exceptions import ResponseError
 from deployments.errors import ImageTooLarge, InvalidRequest, ServingError
 from redis_bridge import job_scripts, keys
 from redis_bridge.attempts import Record, Text, fingerprint, record_from
+from redis_bridge.job_moves import Answer, DeadLetter, Reserved, Settled, Whereabouts
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.transfer import Transfer
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """A job that lies in one of our slots. payload: its text.  fingerprint: where its record stands.
-    record: what is remembered of it; None for a job that has never been in trouble."""
-
-    slot: Slot
-    payload: Text
-    fingerprint: str
-    record: Record | None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job is and what is remembered of it: enough to bring it out of its slot."""
-
-    slot: Slot
-    fingerprint: str
-    record: Record | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a client is to find. key: where it waits."""
-
-    place: Place
-    key: str
-    text: bytes
-
-
-class Settled(IntEnum):
-    """How an answer ended. DOUBLED: written, but somebody else had taken the job over.
-    KEY_IS_TAKEN: not written and the job still in its slot, as something else stands under the key."""
-
-    DOUBLED = 0
-    ONCE = 1
-    KEY_IS_TAKEN = -1
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Why a job was given up. job_id: None when it has none that may be used."""
-
-    job_id: str | None
-    code: str
-    message: str
-    size_bytes: int
 
 
 class JobStore:
@@ -154,16 +105,16 @@ class JobStore:
 
     async def settle(self, answers: Sequence[Answer]) -> list[Settled]:
         """The answers to jobs of one queue appear and their slots go, all in one."""
-        queue = answers[0].place.slot.queue
+        queue = answers[0].whereabouts.slot.queue
         script_keys = [keys.attempts(queue)]
         arguments: list[Any] = [self._settings.result_ttl_of(queue)]
         for answer in answers:
-            script_keys += [answer.place.slot.key, answer.key]
-            arguments += [answer.text, answer.place.fingerprint if answer.place.record else ""]
+            script_keys += [answer.whereabouts.slot.key, answer.key]
+            arguments += [answer.text, answer.whereabouts.fingerprint if answer.whereabouts.record else ""]
         results = [Settled(result) for result in await self._settle(keys=script_keys, args=arguments)]
         for answer, result in zip(answers, results, strict=True):
             if result is not Settled.KEY_IS_TAKEN:
-                self._held.discard(answer.place.slot.key)
+                self._held.discard(answer.whereabouts.slot.key)
         return results
 
     async def announce(self, queue: str, wishes: Sequence[tuple[str, str]]) -> None:
@@ -171,31 +122,31 @@ class JobStore:
         done_lists, answer_keys = zip(*wishes, strict=True)
         await self._announce(keys=done_lists, args=[self._settings.result_ttl_of(queue), *answer_keys])
 
-    async def note(self, place: Place) -> None:
+    async def note(self, whereabouts: Whereabouts) -> None:
         """Remembers the job's record, so that it outlives this bridge."""
-        if place.record is None:
+        if whereabouts.record is None:
             return
-        key = keys.attempts(place.slot.queue)
+        key = keys.attempts(whereabouts.slot.queue)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(key, place.fingerprint, place.record.text())
+            pipe.hset(key, whereabouts.fingerprint, whereabouts.record.text())
             pipe.expire(key, keys.ATTEMPTS_TTL_S)
             await pipe.execute()
 
-    async def give_back(self, place: Place) -> int:
+    async def give_back(self, whereabouts: Whereabouts) -> int:
         """The job is again the next of its queue, and its record is remembered.
 
         Answers how many jobs were moved: 0 when somebody else has taken it over."""
-        queue = place.slot.queue
-        record = (place.fingerprint, place.record.text()) if place.record else ("", "")
+        queue = whereabouts.slot.queue
+        record = (whereabouts.fingerprint, whereabouts.record.text()) if whereabouts.record else ("", "")
         moved = await self._give_back(
-            keys=[place.slot.key, queue, keys.attempts(queue)], args=[*record, keys.ATTEMPTS_TTL_S]
+            keys=[whereabouts.slot.key, queue, keys.attempts(queue)], args=[*record, keys.ATTEMPTS_TTL_S]
         )
-        self._held.discard(place.slot.key)
+        self._held.discard(whereabouts.slot.key)
         return int(moved)
 
-    async def bury(self, place: Place, letter: DeadLetter, answer: Answer | None) -> None:
+    async def bury(self, whereabouts: Whereabouts, letter: DeadLetter, answer: Answer | None) -> None:
         """The job goes to the dead letters, with its reason; `answer` to its client, if one can be reached."""
-        settings, queue = self._settings, place.slot.queue
+        settings, queue = self._settings, whereabouts.slot.queue
         fields = {
             "time_s": round(time.time(), 3),
             "queue": queue,
@@ -206,7 +157,7 @@ class JobStore:
         }
         letters = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_SEEN]
         await self._bury(
-            keys=[place.slot.key, answer.key if answer else "", keys.attempts(queue), *letters],
+            keys=[whereabouts.slot.key, answer.key if answer else "", keys.attempts(queue), *letters],
             args=[
                 answer.text if answer else b"",
                 settings.result_ttl_of(queue),
@@ -215,10 +166,10 @@ class JobStore:
                 settings.dead_letter_payloads,
                 settings.dead_letter_ttl_s,
                 keys.DEAD_LETTER_PAYLOAD,
-                place.fingerprint,
+                whereabouts.fingerprint,
             ],
         )
-        self._held.discard(place.slot.key)
+        self._held.discard(whereabouts.slot.key)
 
     async def picture(self, key: str, most_bytes: int) -> bytes | ServingError | None:
         """What lies under a key that a job names: an image file, nothing, or why it is not read."""

@@ -15,7 +15,8 @@ from redis.exceptions import ResponseError
 
 from redis_bridge import job_scripts, keys
 from redis_bridge.connection import TROUBLES
-from redis_bridge.jobs import JobStore, Place
+from redis_bridge.job_moves import Whereabouts
+from redis_bridge.jobs import JobStore
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 
@@ -115,7 +116,7 @@ class Presence:
         """How many jobs were moved. A slot of our own that we know nothing of has reappeared, or a command's
         answer was lost on the way."""
         if slot.bridge == self._bridge:
-            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(Place(slot, "", None))
+            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(Whereabouts(slot, "", None))
         of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
         of_job = [slot.key, slot.queue, keys.attempts(slot.queue)]
         return int(

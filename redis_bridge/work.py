@@ -72,7 +72,7 @@ class Work:
         if await self._signals.unless_abandoned(trials.begin()) is None:
             await self._endings.give_back(held)
             return
-        slot = held.place.slot
+        slot = held.whereabouts.slot
         work: asyncio.Task[None] | None = None
         try:
             if await self._endings.is_done(lambda: self._door.jobs.begin_trial(slot)):
@@ -139,7 +139,7 @@ class Work:
             if verdict is Disposition.WAIT or self._signals.stop.is_set():
                 await self._endings.give_back(held)
                 return
-            await self._endings.is_done(lambda: self._door.jobs.note(held.place))
+            await self._endings.is_done(lambda: self._door.jobs.note(held.whereabouts))
             await pause(backoff.next_s(), self._signals.stop)
             outcome = await self._ask(held)
 

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from redis_bridge import keys
 from redis_bridge.attempts import Record
 from redis_bridge.connection import TroubleLog, connect
-from redis_bridge.jobs import Answer, DeadLetter, JobStore, Place
+from redis_bridge.job_moves import Answer, DeadLetter, Whereabouts
+from redis_bridge.jobs import JobStore
 from redis_bridge.presence import Presence
 from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
@@ -81,11 +82,13 @@ async def test_a_job_that_was_taken_over_is_not_buried_by_the_bridge_that_lost_i
     jobs = JobStore(redis, BRIDGE, FAST)
     await redis.rpush(QUEUE, "job")
     [reserved] = await jobs.take(QUEUE, most=1, most_bytes=100)
-    place = Place(reserved.slot, reserved.fingerprint, Record(1, 5.0))
-    await jobs.note(place)
+    whereabouts = Whereabouts(reserved.slot, reserved.fingerprint, Record(1, 5.0))
+    await jobs.note(whereabouts)
     await redis.lmove(reserved.slot.key, QUEUE, "LEFT", "RIGHT")
     await redis.set("an-id", "[]", ex=60)
-    await jobs.bury(place, DeadLetter("an-id", "internal", "failed here", 3), Answer(place, "an-id", b"error"))
+    await jobs.bury(
+        whereabouts, DeadLetter("an-id", "internal", "failed here", 3), Answer(whereabouts, "an-id", b"error")
+    )
     assert await redis.get("an-id") == b"[]"
     assert await redis.llen(keys.DEAD_LETTERS) == 0
     assert await redis.hget(keys.attempts(QUEUE), reserved.fingerprint) == b"1 5.000"
@@ -108,7 +111,7 @@ async def test_jobs_of_a_dead_bridge_are_suspects_and_only_the_one_on_trial_has_
     assert tries == {accused.payload: (1, True), bystander.payload: (0, True)}
     assert not await redis.exists(keys.trial(DEAD))
     for each in again:
-        await successor.give_back(Place(each.slot, each.fingerprint, each.record))
+        await successor.give_back(Whereabouts(each.slot, each.fingerprint, each.record))
 
 
 async def test_a_bridge_that_leaves_jobs_behind_stays_listed_for_its_successor(redis: Redis) -> None:
