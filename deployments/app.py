@@ -28,7 +28,7 @@ from deployments.weights.place import place_of
 from deployments.weights.resolve import remember_labels, with_local_weights
 from deployments.weights.settings import WeightsSettings
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 USER_CONFIG: dict[str, type[BaseModel]] = {DEPLOYMENT_NAME: ModelKnobs}
 """Deployment name -> model of its `user_config`, for the launcher's validation."""

@@ -32,7 +32,7 @@ from deployments.errors import (
 from deployments.prediction import Outcome
 from deployments.request import Request
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 BY_REFERENCE_FROM_BYTES = 2 * 1024 * 1024
 """Larger calls go through shared memory: Serve's gRPC transport, where it is switched on, copies and has a limit

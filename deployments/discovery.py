@@ -30,7 +30,7 @@ from deployments.errors import ModelNotFound
 from deployments.weights.resolve import hindrance, missing_weights, with_known_labels
 from deployments.weights.settings import WeightsSettings
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 LOOK_TIMEOUT_S = 10.0
 _ERROR_TYPE = re.compile(r"^deployments\.errors\.\w+: ")

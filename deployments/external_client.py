@@ -18,7 +18,7 @@ from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.external import ExternalRequest, ExternalWorker, record_of
 from deployments.prediction import Opaque
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 GATEWAY_DEPLOYMENT = "Bridge"
 """The deployment, in the application of the configuration, that has `external_workers` and `ask_external`."""

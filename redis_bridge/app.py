@@ -27,7 +27,7 @@ from redis_bridge.ray_metrics import RayRecorder
 from redis_bridge.server import refuse_unsupported
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 USER_CONFIG: dict[str, type[BaseModel]] = {}
 """No deployment of this application has a `user_config`."""

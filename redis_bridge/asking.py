@@ -21,7 +21,7 @@ from redis_bridge.door import Door, Signals
 from redis_bridge.picture_field import shown
 from redis_bridge.wire import Job
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 ANSWER_GRACE_S = 2.0
 CANCEL_GRACE_S = 1.0

@@ -27,7 +27,7 @@ from redis_bridge.registry import Entry, Registry, entry_of
 from redis_bridge.server import refuse_unsupported
 from redis_bridge.settings import BridgeSettings
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 LOOK_S = 0.2
 

@@ -18,7 +18,7 @@ from redis.retry import Retry as BlockingRetry
 from redis_bridge.addresses import blocking_client, open_client
 from redis_bridge.transfer import Transfer
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 TROUBLES = (RedisError, OSError)
 """What a Redis command may raise when the server is away, full, loading or restarting."""

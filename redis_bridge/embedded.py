@@ -18,7 +18,7 @@ from deployments.definition import Settings
 from redis_bridge.settings import REDIS_URL_VARIABLE
 from redis_bridge.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 USER_CONFIG: dict[str, type[BaseModel]] = {}
 """No deployment of this application has a `user_config`."""

@@ -34,7 +34,7 @@ from redis_bridge.external_wire import ExternalJob, checked_answer, file_bytes, 
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 JOBS_WRITTEN_AT_ONCE = 2
 """Texts of tens of megabytes in memory at the same time."""

@@ -17,7 +17,7 @@ from redis.exceptions import WatchError
 from deployments.definition import ModelRecord
 from redis_bridge.registry_encodings import UnreadableRegistry, encoding_of
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 SERVER = "fathomnet-serve"
 _TRIES = 10

@@ -26,7 +26,7 @@ from serve_app.settings import DoorSettings
 from serve_app.system_routes import PAGE_FOLDER, PAGE_HEADERS, System, system_router
 from serve_app.uploads import UploadBudget
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 LEGACY_PREFIX = "/model/v1"
 PREDICTOR_PATHS = ("/predictor", "/predictor/")

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import httpx
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 NODE_TIMEOUT_S = 3.0
 _NOISE = re.compile(r'\b(Component|SessionName|Version|WorkerId|otel_scope_\w+)="[^"]*",?')
