@@ -17,7 +17,7 @@ from redis_bridge.door import Door, Signals
 from redis_bridge.held import Ended, Held
 from redis_bridge.job_moves import Answer, DeadLetter, Settled
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 ANSWERED = "ok"
 GIVEN_BACK = "given-back"

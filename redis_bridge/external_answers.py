@@ -10,7 +10,7 @@ import logging
 from redis_bridge.connection import TROUBLES, TroubleLog, pause
 from redis_bridge.external_jobs import ExternalJobStore
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 SHORTEST_LOOK_S = 0.005
 LONGEST_LOOK_S = 0.1

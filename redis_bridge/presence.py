@@ -20,7 +20,7 @@ from redis_bridge.jobs import JobStore
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 _SCAN_COUNT = 1000
 

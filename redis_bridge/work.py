@@ -21,7 +21,7 @@ from redis_bridge.reading import Reading
 from redis_bridge.trials import TRIAL_S
 from redis_bridge.wire import Disposition
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger("ray.serve.fathom")
 
 OVERLOAD_TRIES = 6
 
