@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidImage
 from redis_bridge.profiles import QueueProfile
 
+# Pictures are converted side by side in threads of their own; OpenCV's threads would only spin beside them.
+cv2.setNumThreads(1)
+
 _SURELY_CLIPPED_RIGHT = 2.0**30
 """Below it values fit the 32-bit numbers that OpenCV rounds to; above it they would wrap around."""
 
