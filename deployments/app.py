@@ -14,6 +14,7 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
+from deployments.batching import BATCHES_AT_ONCE
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
 from deployments.logs import make_no_unwanted_records
@@ -83,7 +84,7 @@ class Model:
 
 def _resources() -> Resources:
     cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0)
-    return Resources(cpu_threads=threads_for(cpus))
+    return Resources(threads_for(cpus), BATCHES_AT_ONCE)
 
 
 def build(args: ModelDefinition) -> Application:

@@ -1,8 +1,9 @@
 """The micro-batcher: a batch is formed when the model is free, from whatever waits then, up to a limit.
 
 A timer that closes batches while the model is busy makes batches of one under open-loop arrivals; taking what
-waits when the model becomes free fills them by itself. How large a batch may be and whether its first image waits
-a little for others is the pace's to say (`pace.py`). Knows no model, no Ray and no images.
+waits when the model becomes free fills them by itself. Only a full batch starts beside another one: it could not
+become any larger, and the model has no pause between the two. How large a batch may be and whether its first image
+waits a little for others is the pace's to say (`pace.py`). Knows no model, no Ray and no images.
 """
 
 import asyncio
@@ -15,9 +16,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
-from deployments.pace import Pace
+from deployments.pace import Load, Pace
 
 logger = logging.getLogger(__name__)
+
+BATCHES_AT_ONCE = 2
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,7 +45,7 @@ class _Entry(Generic[T, R]):
 
 
 class MicroBatcher(Generic[T, R]):
-    """Runs items in batches, one batch at a time.
+    """Runs items in batches, at most `BATCHES_AT_ONCE` together.
 
     pace: how large a batch may be and how long it may wait; told of every batch.
     run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
@@ -53,11 +56,13 @@ class MicroBatcher(Generic[T, R]):
         self.max_waiting = max_waiting
         self._run = run
         self._pace = pace
+        self._batches: set[asyncio.Task[None]] = set()
+        self._started = 0
         self._running = 0
         self._crowd = 0
         self._idle_since_s = time.monotonic()
         self._waiting: deque[_Entry[T, R]] = deque()
-        self._work_came = asyncio.Event()
+        self._changed = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._serve(), name="micro-batcher")
         self._is_closed = False
 
@@ -79,7 +84,7 @@ class MicroBatcher(Generic[T, R]):
         entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._crowd = max(self._crowd, len(self._waiting) + self._running)
-        self._work_came.set()
+        self._changed.set()
         try:
             return await entry.future
         except asyncio.CancelledError:
@@ -94,37 +99,45 @@ class MicroBatcher(Generic[T, R]):
             raise RuntimeError("the micro-batcher's task is dead")
 
     async def close(self) -> None:
-        """Stops; items that still wait get ModelUnavailable."""
+        """Stops; items that still wait, or are in a batch, get ModelUnavailable."""
         self._is_closed = True
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        tasks = {self._task, *self._batches}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         while self._waiting:
             _fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
 
     async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await self._work_came.wait()
-            await self._wait_for_company()
+            while not self._may_start():
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._patience_left_s() if self._waiting else None):
+                        await self._changed.wait()
             batch = self._take()
             if batch:
-                await self._run_batch(batch)
-            if self._waiting:
-                self._work_came.set()
-            else:
-                self._work_came.clear()
+                self._started += 1
+                self._running += len(batch)
+                is_first = not self._batches
+                self._batches.add(loop.create_task(self._run_and_leave(batch, self._started, is_first)))
 
-    async def _wait_for_company(self) -> None:
-        """Until the next batch is full, or its first item has waited for as long as the pace allows."""
-        while self._waiting and len(self._waiting) < self._pace.limit(len(self._waiting)):
-            first = self._waiting[0]
-            until_s = min(first.entered_at_s + self._pace.patience_s, first.expires_at_s - self._pace.run_s(1))
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
-                return
-            self._work_came.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left_s):
-                    await self._work_came.wait()
+    def _may_start(self) -> bool:
+        waiting = len(self._waiting)
+        if not waiting or len(self._batches) >= BATCHES_AT_ONCE:
+            return False
+        if waiting >= self._pace.limit(waiting):
+            return True
+        return not self._batches and (self._patience_left_s() or 0.0) <= 0
+
+    def _patience_left_s(self) -> float | None:
+        """How long the first item may wait for company from now on; None while a batch runs, whose end decides."""
+        if self._batches:
+            return None
+        first = self._waiting[0]
+        until_s = min(first.entered_at_s + self._pace.patience_s, first.expires_at_s - self._pace.run_s(1))
+        return until_s - time.monotonic()
 
     def _take(self) -> list[_Entry[T, R]]:
         batch: list[_Entry[T, R]] = []
@@ -140,27 +153,44 @@ class MicroBatcher(Generic[T, R]):
             batch.append(entry)
         return batch
 
-    async def _run_batch(self, batch: list[_Entry[T, R]]) -> None:
+    async def _run_and_leave(self, batch: list[_Entry[T, R]], number: int, is_first: bool) -> None:
+        """Runs a batch to its end. number: of all that were started.  is_first: none ran when it was."""
         started_at_s = time.monotonic()
-        self._running = len(batch)
+        try:
+            if await self._run_batch(batch):
+                self._note_run(len(batch), started_at_s, is_alone=is_first and self._started == number)
+        except asyncio.CancelledError:
+            for entry in batch:
+                _fail(entry, ModelUnavailable("the model is being stopped"))
+            raise
+        finally:
+            self._running -= len(batch)
+            task = asyncio.current_task()
+            assert task is not None
+            self._batches.discard(task)
+            self._changed.set()
+
+    async def _run_batch(self, batch: list[_Entry[T, R]]) -> bool:
+        """Whether the batch ran as a whole."""
+        started_at_s = time.monotonic()
         try:
             results = await self._run([entry.item for entry in batch])
         except Exception:
             logger.exception("a batch of %d failed", len(batch))
             await self._run_alone(batch)
-            return
-        finally:
-            self._running = 0
+            return False
         run_s = time.monotonic() - started_at_s
-        self._note_run(len(batch), started_at_s, run_s)
         for entry, result in zip(batch, results, strict=True):
             if not entry.future.done():
                 wait_s = started_at_s - entry.entered_at_s
                 entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
+        return True
 
-    def _note_run(self, size: int, started_at_s: float, run_s: float) -> None:
-        self._pace.note_run(size, run_s, idle_s=max(started_at_s - self._idle_since_s, 0.0), crowd=self._crowd)
-        self._idle_since_s = started_at_s + run_s
+    def _note_run(self, size: int, started_at_s: float, is_alone: bool) -> None:
+        now_s = time.monotonic()
+        load = Load(now_s - started_at_s, max(started_at_s - self._idle_since_s, 0.0), self._crowd)
+        self._pace.note_run(size, load, is_alone)
+        self._idle_since_s = now_s
         self._crowd = len(self._waiting)
 
     async def _run_alone(self, batch: list[_Entry[T, R]]) -> None:

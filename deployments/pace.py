@@ -6,6 +6,7 @@ and no queue: the micro-batcher tells it what happened and asks it what to do.
 """
 
 import math
+from dataclasses import dataclass
 
 AUTOMATIC_TARGET = 8.0
 """The latency target, in runs of a single image, where none is set: room for a batch of about four to be filled
@@ -25,6 +26,16 @@ PATIENT_FROM, FULLY_PATIENT_FROM = 0.6, 0.85
 work that nobody is short of. Above the second a batch may use all its time under the target."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a batch met. run_s: how long it ran.  idle_s: how long the model had stood idle before.  crowd: the most
+    images that were there at once since the batch before, in work or waiting."""
+
+    run_s: float
+    idle_s: float
+    crowd: int
+
+
 class Pace:
     """The pace of one model's batches.
 
@@ -39,18 +50,14 @@ class Pace:
         self._busy = 0.0
         self._crowd = 0.0
 
-    def note_run(self, size: int, run_s: float, idle_s: float, crowd: int) -> None:
-        """A batch of `size` ran for `run_s` seconds after the model had stood idle for `idle_s`; `crowd`: the most
-        images that were there at once in that time, in the batch or waiting."""
-        keep = 1.0 - 1.0 / MEMORY_BATCHES
-        self._weight = self._weight * keep + 1
-        self._sizes = self._sizes * keep + size
-        self._squares = self._squares * keep + size * size
-        self._seconds = self._seconds * keep + run_s
-        self._products = self._products * keep + size * run_s
+    def note_run(self, size: int, load: Load, is_alone: bool = True) -> None:
+        """A batch of `size` ran. is_alone: no other ran meanwhile, so that its time tells what it costs."""
+        if is_alone or not self._weight:
+            self._note_cost(size, load.run_s)
+        run_s, idle_s = load.run_s, load.idle_s
         fade = math.exp(-(run_s + idle_s) / MEMORY_S)
         self._busy += (1.0 - fade) * (run_s / max(run_s + idle_s, 1e-9) - self._busy)
-        self._crowd = max(float(crowd), self._crowd * fade)
+        self._crowd = max(float(load.crowd), self._crowd * fade)
 
     def limit(self, waiting: int) -> int:
         """Images of the next batch at most, with so many waiting. What fits into half of the target, since an
@@ -69,11 +76,11 @@ class Pace:
         if not self._weight or limit == 1 or self._crowd <= limit:
             return 0.0
         share = (self._busy - PATIENT_FROM) / (FULLY_PATIENT_FROM - PATIENT_FROM)
-        return max(self.target - self.run_s(limit), 0.0) * min(max(share, 0.0), 1.0)
+        return max(self.latency_target_s - self.run_s(limit), 0.0) * min(max(share, 0.0), 1.0)
 
     @property
-    def target(self) -> float:
-        """The latency target in seconds that is in force."""
+    def latency_target_s(self) -> float:
+        """The latency target that is in force, in seconds."""
         return AUTOMATIC_TARGET * self.run_s(1) if self.target_s is None else self.target_s
 
     def run_s(self, size: int) -> float:
@@ -86,8 +93,16 @@ class Pace:
         if not self._weight:
             return self.largest
         fixed_s, each_s = self._cost()
-        fitting = (self.target / 2 - fixed_s) / max(each_s, 1e-9)
+        fitting = (self.latency_target_s / 2 - fixed_s) / max(each_s, 1e-9)
         return int(min(max(fitting, 1.0), self.largest))
+
+    def _note_cost(self, size: int, run_s: float) -> None:
+        keep = 1.0 - 1.0 / MEMORY_BATCHES
+        self._weight = self._weight * keep + 1
+        self._sizes = self._sizes * keep + size
+        self._squares = self._squares * keep + size * size
+        self._seconds = self._seconds * keep + run_s
+        self._products = self._products * keep + size * run_s
 
     def _cost(self) -> tuple[float, float]:
         """Seconds of any batch, and of each image more: a least-squares line, with neither part below zero. From

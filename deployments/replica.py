@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.backlog import Backlog
-from deployments.batching import Batched, MicroBatcher
+from deployments.batching import BATCHES_AT_ONCE, Batched, MicroBatcher
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
 from deployments.families import FAMILIES, load_family
@@ -50,7 +50,7 @@ class Replica:
         self._family = load_family(definition)
         self._runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
         self._runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
-        self._inference_thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._inference_threads = ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="inference")
         self._decode_threads = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode")
         self._pace = Pace(definition.largest_batch)
         self._batcher: MicroBatcher[NDArray[np.uint8], Outputs] | None = None
@@ -107,7 +107,7 @@ class Replica:
         if self._batcher is not None:
             await self._batcher.close()
         self._decode_threads.shutdown(wait=False, cancel_futures=True)
-        self._inference_thread.shutdown(wait=False, cancel_futures=True)
+        self._inference_threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, group: list["_Work"]) -> None:
         await self._in_thread(self._prepare, group)
@@ -219,7 +219,7 @@ class Replica:
         loop = asyncio.get_running_loop()
         self._meter.batch(len(canvases), self._admitted)
         self._meter.pace(self._pace.limit(0), self._pace.patience_s)
-        return await loop.run_in_executor(self._inference_thread, self._runtime.infer, canvases)
+        return await loop.run_in_executor(self._inference_threads, self._runtime.infer, canvases)
 
 
 @dataclass(slots=True)

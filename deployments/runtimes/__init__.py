@@ -16,13 +16,15 @@ from deployments.families.contract import Family, Outputs
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the replica was given. cpu_threads: threads for one batch."""
+    """What the replica was given. cpu_threads: threads that batches are computed with.  batches_at_once: how many may
+    run together."""
 
     cpu_threads: int = 1
+    batches_at_once: int = 1
 
 
 class Runtime(Protocol):
-    """Runs batches; called by one thread at a time. Constructed with Resources."""
+    """Runs batches, as many at once as its Resources say, each called from a thread of its own."""
 
     def load(self, family: Family, batch_sizes: Sequence[int]) -> None:
         """Builds the graph and compiles every batch size, so that no request pays for it."""

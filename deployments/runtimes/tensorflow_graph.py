@@ -28,7 +28,7 @@ class TensorFlowRuntime:
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, True)
         tf.config.threading.set_intra_op_parallelism_threads(resources.cpu_threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(resources.batches_at_once)
         self._graph: Any = None
         self._batch_sizes: tuple[int, ...] = (1,)
         self._programs: dict[Shape, Callable[[Any], Sequence[Any]]] = {}

@@ -192,3 +192,27 @@ async def test_the_pace_learns_from_the_batches_that_ran() -> None:
     await batcher.submit(1, soon())
     assert pace.run_s(1) > 0
     await batcher.close()
+
+
+async def test_a_full_batch_starts_beside_another_one_and_no_third() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, Pace(2), max_waiting=100)
+    tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in range(8)]
+    await gate.started.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert gate.batches == [[0, 1], [2, 3]]
+    gate.open.set()
+    await asyncio.gather(*tasks)
+    assert gate.batches == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    await batcher.close()
+
+
+async def test_closing_answers_those_in_a_batch() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate.run, Pace(1), max_waiting=10)
+    tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in range(3)]
+    await gate.started.wait()
+    await batcher.close()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ModelUnavailable] * 3

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 import pytest
 
-from deployments.pace import Pace
+from deployments.pace import Load, Pace
 
 
 def after(pace: Pace, runs: Iterable[tuple[int, float]], idle_s: float = 0.0, crowd: int = 100) -> Pace:
     """The pace when it has seen these batches, each `size, run_s`."""
     for size, run_s in runs:
-        pace.note_run(size, run_s, idle_s, crowd)
+        pace.note_run(size, Load(run_s, idle_s, crowd))
     return pace
 
 
@@ -84,3 +84,11 @@ def test_noise_never_makes_a_cost_negative() -> None:
     pace = after(Pace(8), ((chance.randint(1, 8), chance.uniform(0.001, 0.1)) for _ in range(300)))
     assert 0 <= pace.run_s(0) <= pace.run_s(1) <= pace.run_s(8)
     assert 1 <= pace.limit(0) <= 8
+
+
+def test_a_batch_beside_another_one_tells_nothing_of_its_cost() -> None:
+    pace = after(Pace(8, target_s=0.11), linear(0.010))
+    for _ in range(50):
+        pace.note_run(8, Load(run_s=0.16, idle_s=0.0, crowd=20), is_alone=False)
+    assert pace.run_s(8) == pytest.approx(0.08)
+    assert pace.patience_s > 0

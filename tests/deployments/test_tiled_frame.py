@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.batching import Batched
+from deployments.batching import BATCHES_AT_ONCE, Batched
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import DeadlineExceeded, InvalidImage, InvalidRequest, Overloaded
 from deployments.families.contract import Outputs, Prepared, Thresholds
@@ -131,7 +131,7 @@ async def test_each_tile_counts_as_an_image_for_the_limits(one_by_one: Replica, 
 
 
 async def test_the_deadline_holds_for_all_tiles_together(one_by_one: Replica, meter: BatchCount) -> None:
-    [late] = await one_by_one.predict([request(Options(tiling=SIX), deadline_s=0.05)])
+    [late] = await one_by_one.predict([request(Options(tiling=SIX), deadline_s=0.02)])
     assert isinstance(late, DeadlineExceeded)
     assert len(meter.sizes) < 6
     assert one_by_one.images_in_work == 0
@@ -146,7 +146,8 @@ async def test_a_cancelled_request_takes_all_its_tiles_along(one_by_one: Replica
     assert one_by_one.images_in_work == 0
     [plain] = await one_by_one.predict([request(Options())])
     assert len(boxes(plain)) == 2
-    assert meter.sizes == [1, 1]
+    # Two of the seven pieces were under way, and then the plain image.
+    assert len(meter.sizes) <= BATCHES_AT_ONCE + 1
 
 
 async def test_who_comes_later_does_not_wait_for_all_tiles(one_by_one: Replica, meter: BatchCount) -> None:
