@@ -48,14 +48,22 @@ class MicroBatcher(Generic[T, R]):
     """Runs items in batches, at most `BATCHES_AT_ONCE` together.
 
     pace: how large a batch may be and how long it may wait; told of every batch.
+    may_wait: whether nobody else is kept waiting by a batch that is.
     run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
         several, each is run again alone, so that one poisonous item does not take the others with it.
     """
 
-    def __init__(self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], pace: Pace, max_waiting: int) -> None:
+    def __init__(
+        self,
+        run: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        pace: Pace,
+        max_waiting: int,
+        may_wait: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.max_waiting = max_waiting
         self._run = run
         self._pace = pace
+        self._may_wait = may_wait
         self._batches: set[asyncio.Task[None]] = set()
         self._started = 0
         self._running = 0
@@ -92,6 +100,10 @@ class MicroBatcher(Generic[T, R]):
             with contextlib.suppress(ValueError):
                 self._waiting.remove(entry)
             raise
+
+    def look_again(self) -> None:
+        """What `may_wait` says has changed."""
+        self._changed.set()
 
     def check(self) -> None:
         """Raises RuntimeError when the batching task has died, for a health check."""
@@ -135,6 +147,8 @@ class MicroBatcher(Generic[T, R]):
         """How long the first item may wait for company from now on; None while a batch runs, whose end decides."""
         if self._batches:
             return None
+        if not self._may_wait():
+            return 0.0
         first = self._waiting[0]
         until_s = min(first.entered_at_s + self._pace.patience_s, first.expires_at_s - self._pace.run_s(1))
         return until_s - time.monotonic()

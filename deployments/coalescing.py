@@ -16,9 +16,9 @@ from deployments.request import Request
 
 logger = logging.getLogger(__name__)
 
-CALLS_PER_REPLICA = 8
+CALLS_PER_REPLICA = 16
 """Calls under way for each replica before requests share calls: enough for it to decode some images, infer others
-and see early what else has come."""
+and see early what else has come. A call returns with its slowest image, so that sharing one costs time."""
 
 SHORT_CALLS_PER_REPLICA = 2
 """The same while calls are short, when the calls themselves are most of the work: fewer carry more each."""

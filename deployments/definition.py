@@ -174,8 +174,9 @@ class ModelKnobs(Settings):
     """Largest batch formed now; at most `largest_batch`, which is the default."""
 
     latency_target_ms: float | None = Field(default=None, gt=0, le=60_000)
-    """Milliseconds from ready for a batch to inferred that an image should stay below under load: the batcher finds
-    from it how large a batch may be and how long it may wait. None: eight times what a single image takes."""
+    """Milliseconds from ready for a batch to inferred that an image should stay below under load. The batcher finds
+    from it how large a batch may be, and how long a busy model may wait to fill it. None: whatever waits is run as
+    soon as the model is free."""
 
     max_waiting_images: int = Field(default=64, ge=1)
     """More images than this waiting in one replica: new ones are refused as overloaded. Each tile counts."""

@@ -8,10 +8,6 @@ and no queue: the micro-batcher tells it what happened and asks it what to do.
 import math
 from dataclasses import dataclass
 
-AUTOMATIC_TARGET = 8.0
-"""The latency target, in runs of a single image, where none is set: room for a batch of about four to be filled
-behind another one on a processor that gains little by batches, and for the largest on one that gains much."""
-
 MEMORY_BATCHES = 50.0
 """A batch counts for half after about two thirds of so many others."""
 
@@ -40,7 +36,7 @@ class Pace:
     """The pace of one model's batches.
 
     largest: the largest batch that can be run.  target_s: seconds from ready for a batch to inferred that an image
-    should stay below; None for `AUTOMATIC_TARGET` runs of a single image.
+    should stay below, and up to which a batch is filled; None: the largest batches, and none that waits.
     """
 
     def __init__(self, largest: int, target_s: float | None = None) -> None:
@@ -62,7 +58,7 @@ class Pace:
     def limit(self, waiting: int) -> int:
         """Images of the next batch at most, with so many waiting. What fits into half of the target, since an
         image may have to wait for a whole batch before its own; `largest` when so many wait that the target
-        cannot be held anyway, or before any batch was run."""
+        cannot be held anyway, before any batch was run, and without a target."""
         limit = self._fitting
         return self.largest if waiting >= CROWDED * limit else limit
 
@@ -70,18 +66,14 @@ class Pace:
     def patience_s(self) -> float:
         """Seconds that the first image of a batch may wait for others although the model is free.
 
-        None when the model is rarely busy; and none when no more images have been there at once, lately, than a
+        None without a target of the user's, who alone knows what time is worth; none when the model is rarely busy;
+        and none when no more images have been there at once, lately, than a
         batch can have: those are then all the askers there are, and would wait for each other."""
         limit = self._fitting
-        if not self._weight or limit == 1 or self._crowd <= limit:
+        if self.target_s is None or not self._weight or limit == 1 or self._crowd <= limit:
             return 0.0
         share = (self._busy - PATIENT_FROM) / (FULLY_PATIENT_FROM - PATIENT_FROM)
-        return max(self.latency_target_s - self.run_s(limit), 0.0) * min(max(share, 0.0), 1.0)
-
-    @property
-    def latency_target_s(self) -> float:
-        """The latency target that is in force, in seconds."""
-        return AUTOMATIC_TARGET * self.run_s(1) if self.target_s is None else self.target_s
+        return max(self.target_s - self.run_s(limit), 0.0) * min(max(share, 0.0), 1.0)
 
     def run_s(self, size: int) -> float:
         """Seconds that a batch of `size` is expected to take; 0 before any was run."""
@@ -90,10 +82,10 @@ class Pace:
 
     @property
     def _fitting(self) -> int:
-        if not self._weight:
+        if self.target_s is None or not self._weight:
             return self.largest
         fixed_s, each_s = self._cost()
-        fitting = (self.latency_target_s / 2 - fixed_s) / max(each_s, 1e-9)
+        fitting = (self.target_s / 2 - fixed_s) / max(each_s, 1e-9)
         return int(min(max(fitting, 1.0), self.largest))
 
     def _note_cost(self, size: int, run_s: float) -> None:

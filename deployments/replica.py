@@ -7,17 +7,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.backlog import Backlog
-from deployments.batching import BATCHES_AT_ONCE, Batched, MicroBatcher
+from deployments.batching import BATCHES_AT_ONCE, MicroBatcher
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
 from deployments.families import FAMILIES, load_family
-from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.contract import Outputs, Thresholds
+from deployments.image_work import Work, do_each, groups_of
 from deployments.images import ImageLimits, to_pixels
 from deployments.metrics import Meter
 from deployments.pace import Pace
@@ -28,8 +29,6 @@ from deployments.tiled_frame import TiledFrame, TiledModel
 from deployments.tiling import Tile, cut_into_tiles
 
 logger = logging.getLogger(__name__)
-
-SMALL_IMAGE_BYTES = 32 * 1024
 
 DECODE_THREADS = 2
 """Two keep one core busy with decoding while another infers; more only fight over the interpreter."""
@@ -56,6 +55,7 @@ class Replica:
         self._batcher: MicroBatcher[NDArray[np.uint8], Outputs] | None = None
         self._backlog = Backlog()
         self._admitted = 0
+        self._held_up = 0
 
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
@@ -69,15 +69,17 @@ class Replica:
         """One outcome for each request, in order; a request fails alone, as a value."""
         arrived_at_s = time.monotonic()
         self._backlog.hear(requests)
-        work = [_Work(request, arrived_at_s + request.deadline_s) for request in requests]
+        work = [Work(request, arrived_at_s + request.deadline_s) for request in requests]
         room = max(self._knobs.max_waiting_images - self._admitted, 0)
         for refused in work[room:]:
             refused.outcome = self._overloaded()
         self._admitted += len(work[:room])
         try:
-            await asyncio.gather(*(self._answer(group) for group in _groups(work[:room])))
+            groups = groups_of(work[:room])
+            await asyncio.gather(*(self._answer(group, len(groups) > 1) for group in groups))
         finally:
             self._admitted -= len(work[:room])
+            self._held_up -= sum(one.is_held_up for one in work)
         outcomes = [one.outcome or InternalError("the model gave no answer") for one in work]
         self._meter.answered(outcomes, time.monotonic() - arrived_at_s, self._admitted)
         return outcomes
@@ -109,16 +111,21 @@ class Replica:
         self._decode_threads.shutdown(wait=False, cancel_futures=True)
         self._inference_threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _answer(self, group: list["_Work"]) -> None:
+    async def _answer(self, group: list[Work], is_shared: bool) -> None:
         await self._in_thread(self._prepare, group)
         await asyncio.gather(*(self._infer(one) for one in group if one.outcome is None))
         await self._in_thread(self._finish, [one for one in group if one.outcome is None])
+        if is_shared:
+            for one in group:
+                one.is_held_up = True
+            self._held_up += len(group)
+            self._open_batcher().look_again()
 
-    async def _in_thread(self, step: Callable[["_Work"], None], group: list["_Work"]) -> None:
+    async def _in_thread(self, step: Callable[[Work], None], group: list[Work]) -> None:
         if group:
-            await asyncio.get_running_loop().run_in_executor(self._decode_threads, _each, step, group)
+            await asyncio.get_running_loop().run_in_executor(self._decode_threads, do_each, step, group)
 
-    def _prepare(self, one: "_Work") -> None:
+    def _prepare(self, one: Work) -> None:
         started_at_s = time.monotonic()
         if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
@@ -131,7 +138,7 @@ class Replica:
             one.prepared = self._family.preprocess(pixels)
         one.decode_s = time.monotonic() - started_at_s
 
-    def _tiles(self, one: "_Work") -> tuple[Tile, ...]:
+    def _tiles(self, one: Work) -> tuple[Tile, ...]:
         tiling = one.request.options.tiling or self._knobs.tiling
         if tiling is None or tiling == "off":
             return ()
@@ -144,7 +151,7 @@ class Replica:
             )
         return tiles
 
-    async def _infer(self, one: "_Work") -> None:
+    async def _infer(self, one: Work) -> None:
         if one.pixels is not None:
             await self._infer_tiles(one, one.pixels)
             return
@@ -154,7 +161,7 @@ class Replica:
         except ServingError as error:
             one.outcome = error
 
-    async def _infer_tiles(self, one: "_Work", pixels: NDArray[np.uint8]) -> None:
+    async def _infer_tiles(self, one: Work, pixels: NDArray[np.uint8]) -> None:
         extra = len(one.tiles) - 1
         if self._admitted + extra > self._knobs.max_waiting_images:
             one.outcome = self._overloaded(f", and this image is cut into {len(one.tiles)}")
@@ -175,7 +182,7 @@ class Replica:
         finally:
             self._admitted -= extra
 
-    def _finish(self, one: "_Work") -> None:
+    def _finish(self, one: Work) -> None:
         assert one.prepared is not None
         assert one.batched is not None
         started_at_s = time.monotonic()
@@ -212,7 +219,9 @@ class Replica:
         # Made at the first request: the batcher belongs to the event loop that serves, which is not yet known
         # when the model is loaded in a thread.
         if self._batcher is None:
-            self._batcher = MicroBatcher(self._run_batch, self._pace, self._knobs.max_waiting_images)
+            self._batcher = MicroBatcher(
+                self._run_batch, self._pace, self._knobs.max_waiting_images, may_wait=lambda: not self._held_up
+            )
         return self._batcher
 
     async def _run_batch(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:
@@ -220,41 +229,3 @@ class Replica:
         self._meter.batch(len(canvases), self._admitted)
         self._meter.pace(self._pace.limit(0), self._pace.patience_s)
         return await loop.run_in_executor(self._inference_threads, self._runtime.infer, canvases)
-
-
-@dataclass(slots=True)
-class _Work:
-    """One request on its way through the replica; `outcome` ends it. pixels, tiles: of an image that is cut."""
-
-    request: Request
-    expires_at_s: float
-    size_px: tuple[int, int] = (0, 0)
-    pixels: NDArray[np.uint8] | None = None
-    tiles: tuple[Tile, ...] = ()
-    prepared: Prepared | None = None
-    batched: Batched[Outputs] | None = None
-    decode_s: float = 0.0
-    outcome: Outcome | None = None
-
-    @property
-    def is_small(self) -> bool:
-        return self.request.image.nbytes < SMALL_IMAGE_BYTES and self.request.options.tiling is None
-
-
-def _groups(work: list[_Work]) -> list[list[_Work]]:
-    """What goes through the threads together: small images, for which handing over a thread costs more than
-    decoding, and each larger image by itself, as each that may be cut into many."""
-    small = [one for one in work if one.is_small]
-    large = [[one] for one in work if not one.is_small]
-    return [small, *large] if small else large
-
-
-def _each(step: Callable[[_Work], None], group: list[_Work]) -> None:
-    for one in group:
-        try:
-            step(one)
-        except ServingError as error:
-            one.outcome = error
-        except Exception:
-            logger.exception("a request failed unexpectedly")
-            one.outcome = InternalError("the model failed on this image")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deployments.definition import ModelDefinition
+from deployments.definition import ModelDefinition, ModelKnobs
 
 NOOP, M1, M50, DEMO = "m0", "m1", "m50", "demo"
 MODELS = (NOOP, M1, M50, DEMO)
@@ -15,13 +15,19 @@ _FAMILIES = {NOOP: "fixed-answer", M1: "bench-detector", M50: "bench-detector", 
 WIDTH = {M1: 32, M50: 64}
 LARGEST_BATCH = 8
 
+_DEFAULT_KNOBS = ModelKnobs()
+
+LATENCY_TARGET_MS = {M50: 400.0}
+"""Of the model that shows how batches are filled; the others have the default and never wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class BenchModel:
-    """name: one of MODELS."""
+    """name: one of MODELS.  knobs: its `user_config` where we serve it."""
 
     name: str
     definition: ModelDefinition
+    knobs: ModelKnobs = _DEFAULT_KNOBS
 
 
 def bench_model(name: str, depths: dict[str, int]) -> BenchModel:
@@ -32,7 +38,7 @@ def bench_model(name: str, depths: dict[str, int]) -> BenchModel:
     definition = ModelDefinition(
         family=_FAMILIES[name], queues=(queue_of(name),), largest_batch=LARGEST_BATCH, parameters=parameters
     )
-    return BenchModel(name, definition)
+    return BenchModel(name, definition, ModelKnobs(latency_target_ms=LATENCY_TARGET_MS.get(name)))
 
 
 def queue_of(name: str) -> str:

@@ -216,3 +216,19 @@ async def test_closing_answers_those_in_a_batch() -> None:
     await batcher.close()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ModelUnavailable] * 3
+
+
+async def test_a_batch_does_not_wait_while_that_keeps_others_waiting() -> None:
+    gate = Gate()
+    gate.open.set()
+    may_wait = True
+    batcher = MicroBatcher(gate.run, Patient(3, patience_s=30.0), max_waiting=100, may_wait=lambda: may_wait)
+    task = asyncio.create_task(batcher.submit(1, soon()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not gate.started.is_set()
+    may_wait = False
+    batcher.look_again()
+    async with asyncio.timeout(10):
+        await task
+    await batcher.close()

@@ -58,32 +58,36 @@ async def test_few_requests_go_alone_and_at_once() -> None:
 async def test_a_tiled_request_travels_alone_and_keeps_its_turn() -> None:
     calls = Calls()
     coalescer = Coalescer(calls.send, lambda: 1)
-    tiled = replace(request(10), options=Options(tiling=Tiling()))
-    waiting = [request(number) for number in range(4, 10)] + [tiled, request(11), request(12)]
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(4)]
+    first, last = CALLS_PER_REPLICA, 3 * CALLS_PER_REPLICA
+    requests = [request(number) for number in range(last)]
+    requests[-3] = replace(requests[-3], options=Options(tiling=Tiling()))
+    tasks = [asyncio.create_task(coalescer.ask(one)) for one in requests[:first]]
     await settle()
-    tasks += [asyncio.create_task(coalescer.ask(one)) for one in waiting]
+    tasks += [asyncio.create_task(coalescer.ask(one)) for one in requests[first:]]
     await settle()
     calls.may_return.set()
     outcomes = await asyncio.gather(*tasks)
-    assert outcomes == [Opaque(str(n).encode(), "m") for n in range(13)]
-    assert [b"10"] in calls.sent
+    assert outcomes == [Opaque(str(n).encode(), "m") for n in range(last)]
+    assert [str(last - 3).encode()] in calls.sent
     assert any(len(sent) > 1 for sent in calls.sent)
-    assert [number for sent in calls.sent for number in sent] == [str(n).encode() for n in range(13)]
+    assert [number for sent in calls.sent for number in sent] == [str(n).encode() for n in range(last)]
 
 
 async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
     calls = Calls()
     coalescer = Coalescer(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(8)]
+    count = 3 * CALLS_PER_REPLICA
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
     await settle()
-    tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(8, 24)]
+    tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA, count)]
     await settle()
-    assert len(calls.sent) == 8
+    assert len(calls.sent) == CALLS_PER_REPLICA
     calls.may_return.set()
     outcomes = await asyncio.gather(*tasks)
-    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(24)]
-    assert [len(call) for call in calls.sent[8:]] == [4, 3, 3, 2, 1, 1, 1, 1]
+    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(count)]
+    later = [len(call) for call in calls.sent[CALLS_PER_REPLICA:]]
+    assert later[0] == 4
+    assert later == sorted(later, reverse=True)
 
 
 async def test_short_calls_are_few_and_carry_more() -> None:

@@ -39,10 +39,10 @@ def test_a_batch_and_the_one_before_it_fit_into_the_target() -> None:
     assert after(Pace(8, target_s=5.0), linear(0.010)).limit(0) == 8
 
 
-def test_without_a_target_it_follows_the_model() -> None:
-    # Nothing is gained by batches in the first, nearly everything in the second.
-    assert after(Pace(8), linear(0.050)).limit(0) == 4
-    assert after(Pace(32), linear(0.001, fixed_s=0.020)).limit(0) == 32
+def test_without_a_target_the_largest_batch_is_allowed_and_nothing_waits() -> None:
+    pace = after(Pace(8), linear(0.050))
+    assert pace.limit(0) == 8
+    assert pace.patience_s == 0
 
 
 def test_a_crowd_gets_the_largest_batch() -> None:
@@ -64,7 +64,7 @@ def test_batches_of_one_size_give_a_careful_limit_that_grows_with_what_is_learne
 
 
 def test_a_model_that_is_rarely_busy_has_no_patience() -> None:
-    assert after(Pace(8), linear(0.050), idle_s=0.5).patience_s == 0
+    assert after(Pace(8, target_s=0.52), linear(0.050), idle_s=0.5).patience_s == 0
 
 
 def test_a_busy_model_waits_as_long_as_the_target_allows() -> None:
@@ -75,13 +75,13 @@ def test_a_busy_model_waits_as_long_as_the_target_allows() -> None:
 
 def test_the_only_askers_are_never_made_to_wait_for_each_other() -> None:
     # Four clients in a closed loop: never more than four images at once, and a batch may have four.
-    assert after(Pace(8), linear(0.050), crowd=4).patience_s == 0
-    assert after(Pace(8), linear(0.050), crowd=5).patience_s > 0
+    assert after(Pace(8, target_s=0.42), linear(0.050), crowd=4).patience_s == 0
+    assert after(Pace(8, target_s=0.42), linear(0.050), crowd=5).patience_s > 0
 
 
 def test_noise_never_makes_a_cost_negative() -> None:
     chance = random.Random(3)
-    pace = after(Pace(8), ((chance.randint(1, 8), chance.uniform(0.001, 0.1)) for _ in range(300)))
+    pace = after(Pace(8, target_s=0.2), ((chance.randint(1, 8), chance.uniform(0.001, 0.1)) for _ in range(300)))
     assert 0 <= pace.run_s(0) <= pace.run_s(1) <= pace.run_s(8)
     assert 1 <= pace.limit(0) <= 8
 

@@ -74,6 +74,9 @@ def bench_config(base: Path, model: BenchModel) -> dict[str, Any]:
     ours = copy.deepcopy(models[0])
     ours["name"] = model.name
     ours["args"] = {**model.definition.model_dump(mode="json", exclude_defaults=True), "required": True}
+    knobs = model.knobs.model_dump(mode="json", exclude_defaults=True)
+    for deployment in ours["deployments"]:
+        deployment["user_config"] = {**deployment.get("user_config", {}), **knobs}
     others = [app for app in document["applications"] if app["import_path"] != MODEL_IMPORT_PATH]
     for application in others:
         if application["import_path"] == DOOR_IMPORT_PATH:

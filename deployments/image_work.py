@@ -1,0 +1,61 @@
+"""One image's way through a replica, as data, and which images go through its threads together. Knows no model."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.batching import Batched
+from deployments.errors import InternalError, ServingError
+from deployments.families.contract import Outputs, Prepared
+from deployments.prediction import Outcome
+from deployments.request import Request
+from deployments.tiling import Tile
+
+logger = logging.getLogger(__name__)
+
+SMALL_IMAGE_BYTES = 32 * 1024
+
+
+@dataclass(slots=True)
+class Work:
+    """One request on its way through the replica; `outcome` ends it. pixels, tiles: of an image that is cut.
+    is_held_up: it has its outcome and waits for the others of its call."""
+
+    request: Request
+    expires_at_s: float
+    size_px: tuple[int, int] = (0, 0)
+    pixels: NDArray[np.uint8] | None = None
+    tiles: tuple[Tile, ...] = ()
+    prepared: Prepared | None = None
+    batched: Batched[Outputs] | None = None
+    decode_s: float = 0.0
+    outcome: Outcome | None = None
+    is_held_up: bool = False
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is decoded sooner than it is handed to a thread of its own."""
+        return self.request.image.nbytes < SMALL_IMAGE_BYTES and self.request.options.tiling is None
+
+
+def groups_of(work: list[Work]) -> list[list[Work]]:
+    """What goes through the threads together: small images, for which handing over a thread costs more than
+    decoding, and each larger image by itself, as each that may be cut into many."""
+    small = [one for one in work if one.is_small]
+    large = [[one] for one in work if not one.is_small]
+    return [small, *large] if small else large
+
+
+def do_each(step: Callable[[Work], None], group: list[Work]) -> None:
+    """Does `step` for each of `group`; what it raises is the outcome of that one alone."""
+    for one in group:
+        try:
+            step(one)
+        except ServingError as error:
+            one.outcome = error
+        except Exception:
+            logger.exception("a request failed unexpectedly")
+            one.outcome = InternalError("the model failed on this image")
