@@ -235,8 +235,15 @@ def test_options_of_sentinels_and_of_the_server_are_told_apart() -> None:
     assert without_password(url) == "rediss+sentinel://[::1]:7001,other/service/2"
 
 
+def free_port_of_a_cluster() -> int:
+    """Below 55,536, as the servers of a cluster talk to each other 10,000 above it."""
+    while (port := free_port()) > 55_535:
+        pass
+    return port
+
+
 async def test_a_cluster_is_refused_in_words(tmp_path: Path, start_bridge: StartBridge) -> None:
-    port = free_port()
+    port = free_port_of_a_cluster()
     with server(tmp_path, f"port {port}", "cluster-enabled yes", 'save ""'):
         client = connect(f"redis://127.0.0.1:{port}/0", longest_block_s=1)
         await eventually(lambda: pings(client), within_s=10)
