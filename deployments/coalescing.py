@@ -23,7 +23,9 @@ and see early what else has come. A call returns with its slowest image, so that
 SHORT_CALLS_PER_REPLICA = 2
 """The same while calls are short, when the calls themselves are most of the work: fewer carry more each."""
 
-SHORT_CALL_S = 0.012
+SHORT_CALL_S = 0.008
+"""What a call takes is the time between two returns: many at once would each seem long, only as they wait for each
+other."""
 
 CALL_MEMORY = 16
 """So many calls say how long a call is."""
@@ -141,7 +143,8 @@ class Coalescer:
             logger.exception("a call to a model failed unexpectedly")
             outcomes = [InternalError("the call to the model failed")] * len(batch)
         is_answered = True
-        self._usual_call_s += (clock() - began_at_s - self._usual_call_s) / CALL_MEMORY
+        each_s = (clock() - began_at_s) / max(1, len(self._calls))
+        self._usual_call_s += (each_s - self._usual_call_s) / CALL_MEMORY
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(outcome)

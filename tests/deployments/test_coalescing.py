@@ -105,6 +105,28 @@ async def test_short_calls_are_few_and_carry_more() -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_calls_that_only_wait_for_each_other_are_short() -> None:
+    # Each takes 2 ms of a replica that does one after the other, so that 32 at once take 64 ms.
+    turn = asyncio.Lock()
+    largest = 0
+
+    async def send(requests: list[Request]) -> list[Outcome]:
+        nonlocal largest
+        largest = max(largest, len(requests))
+        async with turn:
+            await asyncio.sleep(0.002)
+        return [Opaque(b"", "m")] * len(requests)
+
+    coalescer = Coalescer(send, lambda: 1)
+
+    async def ask_again_and_again() -> None:
+        for number in range(12):
+            await coalescer.ask(request(number))
+
+    await asyncio.gather(*(ask_again_and_again() for _ in range(32)))
+    assert largest >= 8
+
+
 async def test_replicas_raise_the_number_of_calls_and_a_call_has_a_limit() -> None:
     calls = Calls()
     coalescer = Coalescer(calls.send, lambda: 2)
