@@ -83,8 +83,12 @@ class Model:
 
 
 def _resources() -> Resources:
-    cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0)
-    return Resources(threads_for(cpus), BATCHES_AT_ONCE)
+    assigned = ray.get_runtime_context().get_assigned_resources()
+    threads = threads_for(assigned.get("CPU", 0.0))
+    # The threads of one batch wait for each other at every step, and do so badly beside threads that decode.
+    if assigned.get("GPU") or threads < BATCHES_AT_ONCE:
+        return Resources(threads, BATCHES_AT_ONCE)
+    return Resources(threads // BATCHES_AT_ONCE, BATCHES_AT_ONCE, is_side_by_side=True)
 
 
 def build(args: ModelDefinition) -> Application:

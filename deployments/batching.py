@@ -1,9 +1,10 @@
 """The micro-batcher: a batch is formed when the model is free, from whatever waits then, up to a limit.
 
 A timer that closes batches while the model is busy makes batches of one under open-loop arrivals; taking what
-waits when the model becomes free fills them by itself. Only a full batch starts beside another one: it could not
-become any larger, and the model has no pause between the two. How large a batch may be and whether its first image
-waits a little for others is the pace's to say (`pace.py`). Knows no model, no Ray and no images.
+waits when the model becomes free fills them by itself. A full batch starts beside another one: it could not become
+any larger, and the model has no pause between the two; any other only where two do not slow each other. How large a
+batch may be and whether its first image waits a little for others is the pace's to say (`pace.py`). Knows no model,
+no Ray and no images.
 """
 
 import asyncio
@@ -49,6 +50,7 @@ class MicroBatcher(Generic[T, R]):
 
     pace: how large a batch may be and how long it may wait; told of every batch.
     may_wait: whether nobody else is kept waiting by a batch that is.
+    is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
     run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
         several, each is run again alone, so that one poisonous item does not take the others with it.
     """
@@ -59,11 +61,13 @@ class MicroBatcher(Generic[T, R]):
         pace: Pace,
         max_waiting: int,
         may_wait: Callable[[], bool] = lambda: True,
+        is_side_by_side: bool = False,
     ) -> None:
         self.max_waiting = max_waiting
         self._run = run
         self._pace = pace
         self._may_wait = may_wait
+        self._is_side_by_side = is_side_by_side
         self._batches: set[asyncio.Task[None]] = set()
         self._started = 0
         self._running = 0
@@ -141,11 +145,12 @@ class MicroBatcher(Generic[T, R]):
             return False
         if waiting >= self._pace.limit(waiting):
             return True
-        return not self._batches and (self._patience_left_s() or 0.0) <= 0
+        left_s = self._patience_left_s()
+        return left_s is not None and left_s <= 0
 
     def _patience_left_s(self) -> float | None:
-        """How long the first item may wait for company from now on; None while a batch runs, whose end decides."""
-        if self._batches:
+        """How long the first item may wait for company from now on; None while the end of another batch decides."""
+        if self._batches and (not self._is_side_by_side or len(self._batches) >= BATCHES_AT_ONCE):
             return None
         if not self._may_wait():
             return 0.0

@@ -56,6 +56,7 @@ class Replica:
         self._backlog = Backlog()
         self._admitted = 0
         self._held_up = 0
+        self._is_side_by_side = resources.is_side_by_side
 
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
@@ -220,7 +221,11 @@ class Replica:
         # when the model is loaded in a thread.
         if self._batcher is None:
             self._batcher = MicroBatcher(
-                self._run_batch, self._pace, self._knobs.max_waiting_images, may_wait=lambda: not self._held_up
+                self._run_batch,
+                self._pace,
+                self._knobs.max_waiting_images,
+                may_wait=lambda: not self._held_up,
+                is_side_by_side=self._is_side_by_side,
             )
         return self._batcher
 

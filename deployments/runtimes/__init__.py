@@ -16,11 +16,12 @@ from deployments.families.contract import Family, Outputs
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the replica was given. cpu_threads: threads that batches are computed with.  batches_at_once: how many may
-    run together."""
+    """What the replica was given. cpu_threads: threads of one batch.  batches_at_once: how many may run together.
+    is_side_by_side: whether each of them has cores of its own."""
 
     cpu_threads: int = 1
     batches_at_once: int = 1
+    is_side_by_side: bool = False
 
 
 class Runtime(Protocol):

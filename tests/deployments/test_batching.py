@@ -232,3 +232,18 @@ async def test_a_batch_does_not_wait_while_that_keeps_others_waiting() -> None:
     async with asyncio.timeout(10):
         await task
     await batcher.close()
+
+
+async def test_any_batch_starts_beside_another_where_they_do_not_slow_each_other() -> None:
+    for is_side_by_side, batches in ((False, [[1]]), (True, [[1], [2]])):
+        gate = Gate()
+        batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100, is_side_by_side=is_side_by_side)
+        tasks = []
+        for item in (1, 2, 3):
+            tasks.append(asyncio.create_task(batcher.submit(item, soon())))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert gate.batches == batches
+        gate.open.set()
+        await asyncio.gather(*tasks)
+        await batcher.close()
