@@ -17,6 +17,7 @@ from serve_app.environment import REDIS_URL, SystemSettings, for_ray, joins_clus
 from serve_app.foreground import Foreground
 from serve_app.haproxy import behind_haproxy, haproxy_environment, is_enabled
 from serve_app.known_keys import nearest_of
+from serve_app.listing import wait_until_listed
 from serve_app.ports import Listener, port_problems
 from serve_app.ray_token import ensure_token, token_place
 from serve_app.rendering import (
@@ -135,7 +136,10 @@ def add(model: Path, environ: Environ) -> int:
             raise LaunchError(problems)
         system.submit(wanted)
         details = system.wait_until(lambda now: _is_settled(now, name), settings.start_patience_s)
-    return _told_outcome(details, [name])
+    exit_status = _told_outcome(details, [name])
+    if exit_status == 0 and not wait_until_listed(details, name):
+        complain(f"{name} runs, but the HTTP door does not list it yet")
+    return exit_status
 
 
 def remove(name: str, environ: Environ) -> int:
