@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.demo import weights_file
+from deployments.families.last_steps import detections_of, have_area, rule_of
 from deployments.families.letterbox import Letterbox, letterbox
-from deployments.families.nms import Suppression, suppress
+from deployments.families.nms import suppress
 from deployments.prediction import Detections
 
 CANVAS_PX = (384, 640)
@@ -93,21 +94,9 @@ class BenthicDemo:
         `thresholds.classes` names labels; names that this model lacks match nothing.
         """
         boxes, scores, classes = outputs
-        rule = Suppression(
-            thresholds.score_threshold,
-            thresholds.iou_threshold,
-            thresholds.max_detections,
-            thresholds.class_ids(self.labels),
-        )
+        rule = rule_of(thresholds, self.labels)
         kept = suppress(boxes, scores, classes, rule)
         found = geometry.to_image(boxes[kept])
-        # A box that lies wholly in the border has no pixel of the image.
-        real = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])
-        kept, found = kept[real], found[real]
-        class_ids = np.asarray(classes[kept], np.int32)
-        return Detections(
-            found,
-            np.asarray(scores[kept], np.float32),
-            class_ids,
-            tuple(self.labels[index] for index in class_ids),
-        )
+        real = have_area(found)
+        kept = kept[real]
+        return detections_of(found[real], scores[kept], classes[kept], self.labels)

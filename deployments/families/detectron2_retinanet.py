@@ -19,6 +19,7 @@ from deployments.checkpoints import Checkpoint, open_checkpoint
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.last_steps import detections_of, have_area, rule_of
 from deployments.families.nms import Suppression, suppress
 from deployments.families.retinanet_graph import RetinaNetGraph, RetinaNetWeights, used_tensors
 from deployments.families.retinanet_input import Size, Views, canvas_size, draw, with_fractions
@@ -164,20 +165,16 @@ class Detectron2RetinaNet:
         """NMS for each class within each size, then, where asked for, across all, in pixels of the asker's image;
         best first. Boxes left without area are dropped."""
         boxes, scores, classes, views = outputs
-        rule = Suppression(
-            thresholds.score_threshold,
-            thresholds.iou_threshold,
-            thresholds.max_detections,
-            thresholds.class_ids(self.labels),
-        )
+        rule = rule_of(thresholds, self.labels)
         found = np.zeros((0, 6), np.float32)
         for index, view in enumerate(geometry):
             mine = np.flatnonzero(views == index)
             kept = mine[suppress(boxes[mine], scores[mine], classes[mine], rule)]
             rows = np.column_stack([view.to_image(boxes[kept]), scores[kept], classes[kept]]).astype(np.float32)
             found = np.concatenate([found, rows])
-        found = found[(found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])]
-        return self._detections(self._merged(found, thresholds))
+        merged = self._merged(found[have_area(found)], thresholds)
+        boxes, scores = np.ascontiguousarray(merged[:, :4]), np.ascontiguousarray(merged[:, 4])
+        return detections_of(boxes, scores, merged[:, 5], self.labels)
 
     def _merged(self, found: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.float32]:
         """Rows x1 y1 x2 y2 score class of all sizes, best first, those that overlap across classes suppressed."""
@@ -188,15 +185,6 @@ class Detectron2RetinaNet:
             return found[np.argsort(-found[:, 4], kind="stable")][: thresholds.max_detections]
         rule = Suppression(thresholds.score_threshold, across, thresholds.max_detections, agnostic=True)
         return found[suppress(found[:, :4], found[:, 4], found[:, 5].astype(np.int32), rule)]
-
-    def _detections(self, found: NDArray[np.float32]) -> Detections:
-        class_ids = found[:, 5].astype(np.int32)
-        return Detections(
-            boxes=np.ascontiguousarray(found[:, :4]),
-            scores=np.ascontiguousarray(found[:, 4]),
-            class_ids=class_ids,
-            labels=tuple(self.labels[index] for index in class_ids),
-        )
 
     def _resized_size(self, source_px: Size, index: int) -> Size:
         """Height and width after ResizeShortestEdge, and within the canvas where that is fixed."""

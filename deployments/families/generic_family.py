@@ -18,6 +18,7 @@ from deployments.families.generic_input import TensorFacts, plan_input
 from deployments.families.generic_outputs import class_scores, keep_best
 from deployments.families.generic_resize import Geometry, Resize
 from deployments.families.generic_signature import GenericParameters, read_parameters
+from deployments.families.last_steps import detections_of
 from deployments.prediction import ClassScores, Detections
 
 
@@ -73,9 +74,4 @@ class GenericFamily:
         if self.parameters.task == "classifier":
             return ClassScores(class_scores(outputs, self.parameters), self.labels)
         found = keep_best(outputs, self.parameters, self.canvas_px, thresholds, self.labels)
-        return Detections(
-            boxes=geometry.to_image(found.boxes),
-            scores=found.scores,
-            class_ids=found.class_ids,
-            labels=tuple(self.labels[index] for index in found.class_ids),
-        )
+        return detections_of(geometry.to_image(found.boxes), found.scores, found.class_ids, self.labels)

@@ -13,6 +13,7 @@ from deployments.errors import InternalError, ModelUnavailable
 from deployments.families.contract import Outputs, Thresholds
 from deployments.families.generic_input import describe
 from deployments.families.generic_signature import GenericParameters
+from deployments.families.last_steps import rule_of
 from deployments.families.nms import Suppression, suppress
 
 Shape = tuple[int, ...]
@@ -74,13 +75,7 @@ def keep_best(
     if beyond.any():
         raise InternalError(f"the model answered class {found.class_ids[beyond][0]}, but has {len(labels)} labels")
     boxes = _corners(found.boxes, parameters, canvas_px)
-    rule = Suppression(
-        thresholds.score_threshold,
-        thresholds.iou_threshold,
-        thresholds.max_detections,
-        thresholds.class_ids(labels),
-        agnostic=parameters.class_agnostic,
-    )
+    rule = rule_of(thresholds, labels, agnostic=parameters.class_agnostic)
     has_nms = parameters.has_nms or parameters.outputs == "end-to-end"
     kept = _ordered(boxes, found, rule) if has_nms else suppress(boxes, found.scores, found.class_ids, rule)
     return Candidates(boxes[kept], found.scores[kept], found.class_ids[kept])

@@ -25,7 +25,8 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.keras_retinanet_graph import GraphSettings, KerasRetinaNetGraph
 from deployments.families.keras_retinanet_layout import KerasRetinaNetLayout, read_layout
-from deployments.families.nms import Suppression, suppress
+from deployments.families.last_steps import detections_of, have_area, rule_of
+from deployments.families.nms import suppress
 from deployments.families.retinanet_input import Size, canvas_size, draw, with_fractions
 from deployments.prediction import Detections
 
@@ -122,23 +123,12 @@ class KerasRetinaNet:
         """Suppression across all classes by each box's best score, then pixels of the asker's image; best first.
         Boxes left without area are dropped."""
         boxes, scores, classes = outputs
-        rule = Suppression(
-            thresholds.score_threshold,
-            thresholds.iou_threshold,
-            thresholds.max_detections,
-            thresholds.class_ids(self.labels),
-            agnostic=True,
-        )
+        rule = rule_of(thresholds, self.labels, agnostic=True)
         kept = suppress(boxes, scores, classes, rule)
         found = geometry.to_image(boxes[kept])
-        has_area = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])
-        class_ids = np.asarray(classes[kept][has_area], np.int32)
-        return Detections(
-            boxes=found[has_area],
-            scores=np.asarray(scores[kept][has_area], np.float32),
-            class_ids=class_ids,
-            labels=tuple(self.labels[index] for index in class_ids),
-        )
+        real = have_area(found)
+        kept = kept[real]
+        return detections_of(found[real], scores[kept], classes[kept], self.labels)
 
     def _gain(self, height: int, width: int) -> float:
         gain = self.parameters.short_edge_px / min(height, width)

@@ -15,8 +15,9 @@ from deployments.checkpoints import Checkpoint, open_checkpoint
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.last_steps import detections_of, rule_of
 from deployments.families.letterbox import Letterbox, letterbox
-from deployments.families.nms import Suppression, suppress
+from deployments.families.nms import suppress
 from deployments.families.torch_layers import Builder, check_layers
 from deployments.families.yolo_blocks import BLOCKS
 from deployments.families.yolo_graph import Head, YoloGraph, build_body
@@ -101,21 +102,9 @@ class YoloFamily:
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
         """NMS, then pixels of the asker's image; best first. Labels that are not the model's match nothing."""
         boxes, scores, classes = outputs
-        rule = Suppression(
-            thresholds.score_threshold,
-            thresholds.iou_threshold,
-            thresholds.max_detections,
-            thresholds.class_ids(self.labels),
-            agnostic=self.parameters.class_agnostic,
-        )
+        rule = rule_of(thresholds, self.labels, agnostic=self.parameters.class_agnostic)
         kept = suppress(boxes, scores, classes, rule)
-        class_ids = np.asarray(classes[kept], np.int32)
-        return Detections(
-            boxes=self.to_image(boxes[kept], geometry),
-            scores=np.asarray(scores[kept], np.float32),
-            class_ids=class_ids,
-            labels=tuple(self.labels[index] for index in class_ids),
-        )
+        return detections_of(self.to_image(boxes[kept], geometry), scores[kept], classes[kept], self.labels)
 
     def to_image(self, boxes: NDArray[Any], geometry: Letterbox) -> NDArray[np.float32]:
         """Boxes (n, 4) from canvas to image pixels, clipped."""
