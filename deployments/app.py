@@ -17,7 +17,7 @@ from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
 from deployments.batching import BATCHES_AT_ONCE
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
-from deployments.logs import make_no_unwanted_records
+from deployments.logs import OWN_LOGGER, make_no_unwanted_records
 from deployments.prediction import Outcome
 from deployments.replica import Replica
 from deployments.request import Request
@@ -29,7 +29,7 @@ from deployments.weights.place import place_of
 from deployments.weights.resolve import remember_labels, with_local_weights
 from deployments.weights.settings import WeightsSettings
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 USER_CONFIG: dict[str, type[BaseModel]] = {DEPLOYMENT_NAME: ModelKnobs}
 """Deployment name -> model of its `user_config`, for the launcher's validation."""

@@ -29,10 +29,11 @@ from deployments.errors import (
     Overloaded,
     ServingError,
 )
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 BY_REFERENCE_FROM_BYTES = 2 * 1024 * 1024
 """Larger calls go through shared memory: Serve's gRPC transport, where it is switched on, copies and has a limit

@@ -27,10 +27,11 @@ from deployments.definition import (
     ModelState,
 )
 from deployments.errors import ModelNotFound
+from deployments.logs import OWN_LOGGER
 from deployments.weights.resolve import hindrance, missing_weights, with_known_labels
 from deployments.weights.settings import WeightsSettings
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 LOOK_TIMEOUT_S = 10.0
 _ERROR_TYPE = re.compile(r"^deployments\.errors\.\w+: ")
@@ -86,14 +87,18 @@ class Discovery:
 
     def replicas_of(self, model: str) -> int:
         """Running replicas of the model with this name; 0 for an unknown one."""
-        return next((record.replicas for record in self._records if record.name == model), 0)
+        record = self._named(model)
+        return 0 if record is None else record.replicas
 
     def trouble_of(self, model: str) -> str:
         """Why the model with this name cannot answer now, in a sentence; '' when it can, or is not known."""
-        record = next((record for record in self._records if record.name == model), None)
+        record = self._named(model)
         if record is None or record.can_answer:
             return ""
         return f"model {model} is {record.state}: {record.reason or 'not ready yet'}"
+
+    def _named(self, model: str) -> ModelRecord | None:
+        return next((record for record in self._records if record.name == model), None)
 
     def unhealthy_applications(self) -> Mapping[str, str]:
         """The applications that are no models and do not run: name -> reason."""

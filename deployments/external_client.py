@@ -16,9 +16,10 @@ from deployments.client import BY_REFERENCE_FROM_BYTES, serving_error
 from deployments.definition import ModelRecord
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.external import ExternalRequest, ExternalWorker, record_of
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 GATEWAY_DEPLOYMENT = "Bridge"
 """The deployment, in the application of the configuration, that has `external_workers` and `ask_external`."""

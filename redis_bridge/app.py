@@ -17,6 +17,7 @@ from deployments.discovery import Discovery
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest, ExternalWorker
 from deployments.external_client import GATEWAY_DEPLOYMENT
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 from redis_bridge.addresses import close_client, without_password
 from redis_bridge.bridge import Bridge
@@ -27,7 +28,7 @@ from redis_bridge.ray_metrics import RayRecorder
 from redis_bridge.server import refuse_unsupported
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 USER_CONFIG: dict[str, type[BaseModel]] = {}
 """No deployment of this application has a `user_config`."""

@@ -14,6 +14,7 @@ from deployments.errors import (
     ModelUnavailable,
     ServingError,
 )
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics
@@ -21,7 +22,7 @@ from redis_bridge.door import Door, Signals
 from redis_bridge.picture_field import shown
 from redis_bridge.wire import Job
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 ANSWER_GRACE_S = 2.0
 CANCEL_GRACE_S = 1.0

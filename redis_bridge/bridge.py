@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from deployments.definition import ModelRecord, ModelState, is_valid_name
 from deployments.doors import Catalogue, Predict
 from deployments.errors import ModelNotFound
+from deployments.logs import OWN_LOGGER
 from redis_bridge import metrics
 from redis_bridge.connection import TROUBLES, Connections, TroubleLog, pause
 from redis_bridge.consumer import Consumer
@@ -27,7 +28,7 @@ from redis_bridge.registry import Entry, Registry, entry_of
 from redis_bridge.server import refuse_unsupported
 from redis_bridge.settings import BridgeSettings
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 LOOK_S = 0.2
 

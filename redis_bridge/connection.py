@@ -15,10 +15,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry as BlockingRetry
 
+from deployments.logs import OWN_LOGGER
 from redis_bridge.addresses import blocking_client, open_client
 from redis_bridge.transfer import Transfer
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 TROUBLES = (RedisError, OSError)
 """What a Redis command may raise when the server is away, full, loading or restarting."""

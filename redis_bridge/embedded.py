@@ -15,10 +15,11 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.definition import Settings
+from deployments.logs import OWN_LOGGER
 from redis_bridge.settings import REDIS_URL_VARIABLE
 from redis_bridge.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 USER_CONFIG: dict[str, type[BaseModel]] = {}
 """No deployment of this application has a `user_config`."""

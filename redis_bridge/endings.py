@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from deployments.errors import InvalidRequest, ServingError
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from redis_bridge import metrics, wire
 from redis_bridge.connection import TROUBLES, until_done
@@ -17,7 +18,7 @@ from redis_bridge.door import Door, Signals
 from redis_bridge.held import Ended, Held
 from redis_bridge.job_moves import Answer, DeadLetter, Settled
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 ANSWERED = "ok"
 GIVEN_BACK = "given-back"

@@ -24,6 +24,7 @@ from deployments.errors import (
     ServingError,
 )
 from deployments.external import ExternalRequest, ExternalWorker
+from deployments.logs import OWN_LOGGER
 from deployments.metrics import outcome_code
 from deployments.prediction import Opaque
 from redis_bridge import metrics
@@ -34,7 +35,7 @@ from redis_bridge.external_wire import ExternalJob, checked_answer, file_bytes, 
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 JOBS_WRITTEN_AT_ONCE = 2
 """Texts of tens of megabytes in memory at the same time."""

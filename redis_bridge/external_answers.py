@@ -7,10 +7,11 @@ while nothing does, and not at all while nobody waits.
 import asyncio
 import logging
 
+from deployments.logs import OWN_LOGGER
 from redis_bridge.connection import TROUBLES, TroubleLog, pause
 from redis_bridge.external_jobs import ExternalJobStore
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 SHORTEST_LOOK_S = 0.005
 LONGEST_LOOK_S = 0.1

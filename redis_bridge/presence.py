@@ -13,6 +13,7 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from deployments.logs import OWN_LOGGER
 from redis_bridge import job_scripts, keys
 from redis_bridge.connection import TROUBLES
 from redis_bridge.job_moves import Whereabouts
@@ -20,7 +21,7 @@ from redis_bridge.jobs import JobStore
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 _SCAN_COUNT = 1000
 

@@ -15,9 +15,10 @@ from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
 from deployments.definition import ModelRecord
+from deployments.logs import OWN_LOGGER
 from redis_bridge.registry_encodings import UnreadableRegistry, encoding_of
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 SERVER = "fathomnet-serve"
 _TRIES = 10

