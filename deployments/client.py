@@ -19,7 +19,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
-from deployments.coalescing import MAX_REQUESTS_A_CALL, Coalescer
+from deployments.coalescing import MAX_REQUESTS_A_CALL, Coalescer, outcomes_of
 from deployments.definition import DEPLOYMENT_NAME
 from deployments.errors import (
     DeadlineExceeded,
@@ -86,15 +86,9 @@ class ModelClient:
         deadline_s = min(request.deadline_s for request in requests)
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._send(model, list(requests))
+                return await outcomes_of(partial(self._send, model), list(requests))
         except TimeoutError:
-            error: ServingError = DeadlineExceeded(f"model {model} did not answer within {deadline_s:g} s")
-        except ServingError as failure:
-            error = failure
-        except Exception:
-            logger.exception("a call to model %s failed unexpectedly", model)
-            error = InternalError("the call to the model failed")
-        return [error] * len(requests)
+            return [DeadlineExceeded(f"model {model} did not answer within {deadline_s:g} s")] * len(requests)
 
     async def _ask(self, model: str, request: Request) -> Outcome:
         coalescer = self._coalescers.get(model)

@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from deployments.errors import InternalError, Overloaded, ServingError
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 CALLS_PER_REPLICA = 16
 """Calls under way for each replica before requests share calls: enough for it to decode some images, infer others
@@ -38,6 +39,17 @@ MAX_WAITING_PER_REPLICA = 64
 while their asker still has time to try elsewhere or later."""
 
 Send = Callable[[list[Request]], Awaitable[list[Outcome]]]
+
+
+async def outcomes_of(send: Send, requests: list[Request]) -> list[Outcome]:
+    """One outcome for each request, in order: what a call raises is the outcome of all that it carried."""
+    try:
+        return await send(requests)
+    except ServingError as error:
+        return [error] * len(requests)
+    except Exception:
+        logger.exception("a call to a model failed unexpectedly")
+        return [InternalError("the call to the model failed")] * len(requests)
 
 
 @dataclass(slots=True, eq=False)
@@ -134,14 +146,7 @@ class Coalescer:
             for waiting in batch
             for one in (waiting.request,)
         ]
-        outcomes: list[Outcome]
-        try:
-            outcomes = await self._send(requests)
-        except ServingError as error:
-            outcomes = [error] * len(batch)
-        except Exception:
-            logger.exception("a call to a model failed unexpectedly")
-            outcomes = [InternalError("the call to the model failed")] * len(batch)
+        outcomes = await outcomes_of(self._send, requests)
         is_answered = True
         each_s = (clock() - began_at_s) / max(1, len(self._calls))
         self._usual_call_s += (each_s - self._usual_call_s) / CALL_MEMORY

@@ -38,7 +38,6 @@ ATTEMPTS_TTL_S = 24 * 3600
 
 SLOTS_PATTERN = "*:inflight:*"
 _SLOT = re.compile(r"(?P<queue>.+):inflight:(?P<bridge>[0-9a-f]{12}):(?P<number>\d+)")
-_BRIDGE_ID = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,6 @@ def slot_from_key(key: str) -> Slot | None:
 def heartbeat(bridge: str) -> str:
     """The key that lives as long as this bridge."""
     return f"{PREFIX}bridge:{bridge}"
-
-
-def is_bridge_id(text: str) -> bool:
-    """Whether `text` can be a bridge's id: 12 hexadecimal digits."""
-    return _BRIDGE_ID.fullmatch(text) is not None
 
 
 def attempts(queue: str) -> str:
