@@ -177,7 +177,8 @@ class MicroBatcher(Generic[T, R]):
         started_at_s = time.monotonic()
         try:
             if await self._run_batch(batch):
-                self._note_run(len(batch), started_at_s, is_alone=is_first and self._started == number)
+                is_alone = self._is_side_by_side or (is_first and self._started == number)
+                self._note_run(len(batch), started_at_s, is_alone)
         except asyncio.CancelledError:
             for entry in batch:
                 _fail(entry, ModelUnavailable("the model is being stopped"))

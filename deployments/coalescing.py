@@ -21,15 +21,13 @@ CALLS_PER_REPLICA = 16
 """Calls under way for each replica before requests share calls: enough for it to decode some images, infer others
 and see early what else has come. A call returns with its slowest image, so that sharing one costs time."""
 
-SHORT_CALLS_PER_REPLICA = 2
-"""The same while calls are short, when the calls themselves are most of the work: fewer carry more each."""
-
-SHORT_CALL_S = 0.008
-"""What a call takes is the time between two returns: many at once would each seem long, only as they wait for each
-other."""
+FEWER_CALLS = ((0.002, 2), (0.020, 6))
+"""For images that take less than so many seconds each, so many calls: a call costs a millisecond or two of the
+processors that infer, which is most of the work, or a tenth of it. What an image takes is the time between two
+returns, shared by the images of a call: many calls at once would each seem long, only as they wait for each other."""
 
 CALL_MEMORY = 16
-"""So many calls say how long a call is."""
+"""So many calls say how long an image takes."""
 
 MAX_REQUESTS_A_CALL = 32
 """A call returns when its slowest image is done, so that a larger one would make the others wait."""
@@ -77,7 +75,7 @@ class Coalescer:
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._is_flush_due = False
-        self._usual_call_s = 1.0
+        self._image_s = 1.0
 
     async def ask(self, request: Request) -> Outcome:
         """The outcome of `request`: Overloaded at once when too many wait already. Waits at most its deadline, and
@@ -118,7 +116,7 @@ class Coalescer:
 
     @property
     def _calls_at_once(self) -> int:
-        each = SHORT_CALLS_PER_REPLICA if self._usual_call_s < SHORT_CALL_S else CALLS_PER_REPLICA
+        each = next((calls for below_s, calls in FEWER_CALLS if self._image_s < below_s), CALLS_PER_REPLICA)
         return each * max(1, self._replicas())
 
     def _on_returned(self, call: asyncio.Task[None]) -> None:
@@ -148,8 +146,8 @@ class Coalescer:
         ]
         outcomes = await outcomes_of(self._send, requests)
         is_answered = True
-        each_s = (clock() - began_at_s) / max(1, len(self._calls))
-        self._usual_call_s += (each_s - self._usual_call_s) / CALL_MEMORY
+        image_s = (clock() - began_at_s) / max(1, len(self._calls)) / len(batch)
+        self._image_s += (image_s - self._image_s) / CALL_MEMORY
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(outcome)

@@ -17,6 +17,11 @@ MEMORY_S = 2.0
 CROWDED = 2
 """So many batches' worth of waiting images is a crowd, in which only throughput counts."""
 
+ENOUGH = 1.05
+"""Without a target a batch is large enough when an image in it costs at most this many times what it would cost in
+the largest. On a processor, where a batch saves little, that is one or two images, and those that follow start soon;
+on a GPU, most of the largest."""
+
 PATIENT_FROM, FULLY_PATIENT_FROM = 0.6, 0.85
 """Shares of time in which the model is busy. Below the first nothing waits for company: fuller batches would save
 work that nobody is short of. Above the second a batch may use all its time under the target."""
@@ -36,7 +41,7 @@ class Pace:
     """The pace of one model's batches.
 
     largest: the largest batch that can be run.  target_s: seconds from ready for a batch to inferred that an image
-    should stay below, and up to which a batch is filled; None: the largest batches, and none that waits.
+    should stay below, and up to which a batch is filled; None: batches as large as pays, and none that waits.
     """
 
     def __init__(self, largest: int, target_s: float | None = None) -> None:
@@ -47,7 +52,7 @@ class Pace:
         self._crowd = 0.0
 
     def note_run(self, size: int, load: Load, is_alone: bool = True) -> None:
-        """A batch of `size` ran. is_alone: no other ran meanwhile, so that its time tells what it costs."""
+        """A batch of `size` ran. is_alone: no other slowed it, so that its time tells what it costs."""
         if is_alone or not self._weight:
             self._note_cost(size, load.run_s)
         run_s, idle_s = load.run_s, load.idle_s
@@ -58,7 +63,9 @@ class Pace:
     def limit(self, waiting: int) -> int:
         """Images of the next batch at most, with so many waiting. What fits into half of the target, since an
         image may have to wait for a whole batch before its own; `largest` when so many wait that the target
-        cannot be held anyway, before any batch was run, and without a target."""
+        cannot be held anyway. Without a target, what pays. Before it is known what batches cost, `largest`."""
+        if self.target_s is None:
+            return self._paying
         limit = self._fitting
         return self.largest if waiting >= CROWDED * limit else limit
 
@@ -88,6 +95,26 @@ class Pace:
         fitting = (self.target_s / 2 - fixed_s) / max(each_s, 1e-9)
         return int(min(max(fitting, 1.0), self.largest))
 
+    @property
+    def _paying(self) -> int:
+        """By doubling, as runtimes compile a batch for such sizes and fill up what is between them."""
+        fixed_s, each_s = self._cost()
+        if not fixed_s:
+            return 1 if self._is_spread else self.largest
+        enough_s = ENOUGH * self.run_s(self.largest) / self.largest
+        size = 1
+        while size < self.largest and fixed_s / size + each_s > enough_s:
+            size *= 2
+        return min(size, self.largest)
+
+    @property
+    def _is_spread(self) -> bool:
+        """Whether batches of different sizes were seen, which alone tell a batch's cost from an image's."""
+        if not self._weight:
+            return False
+        size = self._sizes / self._weight
+        return self._squares / self._weight - size * size >= 1e-3 * size * size
+
     def _note_cost(self, size: int, run_s: float) -> None:
         keep = 1.0 - 1.0 / MEMORY_BATCHES
         self._weight = self._weight * keep + 1
@@ -103,9 +130,9 @@ class Pace:
         if not self._weight:
             return 0.0, 0.0
         size, seconds = self._sizes / self._weight, self._seconds / self._weight
-        spread = self._squares / self._weight - size * size
-        if spread < 1e-3 * size * size:
+        if not self._is_spread:
             return 0.0, seconds / size
+        spread = self._squares / self._weight - size * size
         each_s = (self._products / self._weight - size * seconds) / spread
         each_s = min(max(each_s, 0.0), seconds / size)
         return seconds - each_s * size, each_s

@@ -78,10 +78,10 @@ def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDAT
 def rows_at(values: Any, index: Any) -> Any:
     """Pick rows: values (N, A, C) and index (N, K), integers, to (N, K, C).
 
-    With a known batch size whole rows are copied, which on a CPU is a hundred times faster than
-    `take_along_axis`, which copies number by number.
+    Whole rows are copied, which on a CPU is a hundred times faster than `take_along_axis`, which copies number by
+    number. Only where the batch has no size at all, as in a symbolic model, nothing else is possible.
     """
-    batch, rows, columns = values.shape
+    batch, rows, columns = ops.shape(values)
     if batch is None:
         return ops.take_along_axis(values, ops.expand_dims(index, -1), axis=1)
     first = ops.expand_dims(ops.arange(batch, dtype="int32") * rows, 1)

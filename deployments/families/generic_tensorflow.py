@@ -30,12 +30,15 @@ class TensorFlowProgram:
         self._owner = owner
 
     def __call__(self, batch: Any, training: bool = False) -> tuple[Any, ...]:
-        """A network of a fixed batch size is called as often as needed, the last time with empty images."""
+        """A network of a fixed batch size is called as often as needed, the last time with empty images. Raises
+        ValueError for such a network and a batch of unknown size."""
         del training
         images = self._to_input(batch)
-        own, count = self._plan.batch, int(batch.shape[0])
+        own, count = self._plan.batch, batch.shape[0]
         if own is None or own == count:
             return self._outputs(images)
+        if count is None:
+            raise ValueError(f"the network takes {own} images at a time")
         images = tf.pad(images, [[0, -count % own], [0, 0], [0, 0], [0, 0]])
         parts = [self._outputs(images[start : start + own]) for start in range(0, count, own)]
         return tuple(tf.concat(pieces, axis=0)[:count] for pieces in zip(*parts, strict=True))

@@ -5,6 +5,7 @@ differs from detectron2's in padding (TensorFlow's `same`), upsampling (bilinear
 on the finished P4), anchors (centred in their cells) and mean. Knows no file, no label and no image geometry.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,5 +181,9 @@ def apply_deltas(deltas: Any, anchors: Any) -> Any:
 
 def _rows(maps: list[Any], columns: int) -> Any:
     """Maps of all levels to float32 rows, (n, anchors, columns)."""
-    rows = [ops.reshape(ops.cast(level, "float32"), (int(level.shape[0]), -1, columns)) for level in maps]
+    counts = [math.prod(level.shape[1:]) // columns for level in maps]
+    rows = [
+        ops.reshape(ops.cast(level, "float32"), (-1, count, columns))
+        for level, count in zip(maps, counts, strict=True)
+    ]
     return ops.concatenate(rows, axis=1)

@@ -17,7 +17,7 @@ LARGEST_BATCH = 8
 
 _DEFAULT_KNOBS = ModelKnobs()
 
-LATENCY_TARGET_MS = {M50: 400.0}
+LATENCY_TARGET_MS = {M50: 600.0}
 """Of the model that shows how batches are filled; the others have the default and never wait."""
 
 

@@ -25,6 +25,7 @@ class Calls:
         self.cancelled = 0
         self.may_return = asyncio.Event()
         self.error: Exception | None = None
+        self.takes_s = 0.0
 
     async def send(self, requests: list[Request]) -> list[Outcome]:
         numbers = [bytes(one.image.encoded) for one in requests if one.image.encoded is not None]
@@ -32,6 +33,7 @@ class Calls:
         self.deadlines_s += [one.deadline_s for one in requests]
         try:
             await self.may_return.wait()
+            await asyncio.sleep(self.takes_s)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -88,6 +90,22 @@ async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
     later = [len(call) for call in calls.sent[CALLS_PER_REPLICA:]]
     assert later[0] == 4
     assert later == sorted(later, reverse=True)
+
+
+async def test_images_of_some_milliseconds_share_some_calls() -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    calls.takes_s = 0.005
+    calls.may_return.set()
+    for number in range(100):
+        await coalescer.ask(request(number))
+    calls.may_return.clear()
+    calls.sent.clear()
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(11)]
+    await settle()
+    assert [len(call) for call in calls.sent] == [2, 2, 2, 2, 1, 1]
+    calls.may_return.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_short_calls_are_few_and_carry_more() -> None:

@@ -39,10 +39,21 @@ def test_a_batch_and_the_one_before_it_fit_into_the_target() -> None:
     assert after(Pace(8, target_s=5.0), linear(0.010)).limit(0) == 8
 
 
-def test_without_a_target_the_largest_batch_is_allowed_and_nothing_waits() -> None:
-    pace = after(Pace(8), linear(0.050))
-    assert pace.limit(0) == 8
-    assert pace.patience_s == 0
+def test_without_a_target_a_batch_is_no_larger_than_pays_and_nothing_waits() -> None:
+    processor = after(Pace(8), linear(0.014))
+    assert (processor.limit(0), processor.limit(100)) == (1, 1)
+    assert processor.patience_s == 0
+    assert after(Pace(8), linear(0.014, fixed_s=0.001)).limit(0) == 2
+    assert after(Pace(32), linear(0.003, fixed_s=0.010, largest=32)).limit(100) == 32
+
+
+def test_without_a_target_batches_of_one_size_leave_the_largest_allowed() -> None:
+    # From batches of one image nobody can tell whether two would cost less than twice as much.
+    assert after(Pace(8), [(1, 0.014)] * 500).limit(0) == 8
+
+
+def test_a_batch_that_pays_is_at_most_the_largest() -> None:
+    assert after(Pace(6), linear(0.0, fixed_s=0.010, largest=6)).limit(0) == 6
 
 
 def test_a_crowd_gets_the_largest_batch() -> None:
