@@ -37,6 +37,8 @@ class Asking:
         self._signals = signals
         self.seconds_a_job = 0.0
         """What the last call took, divided by its jobs."""
+        self.call_s = 0.0
+        """What it took, 0 before there was one."""
 
     async def ask(self, jobs: Sequence[Job]) -> list[Outcome | None]:
         """One outcome for each job, in order; None where the work was abandoned meanwhile. Raises nothing."""
@@ -67,9 +69,9 @@ class Asking:
         try:
             return await self._outcomes(model, jobs)
         finally:
-            took_s = time.perf_counter() - started_s
-            self.seconds_a_job = took_s / len(jobs)
-            self._door.recorder.record(metrics.MODEL_SECONDS, took_s, self._queue)
+            self.call_s = time.perf_counter() - started_s
+            self.seconds_a_job = self.call_s / len(jobs)
+            self._door.recorder.record(metrics.MODEL_SECONDS, self.call_s, self._queue)
 
     async def _outcomes(self, model: ModelRecord, jobs: Sequence[Job]) -> list[Outcome | None]:
         deadline_s = self._door.settings.job_deadline_s

@@ -24,6 +24,10 @@ PATIENCE_S = 0.005
 LARGE_JOB_BYTES = 256 * 1024
 """Jobs from this size on are taken and read one by one: together they would only wait for each other."""
 
+QUICK_FACTOR = 2
+"""So many times the slots are used while the model is quick: larger groups then cost less a job, and still nobody
+waits for long."""
+
 GROUP_BYTES = 2 * 2**20
 """Texts of jobs that are taken together."""
 
@@ -37,7 +41,6 @@ class Consumer:
         self._signals = Signals()
         self._work = Work(queue, door, self._signals, self._is_given_up, self._on_ended)
         self._places = Places(door.settings.slots_per_queue)
-        self._group_size = -(-door.settings.slots_per_queue // 2)
         self._are_small = True
         self._running: set[asyncio.Task[None]] = set()
         self._taking: asyncio.Task[None] | None = None
@@ -88,6 +91,7 @@ class Consumer:
                 await pause(LOOK_S, self._signals.stop)
                 continue
             await self._signals.unless_stopped(self._door.in_flight.wait_for_room())
+            self._places.count = self._most_in_flight
             free = await self._signals.unless_stopped(self._places.wait_for_some(PATIENCE_S))
             if free is None or self._signals.stop.is_set():
                 return
@@ -117,7 +121,7 @@ class Consumer:
                 most_bytes = max(1, min(GROUP_BYTES, budget.room_bytes))
                 hold = Hold(budget, most_bytes)
                 try:
-                    most = min(free, self._group_size, self._work.most_together())
+                    most = min(free, -(-self._places.count // 2), self._work.most_together())
                     taken = await jobs.take(self._queue, most, most_bytes)
                 finally:
                     hold.release()
@@ -128,6 +132,11 @@ class Consumer:
             self._door.note_trouble(f"queue {self._queue} could not be read", error)
             self._rest()
             return []
+
+    @property
+    def _most_in_flight(self) -> int:
+        slots = self._door.settings.slots_per_queue
+        return QUICK_FACTOR * slots if self._work.is_quick else slots
 
     def _on_ended(self, jobs: list[Held], outcome: str) -> None:
         self._places.give_back(len(jobs))

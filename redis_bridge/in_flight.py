@@ -55,25 +55,23 @@ class Hold:
 
 
 class Places:
-    """The places of one queue's jobs, which one consumer takes and many pieces of work give back."""
+    """The places of one queue's jobs, which one consumer takes and many pieces of work give back.
+
+    count: how many there are. It may change; those that are taken stay so.
+    """
 
     def __init__(self, count: int) -> None:
-        self._count = count
-        self._free = count
+        self.count = count
+        self.taken = 0
         self._changed = asyncio.Event()
-
-    @property
-    def taken(self) -> int:
-        """Jobs that have a place now."""
-        return self._count - self._free
 
     def take(self, count: int) -> None:
         """`count` of the free places."""
-        self._free -= count
+        self.taken += count
 
     def give_back(self, count: int) -> None:
         """They are free again."""
-        self._free += count
+        self.taken -= count
         self._changed.set()
 
     async def wait_for_some(self, patience_s: float) -> int:
@@ -89,8 +87,12 @@ class Places:
         return self._free
 
     @property
+    def _free(self) -> int:
+        return self.count - self.taken
+
+    @property
     def _worthwhile(self) -> int:
-        return self._count // 4
+        return self.count // 4
 
     async def _wait_for(self, count: int) -> None:
         while self._free < count:

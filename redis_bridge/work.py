@@ -51,6 +51,11 @@ class Work:
         finally:
             self._endings.leave(group)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether the model answers whatever it is asked in next to no time."""
+        return 0 < self._asking.call_s < TOGETHER_S
+
     def most_together(self) -> int:
         """How many jobs may be put to the model at once, so that the first need not wait long for the last."""
         return max(1, int(TOGETHER_S / max(self._asking.seconds_a_job, 1e-6)))
