@@ -45,6 +45,18 @@ class _Entry(Generic[T, R]):
     entered_at_s: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run(Generic[T, R]):
+    """A batch on its way. number: of all that were started.  is_first: none ran when it was.  there: images in work
+    or waiting then, its own among them."""
+
+    batch: list[_Entry[T, R]]
+    number: int
+    is_first: bool
+    there: int
+    started_at_s: float = field(default_factory=time.monotonic)
+
+
 class MicroBatcher(Generic[T, R]):
     """Runs items in batches, at most `BATCHES_AT_ONCE` together.
 
@@ -136,8 +148,8 @@ class MicroBatcher(Generic[T, R]):
             if batch:
                 self._started += 1
                 self._running += len(batch)
-                is_first = not self._batches
-                self._batches.add(loop.create_task(self._run_and_leave(batch, self._started, is_first)))
+                run = _Run(batch, self._started, not self._batches, self._running + len(self._waiting))
+                self._batches.add(loop.create_task(self._run_and_leave(run)))
 
     def _may_start(self) -> bool:
         waiting = len(self._waiting)
@@ -172,19 +184,17 @@ class MicroBatcher(Generic[T, R]):
             batch.append(entry)
         return batch
 
-    async def _run_and_leave(self, batch: list[_Entry[T, R]], number: int, is_first: bool) -> None:
-        """Runs a batch to its end. number: of all that were started.  is_first: none ran when it was."""
-        started_at_s = time.monotonic()
+    async def _run_and_leave(self, run: "_Run[T, R]") -> None:
+        """Runs a batch to its end."""
         try:
-            if await self._run_batch(batch):
-                is_alone = self._is_side_by_side or (is_first and self._started == number)
-                self._note_run(len(batch), started_at_s, is_alone)
+            if await self._run_batch(run.batch):
+                self._note_run(run)
         except asyncio.CancelledError:
-            for entry in batch:
+            for entry in run.batch:
                 _fail(entry, ModelUnavailable("the model is being stopped"))
             raise
         finally:
-            self._running -= len(batch)
+            self._running -= len(run.batch)
             task = asyncio.current_task()
             assert task is not None
             self._batches.discard(task)
@@ -206,10 +216,12 @@ class MicroBatcher(Generic[T, R]):
                 entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
         return True
 
-    def _note_run(self, size: int, started_at_s: float, is_alone: bool) -> None:
+    def _note_run(self, run: "_Run[T, R]") -> None:
         now_s = time.monotonic()
-        load = Load(now_s - started_at_s, max(started_at_s - self._idle_since_s, 0.0), self._crowd)
-        self._pace.note_run(size, load, is_alone)
+        # Waiting for company is no idleness: it would take away the load that is the reason for waiting.
+        idle_s = max(run.batch[0].entered_at_s - self._idle_since_s, 0.0)
+        is_alone = self._is_side_by_side or (run.is_first and self._started == run.number)
+        self._pace.note_run(len(run.batch), Load(now_s - run.started_at_s, idle_s, run.there, self._crowd), is_alone)
         self._idle_since_s = now_s
         self._crowd = len(self._waiting)
 

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from deployments.errors import InternalError, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
@@ -31,6 +32,10 @@ CALL_MEMORY = 16
 
 MAX_REQUESTS_A_CALL = 32
 """A call returns when its slowest image is done, so that a larger one would make the others wait."""
+
+MAX_SENT_PER_REPLICA = 64
+"""Requests that are under way for each replica: what it has no room for would be refused there, and told only when
+the others of its call are done. Tiles count there and not here."""
 
 MAX_WAITING_PER_REPLICA = 64
 """Requests that wait for a call, beside those under way. More would only wait longer: they are refused at once,
@@ -74,6 +79,7 @@ class Coalescer:
         self._replicas = replicas
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
+        self._sent = 0
         self._is_flush_due = False
         self._image_s = 1.0
 
@@ -97,18 +103,20 @@ class Coalescer:
     def _flush(self) -> None:
         self._is_flush_due = False
         limit = self._calls_at_once
-        while self._waiting and len(self._calls) < limit:
-            batch = self._take(limit - len(self._calls), limit)
+        most = MAX_SENT_PER_REPLICA * max(1, self._replicas())
+        while self._waiting and len(self._calls) < limit and self._sent < most:
+            batch = self._take(limit - len(self._calls), limit, most - self._sent)
             if batch:
+                self._sent += len(batch)
                 call = asyncio.get_running_loop().create_task(self._call(batch))
                 self._calls.add(call)
-                call.add_done_callback(self._on_returned)
+                call.add_done_callback(partial(self._on_returned, len(batch)))
 
-    def _take(self, free_calls: int, limit: int) -> list[_Waiting]:
+    def _take(self, free_calls: int, limit: int, room: int) -> list[_Waiting]:
         """What goes into the next call, without those who have gone meanwhile: an even share for each free
         call, and never all that waits, so that a replica has one call to decode while it infers another."""
         share = min(-(-len(self._waiting) // free_calls), -(-2 * len(self._waiting) // limit))
-        most = min(share, MAX_REQUESTS_A_CALL)
+        most = min(share, MAX_REQUESTS_A_CALL, room)
         taken = [self._waiting.popleft()]
         while len(taken) < most and not (taken[-1].is_tiled or self._waiting[0].is_tiled):
             taken.append(self._waiting.popleft())
@@ -119,7 +127,8 @@ class Coalescer:
         each = next((calls for below_s, calls in FEWER_CALLS if self._image_s < below_s), CALLS_PER_REPLICA)
         return each * max(1, self._replicas())
 
-    def _on_returned(self, call: asyncio.Task[None]) -> None:
+    def _on_returned(self, size: int, call: asyncio.Task[None]) -> None:
+        self._sent -= size
         self._calls.discard(call)
         self._flush()
 

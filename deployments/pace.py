@@ -22,18 +22,24 @@ ENOUGH = 1.05
 the largest. On a processor, where a batch saves little, that is one or two images, and those that follow start soon;
 on a GPU, most of the largest."""
 
+ALL_THERE = 0.7
+"""Where this share of the largest crowd is there whenever a batch starts, nobody else is to be expected: a few askers
+who ask again as soon as they are answered. Those who come by chance are seldom as many as they ever are."""
+
 PATIENT_FROM, FULLY_PATIENT_FROM = 0.6, 0.85
-"""Shares of time in which the model is busy. Below the first nothing waits for company: fuller batches would save
-work that nobody is short of. Above the second a batch may use all its time under the target."""
+"""Shares of time in which the model has something to do. Below the first nothing waits for company: fuller batches
+would save work that nobody is short of. Above the second a batch may use all its time under the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a batch met. run_s: how long it ran.  idle_s: how long the model had stood idle before.  crowd: the most
-    images that were there at once since the batch before, in work or waiting."""
+    """What a batch met. run_s: how long it ran.  idle_s: how long the model had nothing to do before.  there: images
+    in work or waiting when it started, its own among them.  crowd: the most that were there at once since the batch
+    before."""
 
     run_s: float
     idle_s: float
+    there: int
     crowd: int
 
 
@@ -50,6 +56,7 @@ class Pace:
         self._weight = self._sizes = self._squares = self._seconds = self._products = 0.0
         self._busy = 0.0
         self._crowd = 0.0
+        self._there = 0.0
 
     def note_run(self, size: int, load: Load, is_alone: bool = True) -> None:
         """A batch of `size` ran. is_alone: no other slowed it, so that its time tells what it costs."""
@@ -59,6 +66,7 @@ class Pace:
         fade = math.exp(-(run_s + idle_s) / MEMORY_S)
         self._busy += (1.0 - fade) * (run_s / max(run_s + idle_s, 1e-9) - self._busy)
         self._crowd = max(float(load.crowd), self._crowd * fade)
+        self._there += (1.0 - fade) * (load.there - self._there)
 
     def limit(self, waiting: int) -> int:
         """Images of the next batch at most, with so many waiting. What fits into half of the target, since an
@@ -74,10 +82,12 @@ class Pace:
         """Seconds that the first image of a batch may wait for others although the model is free.
 
         None without a target of the user's, who alone knows what time is worth; none when the model is rarely busy;
-        and none when no more images have been there at once, lately, than a
-        batch can have: those are then all the askers there are, and would wait for each other."""
+        and none when no more images have been there at once, lately, than a batch can have, and as many are there
+        whenever one starts: those are then all the askers there are, and would wait for each other."""
         limit = self._fitting
-        if self.target_s is None or not self._weight or limit == 1 or self._crowd <= limit:
+        if self.target_s is None or not self._weight or limit == 1:
+            return 0.0
+        if self._crowd <= limit and self._there >= ALL_THERE * self._crowd:
             return 0.0
         share = (self._busy - PATIENT_FROM) / (FULLY_PATIENT_FROM - PATIENT_FROM)
         return max(self.target_s - self.run_s(limit), 0.0) * min(max(share, 0.0), 1.0)

@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from deployments.coalescing import CALLS_PER_REPLICA, MAX_REQUESTS_A_CALL, MAX_WAITING_PER_REPLICA, Coalescer
+from deployments.coalescing import (
+    CALLS_PER_REPLICA,
+    MAX_REQUESTS_A_CALL,
+    MAX_SENT_PER_REPLICA,
+    MAX_WAITING_PER_REPLICA,
+    Coalescer,
+)
 from deployments.definition import Tiling
 from deployments.errors import InternalError, ModelUnavailable, Overloaded
 from deployments.prediction import Opaque, Outcome
@@ -90,6 +96,34 @@ async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
     later = [len(call) for call in calls.sent[CALLS_PER_REPLICA:]]
     assert later[0] == 4
     assert later == sorted(later, reverse=True)
+
+
+async def test_no_more_is_sent_than_a_replica_has_room_for() -> None:
+    under_way: list[tuple[int, asyncio.Event]] = []
+    most = 0
+
+    async def send(requests: list[Request]) -> list[Outcome]:
+        nonlocal most
+        call = len(requests), asyncio.Event()
+        under_way.append(call)
+        most = max(most, sum(size for size, _ in under_way))
+        await call[1].wait()
+        under_way.remove(call)
+        return [Opaque(b"", "m")] * len(requests)
+
+    coalescer = Coalescer(send, lambda: 1)
+    tasks: list[asyncio.Task[Outcome]] = []
+    for _ in range(100):
+        tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(40)]
+        await settle()
+        under_way[0][1].set()
+        await settle()
+    while under_way:
+        under_way[0][1].set()
+        await settle()
+    outcomes = await asyncio.gather(*tasks)
+    assert most == MAX_SENT_PER_REPLICA
+    assert {type(outcome) for outcome in outcomes} == {Opaque, Overloaded}
 
 
 async def test_images_of_some_milliseconds_share_some_calls() -> None:

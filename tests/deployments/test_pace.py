@@ -8,10 +8,12 @@ import pytest
 from deployments.pace import Load, Pace
 
 
-def after(pace: Pace, runs: Iterable[tuple[int, float]], idle_s: float = 0.0, crowd: int = 100) -> Pace:
+def after(
+    pace: Pace, runs: Iterable[tuple[int, float]], idle_s: float = 0.0, crowd: int = 100, there: int = 100
+) -> Pace:
     """The pace when it has seen these batches, each `size, run_s`."""
     for size, run_s in runs:
-        pace.note_run(size, Load(run_s, idle_s, crowd))
+        pace.note_run(size, Load(run_s, idle_s, there, crowd))
     return pace
 
 
@@ -86,8 +88,13 @@ def test_a_busy_model_waits_as_long_as_the_target_allows() -> None:
 
 def test_the_only_askers_are_never_made_to_wait_for_each_other() -> None:
     # Four clients in a closed loop: never more than four images at once, and a batch may have four.
-    assert after(Pace(8, target_s=0.42), linear(0.050), crowd=4).patience_s == 0
+    assert after(Pace(8, target_s=0.42), linear(0.050), crowd=4, there=4).patience_s == 0
+    assert after(Pace(8, target_s=0.42), linear(0.050), crowd=4, there=3).patience_s == 0
     assert after(Pace(8, target_s=0.42), linear(0.050), crowd=5).patience_s > 0
+
+
+def test_askers_who_come_by_chance_are_waited_for_though_they_are_few() -> None:
+    assert after(Pace(8, target_s=0.42), linear(0.050), crowd=4, there=2).patience_s > 0
 
 
 def test_noise_never_makes_a_cost_negative() -> None:
@@ -100,6 +107,6 @@ def test_noise_never_makes_a_cost_negative() -> None:
 def test_a_batch_beside_another_one_tells_nothing_of_its_cost() -> None:
     pace = after(Pace(8, target_s=0.11), linear(0.010))
     for _ in range(50):
-        pace.note_run(8, Load(run_s=0.16, idle_s=0.0, crowd=20), is_alone=False)
+        pace.note_run(8, Load(run_s=0.16, idle_s=0.0, there=20, crowd=20), is_alone=False)
     assert pace.run_s(8) == pytest.approx(0.08)
     assert pace.patience_s > 0
