@@ -53,6 +53,8 @@ def driven(url: str, log: Path, code: str, grace_s: float = 30) -> Iterator[Driv
         stderr=subprocess.STDOUT,
         text=True,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        # A run under nohup ignores hang-ups, and the launcher would inherit that, as it should.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     ) as process:
         try:
             yield Driven(process)
