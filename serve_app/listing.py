@@ -9,17 +9,17 @@ from typing import Any
 
 import httpx
 
+from serve_app.environment import reachable_host
+
 PATIENCE_S = 15.0
 LOOK_S = 0.2
-_EVERYWHERE = ("0.0.0.0", "::")
 
 
 def wait_until_listed(details: Mapping[str, Any], model: str, patience_s: float = PATIENCE_S) -> bool:
     """Whether the door described `model` within `patience_s`. details: of the running system, whose `http_options`
     say where the door is; a system without a door lists nothing."""
     options = details.get("http_options") or {}
-    host = options.get("host") or "127.0.0.1"
-    address = "127.0.0.1" if host in _EVERYWHERE else host
+    address = reachable_host(options.get("host") or "")
     ends_at_s = time.monotonic() + patience_s
     with httpx.Client(
         base_url=f"http://{address}:{options.get('port')}", timeout=patience_s, trust_env=False
