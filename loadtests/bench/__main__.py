@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check_file is not None:
         return check(json.loads(options.check_file.read_text("utf-8")))
     signal.signal(signal.SIGTERM, _interrupt)
+    # A shell may have had SIGINT ignored, which children would inherit; it is how systems are stopped.
+    signal.signal(signal.SIGINT, _interrupt)
     # Short, since the names of the sockets of Ray and HAProxy are limited to about 100 bytes.
     scratch = Path(tempfile.mkdtemp(prefix="fb-"))
     try:

@@ -40,9 +40,9 @@ class Started:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environ, MARK: self._mark},
+                # And no `preexec_fn`: with one, Python runs its hooks of a fork here, and an interrupt that
+                # comes during a hook is printed and lost.
                 start_new_session=True,
-                # A shell may have had SIGINT ignored, which is inherited; it is how systems are stopped.
-                preexec_fn=_listen_to_interrupts,
             )
 
     def processes(self) -> list[psutil.Process]:
@@ -98,7 +98,3 @@ def end_everything() -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(list(left.values()), timeout=10.0)
-
-
-def _listen_to_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)

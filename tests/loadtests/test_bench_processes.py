@@ -74,6 +74,13 @@ def test_a_child_in_its_own_session_is_found_and_ended(tmp_path: Path) -> None:
     assert started.processes() == []
 
 
+def test_no_python_runs_between_a_start_and_its_return(tmp_path: Path) -> None:
+    hooks_run: list[str] = []
+    os.register_at_fork(after_in_parent=lambda: hooks_run.append("an interrupt here would be lost"))
+    Started("any", [sys.executable, "-c", ""], tmp_path, {}).stop()
+    assert hooks_run == []
+
+
 def test_cpu_and_memory_are_charged_to_the_process(tmp_path: Path) -> None:
     before = Started("idle", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, {})
     started = Started("busy", [sys.executable, "-c", BURNS], tmp_path, {})
@@ -134,7 +141,6 @@ def bench(tmp_path: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         text=True,
         stdout=subprocess.PIPE,
         env={**os.environ, "TMPDIR": f"{tmp_path}"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         yield running

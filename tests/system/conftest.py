@@ -127,8 +127,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
-            # A shell's background job would start with SIGINT ignored, and the launcher would inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     try:
         wait_for(lambda: process.poll() is not None or "Ctrl-C" in log.read_text(), START_S, "the banner")

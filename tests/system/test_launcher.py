@@ -84,8 +84,6 @@ def launched(command: list[str], environ: dict[str, str], log: Path) -> Iterator
             cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # A shell's background job would start with SIGINT ignored, and the program would inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     run = Launched(process, log, environ)
     try:
