@@ -71,12 +71,12 @@ class ModelClient:
     async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, in order. Waits at most as long as the deadline of each.
 
-        Small requests that are asked together travel together, as a call costs more than they do; the first deadline
-        is that of all. Large ones go as if each were asked by itself.
+        Requests that are asked together travel together, as a call costs more than most of them; the first deadline
+        is that of all.
         """
         if len(requests) == 1:
             outcomes = [await self._ask(model, requests[0])]
-        elif len(requests) <= MAX_REQUESTS_A_CALL and _nbytes(requests) < BY_REFERENCE_FROM_BYTES:
+        elif len(requests) <= MAX_REQUESTS_A_CALL:
             outcomes = await self._ask_together(model, requests)
         else:
             outcomes = await asyncio.gather(*(self._ask(model, request) for request in requests))

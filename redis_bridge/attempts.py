@@ -21,8 +21,8 @@ end
 """
 """The same for scripts in Redis."""
 
-Text = bytes | bytearray
-"""A job's text."""
+Text = bytes | memoryview
+"""A job's text; a view of bytes where it is large."""
 
 SUSPECT = "suspect"
 _RECORD = re.compile(r"(\d+) (\d+(?:\.\d+)?)( suspect)?")
@@ -54,5 +54,5 @@ def record_from(text: bytes | None) -> Record | None:
 
 def fingerprint(text: Text) -> str:
     """40 hexadecimal digits that stand for a job's text."""
-    ends = text[:FINGERPRINT_BYTES] + text[-FINGERPRINT_BYTES:]
+    ends = bytes(text[:FINGERPRINT_BYTES]) + bytes(text[-FINGERPRINT_BYTES:])
     return hashlib.sha1(f"{len(text)}:".encode() + ends, usedforsecurity=False).hexdigest()

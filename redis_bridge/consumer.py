@@ -22,14 +22,18 @@ PATIENCE_S = 0.005
 """How long jobs may wait for company while most places are taken."""
 
 LARGE_JOB_BYTES = 256 * 1024
-"""Jobs from this size on are taken and read one by one: together they would only wait for each other."""
+"""Jobs from this size on are read one by one, each in a thread and straight into its place."""
 
 QUICK_FACTOR = 2
 """So many times the slots are used while the model is quick: larger groups then cost less a job, and still nobody
 waits for long."""
 
 GROUP_BYTES = 2 * 2**20
-"""Texts of jobs that are taken together."""
+"""Texts of small jobs that are taken together."""
+
+LARGE_GROUP_BYTES = 48 * 2**20
+"""Texts of large jobs that wait already and are put to the model together: it takes a moment to read each, and a
+remote call costs as much as half of one. No more are added from here on."""
 
 
 class Consumer:
@@ -99,7 +103,7 @@ class Consumer:
                 await self._take_some(free)
 
     async def _take_some(self, free: int) -> None:
-        group = [Held(reserved, self._door.in_flight) for reserved in await self._reserve(free)]
+        group = await self._reserve(free)
         if not group:
             self._is_swept = self._is_swept or self._is_departed()
             return
@@ -110,28 +114,43 @@ class Consumer:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _reserve(self, free: int) -> list[Reserved]:
+    async def _reserve(self, free: int) -> list[Held]:
         """Jobs that wait, at most half as many as there are places, so that some are read while others are in the
-        model; where none wait, or the last was large, the next one that comes."""
-        budget, jobs = self._door.in_flight, self._door.jobs
-        taken: list[Reserved] = []
+        model; where none wait, the next one that comes."""
+        most = min(free, -(-self._places.count // 2), self._work.most_together())
+        group: list[Held] = []
         try:
-            if self._are_small:
-                # Room for them is held before they are here, as other queues ask at the same time.
-                most_bytes = max(1, min(GROUP_BYTES, budget.room_bytes))
-                hold = Hold(budget, most_bytes)
-                try:
-                    most = min(free, -(-self._places.count // 2), self._work.most_together())
-                    taken = await jobs.take(self._queue, most, most_bytes)
-                finally:
-                    hold.release()
-            else:
-                taken = await jobs.take_large(self._queue)
-            return taken or await jobs.wait(self._queue)
+            await (self._take_small(most, group) if self._are_small else self._take_large(most, group))
+            if not group:
+                group += self._held(await self._door.jobs.wait(self._queue))
         except TROUBLES as error:
             self._door.note_trouble(f"queue {self._queue} could not be read", error)
             self._rest()
-            return []
+        return group
+
+    async def _take_small(self, most: int, group: list[Held]) -> None:
+        budget = self._door.in_flight
+        # Room for them is held before they are here, as other queues ask at the same time.
+        most_bytes = max(1, min(GROUP_BYTES, budget.room_bytes))
+        hold = Hold(budget, most_bytes)
+        try:
+            taken = await self._door.jobs.take(self._queue, most, most_bytes)
+        finally:
+            hold.release()
+        group += self._held(taken)
+
+    async def _take_large(self, most: int, group: list[Held]) -> None:
+        """One after the other; those in `group` are kept when a later one meets trouble."""
+        room_bytes = LARGE_GROUP_BYTES
+        while len(group) < most and room_bytes > 0 and not self._signals.stop.is_set():
+            taken = self._held(await self._door.jobs.take_large(self._queue))
+            group += taken
+            if not taken or taken[0].size_bytes < LARGE_JOB_BYTES or not self._door.in_flight.room_bytes:
+                return
+            room_bytes -= taken[0].size_bytes
+
+    def _held(self, taken: list[Reserved]) -> list[Held]:
+        return [Held(reserved, self._door.in_flight) for reserved in taken]
 
     @property
     def _most_in_flight(self) -> int:

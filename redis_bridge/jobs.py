@@ -76,13 +76,18 @@ class JobStore:
         if self._transfer is None:
             return []
         slot = self._new_slot(queue)
-        payload: bytearray | None = None
+        payload: memoryview | None = None
         try:
             payload, has_records = await asyncio.to_thread(self._transfer.move, queue, slot.key, keys.attempts(queue))
         finally:
             if payload is None:
                 self._held.discard(slot.key)
         return [] if payload is None else await self._reserved([slot], [payload], has_records)
+
+    def forget(self, text: Text) -> None:
+        """A text that has been read: its memory is that of a later one."""
+        if self._transfer is not None and isinstance(text, memoryview):
+            self._transfer.reuse(text)
 
     async def wait(self, queue: str) -> list[Reserved]:
         """The next job of `queue`, moved into a new slot; none when none came within `longest_block_s`.

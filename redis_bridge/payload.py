@@ -7,20 +7,24 @@ half a millisecond. So the picture is cut out first, and what is left of the tex
 import binascii
 import re
 import secrets
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pybase64
+
+from redis_bridge.attempts import Text
 
 CUT_FROM_BYTES = 4096
 """Shorter texts are read as they are."""
 
 _IMAGE = re.compile(rb'"image"\s*:\s*"')
+_QUOTE = re.compile(rb'"')
+_TAIL_BYTES = 1024
 _PLACEHOLDER = secrets.token_hex(8)
 """No job can hold it by design of its writer."""
 
 
-def fields_of(payload: bytes | bytearray) -> Any:
+def fields_of(payload: Text) -> Any:
     """The JSON value in `payload`; in an object with a long `image` of plain base64 that is `bytes`, decoded already.
 
     The result is the same as if the whole text were read first: between two quotes without a quote or a backslash
@@ -28,24 +32,39 @@ def fields_of(payload: bytes | bytearray) -> Any:
     Raises orjson.JSONDecodeError.
     """
     found = _IMAGE.search(payload) if len(payload) >= CUT_FROM_BYTES else None
-    if found is not None:
-        start, end = found.end(), payload.find(b'"', found.end())
-        picture = _decoded(memoryview(payload)[start:end]) if end - start >= CUT_FROM_BYTES // 2 else None
-        fields = _read(payload[:start] + _PLACEHOLDER.encode() + payload[end:]) if picture is not None else None
+    cut = _cut(payload, found.end()) if found is not None else None
+    if cut is not None:
+        fields = _read(b"".join((payload[: cut.start], _PLACEHOLDER.encode(), payload[cut.end :])))
         if isinstance(fields, dict) and fields.get("image") == _PLACEHOLDER:
-            return {**fields, "image": picture}
+            return {**fields, "image": cut.picture}
     return orjson.loads(payload)
 
 
-def _decoded(text: memoryview) -> bytes | None:
-    """None for anything but base64 without line breaks, of which the reader of the whole text says what is wrong."""
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
+class _Cut(NamedTuple):
+    """The picture, and where its text stands between two quotes."""
+
+    picture: bytes
+    start: int
+    end: int
 
 
-def _read(text: bytes | bytearray) -> Any:
+def _cut(payload: Text, start: int) -> _Cut | None:
+    """The picture whose text begins at `start`; None where that is short, or no base64 without line breaks."""
+    # The first quote is meant. One near the end is tried before all is searched: most producers write little after
+    # the picture, and with a quote within what is taken for it, it is no base64.
+    for search_from in dict.fromkeys((max(start, len(payload) - _TAIL_BYTES), start)):
+        quote = _QUOTE.search(payload, search_from)
+        if quote is None or quote.start() - start < CUT_FROM_BYTES // 2:
+            continue
+        try:
+            picture = pybase64.b64decode(memoryview(payload)[start : quote.start()], validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        return _Cut(picture, start, quote.start())
+    return None
+
+
+def _read(text: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -27,9 +27,12 @@ class Reading:
     async def read(self, group: Sequence[Held]) -> list[tuple[Held, Job]]:
         """The jobs of `group` that can be tried. The texts are dropped as they are read."""
         started_s = time.perf_counter()
+        texts = [_text_of(held) for held in group]
         parsed = await asyncio.get_running_loop().run_in_executor(
-            self._door.threads, _parse_each, group, self._limits, self._door.taken_keys(), self._profile
+            self._door.threads, _parse_each, texts, self._limits, self._door.taken_keys(), self._profile
         )
+        while texts:
+            self._door.jobs.forget(texts.pop())
         self._door.recorder.record(metrics.DECODE_SECONDS, time.perf_counter() - started_s, self._queue)
         readable: list[tuple[Held, Job]] = []
         for held, one in zip(group, parsed, strict=True):
@@ -68,9 +71,9 @@ class Reading:
 
 
 def _parse_each(
-    group: Sequence[Held], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
+    texts: Sequence[Text], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
 ) -> list[Job | Referenced | Malformed]:
-    return [wire.parse_job(_text_of(held), limits, taken_keys, profile) for held in group]
+    return [wire.parse_job(text, limits, taken_keys, profile) for text in texts]
 
 
 def _text_of(held: Held) -> Text:

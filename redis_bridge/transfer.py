@@ -12,6 +12,8 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from redis_bridge.buffers import Buffers
+
 _HEAD_BYTES = 4096
 
 
@@ -20,8 +22,9 @@ class Transfer:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._buffers = Buffers()
 
-    def move(self, queue: str, slot: str, records: str) -> tuple[bytearray | None, bool]:
+    def move(self, queue: str, slot: str, records: str) -> tuple[memoryview | None, bool]:
         """LMOVE of the oldest job of `queue` into `slot`: its text, None when none waits; whether `records` exists.
 
         Blocks, so it is run in a thread; may be called from several. Raises what connection.TROUBLES lists.
@@ -32,7 +35,7 @@ class Transfer:
             commands = [("LMOVE", queue, slot, "LEFT", "RIGHT"), ("EXISTS", records)]
             connection.send_packed_command(connection.pack_commands(commands))
             # The library's name for its socket has been the same since its first version.
-            answers = _Answers(connection._sock)
+            answers = _Answers(connection._sock, self._buffers)
             return answers.text(), answers.number() > 0
         except BaseException:
             # What is still to be read would be taken for the answer to the next command.
@@ -40,6 +43,10 @@ class Transfer:
             raise
         finally:
             pool.release(connection)
+
+    def reuse(self, text: memoryview) -> None:
+        """Reads a later job into the place of `text`, which nobody needs any more."""
+        self._buffers.give_back(text)
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -49,23 +56,23 @@ class Transfer:
 class _Answers:
     """Reads answers of Redis one after the other: https://redis.io/docs/latest/develop/reference/protocol-spec/."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, buffers: Buffers) -> None:
         self._socket = connected
+        self._buffers = buffers
         self._ahead = b""
 
     def number(self) -> int:
         return int(self._head(b":"))
 
-    def text(self) -> bytearray | None:
+    def text(self) -> memoryview | None:
         size_bytes = int(self._head(b"$"))
         if size_bytes < 0:
             return None
-        text = bytearray(size_bytes)
+        text = self._buffers.take(size_bytes)
         there = min(size_bytes, len(self._ahead))
         text[:there], self._ahead = self._ahead[:there], self._ahead[there:]
-        with memoryview(text) as view:
-            while there < size_bytes:
-                there += self._something(self._socket.recv_into(view[there:]))
+        while there < size_bytes:
+            there += self._something(self._socket.recv_into(text[there:]))
         self._line()
         return text
 

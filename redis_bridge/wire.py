@@ -33,6 +33,7 @@ from deployments.prediction import Opaque, Outcome
 from deployments.request import Image
 from redis_bridge import keys
 from redis_bridge.answers import answer_text
+from redis_bridge.attempts import Text
 from redis_bridge.payload import fields_of
 from redis_bridge.picture_field import image_from_file, image_from_job, shown
 from redis_bridge.profiles import CVISIONAI, QueueProfile
@@ -113,7 +114,7 @@ def disposition(error: ServingError) -> Disposition:
 
 
 def parse_job(
-    payload: bytes | bytearray,
+    payload: Text,
     limits: WireLimits,
     taken_keys: Collection[str] = (),
     profile: QueueProfile = CVISIONAI,
@@ -224,7 +225,7 @@ def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
     return profile.models[name]
 
 
-def id_at_the_front(payload: bytes | bytearray, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
+def id_at_the_front(payload: Text, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
     """The id of a job that cannot be read as a whole, so that its client need not wait for ever."""
     found = _ID_AT_THE_FRONT.match(payload, 0, 2048)
     if found is None:

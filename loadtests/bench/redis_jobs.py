@@ -94,6 +94,9 @@ def _wait_for_answers(store: "Redis", ids: Sequence[str], until_s: float) -> Non
     # Block after block: whatever the order of the answers, the last block is complete when all are.
     for start in range(0, len(ids), _BLOCK):
         block = ids[start : start + _BLOCK]
+        # One key is asked for while the block is not done: a hundred would cost as much as a tenth of its jobs.
+        while not store.exists(block[-1]) and time.perf_counter() < until_s:
+            time.sleep(_POLL_S)
         while True:
             answered: Any = store.exists(*block)
             if answered == len(block):

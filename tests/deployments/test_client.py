@@ -1,4 +1,4 @@
-"""What a door asks together goes to the model in one call while it is small; each request keeps its own outcome."""
+"""What a door asks together goes to the model in one call; each request keeps its own outcome."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.client import BY_REFERENCE_FROM_BYTES, ModelClient
+from deployments.coalescing import MAX_REQUESTS_A_CALL
 from deployments.errors import DeadlineExceeded, InternalError, ModelCrashed, ModelUnavailable, ServingError
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Image, Request
@@ -43,17 +44,18 @@ class Calls(ModelClient):
         return [Opaque(bytes([number]), "m") for number in numbers]
 
 
-async def test_small_requests_of_one_question_share_a_call() -> None:
+@pytest.mark.parametrize("size_bytes", [4, BY_REFERENCE_FROM_BYTES])
+async def test_requests_of_one_question_share_a_call(size_bytes: int) -> None:
     client = Calls()
-    assert await client("m", requests(16)) == [Opaque(bytes([number]), "m") for number in range(16)]
+    assert await client("m", requests(16, size_bytes)) == [Opaque(bytes([number]), "m") for number in range(16)]
     assert client.sent == [list(range(16))]
 
 
-async def test_large_requests_of_one_question_go_one_by_one() -> None:
+async def test_too_many_requests_for_one_call_are_answered_all_the_same() -> None:
     client = Calls()
-    outcomes = await client("m", requests(2, BY_REFERENCE_FROM_BYTES))
-    assert outcomes == [Opaque(b"\0", "m"), Opaque(b"\1", "m")]
-    assert client.sent == [[0], [1]]
+    count = MAX_REQUESTS_A_CALL + 1
+    assert await client("m", requests(count)) == [Opaque(bytes([number]), "m") for number in range(count)]
+    assert max(map(len, client.sent)) <= MAX_REQUESTS_A_CALL
 
 
 async def test_a_request_that_kills_replicas_does_not_take_those_with_it_that_shared_its_call() -> None:

@@ -21,6 +21,7 @@ from redis_bridge.bridge import Bridge
 from redis_bridge.connection import Connections, connect, connect_transfer
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
+from redis_bridge.transfer import Transfer
 from redis_bridge.valkey_process import ValkeyProcess, ValkeySettings
 from tests.redis_bridge.fakes import FAST, MODEL, QUEUE, Client, FakeCatalogue, FakeModel, model
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
@@ -164,10 +165,13 @@ def start_bridge(valkey: ValkeyProcess, predict: FakeModel, catalogue: FakeCatal
         url: str = valkey.address,
         recorder: Recorder | None = None,
         drain_s: float = 5.0,
+        wrap: Callable[[Transfer], Transfer] = lambda transfer: transfer,
     ) -> AsyncIterator[Bridge]:
         client = connect(url, settings.longest_block_s)
         with connect_transfer(url, settings.longest_block_s) as transfer:
-            bridge = Bridge(Connections(client, transfer), predict, catalogue, settings, recorder or NoRecorder())
+            bridge = Bridge(
+                Connections(client, wrap(transfer)), predict, catalogue, settings, recorder or NoRecorder()
+            )
             bridge.start()
             try:
                 yield bridge

@@ -33,6 +33,7 @@ def read_as_a_whole(payload: bytes) -> Any:
         json.dumps({"id": "a", "image": TEXT}, indent=2),
         '{"image": "first", "id": "a", "image": "' + TEXT + '"}',
         json.dumps({"id": 'say "image": "' + TEXT + '"', "image": TEXT}),
+        json.dumps({"id": "a", "image": TEXT, "prompt": "of a text " * 200}),
         json.dumps(["image", TEXT]),
         json.dumps(TEXT),
         json.dumps({"id": "a", "image": None, "padding": TEXT}),
