@@ -178,7 +178,7 @@ class ModelKnobs(Settings):
     from it how large a batch may be, and how long a busy model may wait to fill it. None: whatever waits is run as
     soon as the model is free."""
 
-    max_waiting_images: int = Field(default=96, ge=1)
+    max_waiting_images: int = Field(default=128, ge=1)
     """More images than this waiting in one replica: new ones are refused as overloaded. Each tile counts."""
 
     tiling: Tiling | None = None

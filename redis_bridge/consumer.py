@@ -24,9 +24,9 @@ PATIENCE_S = 0.005
 LARGE_JOB_BYTES = 256 * 1024
 """Jobs from this size on are read one by one, each in a thread and straight into its place."""
 
-QUICK_FACTOR = 2
-"""So many times the slots are used while the model is quick: larger groups then cost less a job, and still nobody
-waits for long."""
+QUICK_FACTOR = 3
+"""So many times the slots are used while the model is quick, one group for each time: one is in the model, the next
+read, the one before answered, and still nobody waits for long."""
 
 GROUP_BYTES = 2 * 2**20
 """Texts of small jobs that are taken together."""
@@ -115,9 +115,10 @@ class Consumer:
         task.add_done_callback(self._running.discard)
 
     async def _reserve(self, free: int) -> list[Held]:
-        """Jobs that wait, at most half as many as there are places, so that some are read while others are in the
-        model; where none wait, the next one that comes."""
-        most = min(free, -(-self._places.count // 2), self._work.most_together())
+        """Jobs that wait, at most half as many as there are places, or a third while the model is quick, so that some
+        are read while others are in the model; where none wait, the next one that comes."""
+        parts = QUICK_FACTOR if self._work.is_quick else 2
+        most = min(free, -(-self._places.count // parts), self._work.most_together())
         group: list[Held] = []
         try:
             await (self._take_small(most, group) if self._are_small else self._take_large(most, group))
