@@ -11,7 +11,7 @@ from redis_bridge.connection import TROUBLES, Backoff, pause
 from redis_bridge.door import Door, Signals
 from redis_bridge.endings import GIVEN_BACK
 from redis_bridge.held import Held
-from redis_bridge.in_flight import Hold, Places
+from redis_bridge.in_flight import Hold, InFlightBytes, Places
 from redis_bridge.job_moves import Reserved
 from redis_bridge.queue_age import QueueAge
 from redis_bridge.work import Work
@@ -35,6 +35,10 @@ LARGE_GROUP_BYTES = 48 * 2**20
 """Texts of large jobs that wait already and are put to the model together: it takes a moment to read each, and a
 remote call costs as much as half of one. No more are added from here on."""
 
+UNREAD_BYTES = 2 * LARGE_GROUP_BYTES
+"""Texts of one queue that are not read yet: one group is read while the next comes from Redis. More would only fill
+fresh memory, which costs as much as receiving them."""
+
 
 class Consumer:
     """The jobs of `queue`, from `start` to `stop`."""
@@ -45,6 +49,7 @@ class Consumer:
         self._signals = Signals()
         self._work = Work(queue, door, self._signals, self._is_given_up, self._on_ended)
         self._places = Places(door.settings.slots_per_queue)
+        self._unread = InFlightBytes(UNREAD_BYTES)
         self._are_small = True
         self._running: set[asyncio.Task[None]] = set()
         self._taking: asyncio.Task[None] | None = None
@@ -95,6 +100,7 @@ class Consumer:
                 await pause(LOOK_S, self._signals.stop)
                 continue
             await self._signals.unless_stopped(self._door.in_flight.wait_for_room())
+            await self._signals.unless_stopped(self._unread.wait_for_room())
             self._places.count = self._most_in_flight
             free = await self._signals.unless_stopped(self._places.wait_for_some(PATIENCE_S))
             if free is None or self._signals.stop.is_set():
@@ -151,7 +157,7 @@ class Consumer:
             room_bytes -= taken[0].size_bytes
 
     def _held(self, taken: list[Reserved]) -> list[Held]:
-        return [Held(reserved, self._door.in_flight) for reserved in taken]
+        return [Held(reserved, self._door.in_flight, self._unread) for reserved in taken]
 
     @property
     def _most_in_flight(self) -> int:

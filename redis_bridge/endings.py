@@ -113,6 +113,7 @@ class Endings:
         for held in jobs:
             held.is_over = True
             held.hold.release()
+            held.text_hold.release()
         if jobs:
             self._ended(jobs, outcome)
 

@@ -11,7 +11,9 @@ from redis_bridge.wire import Job
 
 
 class Held:
-    """payload: the job's text, until it is read.  job: what was read.  is_over: it has left its slot, or was left
+    """budget: of all jobs in flight.  texts: of those of its queue that are not read yet.
+
+    payload: the job's text, until it is read.  job: what was read.  is_over: it has left its slot, or was left
     in it because Redis is away."""
 
     __slots__ = (
@@ -26,15 +28,17 @@ class Held:
         "record",
         "size_bytes",
         "taken_at_s",
+        "text_hold",
     )
 
-    def __init__(self, reserved: Reserved, budget: InFlightBytes) -> None:
+    def __init__(self, reserved: Reserved, budget: InFlightBytes, texts: InFlightBytes) -> None:
         self._slot = reserved.slot
         self._fingerprint = reserved.fingerprint
         self.record = reserved.record
         self.payload: Text | None = reserved.payload
         self.size_bytes = len(reserved.payload)
         self.hold = Hold(budget, self.size_bytes)
+        self.text_hold = Hold(texts, self.size_bytes)
         self.job: Job | None = None
         self.job_id: str | None = None
         self.done_list: str | None = None

@@ -33,6 +33,8 @@ class Reading:
         )
         while texts:
             self._door.jobs.forget(texts.pop())
+        for held in group:
+            held.text_hold.release()
         self._door.recorder.record(metrics.DECODE_SECONDS, time.perf_counter() - started_s, self._queue)
         readable: list[tuple[Held, Job]] = []
         for held, one in zip(group, parsed, strict=True):

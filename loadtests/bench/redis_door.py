@@ -33,7 +33,6 @@ DRAIN_S = 120.0
 _SINGLE_JOBS = {HD: 12}
 _MANY_SINGLE_JOBS = 40
 _JOBS = (8, 2000)
-_WARM_UP_PART = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,8 @@ def _measure_picture(name: str, plan: RedisPlan, picture: Picture, url: str, run
         singles = _SINGLE_JOBS.get(picture.name, _MANY_SINGLE_JOBS)
         spans_s = [push_to_answer_s(store, queue, maker, FIRST_ANSWER_S)[0] for _ in range(singles)]
         count = min(_JOBS[1], max(_JOBS[0], plan.job_bytes // maker.job_bytes))
-        # Everybody's memory for many jobs at once is there before the clock starts.
-        drain_s(store, queue, maker, max(1, count // _WARM_UP_PART), DRAIN_S)
+        # The second of two drains counts: everybody's memory for so many jobs is there before the clock starts.
+        drain_s(store, queue, maker, count, DRAIN_S)
         before = running.usage()
         took_s = drain_s(store, queue, maker, count, DRAIN_S)
         spent = cpu_by_role(before, running.usage())

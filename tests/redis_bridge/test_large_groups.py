@@ -4,7 +4,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_bridge.buffers import Buffers
-from redis_bridge.consumer import GROUP_BYTES, LARGE_GROUP_BYTES
+from redis_bridge.consumer import GROUP_BYTES, LARGE_GROUP_BYTES, UNREAD_BYTES
 from redis_bridge.transfer import Transfer
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, Client, FakeModel, legacy_answer
@@ -41,6 +41,15 @@ async def test_a_group_of_large_jobs_is_bounded_in_bytes(
     async with start_bridge():
         await all_answered(client, ids)
     assert (predict.calls, predict.asked) == (3, len(ids))
+
+
+async def test_texts_that_were_read_make_room_for_the_next(
+    client: Client, predict: FakeModel, start_bridge: StartBridge
+) -> None:
+    ids = await push(client, UNREAD_BYTES // JOB_BYTES + 5)
+    async with start_bridge():
+        await all_answered(client, ids)
+    assert predict.asked == len(ids)
 
 
 async def test_no_more_is_read_than_may_be_in_flight(
