@@ -36,7 +36,7 @@ class BridgeSettings(Settings):
     """How long one try of a job may take in the model."""
 
     slots_per_queue: int = Field(default=32, ge=1, le=1024)
-    """Jobs of one queue that are in flight at once, twice as many while the model answers within 0.1 s."""
+    """Jobs of one queue that are in flight at once, three times as many while the model answers within 0.1 s."""
 
     max_in_flight_bytes: int = Field(default=512 * 2**20, ge=2**20)
     """Payloads and pictures held by the bridge at once, over all queues."""
