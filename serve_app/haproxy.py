@@ -8,7 +8,6 @@ for statistics on every address. Knows Ray's variables for it; nothing of what i
 import os
 import resource
 import shlex
-import socket
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from serve_app.ports import Listener
+from serve_app.ports import Listener, free_ports
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
 LOOPBACK = "127.0.0.1"
@@ -74,20 +73,20 @@ def _short_folder(environ: Mapping[str, str]) -> str:
 
 
 def _variables(home: Path, door: Listener) -> dict[str, str]:
-    with _free_port() as metrics, _free_port() as statistics:
-        return {
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
-            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics.getsockname()[1]),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics.getsockname()[1]),
-            # One datagram for each request, for counts that the door keeps anyway.
-            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-            "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
-            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door)),
-        }
+    metrics_port, statistics_port = free_ports(2)
+    return {
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics_port),
+        # One datagram for each request, for counts that the door keeps anyway.
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door)),
+    }
 
 
 def _has_binary() -> bool:
@@ -124,9 +123,3 @@ def _connections() -> int:
     if hard_limit == resource.RLIM_INFINITY:
         return _MOST_CONNECTIONS
     return max(64, min(_MOST_CONNECTIONS, int((hard_limit - _FILES_BESIDE_CONNECTIONS) / _FILES_A_CONNECTION)))
-
-
-def _free_port() -> socket.socket:
-    probe = socket.socket()
-    probe.bind(("127.0.0.1", 0))
-    return probe

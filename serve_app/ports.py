@@ -1,11 +1,16 @@
-"""Whether the ports of a system are free, told before anything starts. Knows sockets, nothing of Ray."""
+"""Which ports are free, told before anything starts. Knows sockets, nothing of Ray."""
 
 import errno
+import random
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
+
+QUIET_PORTS = range(20000, 30000)
+"""Below those that the kernel gives to connections (from 32768 on) and Ray Serve to replicas (from 30000): one of
+theirs may be taken by anybody between the moment it was found free and the moment somebody listens on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +20,19 @@ class Listener:
     setting: str
     host: str
     port: int
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """`count` different ports of QUIET_PORTS that nobody has now. Raises OSError when there are not so many."""
+    found: list[int] = []
+    for port in random.sample(QUIET_PORTS, len(QUIET_PORTS)):
+        if len(found) == count:
+            break
+        if _refusal(Listener("", host, port)) is None:
+            found.append(port)
+    if len(found) < count:
+        raise OSError(errno.EADDRINUSE, f"no {count} free ports from {QUIET_PORTS[0]} to {QUIET_PORTS[-1]}")
+    return found
 
 
 def port_problems(listeners: Iterable[Listener]) -> list[str]:

@@ -1,15 +1,7 @@
-"""Free TCP ports of the loopback address. Knows sockets only."""
+"""Free TCP ports of the loopback address, as the launcher finds them. Knows sockets only."""
 
-import socket
-from contextlib import ExitStack
+from serve_app.ports import free_ports
+
+__all__ = ["LOOPBACK", "free_ports"]
 
 LOOPBACK = "127.0.0.1"
-
-
-def free_ports(count: int) -> list[int]:
-    """`count` different ports that nobody listens on now."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

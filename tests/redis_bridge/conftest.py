@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,6 +22,7 @@ from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.transfer import Transfer
 from redis_bridge.valkey_process import ValkeyProcess, ValkeySettings
+from serve_app.ports import free_ports
 from tests.redis_bridge.fakes import FAST, MODEL, QUEUE, Client, FakeCatalogue, FakeModel, model
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
 
@@ -39,11 +39,9 @@ StartBridge = Callable[..., AbstractAsyncContextManager[Bridge]]
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that nobody has now, nor gets by chance."""
+    [port] = free_ports(1)
+    return port
 
 
 OTHER_SERVER = "FATHOM_TEST_REDIS_SERVER"

@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.environment import for_ray
 from serve_app.haproxy import ENABLED, behind_haproxy, haproxy_environment
-from serve_app.ports import Listener
+from serve_app.ports import QUIET_PORTS, Listener
 
 DOOR = Listener("FATHOM_HTTP_PORT", "0.0.0.0", 8082)
 
@@ -48,6 +48,13 @@ def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:
 def test_a_value_of_the_user_wins() -> None:
     with haproxy_environment(for_ray({"RAY_SERVE_HAPROXY_STATS_PORT": "9999"}), DOOR) as found:
         assert "RAY_SERVE_HAPROXY_STATS_PORT" not in found
+
+
+def test_its_statistics_are_on_ports_that_no_connection_is_given_meanwhile() -> None:
+    with haproxy_environment(for_ray({}), DOOR) as found:
+        ports = [int(value) for name, value in found.items() if name.endswith("_PORT")]
+    assert len(ports) == 2
+    assert all(port in QUIET_PORTS for port in ports)
 
 
 def test_two_systems_share_nothing() -> None:

@@ -14,12 +14,22 @@ import pytest
 from serve_app import commands
 from serve_app.banner import banner, http_address, redis_address
 from serve_app.launch import main
-from serve_app.ports import Listener, port_problems
+from serve_app.ports import Listener, free_ports, port_problems
 from serve_app.run_record import one_change_at_a_time, open_folder, read_record, remove_record, write_record
 from serve_app.system_state import ApplicationState
 from serve_app.terminal import LaunchError
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_ports_that_are_found_free_are_not_given_to_a_connection_before_they_are_used() -> None:
+    taken = free_ports(1)[0]
+    with socket.create_server(("127.0.0.1", taken)):
+        found = free_ports(50)
+    assert len(set(found)) == 50
+    assert taken not in found
+    # From here on the kernel takes ports for connections, and Ray Serve for replicas.
+    assert max(found) < 30000
 
 
 def test_a_taken_port_is_told_with_its_setting_and_its_holder() -> None:
@@ -112,15 +122,14 @@ def test_a_folder_that_serves_a_system_takes_no_second_one(tmp_path: Path) -> No
     write_record(tmp_path, {})
     file = tmp_path / "empty.yaml"
     file.write_text("applications: []\n")
-    environ = {"FATHOM_DATA_DIR": str(tmp_path), "RAY_AUTH_MODE": "disabled"} | free_ports()
+    environ = {"FATHOM_DATA_DIR": str(tmp_path), "RAY_AUTH_MODE": "disabled"} | free_settings()
     with pytest.raises(LaunchError, match=rf"runs in .* already \(process {os.getpid()}\); set FATHOM_DATA_DIR"):
         commands.serve(file, False, environ)
 
 
-def free_ports() -> dict[str, str]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        ports = [str(probe.getsockname()[1]) for probe in (one, two)]
-    return {"FATHOM_HTTP_PORT": ports[0], "FATHOM_DASHBOARD_PORT": ports[1]}
+def free_settings() -> dict[str, str]:
+    http, dashboard = free_ports(2)
+    return {"FATHOM_HTTP_PORT": f"{http}", "FATHOM_DASHBOARD_PORT": f"{dashboard}"}
 
 
 def test_a_new_folder_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ Started once for all tests of this folder, on free ports and in folders of its o
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 import redis
+
+from serve_app.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "deployments" / "families" / "demo" / "samples"
@@ -38,10 +39,9 @@ def wait_for(condition: Callable[[], Any], deadline_s: float = 30.0, what: str =
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that nobody has now, nor gets by chance."""
+    [port] = free_ports(1)
+    return port
 
 
 @dataclass
