@@ -22,13 +22,13 @@ class Listener:
     port: int
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """`count` different ports of QUIET_PORTS that nobody has now. Raises OSError when there are not so many."""
+def free_ports(count: int) -> list[int]:
+    """`count` different ports of 127.0.0.1, of QUIET_PORTS, that nobody has. Raises OSError when there are fewer."""
     found: list[int] = []
     for port in random.sample(QUIET_PORTS, len(QUIET_PORTS)):
         if len(found) == count:
             break
-        if _refusal(Listener("", host, port)) is None:
+        if _refusal(Listener("", "127.0.0.1", port)) is None:
             found.append(port)
     if len(found) < count:
         raise OSError(errno.EADDRINUSE, f"no {count} free ports from {QUIET_PORTS[0]} to {QUIET_PORTS[-1]}")
