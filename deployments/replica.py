@@ -16,12 +16,20 @@ from numpy.typing import NDArray
 from deployments.backlog import Backlog
 from deployments.batch_runs import BatchRuns, given_up
 from deployments.batching import MicroBatcher
-from deployments.definition import ModelDefinition, ModelKnobs
-from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
+from deployments.definition import ModelDefinition, ModelKnobs, check_labels
+from deployments.errors import (
+    DeadlineExceeded,
+    InternalError,
+    InvalidRequest,
+    ModelUnavailable,
+    Overloaded,
+    ServingError,
+)
 from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Thresholds
 from deployments.image_work import Work, do_each, groups_of
 from deployments.images import ImageLimits, to_pixels
+from deployments.known_classes import KnownClasses
 from deployments.metrics import Meter
 from deployments.pace import Pace
 from deployments.prediction import Outcome, Prediction, Timings
@@ -54,6 +62,7 @@ class Replica:
         self._knobs = ModelKnobs()
         self._limits = ImageLimits()
         self._family = load_family(definition)
+        self._classes = _known_classes(self._family.labels)
         runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
         runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
         self._watchdog = Watchdog()
@@ -161,6 +170,7 @@ class Replica:
         started_at_s = time.monotonic()
         if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
+        self._classes.check(one.request.options.classes)
         pixels = to_pixels(one.request.image, self._limits)
         one.size_px = pixels.shape[0], pixels.shape[1]
         tiles = self._tiles(one)
@@ -283,6 +293,14 @@ class Replica:
         self._meter.batch(len(canvases), self._admitted)
         self._meter.pace(self._pace.limit(0), self._pace.patience_s)
         return await self._runs.run(canvases)
+
+
+def _known_classes(labels: tuple[str, ...]) -> KnownClasses:
+    try:
+        check_labels(labels)
+    except ValueError as error:
+        raise ModelUnavailable(str(error)) from None
+    return KnownClasses(labels)
 
 
 def _end_late(work: list[Work]) -> None:
