@@ -1,0 +1,91 @@
+"""TIFF and BigTIFF: the tags of the first picture that make pixels, in a directory of their own (TIFF 6.0).
+
+The orientation is left out, so that the decoder gives the file's own pixels as for every other format.
+"""
+
+import struct
+
+from deployments.errors import InvalidImage
+from deployments.picture.header import MAX_PARTS, Header, damaged, too_many
+from deployments.picture.tags import ORIENTATION, Directory
+
+KIND = "TIFF"
+
+MAX_SAMPLES = 6
+"""Values of a pixel, extra ones included."""
+
+_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 259, 262, 277
+_STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279, 322, 323, 324, 325
+_COLOUR_MAP, _JPEG_TABLES = 320, 347
+
+_COMPRESSIONS = {
+    1: "none",
+    2: "CCITT 1D",
+    3: "CCITT G3",
+    4: "CCITT G4",
+    5: "LZW",
+    7: "JPEG",
+    8: "deflate",
+    32773: "PackBits",
+    32946: "deflate",
+    50000: "Zstandard",
+}
+"""Those whose decoders need memory and time for the pixels only."""
+
+_PIECES = (_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES)
+_MOST_VALUES = {**dict.fromkeys(_PIECES, MAX_PARTS), _COLOUR_MAP: 3 * 256, _JPEG_TABLES: 65_536}
+_KEPT = (
+    *(_WIDTH, _HEIGHT, 258, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, _STRIP_BYTES, 284, 292, 293),
+    *(317, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, 338, 339, _JPEG_TABLES, 530, 532),
+)
+"""In rising order, as the format wants them."""
+
+
+def look(data: memoryview) -> Header:
+    """Raises InvalidImage."""
+    directory = Directory.first_of(data)
+    height_px, width_px = directory.number(_HEIGHT, 0), directory.number(_WIDTH, 0)
+    _check(directory, height_px, width_px)
+    orientation = directory.number(ORIENTATION, 1)
+    return Header(
+        KIND,
+        height_px,
+        width_px,
+        _with_directory(data, directory),
+        orientation if 1 <= orientation <= 8 else 1,
+        is_white_zero=directory.number(_PHOTOMETRIC, 1) == 0,
+    )
+
+
+def _check(directory: Directory, height_px: int, width_px: int) -> None:
+    compression = directory.number(_COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
+        names = ", ".join(sorted(set(_COMPRESSIONS.values())))
+        raise InvalidImage(f"a TIFF with compression {compression} is not read; those that are: {names}")
+    samples = directory.number(_SAMPLES, 1)
+    if samples > MAX_SAMPLES:
+        raise InvalidImage(f"the TIFF has {samples} values a pixel, the limit is {MAX_SAMPLES}")
+    for code in _KEPT:
+        tag = directory.tags.get(code)
+        if tag is not None and tag.count > _MOST_VALUES.get(code, 16):
+            if code in _PIECES:
+                raise too_many(KIND, "strips or tiles")
+            raise damaged(f"its tag {code} has {tag.count} values")
+    tile_height_px, tile_width_px = directory.number(_TILE_HEIGHT, 0), directory.number(_TILE_WIDTH, 0)
+    # Tiles are multiples of 16, so that a small picture lies in one that is larger; but not by much.
+    if tile_height_px > max(2 * height_px, 1024) or tile_width_px > max(2 * width_px, 1024):
+        raise damaged(f"its tiles of {tile_width_px} x {tile_height_px} are far larger than itself")
+
+
+def _with_directory(data: memoryview, directory: Directory) -> list[bytes | memoryview]:
+    """The file with a directory of the kept tags at its end, and no other."""
+    order, offset, count, at_end = ("Q", 8, "Q", 8) if directory.is_big else ("I", 4, "H", 4)
+    pad = len(data) % 2
+    codes = [code for code in _KEPT if code in directory.tags]
+    parts: list[bytes | memoryview] = [data[:offset]]
+    parts.append(struct.pack(f"{directory.order}{order}", len(data) + pad))
+    parts.append(data[2 * offset :])
+    parts.append(b"\0" * pad + struct.pack(f"{directory.order}{count}", len(codes)))
+    parts.extend(directory.tags[code].entry for code in codes)
+    parts.append(b"\0" * at_end)
+    return parts
