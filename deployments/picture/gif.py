@@ -1,10 +1,15 @@
 """GIF: the screen and the first frame; comments, applications' data and further frames are left out (GIF89a)."""
 
+import re
+
 from deployments.picture.header import MAX_PARTS, Header, Ranges, damaged, too_many
 
 KIND = "GIF"
 
 _EXTENSION, _FRAME = 0x21, 0x2C
+_BLOCK = re.compile(rb"[!,;]")
+"""Where a block begins, or the file ends; bytes between blocks count for nothing, as zeros that some encoders write.
+"""
 _CONTROL = 0xF9
 """The extension that says which colour is transparent."""
 
@@ -18,7 +23,7 @@ def look(data: memoryview) -> Header:
     kept.keep(0, at)
     control: tuple[int, int] | None = None
     blocks = 0
-    while at < len(data) and data[at] == _EXTENSION:
+    while (at := _next_block(data, at)) < len(data) and data[at] == _EXTENSION:
         start, is_control = at, data[at + 1 : at + 2] == bytes([_CONTROL])
         at += 2
         while at < len(data) and data[at]:
@@ -37,6 +42,11 @@ def look(data: memoryview) -> Header:
     left, top, width, height = (int.from_bytes(data[at + by : at + by + 2], "little") for by in (1, 3, 5, 7))
     screen_width, screen_height = (int.from_bytes(data[by : by + 2], "little") for by in (6, 8))
     return Header(KIND, max(screen_height, top + height), max(screen_width, left + width), kept.parts())
+
+
+def _next_block(data: memoryview, at: int) -> int:
+    found = _BLOCK.search(data, at)
+    return found.start() if found else len(data)
 
 
 def _palette_bytes(flags: int) -> int:

@@ -75,8 +75,8 @@ def _segment(data: memoryview, at: int, marker: "re.Pattern[bytes]") -> tuple[in
         raise damaged("it has no picture")
     if kind in _STAND_ALONE:
         return kind, at, at + 2
-    end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
-    if end < at + 4 or end > len(data) or (kind == _START_OF_SCAN and end < at + 6):
+    end = at + 2 + max(int.from_bytes(data[at + 2 : at + 4]), 2)
+    if end > len(data) or (kind == _START_OF_SCAN and end < at + 6):
         raise damaged("it breaks off before its picture")
     return kind, at, end
 

@@ -32,6 +32,7 @@ def rgb_of(picture: PIL.Image.Image, is_white_zero: bool = False) -> NDArray[np.
     if picture.mode not in _CONVERTED:
         samples = _REFUSED.get(picture.mode, "samples of an unknown type")
         raise InvalidImage(
-            f"the image has {samples} (mode {picture.mode}), which are not read; convert it to grey or RGB of 8 or 16 bits"
+            f"the image has {samples} (mode {picture.mode}), which are not read; "
+            f"convert it to grey or RGB of 8 or 16 bits"
         )
     return np.asarray(picture.convert("RGB"))

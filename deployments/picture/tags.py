@@ -25,11 +25,13 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """order: '<' or '>' as for struct.  is_big: BigTIFF."""
+    """order: '<' or '>' as for struct.  is_big: BigTIFF.  start, end: where it lies in the file."""
 
     order: str
     is_big: bool
     tags: dict[int, Tag]
+    start: int
+    end: int
 
     @classmethod
     def first_of(cls, data: memoryview) -> Self:
@@ -41,7 +43,7 @@ class Directory:
                 raise damaged("it has no directory of tags")
             is_big = version == 43
             (at,) = struct.unpack_from(f"{order}Q" if is_big else f"{order}I", data, 8 if is_big else 4)
-            return cls(order, is_big, _tags(data, at, order, is_big))
+            return cls(order, is_big, *_tags(data, at, order, is_big))
         except (struct.error, OverflowError, ValueError):
             raise damaged("its directory of tags is not where it should be") from None
 
@@ -60,21 +62,22 @@ class Directory:
         return struct.unpack_from(f"{self.order}{count}{form}", tag.value)
 
 
-def _tags(data: memoryview, at: int, order: str, is_big: bool) -> dict[int, Tag]:
+def _tags(data: memoryview, start: int, order: str, is_big: bool) -> tuple[dict[int, Tag], int, int]:
     count_form, entry_form, entry_bytes = ("Q", "HHQ", 20) if is_big else ("H", "HHI", 12)
     inline_bytes = 8 if is_big else 4
-    (count,) = struct.unpack_from(f"{order}{count_form}", data, at)
-    at += struct.calcsize(f"={count_form}")
+    (count,) = struct.unpack_from(f"{order}{count_form}", data, start)
+    at = start + struct.calcsize(f"={count_form}")
     if count > MAX_TAGS or at + count * entry_bytes > len(data):
         raise damaged(f"its directory has {count} tags, more than {MAX_TAGS} or than there is room for")
     tags: dict[int, Tag] = {}
-    for start in range(at, at + count * entry_bytes, entry_bytes):
-        code, kind, values = struct.unpack_from(f"{order}{entry_form}", data, start)
-        entry = data[start : start + entry_bytes]
+    end = at + count * entry_bytes
+    for place in range(at, end, entry_bytes):
+        code, kind, values = struct.unpack_from(f"{order}{entry_form}", data, place)
+        entry = data[place : place + entry_bytes]
         size_bytes = _TYPE_BYTES.get(kind, 1) * values
         value = entry[-inline_bytes:]
         if size_bytes > inline_bytes:
             (offset,) = struct.unpack(f"{order}{'Q' if is_big else 'I'}", value)
             value = data[offset : offset + size_bytes]
         tags.setdefault(code, Tag(kind, values, entry, value))
-    return tags
+    return tags, start, min(end + inline_bytes, len(data))

@@ -32,6 +32,8 @@ _COMPRESSIONS = {
 }
 """Those whose decoders need memory and time for the pixels only."""
 
+_NOT_READ = {6: "old JPEG", 34887: "LERC", 34925: "LZMA", 50001: "WebP", 33003: "JPEG 2000", 34712: "JPEG 2000"}
+
 _PIECES = (_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES)
 _MOST_VALUES = {**dict.fromkeys(_PIECES, MAX_PARTS), _COLOUR_MAP: 3 * 256, _JPEG_TABLES: 65_536}
 _KEPT = (
@@ -60,8 +62,9 @@ def look(data: memoryview) -> Header:
 def _check(directory: Directory, height_px: int, width_px: int) -> None:
     compression = directory.number(_COMPRESSION, 1)
     if compression not in _COMPRESSIONS:
-        names = ", ".join(sorted(set(_COMPRESSIONS.values())))
-        raise InvalidImage(f"a TIFF with compression {compression} is not read; those that are: {names}")
+        name = _NOT_READ.get(compression, "unknown")
+        known = ", ".join(sorted(set(_COMPRESSIONS.values())))
+        raise InvalidImage(f"a TIFF with compression {compression} ({name}) is not read; those that are: {known}")
     samples = directory.number(_SAMPLES, 1)
     if samples > MAX_SAMPLES:
         raise InvalidImage(f"the TIFF has {samples} values a pixel, the limit is {MAX_SAMPLES}")
@@ -78,14 +81,10 @@ def _check(directory: Directory, height_px: int, width_px: int) -> None:
 
 
 def _with_directory(data: memoryview, directory: Directory) -> list[bytes | memoryview]:
-    """The file with a directory of the kept tags at its end, and no other."""
-    order, offset, count, at_end = ("Q", 8, "Q", 8) if directory.is_big else ("I", 4, "H", 4)
-    pad = len(data) % 2
+    """The file with the kept tags only, in the place of its directory, and with no other directory. Its length stays,
+    so that a file that is cut off lacks as many pixels as before."""
     codes = [code for code in _KEPT if code in directory.tags]
-    parts: list[bytes | memoryview] = [data[:offset]]
-    parts.append(struct.pack(f"{directory.order}{order}", len(data) + pad))
-    parts.append(data[2 * offset :])
-    parts.append(b"\0" * pad + struct.pack(f"{directory.order}{count}", len(codes)))
-    parts.extend(directory.tags[code].entry for code in codes)
-    parts.append(b"\0" * at_end)
-    return parts
+    count = struct.pack(f"{directory.order}{'Q' if directory.is_big else 'H'}", len(codes))
+    entries = b"".join(directory.tags[code].entry for code in codes)
+    kept = (count + entries).ljust(directory.end - directory.start, b"\0")
+    return [data[: directory.start], kept, data[directory.end :]]

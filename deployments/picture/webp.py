@@ -45,6 +45,8 @@ def _first_frame(data: memoryview) -> tuple[Ranges, int]:
         size_bytes = int.from_bytes(data[at + 4 : at + 8], "little")
         end = min(at + 8 + size_bytes + size_bytes % 2, len(data))
         if kind in (b"ANIM", b"ALPH") or (kind in (b"ANMF", b"VP8 ", b"VP8L") and not has_frame):
+            if at + 8 + size_bytes > len(data):
+                raise damaged("it breaks off within its picture")
             kept.keep(at, end)
             has_frame = has_frame or kind in (b"ANMF", b"VP8 ", b"VP8L")
         elif kind == b"EXIF":
