@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
 from deployments.picture import bmp, gif, jpeg, png, pnm, tiff, webp
-from deployments.picture.header import Header
+from deployments.picture.header import Header, damaged, not_read
 from deployments.picture.metered import MeteredFile
 from deployments.picture.samples import rgb_of
 from deployments.request import Image
@@ -75,17 +75,26 @@ class Encoded:
         except Exception as error:
             # Pillow's readers raise almost any type on damaged bytes; whatever it is, the picture is at fault.
             logger.debug("unreadable image", exc_info=True)
-            raise InvalidImage(f"the image is damaged: {error}") from None
+            raise damaged(str(error)) from None
 
     def _decoded(self, ends_at_s: float) -> NDArray[np.uint8]:
         header = self.header
         if header.kind == pnm.KIND:
             return pnm.pixels_of(header)
         file = MeteredFile(b"".join(header.parts), self.limits.max_decode_cpu_s, ends_at_s)
-        with PIL.Image.open(file, formats=(header.kind,)) as picture:
+        with _opened(file, header) as picture:
             if picture.size != (header.width_px, header.height_px):
-                raise InvalidImage("the image is damaged: it has two sizes")
-            return rgb_of(picture, header.is_white_zero)
+                raise damaged("it has two sizes")
+            return rgb_of(picture, header)
+
+
+def _opened(file: MeteredFile, header: Header) -> PIL.Image.Image:
+    try:
+        return PIL.Image.open(file, formats=(header.kind,))
+    except PIL.UnidentifiedImageError:
+        if header.samples:
+            raise not_read(header.samples) from None
+        raise damaged(f"its {header.kind} header makes no sense, or is of a kind that is not read") from None
 
 
 def read_header(image: Image, limits: ImageLimits = ImageLimits()) -> Encoded:

@@ -13,7 +13,8 @@ MAX_PARTS = 65_536
 class Header:
     """kind: the format.  parts: what a decoder needs; joined they are a file of the same kind.
 
-    orientation: 1 to 8, as in EXIF.  is_white_zero: TIFF only, whether the value 0 is white.
+    orientation: 1 to 8, as in EXIF.  samples: TIFF only, the type of its samples in words.  bits, is_white_zero: TIFF
+    only, of one sample, and whether the value 0 is white.
     """
 
     kind: str
@@ -21,6 +22,8 @@ class Header:
     width_px: int
     parts: Sequence[bytes | memoryview] = field(repr=False)
     orientation: int = 1
+    samples: str = ""
+    bits: int = 16
     is_white_zero: bool = False
 
 
@@ -45,6 +48,11 @@ class Ranges:
 def damaged(what: str) -> InvalidImage:
     """The error for a file that breaks off or contradicts itself."""
     return InvalidImage(f"the image is damaged: {what}")
+
+
+def not_read(samples: str) -> InvalidImage:
+    """The error for a file whose samples have no known black and white, or are too rare. samples: which, in words."""
+    return InvalidImage(f"the image has {samples}, which are not read; convert it to grey or RGB of 8 or 16 bits")
 
 
 def too_many(kind: str, parts: str) -> InvalidImage:

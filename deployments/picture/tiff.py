@@ -6,7 +6,7 @@ The orientation is left out, so that the decoder gives the file's own pixels as 
 import struct
 
 from deployments.errors import InvalidImage
-from deployments.picture.header import MAX_PARTS, Header, damaged, too_many
+from deployments.picture.header import MAX_PARTS, Header, damaged, not_read, too_many
 from deployments.picture.tags import ORIENTATION, Directory
 
 KIND = "TIFF"
@@ -14,7 +14,7 @@ KIND = "TIFF"
 MAX_SAMPLES = 6
 """Values of a pixel, extra ones included."""
 
-_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 259, 262, 277
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 256, 257, 258, 259, 262, 277, 339
 _STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279, 322, 323, 324, 325
 _COLOUR_MAP, _JPEG_TABLES = 320, 347
 
@@ -32,13 +32,15 @@ _COMPRESSIONS = {
 }
 """Those whose decoders need memory and time for the pixels only."""
 
+_BITS_READ = (1, 2, 4, 8, 12, 16)
+_FORMATS = {1: "whole numbers", 2: "signed whole numbers", 3: "floating-point numbers", 4: "whole numbers"}
 _NOT_READ = {6: "old JPEG", 34887: "LERC", 34925: "LZMA", 50001: "WebP", 33003: "JPEG 2000", 34712: "JPEG 2000"}
 
 _PIECES = (_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES)
 _MOST_VALUES = {**dict.fromkeys(_PIECES, MAX_PARTS), _COLOUR_MAP: 3 * 256, _JPEG_TABLES: 65_536}
 _KEPT = (
-    *(_WIDTH, _HEIGHT, 258, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, _STRIP_BYTES, 284, 292, 293),
-    *(317, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, 338, 339, _JPEG_TABLES, 530, 532),
+    *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, _STRIP_BYTES, 284, 292, 293),
+    *(317, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, 338, _FORMAT, _JPEG_TABLES, 530, 532),
 )
 """In rising order, as the format wants them."""
 
@@ -48,6 +50,8 @@ def look(data: memoryview) -> Header:
     directory = Directory.first_of(data)
     height_px, width_px = directory.number(_HEIGHT, 0), directory.number(_WIDTH, 0)
     _check(directory, height_px, width_px)
+    bits = directory.number(_BITS, 1)
+    samples = _samples(directory, bits)
     orientation = directory.number(ORIENTATION, 1)
     return Header(
         KIND,
@@ -55,8 +59,19 @@ def look(data: memoryview) -> Header:
         width_px,
         _with_directory(data, directory),
         orientation if 1 <= orientation <= 8 else 1,
+        samples=samples,
+        bits=bits,
         is_white_zero=directory.number(_PHOTOMETRIC, 1) == 0,
     )
+
+
+def _samples(directory: Directory, bits: int) -> str:
+    """The type of the samples in words. Raises InvalidImage for one that is not read."""
+    count, form = directory.number(_SAMPLES, 1), directory.number(_FORMAT, 1)
+    words = f"{count} values a pixel of {bits}-bit {_FORMATS.get(form, 'samples of an unknown type')}"
+    if bits not in _BITS_READ or form not in (1, 2, 4) or (form == 2 and bits > 8):
+        raise not_read(words)
+    return f"{words} with photometric interpretation {directory.number(_PHOTOMETRIC, -1)}"
 
 
 def _check(directory: Directory, height_px: int, width_px: int) -> None:
