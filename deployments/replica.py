@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from deployments.backlog import Backlog
 from deployments.batching import BATCHES_AT_ONCE, MicroBatcher
+from deployments.decoding import Decoding
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
 from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Thresholds
 from deployments.image_work import Work, do_each, groups_of
-from deployments.images import ImageLimits, to_pixels
 from deployments.metrics import Meter
 from deployments.pace import Pace
 from deployments.prediction import Outcome, Prediction, Timings
@@ -45,7 +45,7 @@ class Replica:
         self._definition = definition
         self._meter = meter
         self._knobs = ModelKnobs()
-        self._limits = ImageLimits()
+        self._decoding = Decoding(self._knobs.max_decoded_bytes)
         self._family = load_family(definition)
         self._runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
         self._runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
@@ -61,6 +61,7 @@ class Replica:
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
         self._knobs = knobs
+        self._decoding.held.limit_bytes = knobs.max_decoded_bytes
         self._pace.largest = self._batch_limit()
         self._pace.target_s = None if knobs.latency_target_ms is None else knobs.latency_target_ms / 1000
         if self._batcher is not None:
@@ -102,6 +103,7 @@ class Replica:
 
     def check_health(self) -> None:
         """Raises RuntimeError when this replica can no longer answer."""
+        self._decoding.check()
         if self._batcher is not None:
             self._batcher.check()
 
@@ -113,8 +115,12 @@ class Replica:
         self._inference_threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, group: list[Work], is_shared: bool) -> None:
-        await self._in_thread(self._prepare, group)
-        await asyncio.gather(*(self._infer(one) for one in group if one.outcome is None))
+        try:
+            await self._prepare_in_time(group)
+            await asyncio.gather(*(self._infer(one) for one in group if one.outcome is None))
+        finally:
+            for one in group:
+                one.drop_pixels()
         await self._in_thread(self._finish, [one for one in group if one.outcome is None])
         if is_shared:
             for one in group:
@@ -126,17 +132,43 @@ class Replica:
         if group:
             await asyncio.get_running_loop().run_in_executor(self._decode_threads, do_each, step, group)
 
+    async def _prepare_in_time(self, group: list[Work]) -> None:
+        """A thread that is at an image when the time is over goes on by itself; nobody waits for it."""
+        try:
+            async with asyncio.timeout_at(max(one.expires_at_s for one in group)):
+                await self._in_thread(self._prepare, group)
+                waiting = [one for one in group if one.outcome is None and one.wanted_bytes]
+                if waiting:
+                    await asyncio.gather(*(self._prepare_when_there_is_room(one) for one in waiting))
+        except TimeoutError:
+            for one in group:
+                one.outcome = one.outcome or DeadlineExceeded("the time was over before the image was decoded")
+
+    async def _prepare_when_there_is_room(self, one: Work) -> None:
+        try:
+            await self._decoding.wait_for_room(one)
+        except ServingError as error:
+            one.outcome = error
+        else:
+            await self._in_thread(self._prepare, [one])
+
     def _prepare(self, one: Work) -> None:
         started_at_s = time.monotonic()
         if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
-        pixels = to_pixels(one.request.image, self._limits)
-        one.size_px = pixels.shape[0], pixels.shape[1]
-        tiles = self._tiles(one)
-        if len(tiles) > 1:
-            one.pixels, one.tiles = pixels, tiles
-        else:
-            one.prepared = self._family.preprocess(pixels)
+        try:
+            pixels = self._decoding.pixels(one)
+            if pixels is None:
+                return
+            one.size_px = pixels.shape[0], pixels.shape[1]
+            tiles = self._tiles(one)
+            if len(tiles) > 1:
+                one.pixels, one.tiles = pixels, tiles
+            else:
+                one.prepared = self._family.preprocess(pixels)
+        finally:
+            if one.pixels is None or one.outcome is not None:
+                one.drop_pixels()
         one.decode_s = time.monotonic() - started_at_s
 
     def _tiles(self, one: Work) -> tuple[Tile, ...]:

@@ -79,7 +79,9 @@ class BridgeReplica:
         self._bridge.start()
         self._closing.push_async_callback(self._bridge.stop, settings.drain_s)
         store = ExternalJobStore(redis, settings)
-        self._external = ExternalGateway(store, settings, self._bridge.external_queues, recorder)
+        self._external = ExternalGateway(
+            store, settings, self._bridge.external_queues, recorder, self._bridge.in_flight
+        )
         self._external.start()
         self._closing.push_async_callback(self._external.stop)
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))

@@ -83,6 +83,11 @@ class Bridge:
         """The queues that have a consumer now."""
         return frozenset(self._consumers)
 
+    @property
+    def in_flight(self) -> InFlightBytes:
+        """The budget of bytes that the bridge holds, shared with whoever else makes pictures in its process."""
+        return self._in_flight
+
     def waiting_for(self, model: str) -> int | None:
         """Jobs that wait in Redis for this model, as of the last heartbeat; None when that is not known."""
         return self._waiting.get(model)

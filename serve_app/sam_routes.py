@@ -9,14 +9,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 import orjson
 from fastapi import APIRouter
+from numpy.typing import NDArray
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
+from deployments.definition import ModelRecord
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, ModelNotFound, ServingError
 from deployments.external import ExternalRequest, Task
-from deployments.images import to_pixels
+from deployments.images import read_header
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque
 from deployments.request import Image, Request
@@ -97,7 +100,15 @@ class _Segmenting:
         """Cuts out what lies in the middle of the frame and asks a model what it is."""
         record = self._predictor.record_of(form)
         ends_at_s = time.monotonic() + self._predictor.settings.deadline_s
-        pixels = await asyncio.to_thread(to_pixels, image_of(form))
+        self._check_worker()
+        encoded = read_header(image_of(form))
+        with self._predictor.budget.hold() as held:
+            # The frame, and the animal that is cut out of it.
+            held.grow(2 * encoded.decoded_bytes)
+            pixels = await asyncio.to_thread(encoded.pixels, ends_at_s)
+            return await self._filet(form, record, pixels, ends_at_s)
+
+    async def _filet(self, form: Form, record: ModelRecord, pixels: NDArray[np.uint8], ends_at_s: float) -> Response:
         height, width = pixels.shape[:2]
         middle = [{"x": width // 2, "y": height // 2}]
         masks = _masks_of(await self._ask(Task.SEGMENT, Image.from_pixels(pixels), prompts=middle))[0]
