@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
+from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.pace import Load, Pace
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ class MicroBatcher(Generic[T, R]):
     may_wait: whether nobody else is kept waiting by a batch that is.
     is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
     run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
-        several, each is run again alone, so that one poisonous item does not take the others with it.
+        several, each is run again alone, so that one poisonous item does not take the others with it; but a
+        ServingError that it raises is meant for all of them.
+    on_batch_end: told of the items of each batch that was run, and whether at least one has its result.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class MicroBatcher(Generic[T, R]):
         is_side_by_side: bool = False,
     ) -> None:
         self.max_waiting = max_waiting
+        self.on_batch_end: Callable[[Sequence[T], bool], None] = lambda items, has_result: None
         self._run = run
         self._pace = pace
         self._may_wait = may_wait
@@ -103,6 +106,8 @@ class MicroBatcher(Generic[T, R]):
         """
         if self._is_closed:
             raise ModelUnavailable("the model is being stopped")
+        if len(self._waiting) >= self.max_waiting:
+            self._drop_late()
         if len(self._waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
         entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
@@ -176,13 +181,14 @@ class MicroBatcher(Generic[T, R]):
         limit = self._pace.limit(len(self._waiting))
         while self._waiting and len(batch) < limit:
             entry = self._waiting.popleft()
-            if entry.future.done():
-                continue
-            if entry.expires_at_s <= now_s:
-                _fail(entry, DeadlineExceeded("the time was over before the image's turn came"))
-                continue
-            batch.append(entry)
+            if not entry.future.done() and not _is_late(entry, now_s):
+                batch.append(entry)
         return batch
+
+    def _drop_late(self) -> None:
+        """Those whose time is over count no longer, even while no batch ends in which they would be found out."""
+        now_s = time.monotonic()
+        self._waiting = deque(entry for entry in self._waiting if not _is_late(entry, now_s))
 
     async def _run_and_leave(self, run: "_Run[T, R]") -> None:
         """Runs a batch to its end."""
@@ -202,19 +208,28 @@ class MicroBatcher(Generic[T, R]):
 
     async def _run_batch(self, batch: list[_Entry[T, R]]) -> bool:
         """Whether the batch ran as a whole."""
-        started_at_s = time.monotonic()
         try:
-            results = await self._run([entry.item for entry in batch])
+            await self._run_together(batch)
+        except ServingError as error:
+            for entry in batch:
+                _fail(entry, error)
+            return False
         except Exception:
             logger.exception("a batch of %d failed", len(batch))
-            await self._run_alone(batch)
-            return False
+            is_whole, has_result = False, await self._run_alone(batch)
+        else:
+            is_whole, has_result = True, True
+        self.on_batch_end([entry.item for entry in batch], has_result)
+        return is_whole
+
+    async def _run_together(self, batch: list[_Entry[T, R]]) -> None:
+        started_at_s = time.monotonic()
+        results = await self._run([entry.item for entry in batch])
         run_s = time.monotonic() - started_at_s
         for entry, result in zip(batch, results, strict=True):
             if not entry.future.done():
                 wait_s = started_at_s - entry.entered_at_s
                 entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
-        return True
 
     def _note_run(self, run: "_Run[T, R]") -> None:
         now_s = time.monotonic()
@@ -225,13 +240,31 @@ class MicroBatcher(Generic[T, R]):
         self._idle_since_s = now_s
         self._crowd = len(self._waiting)
 
-    async def _run_alone(self, batch: list[_Entry[T, R]]) -> None:
-        if len(batch) == 1:
-            _fail(batch[0], InternalError("the model failed on this image"))
-            return
+    async def _run_alone(self, batch: list[_Entry[T, R]]) -> bool:
+        """Runs each item of a batch that failed by itself; whether any has its result now."""
+        has_result = False
         for entry in batch:
-            if not entry.future.done():
-                await self._run_batch([entry])
+            if entry.future.done() or _is_late(entry, time.monotonic()):
+                continue
+            try:
+                if len(batch) == 1:
+                    raise InternalError("the model failed on this image")
+                await self._run_together([entry])
+                has_result = True
+            except ServingError as error:
+                _fail(entry, error)
+            except Exception:
+                logger.exception("an image failed alone, too")
+                _fail(entry, InternalError("the model failed on this image"))
+        return has_result
+
+
+def _is_late(entry: _Entry[T, R], now_s: float) -> bool:
+    """Whether its time is over; it is told so then."""
+    if entry.expires_at_s > now_s:
+        return False
+    _fail(entry, DeadlineExceeded("the time was over before the image's turn came"))
+    return True
 
 
 def _fail(entry: _Entry[T, R], error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""The one client through which a door asks a model: cached handles, one retry, errors as values.
+"""The one client through which a door asks a model: cached handles, second tries, errors as values.
 
 The only file that makes remote calls to models. It knows a model's deployment by name, never its code.
 """
@@ -6,6 +6,7 @@ The only file that makes remote calls to models. It knows a model's deployment b
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,6 @@ from deployments.definition import DEPLOYMENT_NAME
 from deployments.errors import (
     DeadlineExceeded,
     InternalError,
-    ModelCrashed,
     ModelUnavailable,
     Overloaded,
     ServingError,
@@ -32,6 +32,7 @@ from deployments.errors import (
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
+from deployments.second_tries import ReplicaDied, SecondTries
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -59,6 +60,7 @@ class ModelClient:
         self._trouble_of = trouble_of
         self._handles: dict[str, DeploymentHandle] = {}
         self._coalescers: dict[str, Coalescer] = {}
+        self._second_tries: dict[str, SecondTries] = {}
 
     async def attach(self, models: Iterable[str]) -> None:
         """Takes the handles of these models now, so that Serve stops this caller before them at shutdown."""
@@ -84,21 +86,39 @@ class ModelClient:
 
     async def _ask_together(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
         deadline_s = min(request.deadline_s for request in requests)
+        expires_at_s = asyncio.get_running_loop().time() + deadline_s
+        # All are told the one deadline, before which the replica returns with what it has.
+        alike = [one if one.deadline_s == deadline_s else replace(one, deadline_s=deadline_s) for one in requests]
         try:
-            async with asyncio.timeout(deadline_s):
-                return await outcomes_of(partial(self._send, model), list(requests))
+            async with asyncio.timeout_at(expires_at_s):
+                return await outcomes_of(partial(self._send, model), alike)
         except TimeoutError:
-            return [DeadlineExceeded(f"model {model} did not answer within {deadline_s:g} s")] * len(requests)
+            return [_late(model, deadline_s)] * len(requests)
+        except ReplicaDied:
+            return await asyncio.gather(*(self._ask_again(model, one, expires_at_s) for one in alike))
 
     async def _ask(self, model: str, request: Request) -> Outcome:
         coalescer = self._coalescers.get(model)
         if coalescer is None:
             coalescer = Coalescer(partial(self._send, model), partial(self._replicas_of, model))
             self._coalescers[model] = coalescer
+        expires_at_s = asyncio.get_running_loop().time() + request.deadline_s
         try:
             return await coalescer.ask(request)
         except TimeoutError:
-            return DeadlineExceeded(f"model {model} did not answer within {request.deadline_s:g} s")
+            return _late(model, request.deadline_s)
+        except ReplicaDied:
+            return await self._ask_again(model, request, expires_at_s)
+
+    async def _ask_again(self, model: str, request: Request, expires_at_s: float) -> Outcome:
+        tries = self._second_tries.get(model)
+        if tries is None:
+            tries = SecondTries(model, partial(self._send_alone, model))
+            self._second_tries[model] = tries
+        try:
+            return await tries.ask(request, expires_at_s)
+        except TimeoutError:
+            return _late(model, request.deadline_s)
 
     def _explained(self, model: str, outcome: Outcome) -> Outcome:
         if type(outcome) in (DeadlineExceeded, ModelUnavailable) and (trouble := self._trouble_of(model)):
@@ -106,20 +126,16 @@ class ModelClient:
         return outcome
 
     async def _send(self, model: str, requests: list[Request]) -> list[Outcome]:
+        """One call. Raises ReplicaDied, or a ServingError for all."""
         handle = await self._handle(model)
         try:
             return await self._call(handle, requests)
         except _REPLICA_DIED:
-            # Only once, and each alone: a request that kills its replica must neither kill them all nor take
-            # those with it that happened to share its call.
-            logger.warning("a replica of model %s died under %d requests; asking another", model, len(requests))
-        return [await self._call_again(handle, model, request) for request in requests]
+            logger.warning("a replica of model %s died under a call of %d requests", model, len(requests))
+            raise ReplicaDied(model) from None
 
-    async def _call_again(self, handle: DeploymentHandle, model: str, request: Request) -> Outcome:
-        try:
-            [outcome] = await self._call(handle, [request])
-        except _REPLICA_DIED:
-            return ModelCrashed(f"model {model} died twice under this request")
+    async def _send_alone(self, model: str, request: Request) -> Outcome:
+        [outcome] = await outcomes_of(partial(self._send, model), [request])
         return outcome
 
     async def _call(self, handle: DeploymentHandle, requests: list[Request]) -> list[Outcome]:
@@ -150,7 +166,11 @@ class ModelClient:
 
 
 def _nbytes(requests: Sequence[Request]) -> int:
-    return sum(request.image.nbytes for request in requests)
+    return sum(one.image.nbytes + sum(map(len, one.options.classes or ())) for one in requests)
+
+
+def _late(model: str, deadline_s: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"model {model} did not answer within {deadline_s:g} s")
 
 
 def serving_error(error: BaseException) -> ServingError:

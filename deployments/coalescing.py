@@ -15,6 +15,7 @@ from deployments.errors import InternalError, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
+from deployments.second_tries import ReplicaDied
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -45,9 +46,12 @@ Send = Callable[[list[Request]], Awaitable[list[Outcome]]]
 
 
 async def outcomes_of(send: Send, requests: list[Request]) -> list[Outcome]:
-    """One outcome for each request, in order: what a call raises is the outcome of all that it carried."""
+    """One outcome for each request, in order: what a call raises is the outcome of all that it carried. Raises
+    ReplicaDied, after which they may be asked again."""
     try:
         return await send(requests)
+    except ReplicaDied:
+        raise
     except ServingError as error:
         return [error] * len(requests)
     except Exception:
@@ -60,6 +64,7 @@ class _Waiting:
     request: Request
     expires_at_s: float
     future: asyncio.Future[Outcome]
+    is_taken: bool = False
 
     @property
     def is_tiled(self) -> bool:
@@ -85,8 +90,8 @@ class Coalescer:
 
     async def ask(self, request: Request) -> Outcome:
         """The outcome of `request`: Overloaded at once when too many wait already. Waits at most its deadline, and
-        raises TimeoutError then. Cancelling drops the request when it has not been sent; a call whose requests are
-        all dropped is cancelled too."""
+        raises TimeoutError then; ReplicaDied when that happened under its call. Cancelling drops the request when it
+        has not been sent; a call whose requests are all dropped is cancelled too."""
         most = MAX_WAITING_PER_REPLICA * max(1, self._replicas())
         if len(self._waiting) >= most:
             return Overloaded(f"{len(self._waiting)} requests wait for this model already, the limit is {most}")
@@ -97,8 +102,13 @@ class Coalescer:
             # In the next round of the loop, so that requests which arrived in the same round go together.
             self._is_flush_due = True
             loop.call_soon(self._flush)
-        async with asyncio.timeout_at(waiting.expires_at_s):
-            return await waiting.future
+        try:
+            async with asyncio.timeout_at(waiting.expires_at_s):
+                return await waiting.future
+        finally:
+            # Those who went away count no longer, and make room for others, whether or not a call returns meanwhile.
+            if not waiting.is_taken:
+                self._waiting.remove(waiting)
 
     def _flush(self) -> None:
         self._is_flush_due = False
@@ -120,6 +130,8 @@ class Coalescer:
         taken = [self._waiting.popleft()]
         while len(taken) < most and not (taken[-1].is_tiled or self._waiting[0].is_tiled):
             taken.append(self._waiting.popleft())
+        for waiting in taken:
+            waiting.is_taken = True
         return [waiting for waiting in taken if not waiting.future.done()]
 
     @property
@@ -153,7 +165,14 @@ class Coalescer:
             for waiting in batch
             for one in (waiting.request,)
         ]
-        outcomes = await outcomes_of(self._send, requests)
+        try:
+            outcomes = await outcomes_of(self._send, requests)
+        except ReplicaDied as died:
+            is_answered = True
+            for waiting in batch:
+                if not waiting.future.done():
+                    waiting.future.set_exception(ReplicaDied(*died.args))
+            return
         is_answered = True
         image_s = (clock() - began_at_s) / max(1, len(self._calls)) / len(batch)
         self._image_s += (image_s - self._image_s) / CALL_MEMORY

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
+from deployments.watchdog import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
+
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""
 
@@ -184,6 +186,14 @@ class ModelKnobs(Settings):
     max_decoded_bytes: int = Field(default=10**9, ge=192_000_000)
     """Bytes of decoded images, three a pixel, that one replica holds at once; more wait their turn. At least the
     largest image that is read."""
+
+    stuck_after_s: float = Field(default=STUCK_AFTER_S, ge=1, le=3600)
+    """Seconds that a batch, or a step of one image in a thread, may run; the first batch of a shape of canvas five
+    times as long. What has not ended then is stuck, and the replica is replaced."""
+
+    unhealthy_after_batches: int = Field(default=UNHEALTHY_AFTER_BATCHES, ge=1, le=1000)
+    """After so many batches in a row of which every image failed, also alone, the replica is replaced. A batch of
+    images that have all failed before, since one was inferred, does not count."""
 
     tiling: Tiling | None = None
     """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""

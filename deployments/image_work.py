@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +60,16 @@ def groups_of(work: list[Work]) -> list[list[Work]]:
     return [small, *large] if small else large
 
 
-def do_each(step: Callable[[Work], None], group: list[Work]) -> None:
+Watch = Callable[[], AbstractContextManager[None]]
+"""Watches the work of a thread on one image (`watchdog.py`)."""
+
+
+def do_each(step: Callable[[Work], None], group: list[Work], watch: Watch) -> None:
     """Does `step` for each of `group`; what it raises is the outcome of that one alone."""
     for one in group:
         try:
-            step(one)
+            with watch():
+                step(one)
         except ServingError as error:
             one.outcome = error
         except Exception:

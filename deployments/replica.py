@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.backlog import Backlog
-from deployments.batching import BATCHES_AT_ONCE, MicroBatcher
+from deployments.batch_runs import BatchRuns, given_up
+from deployments.batching import MicroBatcher
 from deployments.decoding import Decoding
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
@@ -27,11 +29,18 @@ from deployments.request import Options, Request
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
 from deployments.tiled_frame import TiledFrame, TiledModel
 from deployments.tiling import Tile, cut_into_tiles
+from deployments.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 DECODE_THREADS = 2
 """Two keep one core busy with decoding while another infers; more only fight over the interpreter."""
+
+RETURN_EARLY_S = 0.25
+"""A call waits for its batches until so long before the last of its deadlines, or a tenth of it if that is less, and
+returns at half of that with what is done by then: later its caller would have gone, and the ready answers with it."""
+
+_DECODING = "the decoding of an image"
 
 
 class Replica:
@@ -47,9 +56,10 @@ class Replica:
         self._knobs = ModelKnobs()
         self._decoding = Decoding(self._knobs.max_decoded_bytes)
         self._family = load_family(definition)
-        self._runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
-        self._runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
-        self._inference_threads = ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="inference")
+        runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
+        runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
+        self._watchdog = Watchdog()
+        self._runs = BatchRuns(runtime, self._watchdog, self._family.canvas_px)
         self._decode_threads = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode")
         self._pace = Pace(definition.largest_batch)
         self._batcher: MicroBatcher[NDArray[np.uint8], Outputs] | None = None
@@ -62,6 +72,8 @@ class Replica:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
         self._knobs = knobs
         self._decoding.held.limit_bytes = knobs.max_decoded_bytes
+        self._watchdog.stuck_after_s = knobs.stuck_after_s
+        self._watchdog.unhealthy_after_batches = knobs.unhealthy_after_batches
         self._pace.largest = self._batch_limit()
         self._pace.target_s = None if knobs.latency_target_ms is None else knobs.latency_target_ms / 1000
         if self._batcher is not None:
@@ -69,6 +81,8 @@ class Replica:
 
     async def predict(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, in order; a request fails alone, as a value."""
+        if trouble := self._watchdog.trouble:
+            return [given_up(trouble)] * len(requests)
         arrived_at_s = time.monotonic()
         self._backlog.hear(requests)
         work = [Work(request, arrived_at_s + request.deadline_s) for request in requests]
@@ -77,8 +91,7 @@ class Replica:
             refused.outcome = self._overloaded()
         self._admitted += len(work[:room])
         try:
-            groups = groups_of(work[:room])
-            await asyncio.gather(*(self._answer(group, len(groups) > 1) for group in groups))
+            await self._answer_in_time(work[:room])
         finally:
             self._admitted -= len(work[:room])
             self._held_up -= sum(one.is_held_up for one in work)
@@ -104,45 +117,59 @@ class Replica:
     def check_health(self) -> None:
         """Raises RuntimeError when this replica can no longer answer."""
         self._decoding.check()
+        self._watchdog.check()
         if self._batcher is not None:
             self._batcher.check()
 
     async def close(self) -> None:
-        """Stops batching and gives the threads back."""
+        """Stops batching and gives the threads back; what is stuck in one is not waited for."""
         if self._batcher is not None:
             await self._batcher.close()
         self._decode_threads.shutdown(wait=False, cancel_futures=True)
-        self._inference_threads.shutdown(wait=False, cancel_futures=True)
+        self._runs.close()
 
-    async def _answer(self, group: list[Work], is_shared: bool) -> None:
+    async def _answer_in_time(self, work: list[Work]) -> None:
+        """Every one of `work` has its outcome, or the time of all is over."""
+        if not work:
+            return
+        longest_s = max(one.request.deadline_s for one in work)
+        early_s = min(RETURN_EARLY_S, longest_s / 10)
+        infer_until_s = time.monotonic() + longest_s - early_s
+        groups = groups_of(work)
+        timer = asyncio.timeout(longest_s - early_s / 2)
         try:
-            await self._prepare_in_time(group)
-            await asyncio.gather(*(self._infer(one) for one in group if one.outcome is None))
+            async with timer:
+                await asyncio.gather(*(self._answer(group, infer_until_s, len(groups) > 1) for group in groups))
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            _end_late(work)
+
+    async def _answer(self, group: list[Work], infer_until_s: float, is_shared: bool) -> None:
+        try:
+            await self._prepare_each(group)
+            await self._infer_each([one for one in group if one.outcome is None], infer_until_s)
         finally:
             for one in group:
                 one.drop_pixels()
-        await self._in_thread(self._finish, [one for one in group if one.outcome is None])
+        unfinished = [one for one in group if one.outcome is None]
+        await self._in_thread(self._finish, unfinished, "the postprocessing of an image")
         if is_shared:
             for one in group:
                 one.is_held_up = True
             self._held_up += len(group)
             self._open_batcher().look_again()
 
-    async def _in_thread(self, step: Callable[[Work], None], group: list[Work]) -> None:
+    async def _in_thread(self, step: Callable[[Work], None], group: list[Work], what: str) -> None:
         if group:
-            await asyncio.get_running_loop().run_in_executor(self._decode_threads, do_each, step, group)
+            watch = partial(self._watchdog.during, what)
+            await asyncio.get_running_loop().run_in_executor(self._decode_threads, do_each, step, group, watch)
 
-    async def _prepare_in_time(self, group: list[Work]) -> None:
-        """A thread that is at an image when the time is over goes on by itself; nobody waits for it."""
-        try:
-            async with asyncio.timeout_at(max(one.expires_at_s for one in group)):
-                await self._in_thread(self._prepare, group)
-                waiting = [one for one in group if one.outcome is None and one.wanted_bytes]
-                if waiting:
-                    await asyncio.gather(*(self._prepare_when_there_is_room(one) for one in waiting))
-        except TimeoutError:
-            for one in group:
-                one.outcome = one.outcome or DeadlineExceeded("the time was over before the image was decoded")
+    async def _prepare_each(self, group: list[Work]) -> None:
+        await self._in_thread(self._prepare, group, _DECODING)
+        waiting = [one for one in group if one.outcome is None and one.wanted_bytes]
+        if waiting:
+            await asyncio.gather(*(self._prepare_when_there_is_room(one) for one in waiting))
 
     async def _prepare_when_there_is_room(self, one: Work) -> None:
         try:
@@ -150,7 +177,7 @@ class Replica:
         except ServingError as error:
             one.outcome = error
         else:
-            await self._in_thread(self._prepare, [one])
+            await self._in_thread(self._prepare, [one], _DECODING)
 
     def _prepare(self, one: Work) -> None:
         started_at_s = time.monotonic()
@@ -184,6 +211,22 @@ class Replica:
             )
         return tiles
 
+    async def _infer_each(self, group: list[Work], until_s: float) -> None:
+        """What has no outputs then has an outcome: one batch that hangs must not hold up the others of a group."""
+        if len(group) == 1:
+            await self._infer(group[0])
+        if len(group) <= 1:
+            return
+        inferring = [asyncio.ensure_future(self._infer(one)) for one in group]
+        try:
+            done, _ = await asyncio.wait(inferring, timeout=max(until_s - time.monotonic(), 0.0))
+        finally:
+            for task in inferring:
+                task.cancel()
+        for task in done:
+            task.result()
+        _end_late([one for one in group if one.batched is None])
+
     async def _infer(self, one: Work) -> None:
         if one.pixels is not None:
             await self._infer_tiles(one, one.pixels)
@@ -200,7 +243,9 @@ class Replica:
             one.outcome = self._overloaded(f", and this image is cut into {len(one.tiles)}")
             return
         thresholds = self._thresholds(one.request.options)
-        model = TiledModel(self._family, self._decode_threads, self._open_batcher().submit, self._batch_limit())
+        watch = partial(self._watchdog.during, "a step of an image in tiles")
+        submit, most = self._open_batcher().submit, self._batch_limit()
+        model = TiledModel(self._family, self._decode_threads, submit, most, watch)
         self._admitted += extra
         try:
             found, timings = await model.look_at(TiledFrame(pixels, one.tiles, thresholds, one.expires_at_s))
@@ -259,10 +304,15 @@ class Replica:
                 may_wait=lambda: not self._held_up,
                 is_side_by_side=self._is_side_by_side,
             )
+            self._batcher.on_batch_end = self._runs.note
         return self._batcher
 
     async def _run_batch(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:
-        loop = asyncio.get_running_loop()
         self._meter.batch(len(canvases), self._admitted)
         self._meter.pace(self._pace.limit(0), self._pace.patience_s)
-        return await loop.run_in_executor(self._inference_threads, self._runtime.infer, canvases)
+        return await self._runs.run(canvases)
+
+
+def _end_late(work: list[Work]) -> None:
+    for one in work:
+        one.outcome = one.outcome or DeadlineExceeded("the time was over before the image was done")

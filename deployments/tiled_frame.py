@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from deployments.batching import Batched
 from deployments.errors import InvalidRequest
 from deployments.families.contract import Family, Outputs, Prepared, Thresholds
+from deployments.image_work import Watch
 from deployments.prediction import Detections, Timings
 from deployments.tiling import Tile, merge
 
@@ -49,6 +51,7 @@ class TiledModel:
     threads: Executor
     submit: Submit
     group_size: int
+    watch: Watch = nullcontext
 
     async def look_at(self, frame: TiledFrame) -> tuple[Detections, Timings]:
         """The detections of all tiles in pixels of the frame, merged, and where the time went.
@@ -90,7 +93,11 @@ class _Look:
 
     async def in_thread(self, step: Callable[..., R], *arguments: Any) -> R:
         """The result of `step`, which runs in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._model.threads, step, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._model.threads, self._watched, step, *arguments)
+
+    def _watched(self, step: Callable[..., R], *arguments: Any) -> R:
+        with self._model.watch():
+            return step(*arguments)
 
     async def at(self, group: Sequence[Tile], turns: asyncio.Semaphore) -> Found:
         """What is found in the tiles of `group`, in pixels of each tile."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_BLOCK = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
@@ -59,16 +61,37 @@ def suppress(
 
 
 def _greedy(boxes: NDArray[np.float64], iou_threshold: float, max_detections: int) -> NDArray[np.intp]:
-    corners_low, corners_high = boxes[:, :2], boxes[:, 2:]
-    areas = (corners_high - corners_low).prod(axis=1)
-    left = np.arange(len(boxes))
+    """Best first, block by block: what is kept already thins a block at once, and no more is looked at than needed.
+    At most `max_detections` x N overlaps are computed."""
+    kept = np.zeros(0, np.intp)
+    for start in range(0, len(boxes), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(boxes)))
+        if len(kept):
+            block = block[(_overlaps(boxes[block], boxes[kept]) <= iou_threshold).all(axis=1)]
+        kept = np.concatenate([kept, _greedy_within(boxes, block, iou_threshold, max_detections - len(kept))])
+        if len(kept) >= max_detections:
+            break
+    return kept
+
+
+def _greedy_within(
+    boxes: NDArray[np.float64], block: NDArray[np.intp], iou_threshold: float, most: int
+) -> NDArray[np.intp]:
+    is_apart = _overlaps(boxes[block], boxes[block]) <= iou_threshold
+    left = np.ones(len(block), np.bool_)
     kept: list[int] = []
-    while len(left) and len(kept) < max_detections:
-        best, rest = left[0], left[1:]
-        kept.append(int(best))
-        low = np.maximum(corners_low[rest], corners_low[best])
-        high = np.minimum(corners_high[rest], corners_high[best])
-        shared = np.maximum(high - low, 0.0).prod(axis=1)
-        overlap = shared / (areas[rest] + areas[best] - shared)
-        left = rest[overlap <= iou_threshold]
-    return np.array(kept, np.intp)
+    for place in range(len(block)):
+        if left[place]:
+            kept.append(place)
+            left &= is_apart[place]
+    return block[kept[:most]]
+
+
+def _overlaps(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IoU of each of `ones` (n, 4) with each of `others` (m, 4): (n, m)."""
+    x1, y1, x2, y2 = ones.T[:, :, None]
+    wide = np.minimum(x2, others[:, 2]) - np.maximum(x1, others[:, 0])
+    tall = np.minimum(y2, others[:, 3]) - np.maximum(y1, others[:, 1])
+    shared = np.maximum(wide, 0.0) * np.maximum(tall, 0.0)
+    areas = (x2 - x1) * (y2 - y1) + (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
+    return np.asarray(shared / (areas - shared), np.float64)

@@ -16,6 +16,7 @@ from deployments.definition import Tiling
 from deployments.errors import InternalError, ModelUnavailable, Overloaded
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Image, Options, Request
+from deployments.second_tries import ReplicaDied
 
 
 def request(number: int, deadline_s: float = 30) -> Request:
@@ -266,3 +267,43 @@ async def test_a_request_is_sent_on_as_it_came_but_for_the_time_that_is_left() -
     [arrived] = sent
     assert arrived.deadline_s <= full.deadline_s
     assert replace(arrived, deadline_s=full.deadline_s) == full
+
+
+@pytest.mark.parametrize("way", ["cancelled", "expired"])
+async def test_requests_whose_clients_have_gone_make_room_at_once_and_are_not_sent(way: str) -> None:
+    calls = Calls()
+    coalescer = Coalescer(calls.send, lambda: 1)
+    under_way = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
+    await settle()
+    deadline_s = 0.02 if way == "expired" else 30
+    impatient = [
+        asyncio.create_task(coalescer.ask(request(100 + number, deadline_s)))
+        for number in range(MAX_WAITING_PER_REPLICA)
+    ]
+    await settle()
+    assert isinstance(await coalescer.ask(request(999)), Overloaded)
+    if way == "cancelled":
+        for task in impatient:
+            task.cancel()
+    gone = await asyncio.gather(*impatient, return_exceptions=True)
+    assert {type(error) for error in gone} <= {TimeoutError, asyncio.CancelledError}
+    patient = [asyncio.create_task(coalescer.ask(request(200 + number))) for number in range(MAX_WAITING_PER_REPLICA)]
+    await settle()
+    assert not any(task.done() for task in [*under_way, *patient])
+    calls.may_return.set()
+    expected = [Opaque(str(200 + number).encode(), "m") for number in range(MAX_WAITING_PER_REPLICA)]
+    assert await asyncio.gather(*patient) == expected
+    await asyncio.gather(*under_way)
+    assert not {number for sent in calls.sent for number in sent} & {str(n).encode() for n in range(100, 200)}
+
+
+async def test_when_a_replica_dies_each_request_of_the_call_hears_of_it() -> None:
+    calls = Calls()
+    calls.error = ReplicaDied("m")
+    coalescer = Coalescer(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(3)]
+    await settle()
+    tasks[0].cancel()
+    calls.may_return.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError, ReplicaDied, ReplicaDied]

@@ -1,5 +1,6 @@
 """Tiling: every pixel is looked at, and pieces of cut objects give way to the entire ones."""
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,8 @@ from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
 from deployments.families.contract import Thresholds
 from deployments.prediction import Detections
-from deployments.tiling import MAX_TILES, Tile, cut_into_tiles, merge
+from deployments.request import MAX_DETECTIONS_LIMIT
+from deployments.tiling import MAX_TILES, MERGED_BOXES, Tile, cut_into_tiles, merge
 
 LIMITS = Thresholds(score_threshold=0.25, iou_threshold=0.45, max_detections=1000)
 SIZE_PX = (600, 1000)
@@ -128,3 +130,42 @@ def test_nothing_found_merges_to_nothing_and_the_number_is_bounded() -> None:
     rows = [("crab", 0.5 + index / 100, (index * 90.0, 0.0, index * 90 + 50.0, 50.0)) for index in range(8)]
     few = merge([(tile, found(*rows))], SIZE_PX, Thresholds(0.25, 0.45, 3))
     assert few.scores.tolist() == pytest.approx([0.57, 0.56, 0.55])
+
+
+def crowded(kind: str, tiles: int = MAX_TILES, boxes: int = MAX_DETECTIONS_LIMIT) -> list[tuple[Tile, Detections]]:
+    """The most that the tiles of one image can answer. kind: whether half of the boxes are pieces, or all cover each
+    other at a few places."""
+    rng = np.random.default_rng(0)
+    places = [Tile(top, left, top + 640, left + 640) for top in range(0, 4096, 512) for left in range(0, 4096, 512)]
+    parts = []
+    for tile in places[:tiles]:
+        low = rng.uniform(0, 600, (boxes, 2))
+        if kind == "few places":
+            low = np.floor(low / 160) * 160
+        corners = np.concatenate([low, low + 30], axis=1).astype(np.float32)
+        if kind == "pieces":
+            corners[::2, 0] = 0
+        scores = np.sort(rng.uniform(0.3, 1, boxes))[::-1].astype(np.float32)
+        parts.append((tile, Detections(corners, scores, np.zeros(boxes, np.int32), ("crab",) * boxes)))
+    return parts
+
+
+@pytest.mark.parametrize("kind", ["pieces", "few places", "any"])
+@pytest.mark.parametrize("iou_threshold", [0.45, 1.0])
+def test_merging_the_most_boxes_of_the_most_tiles_is_bounded_work(kind: str, iou_threshold: float) -> None:
+    parts = crowded(kind)
+    limits = Thresholds(0.25, iou_threshold, MAX_DETECTIONS_LIMIT)
+    began_s = time.thread_time()
+    merged = merge(parts, (4224, 4224), limits)
+    # Some tenths of a second on an idle core; what grows with the square of all boxes takes a minute.
+    assert time.thread_time() - began_s < 3
+    assert 0 < len(merged) <= MAX_DETECTIONS_LIMIT
+
+
+def test_of_more_boxes_than_are_merged_the_best_are() -> None:
+    parts = crowded("any")
+    merged = merge(parts, (4224, 4224), Thresholds(0.25, 1.0, MAX_DETECTIONS_LIMIT))
+    scores = np.sort(np.concatenate([found.scores for _, found in parts]))[::-1]
+    assert merged.scores[0] == scores[0]
+    assert merged.scores[-1] >= scores[MERGED_BOXES - 1]
+    assert list(merged.scores) == sorted(merged.scores, reverse=True)

@@ -1,0 +1,98 @@
+"""Notices work that does not end and a model that fails on everything, so that its replica is replaced.
+
+Knows no model and no Ray: whoever runs something in a thread says so, and the health check asks. A thread cannot be
+stopped from outside; what is stuck in one ends with its process.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+
+STUCK_AFTER_S = 120.0
+"""So long may a batch, or a step of one image in a thread, run. A batch of a slow model on a busy CPU takes 20 s."""
+
+UNHEALTHY_AFTER_BATCHES = 5
+"""So many batches in a row that fail, of different images, are the model's fault and not the images'."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Running:
+    what: str
+    since_s: float
+    limit_s: float | None
+
+
+class Watchdog:
+    """What runs in the threads of one replica now, and how many of its batches failed in a row.
+
+    `during` may be called in any thread, the rest belongs to one. stuck_after_s, unhealthy_after_batches: may be
+    changed at any time.  clock: seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stuck_after_s = STUCK_AFTER_S
+        self.unhealthy_after_batches = UNHEALTHY_AFTER_BATCHES
+        self._clock = clock
+        self._running: set[_Running] = set()
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._failed: set[Hashable] = set()
+        self._trouble = ""
+
+    @contextlib.contextmanager
+    def during(self, what: str, limit_s: float | None = None) -> Iterator[None]:
+        """Watches what is done inside: after `limit_s` seconds, `stuck_after_s` when not given, it is stuck.
+
+        what: for people, such as 'the decoding of an image'. To be entered in the thread that does it, so that
+        waiting for the thread does not count.
+        """
+        running = _Running(what, self._clock(), limit_s)
+        with self._lock:
+            self._running.add(running)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(running)
+
+    def note_batch(self, images: Iterable[Hashable], is_inferred: bool) -> None:
+        """A batch has ended. is_inferred: whether at least one of its images was, together or alone.
+
+        images: what tells them apart, such as a digest of each; not looked at when one was inferred. A batch that
+        failed counts when one of its images has not failed before in this row: the same image sent again and again
+        says nothing of the model.
+        """
+        if is_inferred:
+            self._failures = 0
+            self._failed.clear()
+            return
+        new = set(images) - self._failed
+        self._failed |= new
+        self._failures += bool(new)
+        if self._failures >= self.unhealthy_after_batches:
+            self.give_up(f"the model failed on {self._failures} batches of different images in a row")
+
+    def give_up(self, trouble: str) -> None:
+        """The replica must be replaced, for this reason, unless there is one already."""
+        self._trouble = self._trouble or trouble
+
+    @property
+    def trouble(self) -> str:
+        """Why the replica must be replaced; '' when it need not. A reason stays: what is stuck may end, but nobody
+        knows in which state."""
+        if not self._trouble and self._running:
+            now_s = self._clock()
+            with self._lock:
+                running = list(self._running)
+            for one in running:
+                limit_s = self.stuck_after_s if one.limit_s is None else one.limit_s
+                if now_s - one.since_s > limit_s:
+                    self.give_up(f"{one.what} has taken more than {limit_s:g} s and does not end")
+        return self._trouble
+
+    def check(self) -> None:
+        """Raises RuntimeError with the trouble, for a health check."""
+        if self.trouble:
+            raise RuntimeError(f"{self.trouble}; this replica must be replaced")
