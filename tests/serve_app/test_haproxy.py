@@ -60,7 +60,13 @@ def test_its_statistics_are_on_ports_that_no_connection_is_given_meanwhile() -> 
 def test_two_systems_share_nothing() -> None:
     with haproxy_environment(for_ray({}), DOOR) as first, haproxy_environment(for_ray({}), DOOR) as second:
         shared = {name for name in first if first[name] == second[name]}
-    assert shared == {"RAY_SERVE_HAPROXY_METRICS_ENABLED", "RAY_SERVE_HAPROXY_MAXCONN"}
+    assert shared == {
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED",
+        "RAY_SERVE_HAPROXY_MAXCONN",
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S",
+    }
 
 
 @pytest.mark.parametrize("runtime_dir", ["", "/nowhere", "/a/much/longer/folder/than/usual"])
