@@ -142,7 +142,7 @@ def _backend() -> Iterator[str]:
     """Answers in plain text are Ray's own: of a replica that goes, and of the proxy that stands in when there is
     no replica and does not know the routes yet. The door's own errors are problem documents."""
     yield "    acl is_rays_own res.hdr(content-type) -m beg text/plain"
-    for status, shown in ((404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
+    for status, shown in ((400, 400), (404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
         yield f"    http-response return status {shown} default-errorfiles if is_rays_own {{ status {status} }}"
 
 

@@ -126,7 +126,7 @@ async def test_what_the_door_says_comes_as_it_is(door: int) -> None:
     assert (text.status, text.body) == (200, b"as Ray says it")
 
 
-@pytest.mark.parametrize(("status", "shown"), [(408, 504), (500, 500), (504, 504)])
+@pytest.mark.parametrize(("status", "shown"), [(400, 400), (408, 504), (500, 500), (504, 504)])
 async def test_errors_of_ray_become_problems(door: int, status: int, shown: int) -> None:
     answer = await ask(door, get(f"/text?status={status}"))
     assert answer.status == shown
