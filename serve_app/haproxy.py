@@ -19,12 +19,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from serve_app import haproxy_config
+from serve_app import haproxy_config, in_front
 from serve_app.haproxy_answers import write_answers
 from serve_app.haproxy_config import LOOPBACK, Rules
 from serve_app.ports import Listener, free_ports
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
+_BEFORE_RAYS_PROXY = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
 _MOST_CONNECTIONS = 4096
@@ -69,7 +70,7 @@ def haproxy_environment(
     must be told LOOPBACK then: see `behind_haproxy`.
     """
     if not is_enabled(environ):
-        yield {ENABLED: "0"}
+        yield {ENABLED: "0", _BEFORE_RAYS_PROXY: environ.get(_BEFORE_RAYS_PROXY) or in_front.IMPORT_PATH}
         return
     with TemporaryDirectory(prefix="fathom-", dir=_short_folder(environ), ignore_cleanup_errors=True) as home:
         variables = _variables(Path(home), door, limits)

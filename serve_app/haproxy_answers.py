@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+from starlette.responses import Response
+
 from serve_app.haproxy_config import ERRORS, HEAD_TOO_LARGE
 from serve_app.problems import status_problem
 
@@ -48,19 +50,20 @@ def write_answers(folder: Path) -> None:
     (folder / HEAD_TOO_LARGE).write_bytes(_document(ANSWERS[431]))
 
 
+def response_of(answer: Answer) -> Response:
+    """The same, where HAProxy does not stand in front."""
+    response = status_problem(answer.status, answer.detail, is_legacy=True)
+    if answer.retry_after_s:
+        response.headers["Retry-After"] = str(answer.retry_after_s)
+    return response
+
+
 def _document(answer: Answer) -> bytes:
-    return bytes(status_problem(answer.status, answer.detail, is_legacy=True).body)
+    return bytes(response_of(answer).body)
 
 
 def _with_head(answer: Answer) -> bytes:
-    document = _document(answer)
-    lines = [
-        f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(document)}",
-        "Cache-Control: no-store",
-        *([f"Retry-After: {answer.retry_after_s}"] if answer.retry_after_s else []),
-        "",
-        "",
-    ]
-    return "\r\n".join(lines).encode("ascii") + document
+    response = response_of(answer)
+    status = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}".encode("ascii")
+    fields = [b"%b: %b" % field for field in response.raw_headers]
+    return b"\r\n".join([status, *fields, b"Cache-Control: no-store", b"", b""]) + bytes(response.body)

@@ -32,7 +32,7 @@ def environ() -> Iterator[dict[str, str]]:
 def test_it_is_on_by_default_and_can_be_switched_off(environ: dict[str, str]) -> None:
     assert environ[ENABLED] == "1"
     with haproxy_environment(for_ray({ENABLED: "0"}), DOOR) as found:
-        assert found == {ENABLED: "0"}
+        assert found == {ENABLED: "0", "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.in_front:middlewares"}
 
 
 def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:
