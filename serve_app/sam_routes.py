@@ -24,8 +24,8 @@ from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque
 from deployments.request import Image, Request
 from serve_app.cut_out import cut_out
-from serve_app.predictor import Predictor, image_of, options_of
-from serve_app.uploads import Form
+from serve_app.forms import Accepted, Form
+from serve_app.predictor import FORM, Predictor, image_of, options_of
 
 SAM_QUEUE = "image_queue_sam"
 SAM_PATHS = ("/sam", "/sam_v2", "/sam_multi", "/sam_multi_v2", "/sam-embed", "/filet_predictor")
@@ -58,10 +58,14 @@ def sam_router(predictor: Predictor) -> APIRouter:
 
 
 def _add(router: APIRouter, path: str, answer_form: AnswerForm, predictor: Predictor) -> None:
-    async def answer(request: HttpRequest) -> Response:
-        return await predictor.respond(request, answer_form, MAX_PROMPTS_BYTES)
-
     field = {"/sam-embed": None, "/filet_predictor": "model_type"}.get(path.rstrip("/"), "data")
+    # The prompts may come along everywhere, as with the legacy server: many clients send all routes the same form.
+    options = FORM.fields if field == "model_type" else frozenset[str]()
+    accepted = Accepted(options | {"data"}, MAX_PROMPTS_BYTES)
+
+    async def answer(request: HttpRequest) -> Response:
+        return await predictor.respond(request, answer_form, accepted)
+
     router.add_api_route(path, answer, methods=["POST"], response_class=Response, openapi_extra=_form_with(field))
 
 
