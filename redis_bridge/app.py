@@ -19,9 +19,9 @@ from deployments.external import ExternalRequest, ExternalWorker
 from deployments.external_client import GATEWAY_DEPLOYMENT
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
-from redis_bridge.addresses import close_client, without_password
+from redis_bridge.addresses import without_password
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import TROUBLES, Connections, connect, connect_transfer
+from redis_bridge.connection import TROUBLES, connected
 from redis_bridge.external import ExternalGateway
 from redis_bridge.external_jobs import ExternalJobStore
 from redis_bridge.ray_metrics import RayRecorder
@@ -69,16 +69,14 @@ class BridgeReplica:
         self._closing.push_async_callback(self._discovery.stop)
         client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
         await client.attach(record.name for record in self._discovery.records())
-        redis = connect(url, settings.longest_block_s)
-        self._closing.push_async_callback(close_client, redis)
+        connections = await self._closing.enter_async_context(connected(url, settings.longest_block_s))
         with contextlib.suppress(*TROUBLES):
-            await refuse_unsupported(redis)
+            await refuse_unsupported(connections.redis)
         recorder = RayRecorder()
-        transfer = self._closing.enter_context(connect_transfer(url, settings.longest_block_s))
-        self._bridge = Bridge(Connections(redis, transfer), client, self._discovery, settings, recorder)
+        self._bridge = Bridge(connections, client, self._discovery, settings, recorder)
         self._bridge.start()
         self._closing.push_async_callback(self._bridge.stop, settings.drain_s)
-        store = ExternalJobStore(redis, settings)
+        store = ExternalJobStore(connections.redis, settings)
         self._external = ExternalGateway(store, settings, self._bridge.external_queues, recorder)
         self._external.start()
         self._closing.push_async_callback(self._external.stop)
