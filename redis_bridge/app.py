@@ -15,7 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.client import ModelClient
 from deployments.discovery import Discovery
 from deployments.errors import ServingError
-from deployments.external import ExternalRequest, ExternalWorker
+from deployments.external import ExternalRequest, GatewayReport
 from deployments.external_client import GATEWAY_DEPLOYMENT
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
@@ -82,9 +82,9 @@ class BridgeReplica:
         self._closing.push_async_callback(self._external.stop)
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 
-    async def external_workers(self) -> tuple[ExternalWorker, ...] | None:
-        """The external workers; None until they are known."""
-        return self._external.workers()
+    async def report(self) -> GatewayReport:
+        """The external workers, and whether Redis takes jobs and answers; asked for by every door, all the time."""
+        return GatewayReport(self._external.workers(), self._bridge.redis_trouble)
 
     async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The answer of an external worker; an error is a value."""
