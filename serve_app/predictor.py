@@ -31,7 +31,7 @@ from serve_app.forms import FILE, Accepted, Form, add_query
 from serve_app.problems import http_problem, problem, status_problem
 from serve_app.settings import DoorSettings
 from serve_app.tiling_field import tiling_of
-from serve_app.uploads import UploadBudget, UploadLimits, parse_form, read_body
+from serve_app.uploads import Held, UploadBudget, UploadLimits, parse_form, read_body
 
 OPTIONS = ("score_threshold", "iou_threshold", "max_detections", "classes", "tiling", "tiling_overlap")
 
@@ -64,7 +64,7 @@ class Predictor:
     async def respond(
         self,
         http_request: HttpRequest,
-        answer_form: Callable[[Form], Awaitable[Response]],
+        answer_form: Callable[[Form, Held], Awaitable[Response]],
         accepted: Accepted = FORM,
     ) -> Response:
         """The answer to an upload, or a problem; `answer_form` may raise ServingError."""
@@ -75,7 +75,7 @@ class Predictor:
                 form = parse_form(http_request.headers.get("content-type", ""), body, accepted)
                 if query := http_request.scope["query_string"]:
                     add_query(form, query, accepted, QUERY_ALIASES)
-                return await answer_form(form)
+                return await answer_form(form, held)
         except ClientDisconnect:
             return status_problem(CLIENT_CLOSED_REQUEST, "the client went away", is_legacy=True)
         except HTTPException as error:
@@ -88,7 +88,7 @@ class Predictor:
         settings = self.settings
         return UploadLimits(settings.max_upload_bytes, settings.upload_stall_s, settings.min_upload_bytes_per_s)
 
-    async def _answer_form(self, form: Form) -> Response:
+    async def _answer_form(self, form: Form, _: Held) -> Response:
         record = self.record_of(form)
         request = Request(image_of(form), options_of(form.fields), self.settings.deadline_s)
         outcome = await self.ask(record, request)

@@ -9,14 +9,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import numpy as np
 import orjson
 from fastapi import APIRouter
-from numpy.typing import NDArray
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from deployments.definition import ModelRecord
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, ModelNotFound, ServingError
 from deployments.external import ExternalRequest, Task
 from deployments.images import read_header
@@ -26,6 +23,7 @@ from deployments.request import Image, Request
 from serve_app.cut_out import cut_out
 from serve_app.forms import Accepted, Form
 from serve_app.predictor import FORM, Predictor, image_of, options_of
+from serve_app.uploads import Held
 
 SAM_QUEUE = "image_queue_sam"
 SAM_PATHS = ("/sam", "/sam_v2", "/sam_multi", "/sam_multi_v2", "/sam-embed", "/filet_predictor")
@@ -36,18 +34,19 @@ MAX_PROMPTS_BYTES = 2**20
 LARGE_PART = 0.7
 """A mask this wide or high, as a part of the image, is taken for the animal that fills the frame."""
 
-AnswerForm = Callable[[Form], Awaitable[Response]]
+AnswerForm = Callable[[Form, Held], Awaitable[Response]]
+"""Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
 
 
 def sam_router(predictor: Predictor) -> APIRouter:
     """All segmenting routes, each with and without a trailing slash."""
     segmenting = _Segmenting(predictor)
     routes: dict[str, AnswerForm] = {
-        "/sam": lambda form: segmenting.best(form, Task.SEGMENT),
-        "/sam_v2": lambda form: segmenting.best(form, Task.SEGMENT_FILE),
-        "/sam_multi": lambda form: segmenting.all(form, Task.SEGMENT),
-        "/sam_multi_v2": lambda form: segmenting.all(form, Task.SEGMENT_FILE),
-        "/sam-embed": segmenting.embedding,
+        "/sam": lambda form, _: segmenting.best(form, Task.SEGMENT),
+        "/sam_v2": lambda form, _: segmenting.best(form, Task.SEGMENT_FILE),
+        "/sam_multi": lambda form, _: segmenting.all(form, Task.SEGMENT),
+        "/sam_multi_v2": lambda form, _: segmenting.all(form, Task.SEGMENT_FILE),
+        "/sam-embed": lambda form, _: segmenting.embedding(form),
         "/filet_predictor": segmenting.filet,
     }
     router = APIRouter()
@@ -100,19 +99,15 @@ class _Segmenting:
         payload = await self._ask(Task.EMBED, image_of(form))
         return Response(payload, media_type="application/octet-stream")
 
-    async def filet(self, form: Form) -> Response:
+    async def filet(self, form: Form, held: Held) -> Response:
         """Cuts out what lies in the middle of the frame and asks a model what it is."""
         record = self._predictor.record_of(form)
         ends_at_s = time.monotonic() + self._predictor.settings.deadline_s
         self._check_worker()
         encoded = read_header(image_of(form))
-        with self._predictor.budget.hold() as held:
-            # The frame, and the animal that is cut out of it.
-            held.grow(2 * encoded.decoded_bytes)
-            pixels = await asyncio.to_thread(encoded.pixels, ends_at_s)
-            return await self._filet(form, record, pixels, ends_at_s)
-
-    async def _filet(self, form: Form, record: ModelRecord, pixels: NDArray[np.uint8], ends_at_s: float) -> Response:
+        # The frame, and the animal that is cut out of it.
+        held.grow(2 * encoded.decoded_bytes)
+        pixels = await asyncio.to_thread(encoded.pixels, ends_at_s)
         height, width = pixels.shape[:2]
         middle = [{"x": width // 2, "y": height // 2}]
         masks = _masks_of(await self._ask(Task.SEGMENT, Image.from_pixels(pixels), prompts=middle))[0]
