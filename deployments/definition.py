@@ -181,9 +181,9 @@ class ModelKnobs(Settings):
     max_waiting_images: int = Field(default=128, ge=1)
     """More images than this waiting in one replica: new ones are refused as overloaded. Each tile counts."""
 
-    max_decoded_bytes: int = Field(default=10**9, ge=192_000_000)
-    """Bytes of decoded images, three a pixel, that one replica holds at once; more wait their turn. At least the
-    largest image that is read."""
+    max_decoded_bytes: int = Field(default=10**9, ge=10**6)
+    """Bytes of decoded images, three a pixel, that one replica holds at once; more wait their turn, and an image that
+    would not fit alone is refused."""
 
     tiling: Tiling | None = None
     """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""

@@ -5,7 +5,6 @@ import time
 
 from deployments.errors import DeadlineExceeded, ImageTooLarge
 
-
 SMALL_BYTES = 64 * 1024
 """What a decoder reads at once."""
 
