@@ -5,6 +5,7 @@ it, and a decoder sees only what makes pixels. The orientation is ignored, as th
 pixels of the file.
 """
 
+import io
 import logging
 import math
 from collections.abc import Callable
@@ -81,14 +82,14 @@ class Encoded:
         header = self.header
         if header.kind == pnm.KIND:
             return pnm.pixels_of(header)
-        file = MeteredFile(b"".join(header.parts), self.limits.max_decode_cpu_s, ends_at_s)
+        file = MeteredFile.of(b"".join(header.parts), self.limits.max_decode_cpu_s, ends_at_s)
         with _opened(file, header) as picture:
             if picture.size != (header.width_px, header.height_px):
                 raise damaged("it has two sizes")
             return rgb_of(picture, header)
 
 
-def _opened(file: MeteredFile, header: Header) -> PIL.Image.Image:
+def _opened(file: io.BytesIO, header: Header) -> PIL.Image.Image:
     try:
         return PIL.Image.open(file, formats=(header.kind,))
     except PIL.UnidentifiedImageError:

@@ -110,6 +110,11 @@ class Replica:
         return self._admitted
 
     @property
+    def decoded_bytes(self) -> int:
+        """Of the pixels that are held now."""
+        return self._decoding.held.held_bytes
+
+    @property
     def images_waiting_elsewhere(self) -> int:
         """Images that wait for this model in queues of a door, as the door says."""
         return self._backlog.images

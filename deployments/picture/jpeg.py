@@ -25,7 +25,7 @@ _OTHER_FRAMES = {
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic coded"),
     0xF7: "JPEG-LS",
 }
-_KEPT = (*_BASELINE_AND_PROGRESSIVE, _TABLES, 0xDB, 0xDD, 0xE0, 0xEE)
+_KEPT = frozenset((*_BASELINE_AND_PROGRESSIVE, _TABLES, 0xDB, 0xDD, 0xE0, 0xEE))
 """Frames, Huffman and quantisation tables, the restart interval, and what tells the colours: JFIF and Adobe."""
 
 _STAND_ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
@@ -39,15 +39,15 @@ def look(data: memoryview) -> Header:
     kept.keep(0, 2)
     at, orientation, frame = 2, 1, None
     for _ in range(MAX_SEGMENTS):
-        kind, at, end = _segment(data, at, _MARKER)
+        kind, at, end = _segment(data, at)
         if kind == _START_OF_SCAN:
             break
         if kind in _BASELINE_AND_PROGRESSIVE and frame is None:
             frame = kind, data[at + 4 : end]
-        if kind in _OTHER_FRAMES:
-            raise InvalidImage(f"{_OTHER_FRAMES[kind]} JPEG is not read; save it as baseline or progressive JPEG")
         if kind in _KEPT:
             kept.keep(at, end)
+        elif kind in _OTHER_FRAMES:
+            raise InvalidImage(f"{_OTHER_FRAMES[kind]} JPEG is not read; save it as baseline or progressive JPEG")
         elif kind == 0xE1 and orientation == 1 and bytes(data[at + 4 : at + 10]) == b"Exif\0\0":
             orientation = orientation_of(data[at + 10 : end])
         at = end
@@ -64,18 +64,19 @@ def look(data: memoryview) -> Header:
     return Header(KIND, height_px, width_px, kept.parts(), orientation)
 
 
-def _segment(data: memoryview, at: int, marker: "re.Pattern[bytes]") -> tuple[int, int, int]:
+def _segment(data: memoryview, at: int) -> tuple[int, int, int]:
     """Kind, start and end of the next segment at or behind `at`."""
-    found = marker.search(data, at)
-    if found is None:
-        raise damaged("it ends before its picture")
-    at = found.start()
+    if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in (0x00, 0xFF):
+        found = _MARKER.search(data, at)
+        if found is None or found.end() + 2 > len(data):
+            raise damaged("it ends before its picture")
+        at = found.start()
     kind = data[at + 1]
     if kind == _END:
         raise damaged("it has no picture")
     if kind in _STAND_ALONE:
         return kind, at, at + 2
-    end = at + 2 + max(int.from_bytes(data[at + 2 : at + 4]), 2)
+    end = at + 2 + max(data[at + 2] << 8 | data[at + 3], 2)
     if end > len(data) or (kind == _START_OF_SCAN and end < at + 6):
         raise damaged("it breaks off before its picture")
     return kind, at, end

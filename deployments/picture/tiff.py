@@ -14,6 +14,9 @@ KIND = "TIFF"
 MAX_SAMPLES = 6
 """Values of a pixel, extra ones included."""
 
+MAX_PIECES_BYTES = 64 * 2**20
+"""Of all strips or tiles together, by their byte counts: pieces may share their bytes, and each is decoded anew."""
+
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 256, 257, 258, 259, 262, 277, 339
 _STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279, 322, 323, 324, 325
 _COLOUR_MAP, _JPEG_TABLES = 320, 347
@@ -89,6 +92,10 @@ def _check(directory: Directory, height_px: int, width_px: int) -> None:
             if code in _PIECES:
                 raise too_many(KIND, "strips or tiles")
             raise damaged(f"its tag {code} has {tag.count} values")
+    for code in (_STRIP_BYTES, _TILE_BYTES):
+        size_bytes = sum(directory.numbers(code, MAX_PARTS))
+        if size_bytes > MAX_PIECES_BYTES or (code in directory.tags and not size_bytes):
+            raise damaged(f"its strips or tiles have {size_bytes} bytes, not 1 to {MAX_PIECES_BYTES}")
     tile_height_px, tile_width_px = directory.number(_TILE_HEIGHT, 0), directory.number(_TILE_WIDTH, 0)
     # Tiles are multiples of 16, so that a small picture lies in one that is larger; but not by much.
     if tile_height_px > max(2 * height_px, 1024) or tile_width_px > max(2 * width_px, 1024):

@@ -253,7 +253,7 @@ _TOO_LARGE: dict[str, Callable[[], bytes]] = {
     "bmp-claims-32000": lambda: bmp_of_runs(32_000, b"\0\1"),
     "bmp-62-mib-of-runs": lambda: bmp_of_runs(SIDE_PX, b"\1\5" * (31 * MIB)),
     "bmp-60-mib-of-jumps": lambda: bmp_of_runs(SIDE_PX, b"\0\2\0\0" * (15 * MIB)),
-    "tiff-claims-100000": lambda: tiff_of_strips((100_000, 100_000), 100_000, b""),
+    "tiff-claims-100000": lambda: tiff_of_strips((100_000, 100_000), 100_000, bytes(9)),
     "ppm-claims-100000": lambda: b"P6 100000 100000 255\n" + bytes(1000),
     "more-bytes-than-the-limit": lambda: b"BM" + bytes(64 * MIB),
 }
@@ -306,6 +306,13 @@ _INVALID: dict[str, Callable[[], bytes]] = {
     "tiff-jpeg-larger-than-its-strip": lambda: tiff_of_strips(
         (SIDE_PX, SIDE_PX), 8, jpeg_of_scans(90), compression=7
     ),
+    "tiff-tiles-that-share-50-mib-of-tables": lambda: tiff_of_tiles(
+        (4096, 4096),
+        (64, 64),
+        b"\xff\xd8" + segment(0xC4, bytes([0, 1, *[0] * 15, 0])) * (5 * MIB // 2),
+        compression=7,
+    ),
+    "tiff-without-byte-counts": lambda: tiff_of_strips((9, 9), 9, b""),
     "tiff-directory-outside": lambda: b"II*\0" + struct.pack("<I", 2**31),
     "tiff-directory-at-itself": lambda: b"II*\0\4\0\0\0" + b"\0" * 60,
     "tiff-truncated": lambda: tiff_values("u1", 1)[:-9],
@@ -369,7 +376,7 @@ _PICTURES: dict[str, Callable[[], bytes]] = {
     "webp-30-mib-of-xmp": lambda: webp_with(b"XMP ", 30 * MIB),
     "webp-broken-exif": lambda: webp_with(b"EXIF", 40),
     "webp-200-frames": lambda: webp_frames(200),
-    "bmp-3-mib-of-runs": lambda: bmp_of_runs(1200, (b"\1\5" * 1200 + b"\0\0") * 1200 + b"\0\1"),
+    "bmp-2-mib-of-runs": lambda: bmp_of_runs(1000, (b"\1\5" * 1000 + b"\0\0") * 1000 + b"\0\1"),
     "tiff-grey-16": lambda: _grey16("TIFF"),
     "tiff-turned": lambda: turned("TIFF"),
     "tiff-signed-bytes": lambda: tiff_values("i1", 2),

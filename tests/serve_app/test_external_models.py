@@ -257,6 +257,30 @@ async def test_an_unknown_model_is_named_before_anything_is_cut_out(
     assert system.asked_external == []
 
 
+async def test_without_a_worker_nothing_is_decoded(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    del system.records_now[-1]
+    answer = await client.post("/filet_predictor/", files={"file": ("a.png", b"no picture")})
+    assert answer.status_code == 404, answer.text
+
+
+async def test_a_small_file_of_a_huge_frame_is_refused_before_it_is_decoded(
+    client: httpx.AsyncClient, system: FakeSystem
+) -> None:
+    buffer = io.BytesIO()
+    PIL.Image.new("1", (6000, 6000)).save(buffer, "PNG")
+    assert len(buffer.getvalue()) < 20_000
+    answer = await client.post("/filet_predictor/", files={"file": ("a.png", buffer.getvalue())})
+    assert answer.status_code == 429, answer.text
+    assert "bytes" in answer.json()["detail"]
+    assert system.asked_external == []
+
+
+async def test_frames_give_their_bytes_back(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    for _ in range(20):  # of 30,000 bytes each, of which the door holds 400,000
+        system.external_answers = [masks(0.95, 0.2, 0.1), Opaque(b"[]", CORAL)]
+        assert (await post(client, "/filet_predictor/", model_type=CORAL)).status_code == 200
+
+
 @pytest.mark.parametrize("path", SAM_PATHS)
 async def test_without_a_worker_nobody_waits(client: httpx.AsyncClient, system: FakeSystem, path: str) -> None:
     del system.records_now[-1]
