@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench check status deploy add remove format lock
+.PHONY: help serve test test-slow bench check status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -20,8 +20,11 @@ help: ## this list
 serve: $(BASE) ## run the system in the foreground (CONFIG=..., ARGS=--verbose); Ctrl-C stops it
 	@exec $(LAUNCH) serve $(CONFIG) $(ARGS)
 
-test: $(TEST) ## run every test
-	$(BIN)/python -m pytest -q
+test: $(TEST) ## run the everyday tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
+	$(BIN)/python -m pytest -q -m slow
 
 check: $(TEST) ## formatting, lint, types, import rules, Dockerfile, configuration files
 	$(BIN)/ruff check .

@@ -217,6 +217,10 @@ class ModelKnobs(Settings):
     max_waiting_images: int = Field(default=128, ge=1)
     """More images than this waiting in one replica: new ones are refused as overloaded. Each tile counts."""
 
+    max_decoded_bytes: int = Field(default=10**9, ge=10**6)
+    """Bytes of decoded images, three a pixel, that one replica holds at once; more wait their turn, and an image that
+    would not fit alone is refused."""
+
     stuck_after_s: float = Field(default=STUCK_AFTER_S, ge=1, le=3600)
     """Seconds that a batch, or a step of one image in a thread, may run; the first batch of a shape of canvas five
     times as long. What has not ended then is stuck, and the replica is replaced."""

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,9 @@ class Discovery:
         self._weights = WeightsSettings.from_environment(os.environ)
         self._records: tuple[ModelRecord, ...] = ()
         self._unhealthy: dict[str, str] = {}
+        self._replicas: dict[str, tuple[str, ...]] = {}
+        self._applications: frozenset[str] = frozenset()
+        self._looked_at_s = time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, settle_s: float = 30.0) -> None:
@@ -104,6 +108,23 @@ class Discovery:
         """The applications that are no models and do not run: name -> reason."""
         return self._unhealthy
 
+    @property
+    def age_s(self) -> float:
+        """How old this view is: seconds since the controller last answered, or since we are here."""
+        return time.monotonic() - self._looked_at_s
+
+    def has_application(self, name: str) -> bool:
+        """Whether the running system's configuration has an application of this name."""
+        return name in self._applications
+
+    def required_replicas(self) -> Mapping[str, tuple[str, ...]]:
+        """The models without which the system is not ready: name -> names of the actors that run it now."""
+        return {
+            record.name: self._replicas.get(record.name, ())
+            for record in self._records
+            if record.definition.required and record.state is ModelState.READY
+        }
+
     async def _look_until_built(self) -> None:
         while True:
             if await self._look():
@@ -124,6 +145,9 @@ class Discovery:
             return False
         self._records = await asyncio.to_thread(self._records_of, applications)
         self._unhealthy = unhealthy_from(applications)
+        self._replicas = replicas_from(applications)
+        self._applications = frozenset(applications)
+        self._looked_at_s = time.monotonic()
         return all(_is_built(application) for application in applications.values())
 
     def _records_of(self, applications: Mapping[str, Any]) -> tuple[ModelRecord, ...]:
@@ -174,6 +198,16 @@ def records_from(
         except ValidationError as error:
             logger.warning("application %s has no valid model definition: %s", name, error)
     return tuple(records)
+
+
+def replicas_from(applications: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The actors of running replicas of models, by name: application -> actors."""
+    found = {}
+    for name, application in applications.items():
+        deployment = (application.get("deployments") or {}).get(DEPLOYMENT_NAME) or {}
+        running = [one for one in deployment.get("replicas") or [] if one.get("state") == "RUNNING"]
+        found[name] = tuple(one["actor_name"] for one in running if one.get("actor_name"))
+    return found
 
 
 def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:

@@ -60,6 +60,15 @@ class ExternalWorker:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class GatewayReport:
+    """What the application that reaches external workers says of itself. workers: None until they are known.
+    trouble: why its own queues are not served now, in words; '' when they are."""
+
+    workers: tuple[ExternalWorker, ...] | None = None
+    trouble: str = ""
+
+
 class AskExternal(Protocol):
     """Asks the worker behind `queue`. An error is a value, never raised; cancelling the call withdraws the job.
 

@@ -6,6 +6,7 @@ The system works without such an application: then there are no external workers
 import asyncio
 import contextlib
 import logging
+import time
 
 from ray import serve
 from ray.exceptions import RayActorError, RayError
@@ -15,19 +16,22 @@ from ray.serve.handle import DeploymentHandle
 from deployments.client import serving_error
 from deployments.definition import ModelRecord
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
-from deployments.external import ExternalRequest, ExternalWorker, record_of
+from deployments.external import ExternalRequest, GatewayReport, record_of
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 
 logger = logging.getLogger(OWN_LOGGER)
 
 GATEWAY_DEPLOYMENT = "Bridge"
-"""The deployment, in the application of the configuration, that has `external_workers` and `ask_external`."""
+"""The deployment, in the application of the configuration, that has `report` and `ask_external`."""
 
 ANSWER_GRACE_S = 2.0
 """The gateway keeps the deadline itself; this is for a gateway that hangs."""
 
 LOOK_TIMEOUT_S = 5.0
+
+SILENT_AFTER_S = 8.0
+"""A gateway that has not reported for longer than this does not answer."""
 
 _AWAY = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
 
@@ -40,12 +44,15 @@ class ExternalClient:
         self._period_s = period_s
         self._handle: DeploymentHandle | None = None
         self._records: tuple[ModelRecord, ...] = ()
+        self._trouble = ""
+        self._reported_at_s = time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Takes the handle, so that Serve stops this caller before the gateway, and looks from then on."""
         with contextlib.suppress(ModelUnavailable):
             await self._gateway()
+        self._reported_at_s = time.monotonic()
         self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="external workers")
 
     async def stop(self) -> None:
@@ -53,6 +60,18 @@ class ExternalClient:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    def check(self) -> None:
+        """Raises RuntimeError when the background task has died, for a health check."""
+        if self._task is not None and self._task.done():
+            raise RuntimeError("the looking for external workers is dead")
+
+    def trouble(self) -> str:
+        """Why the gateway serves its queues not, or what it serves is unknown; '' when all is well. Never waits."""
+        silent_s = time.monotonic() - self._reported_at_s
+        if silent_s > SILENT_AFTER_S:
+            return f"the application {self._application} has not answered for {silent_s:.0f} s"
+        return self._trouble
 
     def records(self) -> tuple[ModelRecord, ...]:
         """The external workers as models, as last seen."""
@@ -100,13 +119,14 @@ class ExternalClient:
             await asyncio.sleep(self._period_s)
 
     async def _look(self) -> None:
-        response = (await self._gateway()).external_workers.remote()
+        response = (await self._gateway()).report.remote()
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
-                workers: tuple[ExternalWorker, ...] | None = await response
+                report: GatewayReport = await response
         except TimeoutError:
             response.cancel()
             raise
+        self._trouble, self._reported_at_s = report.trouble, time.monotonic()
         # A gateway that has just been started may not know yet; the last view stays meanwhile.
-        if workers is not None:
-            self._records = tuple(record_of(worker) for worker in workers)
+        if report.workers is not None:
+            self._records = tuple(record_of(worker) for worker in report.workers)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.batching import Batched
+from deployments.byte_budget import HeldBytes
 from deployments.errors import InternalError, ServingError
 from deployments.families.contract import Outputs, Prepared
 from deployments.prediction import Outcome
@@ -23,7 +24,8 @@ SMALL_IMAGE_BYTES = 32 * 1024
 @dataclass(slots=True)
 class Work:
     """One request on its way through the replica; `outcome` ends it. pixels, tiles: of an image that is cut.
-    is_held_up: it has its outcome and waits for the others of its call."""
+    is_held_up: it has its outcome and waits for the others of its call.
+    held: the room for its pixels.  wanted_bytes: how much of it was wanted when there was none."""
 
     request: Request
     expires_at_s: float
@@ -35,6 +37,14 @@ class Work:
     decode_s: float = 0.0
     outcome: Outcome | None = None
     is_held_up: bool = False
+    held: HeldBytes | None = None
+    wanted_bytes: int = 0
+
+    def drop_pixels(self) -> None:
+        """They are not needed any more; may be called twice."""
+        self.pixels = None
+        if self.held is not None:
+            self.held.release()
 
     @property
     def is_small(self) -> bool:

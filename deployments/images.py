@@ -1,18 +1,25 @@
 """The one place where an encoded image becomes pixels, with every limit. Knows no model and no door.
 
-Pillow reads the header first, so that a small file that claims a huge picture is refused before any memory is
-spent on it. The EXIF orientation is ignored, as the legacy server did: boxes are in the pixels of the file.
+The file's own header is read first: a small file that claims a huge picture is refused before any memory is spent on
+it, and a decoder sees only what makes pixels. The orientation is ignored, as the legacy server did: boxes are in the
+pixels of the file.
 """
 
 import io
 import logging
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from deployments.errors import ImageTooLarge, InvalidImage
+from deployments.errors import ImageTooLarge, InvalidImage, ServingError
+from deployments.picture import bmp, gif, jpeg, png, pnm, tiff, webp
+from deployments.picture.header import Header, damaged, not_read
+from deployments.picture.metered import MeteredFile
+from deployments.picture.samples import rgb_of
 from deployments.request import Image
 
 logger = logging.getLogger(__name__)
@@ -20,47 +27,118 @@ logger = logging.getLogger(__name__)
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """Formats that are read. Pillow knows more, some of which start other programs (EPS)."""
 
+MAX_SIDE_PX = 65_535
+"""Of a picture; no JPEG can have more, and a decoder holds a pointer for each row."""
 
-# Our own limit is checked as soon as the header is read, and its message names the limit and the size.
+_LOOKS: dict[bytes, Callable[[memoryview], Header]] = {
+    b"\xff\xd8\xff": jpeg.look,
+    png.SIGNATURE: png.look,
+    b"GIF87a": gif.look,
+    b"GIF89a": gif.look,
+    b"RIFF": webp.look,
+    b"BM": bmp.look,
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff.look),
+    **dict.fromkeys(pnm.BEGINNINGS, pnm.look),
+}
+
+# Our own limit is checked before Pillow sees the file, and its message names the limit and the size.
 PIL.Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """max_encoded_bytes: size of the file.  max_pixels: height x width of the picture."""
+    """max_encoded_bytes: size of the file.  max_pixels: height x width of the picture.  max_decode_cpu_s: seconds
+    that a thread may spend on decoding it."""
 
     max_encoded_bytes: int = 64 * 2**20
     max_pixels: int = 64 * 10**6
+    max_decode_cpu_s: float = 10.0
 
 
-def to_pixels(image: Image, limits: ImageLimits = ImageLimits()) -> NDArray[np.uint8]:
-    """RGB uint8 pixels, height x width x 3, of `image`; read-only where they came from another process.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A file whose header has been read and is within the limits."""
 
-    Grey, palette and RGBA pictures are converted; of an animation the first frame counts.
-    Raises ImageTooLarge over a limit and InvalidImage for anything that is not a readable picture.
+    header: Header
+    limits: ImageLimits
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What its pixels will hold."""
+        return self.header.height_px * self.header.width_px * 3
+
+    def pixels(self, ends_at_s: float = math.inf) -> NDArray[np.uint8]:
+        """As `to_pixels`."""
+        try:
+            return self._decoded(ends_at_s)
+        except ServingError:
+            raise
+        except Exception as error:
+            # Pillow's readers raise almost any type on damaged bytes; whatever it is, the picture is at fault.
+            logger.debug("unreadable image", exc_info=True)
+            raise damaged(str(error)) from None
+
+    def _decoded(self, ends_at_s: float) -> NDArray[np.uint8]:
+        header = self.header
+        if header.kind == pnm.KIND:
+            return pnm.pixels_of(header)
+        file = MeteredFile.of(b"".join(header.parts), self.limits.max_decode_cpu_s, ends_at_s)
+        with _opened(file, header) as picture:
+            if picture.size != (header.width_px, header.height_px):
+                raise damaged("it has two sizes")
+            return rgb_of(picture, header)
+
+
+def _opened(file: io.BytesIO, header: Header) -> PIL.Image.Image:
+    try:
+        return PIL.Image.open(file, formats=(header.kind,))
+    except PIL.UnidentifiedImageError:
+        if header.samples:
+            raise not_read(header.samples) from None
+        raise damaged(f"its {header.kind} header makes no sense, or is of a kind that is not read") from None
+
+
+def read_header(image: Image, limits: ImageLimits = ImageLimits()) -> Encoded:
+    """What `image`, which must be encoded, is, and that it may be decoded. Takes microseconds.
+
+    Raises ImageTooLarge over a limit and InvalidImage for anything that is no picture that is read.
     """
-    if image.pixels is not None:
-        height, width = image.pixels.shape[:2]
-        _check_pixels(height, width, limits)
-        return image.pixels
     if image.encoded is None or image.encoded.size == 0:
         raise InvalidImage("the image is empty")
     if image.encoded.nbytes > limits.max_encoded_bytes:
         raise ImageTooLarge(
             f"the image file has {image.encoded.nbytes} bytes, the limit is {limits.max_encoded_bytes}"
         )
-    return _decode(image.encoded, limits)
+    data = image.encoded.data
+    header = _look_for(bytes(data[:8]))(data)
+    _check_pixels(header.height_px, header.width_px, limits)
+    return Encoded(header, limits)
+
+
+def to_pixels(image: Image, limits: ImageLimits = ImageLimits(), ends_at_s: float = math.inf) -> NDArray[np.uint8]:
+    """RGB uint8 pixels, height x width x 3, of `image`; read-only where they came from another process.
+
+    Grey, palette and RGBA pictures are converted; of an animation the first frame counts.
+    ends_at_s: on the monotonic clock, when nobody waits for them any more.
+    Raises ImageTooLarge over a limit, InvalidImage for anything that is not a readable picture, DeadlineExceeded.
+    """
+    if image.pixels is not None:
+        height, width = image.pixels.shape[:2]
+        _check_pixels(height, width, limits)
+        return image.pixels
+    return read_header(image, limits).pixels(ends_at_s)
 
 
 def decoded_upright(image: Image, limits: ImageLimits = ImageLimits()) -> NDArray[np.uint8]:
-    """Like `to_pixels`, but turned and mirrored as the file's EXIF orientation says, which some clients expect.
+    """Like `to_pixels`, but turned and mirrored as the file's orientation says, which some clients expect.
 
     Pixels that are no file any more are left as they are.
     """
-    pixels = to_pixels(image, limits)
-    if image.encoded is None:
-        return pixels
-    transposed, mirrored, turned = _STEPS_TO_UPRIGHT.get(_orientation(image.encoded), (False, False, False))
+    if image.pixels is not None:
+        return to_pixels(image, limits)
+    encoded = read_header(image, limits)
+    pixels = encoded.pixels()
+    transposed, mirrored, turned = _STEPS_TO_UPRIGHT[encoded.header.orientation]
     if transposed:
         pixels = pixels.transpose(1, 0, 2)
     if mirrored:
@@ -70,8 +148,8 @@ def decoded_upright(image: Image, limits: ImageLimits = ImageLimits()) -> NDArra
     return np.ascontiguousarray(pixels)
 
 
-_ORIENTATION_TAG = 0x0112
 _STEPS_TO_UPRIGHT = {
+    1: (False, False, False),
     2: (False, True, False),
     3: (False, True, True),
     4: (False, False, True),
@@ -83,28 +161,11 @@ _STEPS_TO_UPRIGHT = {
 """EXIF orientation -> whether to swap rows and columns, then to reverse the columns, then to reverse the rows."""
 
 
-def _orientation(encoded: NDArray[np.uint8]) -> int:
-    try:
-        with PIL.Image.open(io.BytesIO(encoded.data), formats=FORMATS) as picture:
-            return int(picture.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:
-        # The pixels could be read, so the picture is good; what its notes say of it is not.
-        return 1
-
-
-def _decode(encoded: NDArray[np.uint8], limits: ImageLimits) -> NDArray[np.uint8]:
-    try:
-        with PIL.Image.open(io.BytesIO(encoded.data), formats=FORMATS) as picture:
-            _check_pixels(picture.height, picture.width, limits)
-            return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-    except ImageTooLarge:
-        raise
-    except PIL.UnidentifiedImageError:
-        raise InvalidImage(f"the file is no image in a known format ({', '.join(FORMATS)})") from None
-    except Exception as error:
-        # Pillow's readers raise almost any type on damaged bytes; whatever it is, the picture is at fault.
-        logger.debug("unreadable image", exc_info=True)
-        raise InvalidImage(f"the image is damaged: {error}") from None
+def _look_for(beginning: bytes) -> Callable[[memoryview], Header]:
+    for start, look in _LOOKS.items():
+        if beginning.startswith(start):
+            return look
+    raise InvalidImage(f"the file is no image in a known format ({', '.join(FORMATS)})")
 
 
 def _check_pixels(height: int, width: int, limits: ImageLimits) -> None:
@@ -114,3 +175,5 @@ def _check_pixels(height: int, width: int, limits: ImageLimits) -> None:
         raise ImageTooLarge(
             f"the image is {width} x {height} = {height * width} pixels, the limit is {limits.max_pixels}"
         )
+    if max(height, width) > MAX_SIDE_PX:
+        raise ImageTooLarge(f"the image is {width} x {height} pixels, the limit of a side is {MAX_SIDE_PX}")

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from deployments.errors import InvalidRequest
+from deployments.definition import check_labels
+from deployments.errors import InvalidRequest, ModelUnavailable
 
 SHOWN = 3
 """Names that are told; a model may have thousands."""
@@ -13,9 +14,13 @@ SHOWN_CHARACTERS = 64
 
 
 class KnownClasses:
-    """The classes of one model."""
+    """The classes of one model. Raises ModelUnavailable when they are more than a model may have."""
 
     def __init__(self, labels: Sequence[str]) -> None:
+        try:
+            check_labels(labels)
+        except ValueError as error:
+            raise ModelUnavailable(str(error)) from None
         self._labels = tuple(dict.fromkeys(labels))
         self._known = frozenset(labels)
 

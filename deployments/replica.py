@@ -16,19 +16,12 @@ from numpy.typing import NDArray
 from deployments.backlog import Backlog
 from deployments.batch_runs import BatchRuns, given_up
 from deployments.batching import MicroBatcher
-from deployments.definition import ModelDefinition, ModelKnobs, check_labels
-from deployments.errors import (
-    DeadlineExceeded,
-    InternalError,
-    InvalidRequest,
-    ModelUnavailable,
-    Overloaded,
-    ServingError,
-)
+from deployments.decoding import Decoding
+from deployments.definition import ModelDefinition, ModelKnobs
+from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
 from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Thresholds
 from deployments.image_work import Work, do_each, groups_of
-from deployments.images import ImageLimits, to_pixels
 from deployments.known_classes import KnownClasses
 from deployments.metrics import Meter
 from deployments.pace import Pace
@@ -48,6 +41,8 @@ RETURN_EARLY_S = 0.25
 """A call waits for its batches until so long before the last of its deadlines, or a tenth of it if that is less, and
 returns at half of that with what is done by then: later its caller would have gone, and the ready answers with it."""
 
+_DECODING = "the decoding of an image"
+
 
 class Replica:
     """Loads the model when constructed: slow, and complete. All batch sizes are compiled when it returns.
@@ -60,9 +55,9 @@ class Replica:
         self._definition = definition
         self._meter = meter
         self._knobs = ModelKnobs()
-        self._limits = ImageLimits()
+        self._decoding = Decoding(self._knobs.max_decoded_bytes)
         self._family = load_family(definition)
-        self._classes = _known_classes(self._family.labels)
+        self._classes = KnownClasses(self._family.labels)
         runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
         runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
         self._watchdog = Watchdog()
@@ -78,6 +73,7 @@ class Replica:
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
         self._knobs = knobs
+        self._decoding.held.limit_bytes = knobs.max_decoded_bytes
         self._watchdog.stuck_after_s = knobs.stuck_after_s
         self._watchdog.unhealthy_after_batches = knobs.unhealthy_after_batches
         self._pace.largest = self._batch_limit()
@@ -116,12 +112,18 @@ class Replica:
         return self._admitted
 
     @property
+    def decoded_bytes(self) -> int:
+        """Of the pixels that are held now."""
+        return self._decoding.held.held_bytes
+
+    @property
     def images_waiting_elsewhere(self) -> int:
         """Images that wait for this model in queues of a door, as the door says."""
         return self._backlog.images
 
     def check_health(self) -> None:
         """Raises RuntimeError when this replica can no longer answer."""
+        self._decoding.check()
         self._watchdog.check()
         if self._batcher is not None:
             self._batcher.check()
@@ -151,8 +153,12 @@ class Replica:
             _end_late(work)
 
     async def _answer(self, group: list[Work], infer_until_s: float, is_shared: bool) -> None:
-        await self._in_thread(self._prepare, group, "the decoding of an image")
-        await self._infer_each([one for one in group if one.outcome is None], infer_until_s)
+        try:
+            await self._prepare_each(group)
+            await self._infer_each([one for one in group if one.outcome is None], infer_until_s)
+        finally:
+            for one in group:
+                one.drop_pixels()
         unfinished = [one for one in group if one.outcome is None]
         await self._in_thread(self._finish, unfinished, "the postprocessing of an image")
         if is_shared:
@@ -166,18 +172,38 @@ class Replica:
             watch = partial(self._watchdog.during, what)
             await asyncio.get_running_loop().run_in_executor(self._decode_threads, do_each, step, group, watch)
 
+    async def _prepare_each(self, group: list[Work]) -> None:
+        await self._in_thread(self._prepare, group, _DECODING)
+        waiting = [one for one in group if one.outcome is None and one.wanted_bytes]
+        if waiting:
+            await asyncio.gather(*(self._prepare_when_there_is_room(one) for one in waiting))
+
+    async def _prepare_when_there_is_room(self, one: Work) -> None:
+        try:
+            await self._decoding.wait_for_room(one)
+        except ServingError as error:
+            one.outcome = error
+        else:
+            await self._in_thread(self._prepare, [one], _DECODING)
+
     def _prepare(self, one: Work) -> None:
         started_at_s = time.monotonic()
         if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
         self._classes.check(one.request.options.classes)
-        pixels = to_pixels(one.request.image, self._limits)
-        one.size_px = pixels.shape[0], pixels.shape[1]
-        tiles = self._tiles(one)
-        if len(tiles) > 1:
-            one.pixels, one.tiles = pixels, tiles
-        else:
-            one.prepared = self._family.preprocess(pixels)
+        try:
+            pixels = self._decoding.pixels(one)
+            if pixels is None:
+                return
+            one.size_px = pixels.shape[0], pixels.shape[1]
+            tiles = self._tiles(one)
+            if len(tiles) > 1:
+                one.pixels, one.tiles = pixels, tiles
+            else:
+                one.prepared = self._family.preprocess(pixels)
+        finally:
+            if one.pixels is None or one.outcome is not None:
+                one.drop_pixels()
         one.decode_s = time.monotonic() - started_at_s
 
     def _tiles(self, one: Work) -> tuple[Tile, ...]:
@@ -293,14 +319,6 @@ class Replica:
         self._meter.batch(len(canvases), self._admitted)
         self._meter.pace(self._pace.limit(0), self._pace.patience_s)
         return await self._runs.run(canvases)
-
-
-def _known_classes(labels: tuple[str, ...]) -> KnownClasses:
-    try:
-        check_labels(labels)
-    except ValueError as error:
-        raise ModelUnavailable(str(error)) from None
-    return KnownClasses(labels)
 
 
 def _end_late(work: list[Work]) -> None:

@@ -40,18 +40,26 @@ class _SentinelAddress:
     of_server: dict[str, Any]
 
 
+class _SentinelPool(asyncio_sentinel.SentinelConnectionPool, redis_asyncio.BlockingConnectionPool):
+    """Connections to the master that sentinels name; who finds none free waits for one."""
+
+
 def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
-    """A client for `url` with these options of a connection. Raises ValueError for an address that is none."""
+    """A client for `url` with these options of a connection. At `max_connections` a command waits for one that is
+    free, `timeout` seconds at most. Raises ValueError for an address that is none."""
     address = _sentinel_address(url)
     if address is None:
-        client: redis_asyncio.Redis = redis_asyncio.Redis.from_url(url, **options)
+        pool = redis_asyncio.BlockingConnectionPool.from_url(url, **options)
+        client: redis_asyncio.Redis = redis_asyncio.Redis.from_pool(pool)
         return client
     # A sentinel that is away must not be waited for, with pauses: the next one may know the new master.
     of_sentinels = {**address.of_sentinels, "retry": AsyncRetry(NoBackoff(), 0)}
     sentinels: Any = asyncio_sentinel.Sentinel(  # type: ignore[no-untyped-call]  # the library's own gap
         address.sentinels, sentinel_kwargs=of_sentinels
     )
-    master: redis_asyncio.Redis = sentinels.master_for(address.service, **address.of_server, **options)
+    master: redis_asyncio.Redis = sentinels.master_for(
+        address.service, connection_pool_class=_SentinelPool, **address.of_server, **options
+    )
     return master
 
 

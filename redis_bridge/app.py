@@ -15,13 +15,13 @@ from ray.serve.handle import DeploymentHandle
 from deployments.client import ModelClient
 from deployments.discovery import Discovery
 from deployments.errors import ServingError
-from deployments.external import ExternalRequest, ExternalWorker
+from deployments.external import ExternalRequest, GatewayReport
 from deployments.external_client import GATEWAY_DEPLOYMENT
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
-from redis_bridge.addresses import close_client, without_password
+from redis_bridge.addresses import without_password
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import TROUBLES, Connections, connect, connect_transfer
+from redis_bridge.connection import TROUBLES, connected
 from redis_bridge.external import ExternalGateway
 from redis_bridge.external_jobs import ExternalJobStore
 from redis_bridge.ray_metrics import RayRecorder
@@ -69,24 +69,24 @@ class BridgeReplica:
         self._closing.push_async_callback(self._discovery.stop)
         client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
         await client.attach(record.name for record in self._discovery.records())
-        redis = connect(url, settings.longest_block_s)
-        self._closing.push_async_callback(close_client, redis)
+        connections = await self._closing.enter_async_context(connected(url, settings.longest_block_s))
         with contextlib.suppress(*TROUBLES):
-            await refuse_unsupported(redis)
+            await refuse_unsupported(connections.redis)
         recorder = RayRecorder()
-        transfer = self._closing.enter_context(connect_transfer(url, settings.longest_block_s))
-        self._bridge = Bridge(Connections(redis, transfer), client, self._discovery, settings, recorder)
+        self._bridge = Bridge(connections, client, self._discovery, settings, recorder)
         self._bridge.start()
         self._closing.push_async_callback(self._bridge.stop, settings.drain_s)
-        store = ExternalJobStore(redis, settings)
-        self._external = ExternalGateway(store, settings, self._bridge.external_queues, recorder)
+        store = ExternalJobStore(connections.redis, settings)
+        self._external = ExternalGateway(
+            store, settings, self._bridge.external_queues, recorder, self._bridge.in_flight
+        )
         self._external.start()
         self._closing.push_async_callback(self._external.stop)
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 
-    async def external_workers(self) -> tuple[ExternalWorker, ...] | None:
-        """The external workers; None until they are known."""
-        return self._external.workers()
+    async def report(self) -> GatewayReport:
+        """The external workers, and whether Redis takes jobs and answers; asked for by every door, all the time."""
+        return GatewayReport(self._external.workers(), self._bridge.redis_trouble)
 
     async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The answer of an external worker; an error is a value."""

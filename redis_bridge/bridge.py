@@ -24,6 +24,7 @@ from redis_bridge.in_flight import InFlightBytes
 from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.presence import Presence
+from redis_bridge.redis_watch import RedisWatch
 from redis_bridge.registry import Entry, Registry, entry_of
 from redis_bridge.server import refuse_unsupported
 from redis_bridge.settings import BridgeSettings
@@ -45,13 +46,15 @@ class Bridge:
         recorder: Recorder | None = None,
     ) -> None:
         self.bridge_id = secrets.token_hex(6)
-        redis = self._redis = connections.redis
+        redis, vital = connections.redis, connections.vital or connections.redis
+        self._redis = redis
         self._settings = settings
         self._catalogue = catalogue
         self._recorder = recorder or NoRecorder()
-        self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer)
-        self._presence = Presence(redis, self._jobs, settings, self._on_taken_over)
+        self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer, connections.waiting)
+        self._presence = Presence(vital, self._jobs, settings, self._on_taken_over)
         self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
+        self._watch = RedisWatch(vital, self.bridge_id, settings.heartbeat_s, lambda: len(self._consumers))
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._in_flight = InFlightBytes(settings.max_in_flight_bytes)
         self._door = Door(
@@ -83,6 +86,16 @@ class Bridge:
         """The queues that have a consumer now."""
         return frozenset(self._consumers)
 
+    @property
+    def in_flight(self) -> InFlightBytes:
+        """The budget of bytes that the bridge holds, shared with whoever else makes pictures in its process."""
+        return self._in_flight
+
+    @property
+    def redis_trouble(self) -> str:
+        """Why Redis would take no job or no answer now, in words; '' when all is well."""
+        return self._watch.trouble
+
     def waiting_for(self, model: str) -> int | None:
         """Jobs that wait in Redis for this model, as of the last heartbeat; None when that is not known."""
         return self._waiting.get(model)
@@ -105,6 +118,7 @@ class Bridge:
             loop.create_task(self._follow(), name="bridge follows the catalogue"),
             loop.create_task(self._beat(), name="bridge heartbeat"),
             loop.create_task(self._sweep(), name="bridge sweeps slots"),
+            loop.create_task(self._watch.run(self._stop_watching), name="bridge watches Redis"),
         ]
 
     def check(self) -> None:
@@ -157,10 +171,11 @@ class Bridge:
     async def _measure(self) -> None:
         self._recorder.record(metrics.IN_FLIGHT_BYTES, self._in_flight.held_bytes)
         waiting_for: Counter[str] = Counter()
-        for queue, consumer in list(self._consumers.items()):
+        consumers = dict(self._consumers)
+        depths = await self._jobs.depths(list(consumers))
+        for queue, consumer in consumers.items():
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
-            with contextlib.suppress(*TROUBLES):
-                waiting = await self._jobs.depth(queue)
+            if (waiting := depths.get(queue)) is not None:
                 self._recorder.record(metrics.QUEUE_DEPTH, waiting, queue)
                 self._recorder.record(metrics.OLDEST_JOB_SECONDS, consumer.oldest_s(waiting), queue)
                 if model := self._model_of(queue):

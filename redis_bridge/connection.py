@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry as BlockingRetry
 
 from deployments.logs import OWN_LOGGER
-from redis_bridge.addresses import blocking_client, open_client
+from redis_bridge.addresses import blocking_client, close_client, open_client
 from redis_bridge.transfer import Transfer
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -28,13 +28,39 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
 _READ_BYTES = 2**20
 
+COMMANDS_AT_ONCE = 32
+"""Connections for commands that end at once; one command more waits for a free one. Reading a whole group is one
+command, so that more would only keep a server busier that has one thread."""
+
+VITAL_CONNECTIONS = 4
+"""For the heartbeat, the sweep and the watch: theirs alone, so that no queue's command is before them."""
+
+_NO_BOUND = 2**31
+
 T = TypeVar("T")
 
 
 def connect(url: str, longest_block_s: float) -> Redis:
-    """A client for `url`; nothing is sent yet. Raises ValueError for an address that is none."""
+    """A client for `url` for commands that end at once; nothing is sent yet. Raises ValueError for an address that
+    is none."""
+    return _client(url, longest_block_s, COMMANDS_AT_ONCE)
+
+
+def connect_waiting(url: str, longest_block_s: float) -> Redis:
+    """A client for those that wait inside Redis: it has as many connections as there are queues."""
+    return _client(url, longest_block_s, _NO_BOUND)
+
+
+def connect_vital(url: str, longest_block_s: float) -> Redis:
+    """A client for what keeps a bridge alive."""
+    return _client(url, longest_block_s, VITAL_CONNECTIONS)
+
+
+def _client(url: str, longest_block_s: float, most: int) -> Redis:
     return open_client(
         url,
+        max_connections=most,
+        timeout=longest_block_s + ANSWER_TIMEOUT_S,
         # The library must not repeat a command by itself: a second BLMOVE would put two jobs into one slot.
         retry=Retry(NoBackoff(), 0),
         # Above the longest blocking read, which it would otherwise abort.
@@ -60,10 +86,26 @@ def connect_transfer(url: str, longest_block_s: float) -> Iterator[Transfer]:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What a bridge needs of Redis. transfer: for large jobs; without it they come over `redis` like all others."""
+    """What a bridge needs of Redis. transfer: for large jobs; without it they come over `redis` like all others.
+    waiting, vital: of `connect_waiting` and `connect_vital`; without them all share `redis`."""
 
     redis: Redis
     transfer: Transfer | None = None
+    waiting: Redis | None = None
+    vital: Redis | None = None
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, longest_block_s: float) -> AsyncIterator[Connections]:
+    """All connections of a bridge, closed at the end; nothing is sent yet. Raises ValueError for an address that is
+    none."""
+    async with contextlib.AsyncExitStack() as stack:
+        clients = []
+        for make in (connect, connect_waiting, connect_vital):
+            clients.append(make(url, longest_block_s))
+            stack.push_async_callback(close_client, clients[-1])
+        redis, waiting, vital = clients
+        yield Connections(redis, stack.enter_context(connect_transfer(url, longest_block_s)), waiting, vital)
 
 
 class Backoff:

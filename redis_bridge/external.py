@@ -5,9 +5,10 @@ Writes jobs, hands answers through, and leaves nothing behind. Knows no HTTP: wh
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -31,7 +32,8 @@ from redis_bridge import metrics
 from redis_bridge.connection import TROUBLES
 from redis_bridge.external_answers import ExternalAnswers
 from redis_bridge.external_jobs import ExternalJobStore
-from redis_bridge.external_wire import ExternalJob, checked_answer, file_bytes, job_text
+from redis_bridge.external_wire import ExternalJob, checked_answer, file_bytes, job_text, needed_bytes
+from redis_bridge.in_flight import Hold, InFlightBytes
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 
@@ -47,7 +49,7 @@ class ExternalGateway:
     """Asks external workers, from `start` to `stop`.
 
     queues: the queues that external workers have now, each with its registry entry if it has one; None until they
-    are known.
+    are known.  in_flight: the budget that texts being written share with the bridge's jobs.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class ExternalGateway:
         settings: BridgeSettings,
         queues: Callable[[], Mapping[str, Entry | None] | None],
         recorder: Recorder | None = None,
+        in_flight: InFlightBytes | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._queues = queues
         self._recorder = recorder or NoRecorder()
+        self._in_flight = in_flight or InFlightBytes(settings.max_in_flight_bytes)
         self._threads = ThreadPoolExecutor(JOBS_WRITTEN_AT_ONCE, thread_name_prefix="external")
         self._writing = asyncio.Semaphore(JOBS_WRITTEN_AT_ONCE)
         self._answers = ExternalAnswers(store)
@@ -143,7 +147,7 @@ class ExternalGateway:
 
     async def _write(self, job: ExternalJob, answer: asyncio.Future[bytes]) -> bool:
         """Whether the job was put into its queue; not when its asker has gone meanwhile."""
-        async with self._writing:
+        async with self._room_for(job):
             text = b"" if answer.done() else await self._text(job)
             if answer.done() or self._answers.is_stopped:
                 return False
@@ -152,6 +156,19 @@ class ExternalGateway:
             await self._store.push(job.queue, job.job_id, text, job.request.deadline_s)
         self._answers.expect(job.job_id, answer)
         return True
+
+    @contextlib.asynccontextmanager
+    async def _room_for(self, job: ExternalJob) -> AsyncIterator[None]:
+        """Holds the memory that writing the job takes, as soon as there is some."""
+        async with self._writing:
+            size_bytes = needed_bytes(job, self._settings.max_job_bytes)
+            if size_bytes:
+                await self._in_flight.wait_for_room()
+            hold = Hold(self._in_flight, size_bytes)
+            try:
+                yield
+            finally:
+                hold.release()
 
     async def _text(self, job: ExternalJob) -> bytes:
         limit_bytes = self._settings.max_job_bytes
@@ -169,7 +186,7 @@ class ExternalGateway:
                 await self._store.finish(job.job_id, job.image_key)
                 return
             # The text was not kept while the asker waited: it may have tens of megabytes.
-            async with self._writing:
+            async with self._room_for(job):
                 text = await self._text(job)
                 is_out = await self._store.withdraw(job.queue, job.job_id, job.image_key, text)
             logger.debug("job %s of queue %s was given up; taken back: %s", job.job_id, job.queue, is_out)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import ImageTooLarge, InternalError
 from deployments.external import ExternalRequest, Task
-from deployments.images import decoded_upright, to_pixels
+from deployments.images import decoded_upright, read_header, to_pixels
 
 BASE64_GROWTH = 4 / 3
 _ENVELOPE_BYTES = 256
@@ -45,11 +45,29 @@ class ExternalJob:
         return self.request.task in (Task.SEGMENT_FILE, Task.EMBED)
 
 
+def needed_bytes(job: ExternalJob, max_job_bytes: int) -> int:
+    """Memory that `job_text` will take: the pixels, the array that is sent, and its text. Decodes nothing.
+
+    Raises InvalidImage, and ImageTooLarge when the text would be longer than `max_job_bytes`.
+    """
+    if job.sends_file:
+        return 0
+    image = job.request.image
+    if image.pixels is not None:
+        height, width = image.pixels.shape[:2]
+        return _checked_sizes(job, height, width, max_job_bytes)
+    header = read_header(image).header
+    return header.height_px * header.width_px * 3 + _checked_sizes(
+        job, header.height_px, header.width_px, max_job_bytes
+    )
+
+
 def job_text(job: ExternalJob, max_job_bytes: int) -> bytes:
     """The text for the queue; the same each time. Takes tens of milliseconds for a large picture.
 
     Raises InvalidImage, and ImageTooLarge when the text would be longer than `max_job_bytes`.
     """
+    needed_bytes(job, max_job_bytes)
     request = job.request
     members: dict[str, Any] = {"id": job.job_id}
     match request.task:
@@ -58,22 +76,27 @@ def job_text(job: ExternalJob, max_job_bytes: int) -> bytes:
         case Task.SEGMENT_FILE:
             members |= {"img_key": job.image_key, "prompts": request.prompts}
         case Task.SEGMENT:
-            return _with_pixels(job, decoded_upright(request.image), {"prompts": request.prompts}, max_job_bytes)
+            return _with_pixels(job, decoded_upright(request.image), {"prompts": request.prompts})
         case Task.PREDICT:
-            pixels = to_pixels(request.image)
-            return _with_pixels(job, pixels, {}, max_job_bytes)
+            return _with_pixels(job, to_pixels(request.image), {})
     return json.dumps(members).encode()
 
 
-def _with_pixels(job: ExternalJob, pixels: NDArray[np.uint8], more: dict[str, Any], max_job_bytes: int) -> bytes:
-    height, width = pixels.shape[:2]
-    is_float = job.request.task is Task.PREDICT
-    size_bytes = int(pixels.size * (4 if is_float else 1) * BASE64_GROWTH) + _ENVELOPE_BYTES
+def _checked_sizes(job: ExternalJob, height: int, width: int, max_job_bytes: int) -> int:
+    """Bytes of the array that is sent and of the text."""
+    array_bytes = height * width * 3 * (4 if job.request.task is Task.PREDICT else 1)
+    size_bytes = int(array_bytes * BASE64_GROWTH) + _ENVELOPE_BYTES
     if size_bytes > max_job_bytes:
         raise ImageTooLarge(
             f"the image is {width} x {height} pixels, which makes a job of {size_bytes} bytes for the external "
             f"worker; the limit is {max_job_bytes}"
         )
+    return array_bytes + size_bytes
+
+
+def _with_pixels(job: ExternalJob, pixels: NDArray[np.uint8], more: dict[str, Any]) -> bytes:
+    height, width = pixels.shape[:2]
+    is_float = job.request.task is Task.PREDICT
     array = pixels[:, :, ::-1].astype("<f4", order="C") if is_float else np.ascontiguousarray(pixels)
     head = json.dumps({"id": job.job_id, "image": ""}).removesuffix('"}')
     tail = json.dumps({"height": height, "width": width, **more}).removeprefix("{")

@@ -33,8 +33,16 @@ from redis_bridge.transfer import Transfer
 class JobStore:
     """The jobs in Redis, as one bridge sees them. Every method may raise what connection.TROUBLES lists."""
 
-    def __init__(self, redis: Redis, bridge: str, settings: BridgeSettings, transfer: Transfer | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        bridge: str,
+        settings: BridgeSettings,
+        transfer: Transfer | None = None,
+        waiting: Redis | None = None,
+    ) -> None:
         self._redis = redis
+        self._waiting = redis if waiting is None else waiting
         self._transfer = transfer
         self.bridge = bridge
         self._settings = settings
@@ -97,7 +105,7 @@ class JobStore:
         slot = self._new_slot(queue)
         payload: bytes | None = None
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with self._waiting.pipeline(transaction=False) as pipe:
                 # Typed for whole seconds and text; the server takes fractions, and answers are bytes.
                 block_s: Any = self._settings.longest_block_s
                 pipe.blmove(queue, slot.key, block_s, "LEFT", "RIGHT")
@@ -201,9 +209,13 @@ class JobStore:
         """No job is to blame any more."""
         await self._redis.delete(keys.trial(self.bridge))
 
-    async def depth(self, queue: str) -> int:
-        """Jobs that wait in `queue`. Raises WRONGTYPE as a RedisError when the key is no list."""
-        return await self._redis.llen(queue)
+    async def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Jobs that wait in each of `queues`, asked for together; without those whose key is no list."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.llen(queue)
+            found = await pipe.execute(raise_on_error=False)
+        return {queue: waiting for queue, waiting in zip(queues, found, strict=True) if isinstance(waiting, int)}
 
     def _new_slot(self, queue: str) -> Slot:
         slot = Slot(queue, self.bridge, next(self._numbers))

@@ -10,6 +10,7 @@
 | `fathomnet:trial:<bridge>` | string, the slot of the one job that this bridge has in work | that bridge | a day |
 | `fathomnet:bridges` | set of bridge ids | all bridges; each leaves, or is removed after its takeover | none |
 | `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |
+| `fathomnet:written:<bridge>` | string, a write that proves that Redis takes writes | that bridge | seconds |
 | `<registry_key>` | hash, set, list or JSON string | shared; our entries are swept by us | none |
 | `fathomnet:registered` | hash: queue -> entry | the bridges, where the registry holds bare names | none |
 | `fathomnet:external-asked` | sorted set: job id, when nobody waits for it any more | the bridges | a few hours |
@@ -63,6 +64,11 @@ def slot_from_key(key: str) -> Slot | None:
 def heartbeat(bridge: str) -> str:
     """The key that lives as long as this bridge."""
     return f"{PREFIX}bridge:{bridge}"
+
+
+def written(bridge: str) -> str:
+    """The key that this bridge writes to see whether it can."""
+    return f"{PREFIX}written:{bridge}"
 
 
 def attempts(queue: str) -> str:

@@ -7,6 +7,7 @@ Everything is also reachable under /model/v1, the prefix under which the legacy 
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -20,8 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.doors import Predict
 from deployments.errors import InternalError
 from deployments.logs import OWN_LOGGER
+from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.predictor import Predictor
-from serve_app.problems import problem, status_problem
+from serve_app.problems import http_problem, problem, status_problem
 from serve_app.sam_routes import SAM_PATHS, sam_router
 from serve_app.settings import DoorSettings
 from serve_app.system_routes import PAGE_FOLDER, PAGE_HEADERS, System, system_router
@@ -61,7 +63,7 @@ def create_api(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    budget = UploadBudget(settings.max_held_bytes)
+    budget = UploadBudget(settings.max_held_bytes, settings.max_held_bytes_per_client)
     predictor = Predictor(predict, system.ask_external, system.catalogue, settings, budget)
 
     async def answer_upload(request: Request) -> Response:
@@ -83,7 +85,7 @@ def create_api(
         allow_headers=["*"],
         allow_private_network=True,
     )
-    return _LegacyPrefix(_Measured(shared_with_browsers, meter))
+    return PlainHttp(_LegacyPrefix(_Measured(shared_with_browsers, meter)))
 
 
 _FORM = {
@@ -189,9 +191,14 @@ class _Measured:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = f"{request.method} {request.url.path}: {error.detail}"
+    if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return http_problem(error, f"{request.method} {request.url.path}: {error.detail}", _is_legacy(request))
+    methods = allowed_methods(error)
+    if request.method == "OPTIONS":
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Allow": methods})
+    detail = f"{request.method} {request.url.path}: this path answers to {methods}"
     response = status_problem(error.status_code, detail, _is_legacy(request))
-    response.headers.update(error.headers or {})
+    response.headers["Allow"] = methods
     return response
 
 

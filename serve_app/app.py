@@ -15,8 +15,10 @@ from deployments.discovery import Discovery
 from deployments.external import WholeCatalogue
 from deployments.external_client import ExternalClient
 from deployments.logs import make_no_unwanted_records
+from deployments.replica_probe import ReplicaActors, ReplicaProbe
 from serve_app.api import create_api, when_started
 from serve_app.cluster_metrics import gather_metrics
+from serve_app.readiness import Signs
 from serve_app.settings import DoorSettings
 from serve_app.system_routes import System
 
@@ -48,42 +50,71 @@ def node_metrics_urls() -> list[str]:
     ]
 
 
-def door(settings: DoorSettings) -> ASGIApp:
-    """The door wired to Ray; built inside the replica."""
-    make_no_unwanted_records()
-    discovery = Discovery()
-    client = ModelClient(discovery.replicas_of, discovery.trouble_of)
-    external = ExternalClient(settings.bridge_application)
-    catalogue = WholeCatalogue(discovery, external.records)
+class Door:
+    """The shell that Ray Serve runs; the work is in the ASGI application that it builds."""
 
-    async def start() -> None:
-        await discovery.start()
-        await client.attach(record.name for record in discovery.records())
-        await external.start()
+    def __init__(self, settings: DoorSettings) -> None:
+        make_no_unwanted_records()
+        self._settings = settings
+        self._discovery = Discovery()
+        self._client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
+        self._external = ExternalClient(settings.bridge_application)
+        self._probe = ReplicaProbe(self._discovery.required_replicas, ReplicaActors())
 
-    async def stop() -> None:
-        await external.stop()
-        await discovery.stop()
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        """The door wired to Ray; Serve calls it inside the replica."""
+        system = System(
+            catalogue=WholeCatalogue(self._discovery, self._external.records),
+            applications=self._discovery,
+            metrics_text=lambda: gather_metrics(node_metrics_urls()),
+            samples_folder=SAMPLES_FOLDER,
+            ask_external=self._external.ask,
+            signs=self._signs,
+        )
+        lifespan = when_started(self._start, self._stop)
+        return create_api(self._client, system, self._settings, ServeRequestMeter(), lifespan)
 
-    async def metrics_text() -> str:
-        return await gather_metrics(node_metrics_urls())
+    async def check_health(self) -> None:
+        """Raises when a background task has died; Ray Serve replaces the replica then, and also when this does not
+        return within `health_check_timeout_s`, as it does where the event loop hangs."""
+        self._discovery.check()
+        self._external.check()
+        self._probe.check()
 
-    system = System(catalogue, discovery, metrics_text, SAMPLES_FOLDER, external.ask)
-    lifespan = when_started(start, stop)
-    return create_api(client, system, settings, ServeRequestMeter(), lifespan)
+    async def _start(self) -> None:
+        await self._discovery.start()
+        await self._client.attach(record.name for record in self._discovery.records())
+        await self._external.start()
+        await self._probe.start()
+
+    async def _stop(self) -> None:
+        await self._probe.stop()
+        await self._external.stop()
+        await self._discovery.stop()
+
+    def _signs(self) -> Signs:
+        name = self._settings.bridge_application
+        has_gateway = self._discovery.has_application(name)
+        return Signs(
+            silent_models=self._probe.silent(),
+            gateway=name if has_gateway else None,
+            gateway_trouble=self._external.trouble() if has_gateway else "",
+            view_age_s=self._discovery.age_s,
+        )
 
 
 def build(args: DoorSettings) -> Application:
     """The application of the HTTP door."""
     deployment = serve.deployment(
-        serve.ingress(lambda: door(args))(),
+        serve.ingress()(Door),
         name="Door",
         max_ongoing_requests=256,
         health_check_period_s=2,
+        health_check_timeout_s=10,
         graceful_shutdown_wait_loop_s=0.1,
         graceful_shutdown_timeout_s=60,
         ray_actor_options={"num_cpus": 0.25},
         autoscaling_config={"min_replicas": 1, "max_replicas": 1},
     )
-    application: Application = deployment.bind()
+    application: Application = deployment.bind(args)
     return application

@@ -15,7 +15,7 @@ from serve_app.builders import load_builder
 from serve_app.configuration import check_file, load_model_block, load_system, models_of, system_problems
 from serve_app.environment import REDIS_URL, SystemSettings, for_ray, joins_cluster, settings_page
 from serve_app.foreground import Foreground
-from serve_app.haproxy import behind_haproxy, haproxy_environment, is_enabled
+from serve_app.haproxy import ConnectionLimits, behind_haproxy, haproxy_environment, is_enabled
 from serve_app.known_keys import nearest_of
 from serve_app.listing import wait_until_listed
 from serve_app.ports import Listener, port_problems
@@ -62,7 +62,7 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     with ExitStack() as stack:
         # A cluster that is joined has its proxies already.
         if not joins_cluster(environ):
-            environ |= stack.enter_context(haproxy_environment(environ, listeners[0]))
+            environ |= stack.enter_context(haproxy_environment(environ, listeners[0], _limits(settings, document)))
         write_rendered(_for_serve(document, environ), folder / "serve.yaml")
         process = SystemProcess(serve_process.command(folder / "serve.yaml", verbose), log, environ)
         write_record(folder, environ)
@@ -71,6 +71,11 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
                 return _keep_in_foreground(Foreground(process, system, signals, settings), document, environ)
         finally:
             remove_record(folder)
+
+
+def _limits(settings: SystemSettings, document: Details) -> ConnectionLimits:
+    patience_s = document.get("http_options", {}).get("request_timeout_s")
+    return ConnectionLimits(settings.http_connections_per_client, settings.http_header_patience_s, patience_s)
 
 
 def _for_serve(document: Details, environ: Environ) -> Details:

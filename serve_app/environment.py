@@ -28,6 +28,13 @@ class SystemSettings(Settings):
     http_port: int | None = Field(default=None, ge=1, le=65535)
     """Port of the HTTP door."""
 
+    http_connections_per_client: int | None = Field(default=None, ge=1)
+    """Connections that one client address (of IPv6, one /64) may hold; a quarter of all, which are 4096 where the
+    limit of open files allows it, when not set. Raise it for a proxy of your own in front."""
+
+    http_header_patience_s: float = Field(default=10.0, ge=0.1, le=60)
+    """Seconds within which the head of an HTTP request must have come."""
+
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
     """Address that the Ray dashboard listens on. Whoever has it and the token can run code."""
 
@@ -117,6 +124,8 @@ _WEIGHTS = "models, doors, `python -m deployments.weights`"
 _GOES_TO = {
     "http_host": "`http_options.host`",
     "http_port": "`http_options.port`",
+    "http_connections_per_client": "HAProxy",
+    "http_header_patience_s": "HAProxy",
     "redis_port": "`args.port` of the embedded Valkey",
     "num_gpus": "`ray_actor_options.num_gpus` of every model",
     "data_dir": "launcher, embedded Valkey",

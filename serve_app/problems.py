@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from deployments.errors import (
@@ -69,6 +70,13 @@ def status_problem(status: int, detail: str, is_legacy: bool = False) -> Respons
     """The answer for an HTTP condition outside the core, such as an unknown route."""
     title = HTTPStatus(status).phrase
     return _response(_members(HTTPStatus(status), title, detail), {}, is_legacy)
+
+
+def http_problem(error: HTTPException, detail: str, is_legacy: bool = False) -> Response:
+    """The answer for an HTTP condition that was raised, with the headers that it brings."""
+    response = status_problem(error.status_code, detail, is_legacy)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _members(status: HTTPStatus, title: str, detail: str) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from starlette.responses import Response
 
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, ModelNotFound, ServingError
 from deployments.external import ExternalRequest, Task
-from deployments.images import to_pixels
+from deployments.images import read_header
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque
 from deployments.request import Image, Request
 from serve_app.cut_out import cut_out
-from serve_app.predictor import Predictor, image_of, options_of
-from serve_app.uploads import Form
+from serve_app.forms import Accepted, Form
+from serve_app.predictor import FORM, Predictor, image_of, options_of
+from serve_app.uploads import Held
 
 SAM_QUEUE = "image_queue_sam"
 SAM_PATHS = ("/sam", "/sam_v2", "/sam_multi", "/sam_multi_v2", "/sam-embed", "/filet_predictor")
@@ -33,18 +34,19 @@ MAX_PROMPTS_BYTES = 2**20
 LARGE_PART = 0.7
 """A mask this wide or high, as a part of the image, is taken for the animal that fills the frame."""
 
-AnswerForm = Callable[[Form], Awaitable[Response]]
+AnswerForm = Callable[[Form, Held], Awaitable[Response]]
+"""Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
 
 
 def sam_router(predictor: Predictor) -> APIRouter:
     """All segmenting routes, each with and without a trailing slash."""
     segmenting = _Segmenting(predictor)
     routes: dict[str, AnswerForm] = {
-        "/sam": lambda form: segmenting.best(form, Task.SEGMENT),
-        "/sam_v2": lambda form: segmenting.best(form, Task.SEGMENT_FILE),
-        "/sam_multi": lambda form: segmenting.all(form, Task.SEGMENT),
-        "/sam_multi_v2": lambda form: segmenting.all(form, Task.SEGMENT_FILE),
-        "/sam-embed": segmenting.embedding,
+        "/sam": lambda form, _: segmenting.best(form, Task.SEGMENT),
+        "/sam_v2": lambda form, _: segmenting.best(form, Task.SEGMENT_FILE),
+        "/sam_multi": lambda form, _: segmenting.all(form, Task.SEGMENT),
+        "/sam_multi_v2": lambda form, _: segmenting.all(form, Task.SEGMENT_FILE),
+        "/sam-embed": lambda form, _: segmenting.embedding(form),
         "/filet_predictor": segmenting.filet,
     }
     router = APIRouter()
@@ -55,10 +57,14 @@ def sam_router(predictor: Predictor) -> APIRouter:
 
 
 def _add(router: APIRouter, path: str, answer_form: AnswerForm, predictor: Predictor) -> None:
-    async def answer(request: HttpRequest) -> Response:
-        return await predictor.respond(request, answer_form, MAX_PROMPTS_BYTES)
-
     field = {"/sam-embed": None, "/filet_predictor": "model_type"}.get(path.rstrip("/"), "data")
+    # The prompts may come along everywhere, as with the legacy server: many clients send all routes the same form.
+    options = FORM.fields if field == "model_type" else frozenset[str]()
+    accepted = Accepted(options | {"data"}, MAX_PROMPTS_BYTES)
+
+    async def answer(request: HttpRequest) -> Response:
+        return await predictor.respond(request, answer_form, accepted)
+
     router.add_api_route(path, answer, methods=["POST"], response_class=Response, openapi_extra=_form_with(field))
 
 
@@ -93,11 +99,15 @@ class _Segmenting:
         payload = await self._ask(Task.EMBED, image_of(form))
         return Response(payload, media_type="application/octet-stream")
 
-    async def filet(self, form: Form) -> Response:
+    async def filet(self, form: Form, held: Held) -> Response:
         """Cuts out what lies in the middle of the frame and asks a model what it is."""
         record = self._predictor.record_of(form)
         ends_at_s = time.monotonic() + self._predictor.settings.deadline_s
-        pixels = await asyncio.to_thread(to_pixels, image_of(form))
+        self._check_worker()
+        encoded = read_header(image_of(form))
+        # The frame, and the animal that is cut out of it.
+        held.grow(2 * encoded.decoded_bytes)
+        pixels = await asyncio.to_thread(encoded.pixels, ends_at_s)
         height, width = pixels.shape[:2]
         middle = [{"x": width // 2, "y": height // 2}]
         masks = _masks_of(await self._ask(Task.SEGMENT, Image.from_pixels(pixels), prompts=middle))[0]

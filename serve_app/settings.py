@@ -23,5 +23,14 @@ class DoorSettings(Settings):
     max_held_bytes: int = Field(default=512 * 2**20, ge=1024)
     """Bytes of all uploads held at once; beyond it new ones are refused as overloaded."""
 
+    max_held_bytes_per_client: int = Field(default=256 * 2**20, ge=1024)
+    """Bytes of uploads that one client address may have held at once, so that nobody takes all of them."""
+
+    upload_stall_s: float = Field(default=15.0, gt=0, le=50)
+    """Seconds without a byte after which an upload is ended with 408. HAProxy itself waits 60 s."""
+
+    min_upload_bytes_per_s: int = Field(default=8 * 2**10, ge=1)
+    """An upload that is slower than this on average, `upload_stall_s` not counted, is ended with 408."""
+
     cors_origin_regex: str = r"https?://(localhost|127\.0\.0\.1|fast\.localhost)(:\d+)?"
     """Web pages of these origins may call from a browser, as with the legacy server."""

@@ -9,11 +9,12 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
-from deployments.definition import ModelRecord
 from deployments.doors import Catalogue
 from deployments.errors import ModelNotFound
 from deployments.external import AskExternal, no_external_workers
+from serve_app.model_listing import describe
 from serve_app.problems import problem
+from serve_app.readiness import Signs, readiness
 from serve_app.settings import DoorSettings
 
 PAGE_FOLDER = Path(__file__).parent / "page"
@@ -36,13 +37,14 @@ class Applications(Protocol):
 @dataclass(frozen=True, slots=True)
 class System:
     """What the door knows of the running system. metrics_text: Prometheus text of the whole cluster.
-    ask_external: the way to the models that run elsewhere."""
+    ask_external: the way to the models that run elsewhere.  signs: what was found out in the background."""
 
     catalogue: Catalogue
     applications: Applications
     metrics_text: Callable[[], Awaitable[str]]
     samples_folder: Path
     ask_external: AskExternal = no_external_workers
+    signs: Callable[[], Signs] = Signs
 
 
 def system_router(system: System, settings: DoorSettings) -> APIRouter:
@@ -72,7 +74,9 @@ def system_router(system: System, settings: DoorSettings) -> APIRouter:
 
     @router.get("/health/ready")
     async def ready() -> Response:
-        return readiness(system.catalogue.records(), system.applications.unhealthy_applications())
+        records, unhealthy = system.catalogue.records(), system.applications.unhealthy_applications()
+        body = readiness(records, unhealthy, system.signs())
+        return _json(body, 503 if body["reasons"] else 200)
 
     @router.get("/metrics")
     async def metrics() -> Response:
@@ -87,38 +91,5 @@ def system_router(system: System, settings: DoorSettings) -> APIRouter:
     return router
 
 
-def describe(record: ModelRecord) -> dict[str, Any]:
-    """A model's definition and state as JSON members."""
-    definition = record.definition.model_dump(mode="json")
-    return {
-        "name": record.name,
-        "external": record.is_external,
-        **definition,
-        "state": record.state.value,
-        "reason": record.reason,
-        "replicas": record.replicas,
-        # What runs elsewhere has knobs of its own, which we do not know.
-        "knobs": None if record.is_external else record.knobs.model_dump(mode="json"),
-    }
-
-
-def readiness(records: tuple[ModelRecord, ...], unhealthy: Mapping[str, str]) -> Response:
-    """200 when every required model can answer, else 503 with the reasons; the rest is listed as degraded."""
-    troubles = [record for record in records if not record.can_answer]
-    blocking = [record for record in troubles if record.definition.required]
-    degraded = [record for record in troubles if not record.definition.required]
-    body = {
-        "status": "not ready" if blocking else "degraded" if degraded or unhealthy else "ready",
-        "reasons": [_trouble(record) for record in blocking],
-        "degraded": [_trouble(record) for record in degraded]
-        + [{"application": name, "reason": reason} for name, reason in sorted(unhealthy.items())],
-    }
-    return Response(orjson.dumps(body), 503 if blocking else 200, media_type="application/json")
-
-
-def _trouble(record: ModelRecord) -> dict[str, str]:
-    return {"model": record.name, "state": record.state.value, "reason": record.reason}
-
-
-def _json(body: Any) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-store"})
+def _json(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -4,84 +4,123 @@ The usual form parsers write larger files to disk and have no limit for the whol
 counted as they come, the total of all uploads under way is bounded, and nothing touches the disk.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from deployments.errors import ImageTooLarge, InvalidRequest, Overloaded
+from serve_app.forms import FILE, MAX_PARTS, Accepted, Form
+from serve_app.known_keys import nearest_of
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-MAX_PARTS = 32
-MAX_FIELD_BYTES = 4096
+_UNREAD_TRANSFER_ENCODINGS = (b"base64", b"quoted-printable")
 
 
-@dataclass(slots=True)
-class Form:
-    """files: part name -> content of uploads.  fields: part name -> text of plain fields."""
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What one upload may have. min_bytes_per_s: on average, stall_s not counted."""
 
-    files: dict[str, bytes | memoryview] = field(default_factory=dict)
-    fields: dict[str, str] = field(default_factory=dict)
+    max_bytes: int
+    stall_s: float
+    min_bytes_per_s: int
 
 
 class UploadBudget:
-    """Bytes that all uploads may hold at once."""
+    """Bytes that all uploads may hold at once, and those that one client may."""
 
-    def __init__(self, max_held_bytes: int) -> None:
+    def __init__(self, max_held_bytes: int, max_client_bytes: int) -> None:
         self._max_held_bytes = max_held_bytes
+        self._max_client_bytes = max_client_bytes
+        self._client_bytes: dict[str, int] = {}
         self.held_bytes = 0
 
     @contextmanager
-    def hold(self) -> Iterator["Held"]:
+    def hold(self, client: str) -> Iterator["Held"]:
         """A share that grows as bytes arrive and is given back at the end."""
-        held = Held(self)
+        held = Held(self, client)
         try:
             yield held
         finally:
             self.held_bytes -= held.size_bytes
+            left = self._client_bytes.get(client, 0) - held.size_bytes
+            if left:
+                self._client_bytes[client] = left
+            else:
+                self._client_bytes.pop(client, None)
 
-    def take(self, size_bytes: int) -> None:
-        """Raises Overloaded when the budget is spent."""
+    def take(self, client: str, size_bytes: int) -> None:
+        """Raises Overloaded when the budget, or the client's share of it, is spent."""
         if self.held_bytes + size_bytes > self._max_held_bytes:
             raise Overloaded(f"uploads under way hold {self.held_bytes} bytes already; try again")
+        of_client = self._client_bytes.get(client, 0)
+        if of_client + size_bytes > self._max_client_bytes:
+            raise Overloaded(f"uploads of this client under way hold {of_client} bytes already; try again")
         self.held_bytes += size_bytes
+        self._client_bytes[client] = of_client + size_bytes
 
 
 class Held:
     """One upload's share of the budget."""
 
-    def __init__(self, budget: UploadBudget) -> None:
+    def __init__(self, budget: UploadBudget, client: str) -> None:
         self._budget = budget
+        self._client = client
         self.size_bytes = 0
 
     def grow(self, size_bytes: int) -> None:
         """Adds bytes; raises Overloaded when the budget is spent."""
-        self._budget.take(size_bytes)
+        self._budget.take(self._client, size_bytes)
         self.size_bytes += size_bytes
 
 
-async def read_body(request: Request, max_upload_bytes: int, held: Held) -> bytes:
-    """The whole body. Raises ImageTooLarge over the limit, before reading when the length is announced."""
+async def read_body(request: Request, limits: UploadLimits, held: Held) -> bytes:
+    """The whole body. Raises ImageTooLarge over the limit, before reading when the length is announced, and
+    HTTPException for a body that is encoded (415) or too slow (408)."""
+    _refuse_encoded(request)
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_upload_bytes:
-        raise ImageTooLarge(f"the upload has {announced} bytes, the limit is {max_upload_bytes}")
+    if announced.isdecimal() and int(announced) > limits.max_bytes:
+        raise ImageTooLarge(f"the upload has {announced} bytes, the limit is {limits.max_bytes}")
     chunks = []
-    async for chunk in request.stream():
-        held.grow(len(chunk))
-        if held.size_bytes > max_upload_bytes:
-            raise ImageTooLarge(f"the upload has more than {max_upload_bytes} bytes, which is the limit")
-        chunks.append(chunk)
+    clock = asyncio.get_running_loop().time
+    must_have_begun_at_s = clock() + limits.stall_s
+    try:
+        async with asyncio.timeout_at(must_have_begun_at_s) as patience:
+            async for chunk in request.stream():
+                held.grow(len(chunk))
+                if held.size_bytes > limits.max_bytes:
+                    raise ImageTooLarge(f"the upload has more than {limits.max_bytes} bytes, which is the limit")
+                chunks.append(chunk)
+                too_slow_at_s = must_have_begun_at_s + held.size_bytes / limits.min_bytes_per_s
+                patience.reschedule(min(clock() + limits.stall_s, too_slow_at_s))
+    except TimeoutError:
+        raise HTTPException(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"the upload was ended after {held.size_bytes} bytes: it must not pause for {limits.stall_s:g} s, "
+            f"nor be slower than {limits.min_bytes_per_s} bytes/s",
+            {"Connection": "close"},
+        ) from None
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def parse_form(content_type: str, body: bytes, max_field_bytes: int = MAX_FIELD_BYTES) -> Form:
+def _refuse_encoded(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        detail = f"content-encoding {encoding[:50]!r} is not read: send the body as it is, without compression"
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept-Encoding": "identity"})
+
+
+def parse_form(content_type: str, body: bytes, accepted: Accepted) -> Form:
     """The parts of a multipart/form-data body. Raises InvalidRequest for anything else."""
     media_type, parameters = parse_options_header(content_type)
     boundary = parameters.get(b"boundary")
@@ -89,7 +128,7 @@ def parse_form(content_type: str, body: bytes, max_field_bytes: int = MAX_FIELD_
         raise InvalidRequest(
             f"content-type must be multipart/form-data with a boundary and a part 'file', got {content_type[:100]!r}"
         )
-    parts = _Parts(max_field_bytes)
+    parts = _Parts(accepted)
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
@@ -104,9 +143,9 @@ def parse_form(content_type: str, body: bytes, max_field_bytes: int = MAX_FIELD_
 class _Parts:
     """Collects the parser's callbacks; content is kept as views of the body, copied only when in pieces."""
 
-    def __init__(self, max_field_bytes: int) -> None:
+    def __init__(self, accepted: Accepted) -> None:
         self.form = Form()
-        self._max_field_bytes = max_field_bytes
+        self._accepted = accepted
         self.is_ended = False
         self._count = 0
         self._header = (b"", b"")
@@ -148,14 +187,36 @@ class _Parts:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode("utf-8", "replace")
         content = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        if b"filename" in options:
-            self.form.files.setdefault(name, content)
-            return
-        if len(content) > self._max_field_bytes:
+        self._check_transfer_encoding(name)
+        if name == FILE:
+            if FILE in self.form.files:
+                raise InvalidRequest(f"the form has two parts named {FILE!r}; send one image with each request")
+            self.form.files[FILE] = content
+        else:
+            self._add_field(name, content, is_file=b"filename" in options)
+
+    def _check_transfer_encoding(self, name: str) -> None:
+        encoding = self._headers.get(b"content-transfer-encoding", b"").strip().lower()
+        if encoding in _UNREAD_TRANSFER_ENCODINGS:
             raise InvalidRequest(
-                f"the field {name[:100]!r} has {len(content)} bytes, the limit is {self._max_field_bytes}"
+                f"the part {name[:100]!r} is sent as {encoding.decode()}; send its bytes as they are"
             )
-        self.form.fields.setdefault(name, bytes(content).decode("utf-8", "replace"))
+
+    def _add_field(self, name: str, content: bytes | memoryview, is_file: bool) -> None:
+        known = self._accepted.fields
+        if not name:
+            raise InvalidRequest(f"a part of the form has no name; the image goes into the part {FILE!r}")
+        if name not in known:
+            hint = f"the image goes into the part {FILE!r}" if is_file else nearest_of(name, known | {FILE})
+            raise InvalidRequest(f"unknown field {name[:100]!r}; {hint}")
+        if len(content) > self._accepted.max_field_bytes:
+            raise InvalidRequest(
+                f"the field {name!r} has {len(content)} bytes, the limit is {self._accepted.max_field_bytes}"
+            )
+        try:
+            self.form.add_field(name, bytes(content).decode("utf-8"))
+        except UnicodeDecodeError:
+            raise InvalidRequest(f"the field {name!r} is not UTF-8, got {bytes(content[:50])!r}") from None
 
     def end(self) -> None:
         self.is_ended = True

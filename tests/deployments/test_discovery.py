@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deployments.definition import ModelState
-from deployments.discovery import last_line, records_from, resolve_among, unhealthy_from
+from deployments.discovery import last_line, records_from, replicas_from, resolve_among, unhealthy_from
 from deployments.errors import ModelNotFound
 
 
@@ -92,3 +92,11 @@ def test_the_reason_is_one_line_without_a_traceback() -> None:
     text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\nValueError: no such file: a.pt'
     assert last_line(text) == "ValueError: no such file: a.pt"
     assert last_line("") == ""
+
+
+def test_the_actors_of_running_replicas_are_known_by_name() -> None:
+    model = application(replicas=("RUNNING", "STARTING", "RUNNING"))
+    for number, replica in enumerate(model["deployments"]["Model"]["replicas"]):
+        replica["actor_name"] = f"SERVE_REPLICA::m#Model#{number}"
+    names = ("SERVE_REPLICA::m#Model#0", "SERVE_REPLICA::m#Model#2")
+    assert replicas_from({"m": model, "bridge": {"status": "DEPLOYING"}}) == {"m": names, "bridge": ()}

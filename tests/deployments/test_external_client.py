@@ -10,16 +10,12 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from deployments import external_client
 from deployments.client import BY_REFERENCE_FROM_BYTES
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
-from deployments.external import ExternalRequest, ExternalWorker, Task
+from deployments.external import ExternalRequest, ExternalWorker, GatewayReport, Task
 from deployments.external_client import ExternalClient
 from deployments.prediction import Opaque
 from deployments.request import Image
 
 QUEUE = "image_queue_coral"
-
-
-class Unknown:
-    """Stands for the answer None."""
 
 
 class Response:
@@ -35,8 +31,6 @@ class Response:
     async def _answer(self) -> Any:
         if self._outcome is None:
             await asyncio.Event().wait()
-        if isinstance(self._outcome, Unknown):
-            return None
         if isinstance(self._outcome, Exception) and not hasattr(self._outcome, "code"):
             raise self._outcome
         return self._outcome
@@ -58,7 +52,7 @@ class Handle:
     def ask_external(self) -> "Handle":
         return self
 
-    external_workers = ask_external
+    report = ask_external
 
     def options(self, **options: Any) -> "Handle":
         self.given_options.append(options)
@@ -95,7 +89,7 @@ async def test_questions_travel_by_reference_whatever_their_size_as_the_answer_m
 
 
 async def test_the_list_of_workers_travels_by_reference_too() -> None:
-    handle = Handle((ExternalWorker(QUEUE, "c" * 5 * 2**20),))
+    handle = Handle(GatewayReport((ExternalWorker(QUEUE, "c" * 5 * 2**20),)))
     client = client_of(handle)
     await client.start()
     await until(lambda: client.records())
@@ -141,7 +135,7 @@ async def test_an_asker_who_goes_cancels_the_call() -> None:
 
 
 async def test_the_list_follows_the_gateway_and_outlives_its_absence() -> None:
-    handle = Handle((ExternalWorker(QUEUE, "corals"),))
+    handle = Handle(GatewayReport((ExternalWorker(QUEUE, "corals"),)))
     client = client_of(handle)
     await client.start()
     await until(lambda: [record.name for record in client.records()] == [QUEUE])
@@ -149,13 +143,38 @@ async def test_the_list_follows_the_gateway_and_outlives_its_absence() -> None:
     calls = len(handle.calls)
     await until(lambda: len(handle.calls) > calls + 2)
     assert [record.name for record in client.records()] == [QUEUE]
-    handle.outcome = Unknown()
+    handle.outcome = GatewayReport(None)
     calls = len(handle.calls)
     await until(lambda: len(handle.calls) > calls + 2)
     assert [record.name for record in client.records()] == [QUEUE]
-    handle.outcome = ()
+    handle.outcome = GatewayReport(())
     await until(lambda: client.records() == ())
+    client.check()
     await client.stop()
+
+
+async def test_what_the_gateway_says_of_redis_is_told_and_so_is_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external_client, "SILENT_AFTER_S", 0.1)
+    handle = Handle(GatewayReport((), "Redis is full"))
+    client = client_of(handle)
+    await client.start()
+    await until(lambda: client.trouble() == "Redis is full")
+    handle.outcome = GatewayReport(())
+    await until(lambda: client.trouble() == "")
+    handle.outcome = RayActorError()
+    await until(lambda: "the application bridge has not answered for" in client.trouble())
+    handle.outcome = GatewayReport(())
+    await until(lambda: client.trouble() == "")
+    await client.stop()
+
+
+async def test_a_door_that_looks_no_more_is_not_well() -> None:
+    client = client_of(Handle(GatewayReport(())))
+    await client.start()
+    client.check()
+    await client.stop()
+    with pytest.raises(RuntimeError, match="dead"):
+        client.check()
 
 
 async def until(condition: Any) -> None:

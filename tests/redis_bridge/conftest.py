@@ -1,6 +1,7 @@
 """A real Valkey for each test, emptied before it and searched for leaks after it."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import signal
@@ -15,9 +16,8 @@ import pytest
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.addresses import close_client
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import Connections, connect, connect_transfer
+from redis_bridge.connection import connect, connected
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.transfer import Transfer
@@ -165,18 +165,16 @@ def start_bridge(valkey: ValkeyProcess, predict: FakeModel, catalogue: FakeCatal
         drain_s: float = 5.0,
         wrap: Callable[[Transfer], Transfer] = lambda transfer: transfer,
     ) -> AsyncIterator[Bridge]:
-        client = connect(url, settings.longest_block_s)
-        with connect_transfer(url, settings.longest_block_s) as transfer:
-            bridge = Bridge(
-                Connections(client, wrap(transfer)), predict, catalogue, settings, recorder or NoRecorder()
-            )
+        async with connected(url, settings.longest_block_s) as connections:
+            assert connections.transfer
+            wrapped = dataclasses.replace(connections, transfer=wrap(connections.transfer))
+            bridge = Bridge(wrapped, predict, catalogue, settings, recorder or NoRecorder())
             bridge.start()
             try:
                 yield bridge
                 bridge.check()
             finally:
                 await bridge.stop(drain_s)
-                await close_client(client)
 
     return start
 

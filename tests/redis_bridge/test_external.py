@@ -29,6 +29,7 @@ from redis_bridge import keys
 from redis_bridge.connection import connect
 from redis_bridge.external import ExternalGateway
 from redis_bridge.external_jobs import ExternalJobStore
+from redis_bridge.in_flight import Hold, InFlightBytes
 from redis_bridge.metrics import Metric
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.valkey_process import ValkeyProcess
@@ -56,10 +57,12 @@ def request(
 
 
 @contextlib.asynccontextmanager
-async def gateway_at(url: str, settings: BridgeSettings = SETTINGS) -> AsyncIterator[ExternalGateway]:
+async def gateway_at(
+    url: str, settings: BridgeSettings = SETTINGS, in_flight: InFlightBytes | None = None
+) -> AsyncIterator[ExternalGateway]:
     client = connect(url, longest_block_s=1)
     queues = dict.fromkeys(settings.external_queues)
-    gateway = ExternalGateway(ExternalJobStore(client, settings), settings, lambda: queues)
+    gateway = ExternalGateway(ExternalJobStore(client, settings), settings, lambda: queues, in_flight=in_flight)
     gateway.start()
     try:
         yield gateway
@@ -277,6 +280,21 @@ async def test_wrong_pictures_never_reach_a_worker(gateway: ExternalGateway, red
     assert isinstance(await gateway.ask(CORAL, request(file=b"no picture")), InvalidImage)
     assert isinstance(await gateway.ask(CORAL, request(file=png((300, 300)))), ImageTooLarge)
     assert await nothing_left(redis)
+
+
+async def test_pictures_and_texts_wait_for_room_in_the_budget_of_the_bridge(
+    valkey: ValkeyProcess, redis: Redis
+) -> None:
+    budget = InFlightBytes(1000)
+    others = Hold(budget, 1000)
+    async with gateway_at(valkey.address, in_flight=budget) as gateway, worker(redis, CORAL, detections) as taken:
+        late = await gateway.ask(CORAL, request(deadline_s=0.2))
+        assert isinstance(late, DeadlineExceeded)
+        asked = asyncio.create_task(gateway.ask(CORAL, request()))
+        others.release()
+        assert isinstance(await asked, Opaque)
+        assert len(taken) == 1
+    assert budget.held_bytes == 0
 
 
 async def test_more_than_may_wait_are_refused(valkey: ValkeyProcess, redis: Redis) -> None:

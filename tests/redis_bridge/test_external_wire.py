@@ -12,7 +12,7 @@ import pytest
 from deployments.errors import ImageTooLarge, InternalError, InvalidImage, InvalidRequest
 from deployments.external import ExternalRequest, Task
 from deployments.request import Image
-from redis_bridge.external_wire import ExternalJob, checked_answer, file_bytes, job_text
+from redis_bridge.external_wire import ExternalJob, checked_answer, file_bytes, job_text, needed_bytes
 
 ENOUGH = 2**20
 
@@ -97,6 +97,24 @@ def test_a_job_over_the_limit_is_refused_before_it_is_made() -> None:
     assert len(job_text(job(Task.PREDICT, frame()), 900)) <= 900
     with pytest.raises(ImageTooLarge, match=r"7 x 5 pixels, which makes a job of 816 bytes .* limit is 800"):
         job_text(job(Task.PREDICT, frame()), 800)
+
+
+@pytest.mark.parametrize("task", [Task.PREDICT, Task.SEGMENT])
+def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(task: Task) -> None:
+    buffer = io.BytesIO()
+    PIL.Image.new("1", (8000, 8000)).save(buffer, "PNG")
+    cut_off = buffer.getvalue()[:100]
+    with pytest.raises(ImageTooLarge, match="8000 x 8000 pixels, which makes a job of"):
+        job_text(job(task, cut_off), 2**25)
+
+
+def test_what_a_text_takes_is_known_from_the_header() -> None:
+    values = 5 * 7 * 3
+    for task, array_bytes in ((Task.PREDICT, values * 4), (Task.SEGMENT, values)):
+        one = job(task, frame())
+        text_bytes = len(job_text(one, ENOUGH))
+        assert 0 <= needed_bytes(one, ENOUGH) - (values + array_bytes + text_bytes) < 256
+    assert needed_bytes(job(Task.SEGMENT_FILE, frame()), ENOUGH) == 0
 
 
 def test_what_is_no_picture_is_refused() -> None:

@@ -15,8 +15,8 @@ from deployments.weights.catalogue import CATALOGUE_FILE, read_catalogue
 from deployments.weights.settings import WeightsSettings
 from serve_app import commands
 from serve_app.configuration import block_problems, load_system, models_of
+from serve_app.model_listing import describe
 from serve_app.model_rules import IMAGES_POLICY, model_problems
-from serve_app.system_routes import describe
 from serve_app.terminal import LaunchError
 
 from .fake_dashboard import FakeDashboard, serving

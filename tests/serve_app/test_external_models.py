@@ -57,7 +57,7 @@ async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Res
 async def test_a_queue_of_an_external_worker_is_a_model_type(client: httpx.AsyncClient, system: FakeSystem) -> None:
     text = b'{"bboxes": [[1, 2, 3, 4]],  "confidences": [0.5]}'
     system.external_answers = [Opaque(text, CORAL)]
-    answer = await post(client, "/predictor/", model_type=CORAL, score_threshold="0.5")
+    answer = await post(client, "/predictor/", model_type=CORAL)
     assert answer.status_code == 200
     assert answer.content == b'{"success":true,"predictions":' + text + b"}"
     [(queue, asked)] = system.asked_external
@@ -65,6 +65,36 @@ async def test_a_queue_of_an_external_worker_is_a_model_type(client: httpx.Async
     assert asked.image.encoded is not None
     assert asked.image.encoded.tobytes() == frame()
     assert system.asked == []
+
+
+@pytest.mark.parametrize("path", ["/predictor/", "/filet_predictor/"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"score_threshold": "0.5"},
+        {"iou_threshold": "0.5"},
+        {"max_detections": "5"},
+        {"classes": "coral"},
+        {"tiling": "off"},
+        {"tiling_overlap": "0.1"},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+async def test_an_option_that_a_worker_elsewhere_does_not_know_is_refused(
+    client: httpx.AsyncClient, system: FakeSystem, path: str, option: dict[str, str]
+) -> None:
+    answer = await post(client, path, model_type=CORAL, **option)
+    assert answer.status_code == 422
+    assert next(iter(option)) in answer.json()["detail"]
+    assert CORAL in answer.json()["detail"]
+    assert system.asked_external == []
+
+
+async def test_an_empty_option_asks_nothing_of_a_worker_elsewhere(
+    client: httpx.AsyncClient, system: FakeSystem
+) -> None:
+    system.external_answers = [Opaque(b"[]", CORAL)]
+    assert (await post(client, "/predictor/", model_type=CORAL, classes="")).status_code == 200
 
 
 async def test_it_is_listed_as_external(client: httpx.AsyncClient) -> None:
@@ -225,6 +255,30 @@ async def test_an_unknown_model_is_named_before_anything_is_cut_out(
     answer = await post(client, "/filet_predictor/", model_type="image_queue_nothing")
     assert answer.status_code == 404
     assert system.asked_external == []
+
+
+async def test_without_a_worker_nothing_is_decoded(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    del system.records_now[-1]
+    answer = await client.post("/filet_predictor/", files={"file": ("a.png", b"no picture")})
+    assert answer.status_code == 404, answer.text
+
+
+async def test_a_small_file_of_a_huge_frame_is_refused_before_it_is_decoded(
+    client: httpx.AsyncClient, system: FakeSystem
+) -> None:
+    buffer = io.BytesIO()
+    PIL.Image.new("1", (6000, 6000)).save(buffer, "PNG")
+    assert len(buffer.getvalue()) < 20_000
+    answer = await client.post("/filet_predictor/", files={"file": ("a.png", buffer.getvalue())})
+    assert answer.status_code == 429, answer.text
+    assert "bytes" in answer.json()["detail"]
+    assert system.asked_external == []
+
+
+async def test_frames_give_their_bytes_back(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    for _ in range(20):  # of 30,000 bytes each, of which the door holds 400,000
+        system.external_answers = [masks(0.95, 0.2, 0.1), Opaque(b"[]", CORAL)]
+        assert (await post(client, "/filet_predictor/", model_type=CORAL)).status_code == 200
 
 
 @pytest.mark.parametrize("path", SAM_PATHS)

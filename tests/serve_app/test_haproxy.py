@@ -32,7 +32,7 @@ def environ() -> Iterator[dict[str, str]]:
 def test_it_is_on_by_default_and_can_be_switched_off(environ: dict[str, str]) -> None:
     assert environ[ENABLED] == "1"
     with haproxy_environment(for_ray({ENABLED: "0"}), DOOR) as found:
-        assert found == {ENABLED: "0"}
+        assert found == {ENABLED: "0", "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.in_front:middlewares"}
 
 
 def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:
@@ -60,7 +60,13 @@ def test_its_statistics_are_on_ports_that_no_connection_is_given_meanwhile() -> 
 def test_two_systems_share_nothing() -> None:
     with haproxy_environment(for_ray({}), DOOR) as first, haproxy_environment(for_ray({}), DOOR) as second:
         shared = {name for name in first if first[name] == second[name]}
-    assert shared == {"RAY_SERVE_HAPROXY_METRICS_ENABLED", "RAY_SERVE_HAPROXY_MAXCONN"}
+    assert shared == {
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED",
+        "RAY_SERVE_HAPROXY_MAXCONN",
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S",
+    }
 
 
 @pytest.mark.parametrize("runtime_dir", ["", "/nowhere", "/a/much/longer/folder/than/usual"])

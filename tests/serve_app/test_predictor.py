@@ -42,7 +42,6 @@ FORMS: dict[str, Any] = {
     "grey": [("file", ("x.png", picture(mode="L"), "image/png"))],
     "with alpha": [("file", ("x.png", picture(mode="RGBA"), "image/png"))],
     "by model name": [("file", ("x.png", picture())), ("model_type", (None, "benthic-demo"))],
-    "an unknown extra field": [("file", ("x.png", picture())), ("note", (None, "hello"))],
 }
 
 

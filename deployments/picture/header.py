@@ -1,0 +1,60 @@
+"""What is known of a picture before it is decoded. Knows no format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deployments.errors import InvalidImage
+
+MAX_PARTS = 65_536
+"""Segments, chunks, blocks or strips of one file. A PNG of 64 MiB in pieces of 1 KiB has as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """kind: the format.  parts: what a decoder needs; joined they are a file of the same kind.
+
+    orientation: 1 to 8, as in EXIF.  samples: TIFF only, the type of its samples in words.  bits, is_white_zero: TIFF
+    only, of one sample, and whether the value 0 is white.
+    """
+
+    kind: str
+    height_px: int
+    width_px: int
+    parts: Sequence[bytes | memoryview] = field(repr=False)
+    orientation: int = 1
+    samples: str = ""
+    bits: int = 16
+    is_white_zero: bool = False
+
+
+class Ranges:
+    """Collects the parts of a file that are kept; neighbours become one."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._ranges: list[tuple[int, int]] = []
+
+    def keep(self, start: int, end: int) -> None:
+        """Bytes from `start` to before `end`, which lie behind all that was kept before."""
+        if self._ranges and self._ranges[-1][1] == start:
+            start = self._ranges.pop()[0]
+        self._ranges.append((start, end))
+
+    def parts(self) -> list[memoryview]:
+        """What was kept, without a copy."""
+        return [self._data[start:end] for start, end in self._ranges]
+
+
+def damaged(what: str) -> InvalidImage:
+    """The error for a file that breaks off or contradicts itself."""
+    return InvalidImage(f"the image is damaged: {what}")
+
+
+def not_read(samples: str) -> InvalidImage:
+    """The error for a file whose samples have no known black and white, or are too rare. samples: which, in words."""
+    return InvalidImage(f"the image has {samples}, which are not read; convert it to grey or RGB of 8 or 16 bits")
+
+
+def too_many(kind: str, parts: str) -> InvalidImage:
+    """The error for a file in more pieces than are looked at."""
+    return InvalidImage(f"the {kind} file has more than {MAX_PARTS} {parts}, which is the limit")

@@ -1,0 +1,162 @@
+"""What is changed in the configuration that Ray writes for HAProxy, each time before HAProxy reads it.
+
+Ray has settings for few of these things: who may reach which listener, how many connections one client may have,
+how long a request's head may take, what a client may say to Ray itself, and answers that are no HTML. Runs as a
+program of its own, `python haproxy_config.py RULES.json CONFIG.cfg`, and imports nothing but the standard library,
+so that it costs some 30 ms. Knows HAProxy's language and the names of Ray's sections, nothing of what is served.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+ERRORS = (400, 403, 404, 408, 413, 429, 500, 502, 503, 504)
+"""Those of HAProxy's own answers that have a file `<status>.http` in the folder of answers."""
+
+HEAD_TOO_LARGE = "431.json"
+"""The answer to a head of more than half of HAProxy's buffer. What fills the buffer is a 400: it is not read."""
+
+_MARK = "# With the rules of fathomnet-serve."
+_SECTION = re.compile(r"\S+")
+_BIND = re.compile(r"( *bind )(\*?|127\.0\.0\.1):(\d+)$")
+_MAXCONN = re.compile(r"^ +maxconn (\d+)$", re.MULTILINE)
+_BUFSIZE = re.compile(r"^ +tune\.bufsize (\d+)$", re.MULTILINE)
+_USUAL_CONNECTIONS = 4096
+_USUAL_BUFFER_BYTES = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """door_host, door_port: where clients are listened to.  answers: folder with the answers of HAProxy itself.
+    connections_per_client: of one address, or of one /64 of IPv6; None for a quarter of all.
+    head_patience_s: within which the head of a request must have come."""
+
+    door_host: str
+    door_port: int
+    answers: str
+    connections_per_client: int | None = None
+    head_patience_s: float = 10.0
+
+
+def edited(config: str, rules: Rules) -> str:
+    """`config` as Ray wrote it, with the rules in it; what has them already stays as it is."""
+    if config.startswith(_MARK):
+        return config
+    return "\n".join(
+        [_MARK, *(line for section in _sections(config) for line in _edited(section, config, rules)), ""]
+    )
+
+
+def _sections(config: str) -> Iterator[list[str]]:
+    """The lines of each section; its name stands in the first, all others are indented."""
+    section: list[str] = []
+    for line in config.splitlines():
+        if _SECTION.match(line) and section:
+            yield section
+            section = []
+        section.append(line)
+    yield section
+
+
+def _edited(section: list[str], config: str, rules: Rules) -> Iterator[str]:
+    name, *lines = section
+    yield name
+    lines = [_narrowed(line) for line in lines]
+    match name.split():
+        case ["defaults"]:
+            yield from (line for line in lines if not line.lstrip().startswith("errorfile "))
+            yield from _defaults(rules)
+        case ["frontend", "http_frontend"]:
+            for line in lines:
+                if line.strip() == f"bind {LOOPBACK}:{rules.door_port}":
+                    yield f"    bind {rules.door_host}:{rules.door_port}"
+                    yield from _frontend(config, rules)
+                else:
+                    yield line
+        case ["backend", "default_backend"]:
+            # The door answers every path once it is there; until then nothing else is.
+            status = 404 if "\n    use_backend " in config else 503
+            yield f"    http-request return status {status} default-errorfiles"
+        case ["backend", _] if any(line.lstrip().startswith("server ") for line in lines):
+            yield from lines
+            yield from _backend()
+        case _:
+            yield from lines
+
+
+def _narrowed(line: str) -> str:
+    """Ray's listeners for statistics are for every address, and there is no setting for it."""
+    found = _BIND.match(line)
+    return f"{found[1]}{LOOPBACK}:{found[3]}" if found else line
+
+
+def _defaults(rules: Rules) -> Iterator[str]:
+    yield f"    timeout http-request {round(rules.head_patience_s * 1000)}ms"
+    # Browsers open connections on suspicion: an answer to nothing would be read as one to the next request.
+    yield "    option http-ignore-probes"
+    for status in ERRORS:
+        yield f"    errorfile {status} {rules.answers}/{status}.http"
+
+
+def _frontend(config: str, rules: Rules) -> Iterator[str]:
+    all_connections = _number(_MAXCONN, config, _USUAL_CONNECTIONS)
+    buffer_bytes = _number(_BUFSIZE, config, _USUAL_BUFFER_BYTES)
+    share = rules.connections_per_client or max(1, all_connections // 4)
+    # A few are told in words that they are too many; it costs a connection to do so.
+    share_and_told = share + max(1, share // 4)
+    # The last quarter is for clients that have few connections, so that nobody locks out a look at /health/live.
+    busy, few = all_connections * 3 // 4, max(1, all_connections // 128)
+    yield "    stick-table type ipv6 size 100k expire 10m store conn_cur"
+    yield "    tcp-request connection track-sc0 src,ipmask(32,64)"
+    yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {share_and_told} }}"
+    yield f"    tcp-request connection reject if {{ fe_conn gt {busy} }} {{ sc0_conn_cur gt {few} }}"
+    yield f"    tcp-request connection set-var(sess.too_many) bool(true) if {{ sc0_conn_cur gt {share} }}"
+    yield "    http-request return status 429 default-errorfiles if { var(sess.too_many) -m bool }"
+    yield (
+        f"    http-request return status 431 content-type application/problem+json "
+        f"file {rules.answers}/{HEAD_TOO_LARGE} if {{ req.hdrs,length gt {buffer_bytes // 2} }}"
+    )
+    yield from _unheard_headers()
+    # Whoever says this of himself is not asked; the door sees the address that HAProxy saw.
+    yield "    http-request set-header x-forwarded-for %[src]"
+
+
+def _unheard_headers() -> Iterator[str]:
+    """What clients could say to Ray Serve, such as how long it is to wait for them, is not heard."""
+    for header in ("x-request-timeout-seconds", "x-request-disconnect-disabled"):
+        yield f"    http-request del-header {header}"
+    for pattern in ("^serve[-_]multiplexed[-_]model[-_]id$", "^x[-_]session[-_]id$", "^x-serve-router-"):
+        yield f"    http-request del-header {pattern} -m reg"
+    # It stands in logs and answers.
+    yield "    acl one_request_id req.fhdr_cnt(x-request-id) eq 1"
+    yield "    acl plain_request_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$"
+    yield "    http-request del-header x-request-id unless one_request_id plain_request_id"
+
+
+def _backend() -> Iterator[str]:
+    """Answers in plain text are Ray's own: of a replica that goes, and of the proxy that stands in when there is
+    no replica and does not know the routes yet. The door's own errors are problem documents."""
+    yield "    acl is_rays_own res.hdr(content-type) -m beg text/plain"
+    for status, shown in ((400, 400), (404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
+        yield f"    http-response return status {shown} default-errorfiles if is_rays_own {{ status {status} }}"
+
+
+def _number(pattern: re.Pattern[str], config: str, otherwise: int) -> int:
+    found = pattern.search(config)
+    return int(found[1]) if found else otherwise
+
+
+def main(rules_file: str, config_file: str) -> None:
+    """Edits the file in place."""
+    rules = Rules(**json.loads(Path(rules_file).read_text(encoding="utf-8")))
+    path = Path(config_file)
+    path.write_text(edited(path.read_text(encoding="utf-8"), rules), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,20 @@
+"""A model as `GET /v1/models` shows it. Pure."""
+
+from typing import Any
+
+from deployments.definition import ModelRecord
+
+
+def describe(record: ModelRecord) -> dict[str, Any]:
+    """A model's definition and state as JSON members."""
+    definition = record.definition.model_dump(mode="json")
+    return {
+        "name": record.name,
+        "external": record.is_external,
+        **definition,
+        "state": record.state.value,
+        "reason": record.reason,
+        "replicas": record.replicas,
+        # What runs elsewhere has knobs of its own, which we do not know.
+        "knobs": None if record.is_external else record.knobs.model_dump(mode="json"),
+    }

@@ -1,0 +1,68 @@
+"""What `GET /health/ready` says: whether a request would be answered now, and if not, why. Pure.
+
+It is a judgement on what was found out in the background: no part of it is asked when the route is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployments.definition import ModelRecord, ModelState
+
+CONTROLLER_SILENT_AFTER_S = 15.0
+"""A view of the models that is older than this is told; it is refreshed every 2 s, and an answer may take 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What was found out lately.
+
+    silent_models: required models that run and do not answer -> why.  gateway: the application behind which Redis is,
+    None where the configuration has none.  gateway_trouble: why its queues are not served now, '' when they are.
+    view_age_s: how old the view of the models is.
+    """
+
+    silent_models: Mapping[str, str] = field(default_factory=dict)
+    gateway: str | None = None
+    gateway_trouble: str = ""
+    view_age_s: float = 0.0
+
+
+def readiness(records: Sequence[ModelRecord], unhealthy: Mapping[str, str], signs: Signs) -> dict[str, Any]:
+    """The body of the answer. `reasons` is empty when the system is ready: all required models answer, and the Redis
+    door takes jobs, where there is one. What is not well beside that is listed as degraded.
+
+    unhealthy: applications that are no models and do not run -> why.
+    """
+    reasons: list[dict[str, str]] = []
+    degraded: list[dict[str, str]] = []
+    stale = _stale_view(signs)
+    for record in records:
+        trouble = _trouble_of(record, signs, stale)
+        if trouble is not None:
+            entry = {"model": record.name, "state": record.state.value, "reason": trouble}
+            (reasons if record.definition.required else degraded).append(entry)
+    applications = dict(unhealthy)
+    if signs.gateway is not None and signs.gateway_trouble:
+        applications.setdefault(signs.gateway, signs.gateway_trouble)
+    for name, reason in sorted(applications.items()):
+        (reasons if name == signs.gateway else degraded).append({"application": name, "reason": reason})
+    if stale:
+        degraded.append({"application": "Serve's controller", "reason": stale})
+    status = "not ready" if reasons else "degraded" if degraded else "ready"
+    return {"status": status, "reasons": reasons, "degraded": degraded}
+
+
+def _trouble_of(record: ModelRecord, signs: Signs, stale: str) -> str | None:
+    """Why the model could not answer now; None when it could."""
+    if not record.can_answer:
+        return record.reason
+    if record.state is ModelState.ASLEEP and stale:
+        return f"nobody would wake it: {stale}"
+    return signs.silent_models.get(record.name)
+
+
+def _stale_view(signs: Signs) -> str:
+    if signs.view_age_s <= CONTROLLER_SILENT_AFTER_S:
+        return ""
+    return f"the controller has not answered for {signs.view_age_s:.0f} s, and what is said of the models is as old"

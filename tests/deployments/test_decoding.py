@@ -1,0 +1,163 @@
+"""A replica's decoding is bounded in memory and in time, and what is over a bound hurts nobody else."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from deployments.decoding import DecodeWatch, Decoding
+from deployments.definition import ModelDefinition, ModelKnobs, Tiling
+from deployments.errors import DeadlineExceeded, ImageTooLarge
+from deployments.image_work import Work
+from deployments.images import ImageLimits, to_pixels
+from deployments.metrics import NoMeter
+from deployments.picture.metered import MeteredFile
+from deployments.prediction import Prediction
+from deployments.replica import Replica
+from deployments.request import Image, Options, Request
+from deployments.runtimes import Resources
+
+from .odd_images import COLOURS, coloured, jpeg_of_scans, png_of_zeros
+
+BYTES = COLOURS.nbytes
+
+
+def work(content: bytes = b"", deadline_s: float = 30.0) -> Work:
+    request = Request(Image.from_encoded(content or coloured("PNG")), deadline_s=deadline_s)
+    return Work(request, time.monotonic() + deadline_s)
+
+
+class Began(NoMeter):
+    """`began` is set when a batch is run."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+
+    def batch(self, size: int, in_work: int) -> None:
+        self.began.set()
+
+
+def replica(**parameters: float) -> Replica:
+    definition = ModelDefinition(family="fixed-answer", parameters=parameters)
+    return Replica("fixed", definition, Resources(), NoMeter())
+
+
+async def test_pixels_wait_for_room_and_give_it_back() -> None:
+    decoding = Decoding(max_held_bytes=BYTES)
+    first, second = work(), work()
+    assert decoding.pixels(first) is not None
+    assert decoding.pixels(second) is None
+    assert second.wanted_bytes == BYTES
+    waiting = asyncio.ensure_future(decoding.wait_for_room(second))
+    first.drop_pixels()
+    await waiting
+    assert decoding.pixels(second) is not None
+    assert decoding.held.held_bytes == BYTES
+    second.drop_pixels()
+    assert decoding.held.held_bytes == 0
+
+
+def test_pixels_that_never_fit_are_refused_and_not_made() -> None:
+    with pytest.raises(ImageTooLarge, match=f"the limit is {BYTES - 1}"):
+        Decoding(max_held_bytes=BYTES - 1).pixels(work())
+
+
+def test_the_header_of_a_small_file_decides_and_not_its_length() -> None:
+    decoding = Decoding(max_held_bytes=10**6)
+    with pytest.raises(ImageTooLarge, match="192000000 bytes of decoded pixels"):
+        decoding.pixels(work(png_of_zeros(8000, 8000, depth=1)))
+
+
+async def test_frames_that_are_cut_take_turns_within_the_bound_of_a_replica() -> None:
+    model = replica(delay_ms=20)
+    tiling = Tiling(tile_height_px=256, tile_width_px=256)
+    # Each has 750,000 bytes of pixels, so that two do not fit.
+    model.set_knobs(ModelKnobs(max_decoded_bytes=10**6))
+    frame = Image.from_encoded(png_of_zeros(500, 500))
+    requests = [Request(frame, Options(tiling=tiling)) for _ in range(3)]
+    outcomes = await asyncio.gather(*(model.predict([one]) for one in requests))
+    assert all(isinstance(outcome, Prediction) for [outcome] in outcomes), outcomes
+    [too_large] = await model.predict([Request(Image.from_encoded(png_of_zeros(600, 600)))])
+    assert isinstance(too_large, ImageTooLarge)
+    await model.close()
+
+
+async def test_a_frame_for_which_no_room_comes_free_in_time_is_answered_at_its_deadline() -> None:
+    meter = Began()
+    model = Replica("fixed", ModelDefinition(family="fixed-answer", parameters={"delay_ms": 400}), Resources(), meter)
+    model.set_knobs(ModelKnobs(max_decoded_bytes=10**6, batch_limit=1))
+    frame = Image.from_encoded(png_of_zeros(500, 500))
+    tiling = Tiling(tile_height_px=256, tile_width_px=256)
+    holder = asyncio.ensure_future(model.predict([Request(frame, Options(tiling=tiling))]))
+    await meter.began.wait()
+    assert model.decoded_bytes == 750_000
+    [late] = await model.predict([Request(frame, deadline_s=0.1)])
+    assert isinstance(late, DeadlineExceeded)
+    await holder
+    [in_time] = await model.predict([Request(frame)])
+    assert isinstance(in_time, Prediction)
+    assert model.decoded_bytes == 0
+    await model.close()
+
+
+async def test_a_request_ends_at_its_deadline_while_its_image_still_holds_a_thread() -> None:
+    model = replica()
+    # One call into the decoder of more than a second, which nothing can interrupt.
+    slow = Image.from_encoded(jpeg_of_scans(20, components=4))
+    started_s = time.monotonic()
+    [late] = await model.predict([Request(slow, deadline_s=0.1)])
+    assert isinstance(late, DeadlineExceeded)
+    assert time.monotonic() - started_s < 1.0
+    [other] = await model.predict([Request(Image.from_encoded(coloured("PNG")))])
+    assert isinstance(other, Prediction)
+    model.check_health()
+    await model.close()
+
+
+def test_a_thread_that_one_image_holds_for_too_long_makes_the_replica_unhealthy() -> None:
+    watch = DecodeWatch(limit_s=0.05)
+    is_over = threading.Event()
+
+    def decode() -> None:
+        with watch.decoding():
+            while not is_over.is_set():
+                pass
+
+    with ThreadPoolExecutor(1) as threads:
+        decoding = threads.submit(decode)
+        try:
+            with pytest.raises(RuntimeError, match=r"decoding one image, the limit is 0\.05 s"):
+                check_until(watch, time.monotonic() + 30)
+        finally:
+            is_over.set()
+        decoding.result()
+        watch.check()
+
+
+def check_until(watch: DecodeWatch, ends_s: float) -> None:
+    while time.monotonic() < ends_s:
+        watch.check()
+
+
+def test_a_thread_that_only_waits_is_not_at_fault() -> None:
+    watch = DecodeWatch(limit_s=0.05)
+    with watch.decoding():
+        threading.Event().wait(0.1)
+        watch.check()
+
+
+def test_a_decoder_is_stopped_after_its_seconds_and_after_the_deadline() -> None:
+    image = Image.from_encoded(coloured("BMP") + bytes(2**20))
+    with pytest.raises(ImageTooLarge, match="more than 0 s of CPU time"):
+        to_pixels(image, ImageLimits(max_decode_cpu_s=0.0))
+    with pytest.raises(DeadlineExceeded, match="while the image was decoded"):
+        to_pixels(image, ends_at_s=time.monotonic())
+    assert to_pixels(image, ends_at_s=time.monotonic() + 30).shape == COLOURS.shape
+
+
+def test_a_thread_that_waited_may_go_on_decoding() -> None:
+    file = MeteredFile(b"abc", 0.05, time.monotonic() + 30)
+    threading.Event().wait(0.1)
+    assert file.read(3) == b"abc"

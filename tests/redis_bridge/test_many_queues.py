@@ -1,0 +1,87 @@
+"""Each queue is waited for on a connection of its own: many of them, and a server without room for them."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from redis_bridge import keys
+from redis_bridge.addresses import close_client
+from redis_bridge.connection import connect
+from redis_bridge.settings import BridgeSettings
+from redis_bridge.valkey_process import ValkeyProcess
+from tests.redis_bridge.conftest import StartBridge, free_port
+from tests.redis_bridge.fakes import Client, FakeCatalogue, eventually, legacy_answer, model
+from tests.redis_bridge.redis_servers import server, wait_until_it_answers
+
+SETTINGS = BridgeSettings(heartbeat_s=0.5, longest_block_s=0.5, takeover_after_s=4)
+
+
+def names(count: int) -> list[str]:
+    return [f"image_queue_{number}" for number in range(count)]
+
+
+async def all_are_answered(redis: Redis, queues: list[str]) -> None:
+    clients = [Client(redis, queue) for queue in queues]
+    ids = [await client.push((10 + number % 200, 20, 128)) for number, client in enumerate(clients)]
+    for number, (client, job_id) in enumerate(zip(clients, ids, strict=True)):
+        assert await client.answer(job_id, within_s=60) == legacy_answer((10 + number % 200, 20, 128))
+
+
+@pytest.mark.parametrize("count", [120, 300])
+async def test_every_one_of_many_queues_is_served_and_the_heart_beats_meanwhile(
+    redis: Redis,
+    start_bridge: StartBridge,
+    catalogue: FakeCatalogue,
+    valkey: ValkeyProcess,
+    caplog: pytest.LogCaptureFixture,
+    count: int,
+) -> None:
+    catalogue.shown = tuple(model(f"model-{queue}", queue) for queue in names(count))
+    with caplog.at_level(logging.WARNING):
+        async with start_bridge(SETTINGS) as bridge:
+            await eventually(lambda: len(bridge.queues) == count, 20)
+            await eventually(lambda: waits_for_all(redis, count), 30)
+            for _ in range(2):
+                await all_are_answered(redis, names(count))
+            shortest_ms = await redis.pttl(keys.heartbeat(bridge.bridge_id))
+            assert shortest_ms > 1000 * (SETTINGS.takeover_after_s - 3 * SETTINGS.heartbeat_s)
+    assert "trying again" not in caplog.text
+
+
+async def waits_for_all(redis: Redis, count: int) -> bool:
+    facts = await redis.info("clients")
+    return int(facts["blocked_clients"]) >= count * 0.9
+
+
+async def test_a_server_without_room_for_all_queues_is_named_and_loses_nothing(
+    start_bridge: StartBridge, catalogue: FakeCatalogue, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    address = f"redis://127.0.0.1:{port}/0"
+    catalogue.shown = tuple(model(f"model-{queue}", queue) for queue in names(120))
+    with server(tmp_path, f"port {port}", "maxclients 90", 'save ""'):
+        wait_until_it_answers(address)
+        redis = connect(address, longest_block_s=1)
+        await redis.ping()
+        with caplog.at_level(logging.WARNING):
+            async with start_bridge(SETTINGS, url=address) as bridge:
+                await eventually(lambda: "Redis takes 90 clients at once (maxclients)" in caplog.text, 20)
+                await all_are_answered(redis, names(120))
+                assert await redis.exists(keys.heartbeat(bridge.bridge_id))
+        assert "this bridge needs up to 188: one for each of its 120 queues and 68 more" in caplog.text
+        assert await redis.llen(keys.DEAD_LETTERS) == 0
+        await close_client(redis)
+
+
+async def test_a_command_waits_for_a_free_connection_and_is_not_refused(redis: Redis, valkey: ValkeyProcess) -> None:
+    client = connect(valkey.address, longest_block_s=0.1)
+    started_s = time.monotonic()
+    slow = [client.blmove("image_queue_a", "image_queue_b", 0.3, "LEFT", "RIGHT") for _ in range(40)]  # type: ignore[arg-type]
+    quick = [client.set(f"key-{number}", 1, ex=10) for number in range(40)]
+    assert (await asyncio.gather(*slow, *quick))[40:] == [True] * 40
+    assert time.monotonic() - started_s > 0.3
+    await close_client(client)
