@@ -6,12 +6,22 @@ it and not read, but for a list of labels, which is part of the data.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from deployments.watchdog import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
 
@@ -33,7 +43,13 @@ def is_valid_name(name: str) -> bool:
 URI_PATTERN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 """What tells a source of weights from a path."""
 
+MAX_LABELS = 22_000
+"""Classes of one model. With the bytes of their names it bounds what one call of a classifier answers: calls between
+processes have a limit of 4 MiB, for answers too, and how large one becomes is not known when it is asked for."""
+
 MAX_LABELS_BYTES = 2**20
+"""Of all names together, in UTF-8."""
+
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -41,13 +57,25 @@ def read_labels(path: str) -> tuple[str, ...]:
     """The class names in a text file, one a line. Raises ValueError when it cannot be read or names none."""
     try:
         with (_REPOSITORY / path).open("rb") as file:
-            text = file.read(MAX_LABELS_BYTES).decode("utf-8")
+            data = file.read(MAX_LABELS_BYTES + 1)
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"labels_file {path!r} cannot be read: {error}") from error
+    if len(data) > MAX_LABELS_BYTES:
+        raise ValueError(f"labels_file {path!r} has more than {MAX_LABELS_BYTES} bytes")
     labels = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not labels:
         raise ValueError(f"labels_file {path!r} names no class")
     return labels
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raises ValueError when these are more classes, or longer names, than a model may have."""
+    if len(labels) > MAX_LABELS:
+        raise ValueError(f"labels: {len(labels)} classes, the limit is {MAX_LABELS}")
+    size_bytes = sum(len(label.encode("utf-8", "replace")) for label in labels)
+    if size_bytes > MAX_LABELS_BYTES:
+        raise ValueError(f"labels: the names have {size_bytes} bytes, the limit is {MAX_LABELS_BYTES}")
 
 
 class Settings(BaseModel):
@@ -142,6 +170,12 @@ class ModelDefinition(Settings):
         if data.get("labels") is not None and tuple(data["labels"]) != found:
             raise ValueError("labels and labels_file name different classes; give one of them")
         return {**data, "labels": found}
+
+    @field_validator("labels")
+    @classmethod
+    def _not_too_many(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        check_labels(labels or ())
+        return labels
 
 
 class Tiling(Settings):

@@ -13,7 +13,7 @@ from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import DeploymentUnavailableError, RayServeException, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from deployments.client import BY_REFERENCE_FROM_BYTES, serving_error
+from deployments.client import serving_error
 from deployments.definition import ModelRecord
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.external import ExternalRequest, GatewayReport, record_of
@@ -81,8 +81,6 @@ class ExternalClient:
         """The answer of the worker behind `queue`. Never asked twice: a worker may have the job already."""
         try:
             gateway = await self._gateway()
-            if request.image.nbytes >= BY_REFERENCE_FROM_BYTES:
-                gateway = gateway.options(_by_reference=True)
             response = gateway.ask_external.remote(queue, request)
             try:
                 async with asyncio.timeout(request.deadline_s + ANSWER_GRACE_S):
@@ -101,14 +99,16 @@ class ExternalClient:
         return outcome
 
     async def _gateway(self) -> DeploymentHandle:
-        if self._handle is None:
+        handle: DeploymentHandle | None = self._handle
+        if handle is None:
             try:
-                self._handle = await asyncio.to_thread(
-                    serve.get_deployment_handle, GATEWAY_DEPLOYMENT, self._application
-                )
+                found = await asyncio.to_thread(serve.get_deployment_handle, GATEWAY_DEPLOYMENT, self._application)
             except (RayServeException, RayError, KeyError):
                 raise ModelUnavailable(f"there is no application {self._application} to reach the worker") from None
-        return self._handle
+            self._handle = handle = found
+        # By reference, whatever the size of the question: Serve's gRPC transport has a limit of 4 MiB for answers
+        # too, and how large a worker's answer will be nobody knows.
+        return handle.options(_by_reference=True)
 
     async def _keep_looking(self) -> None:
         while True:

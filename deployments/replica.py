@@ -17,11 +17,19 @@ from deployments.backlog import Backlog
 from deployments.batch_runs import BatchRuns, given_up
 from deployments.batching import MicroBatcher
 from deployments.decoding import Decoding
-from deployments.definition import ModelDefinition, ModelKnobs
-from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
+from deployments.definition import ModelDefinition, ModelKnobs, check_labels
+from deployments.errors import (
+    DeadlineExceeded,
+    InternalError,
+    InvalidRequest,
+    ModelUnavailable,
+    Overloaded,
+    ServingError,
+)
 from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Thresholds
 from deployments.image_work import Work, do_each, groups_of
+from deployments.known_classes import KnownClasses
 from deployments.metrics import Meter
 from deployments.pace import Pace
 from deployments.prediction import Outcome, Prediction, Timings
@@ -56,6 +64,7 @@ class Replica:
         self._knobs = ModelKnobs()
         self._decoding = Decoding(self._knobs.max_decoded_bytes)
         self._family = load_family(definition)
+        self._classes = _known_classes(self._family.labels)
         runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
         runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))
         self._watchdog = Watchdog()
@@ -188,6 +197,7 @@ class Replica:
         started_at_s = time.monotonic()
         if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
+        self._classes.check(one.request.options.classes)
         try:
             pixels = self._decoding.pixels(one)
             if pixels is None:
@@ -316,6 +326,14 @@ class Replica:
         self._meter.batch(len(canvases), self._admitted)
         self._meter.pace(self._pace.limit(0), self._pace.patience_s)
         return await self._runs.run(canvases)
+
+
+def _known_classes(labels: tuple[str, ...]) -> KnownClasses:
+    try:
+        check_labels(labels)
+    except ValueError as error:
+        raise ModelUnavailable(str(error)) from None
+    return KnownClasses(labels)
 
 
 def _end_late(work: list[Work]) -> None:

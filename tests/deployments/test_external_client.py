@@ -79,13 +79,23 @@ async def test_an_answer_comes_through_as_it_is() -> None:
     asked = request()
     assert await client_of(handle).ask(QUEUE, asked) == Opaque(b"[]", QUEUE)
     assert handle.calls == [(QUEUE, asked)]
-    assert handle.given_options == []
 
 
-async def test_large_images_travel_by_reference() -> None:
+@pytest.mark.parametrize("size_bytes", [10, BY_REFERENCE_FROM_BYTES])
+async def test_questions_travel_by_reference_whatever_their_size_as_the_answer_may_be_large(size_bytes: int) -> None:
     handle = Handle(Opaque(b"[]", QUEUE))
-    await client_of(handle).ask(QUEUE, request(BY_REFERENCE_FROM_BYTES))
+    await client_of(handle).ask(QUEUE, request(size_bytes))
     assert handle.given_options == [{"_by_reference": True}]
+
+
+async def test_the_list_of_workers_travels_by_reference_too() -> None:
+    handle = Handle(GatewayReport((ExternalWorker(QUEUE, "c" * 5 * 2**20),)))
+    client = client_of(handle)
+    await client.start()
+    await until(lambda: client.records())
+    await client.stop()
+    assert len(handle.given_options) >= len(handle.calls) > 0
+    assert {tuple(options.items()) for options in handle.given_options} == {(("_by_reference", True),)}
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ def test_the_segmenting_routes_reach_the_worker(system: RunningSystem) -> None:
     wait_for(lambda: nothing_left(system, taken[0]), what="the job's keys to go")
 
 
+@pytest.mark.parametrize("size_mib", [4, 16])
+def test_an_answer_of_any_size_comes_back_for_a_small_image(system: RunningSystem, size_mib: int) -> None:
+    embedding = bytes(range(256)) * (size_mib * 2**12)
+    with worker(system, SAM, lambda job: embedding) as taken:
+        answer = ask(system, "/sam-embed/")
+    assert answer.status_code == 200, answer.text[:500]
+    assert answer.content == embedding
+    wait_for(lambda: nothing_left(system, taken[0]), what="the job's keys to go")
+
+
 def test_a_client_that_leaves_takes_its_job_along(system: RunningSystem) -> None:
     with pytest.raises(httpx.ReadTimeout):
         system.http.post("/predictor/", files={"file": ("a.png", FRAME)}, data={"model_type": CORAL}, timeout=2)
