@@ -146,7 +146,10 @@ class Replica:
         timer = asyncio.timeout(longest_s - early_s / 2)
         try:
             async with timer:
-                await asyncio.gather(*(self._answer(group, infer_until_s, len(groups) > 1) for group in groups))
+                if len(groups) == 1:
+                    await self._answer(groups[0], infer_until_s, is_shared=False)
+                else:
+                    await asyncio.gather(*(self._answer(group, infer_until_s, is_shared=True) for group in groups))
         except TimeoutError:
             if not timer.expired():
                 raise
