@@ -4,6 +4,7 @@ which all batches fail. Knows no queue and no request.
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,9 +18,10 @@ from deployments.runtimes import Runtime
 from deployments.watchdog import Watchdog
 
 FIRST_TAKES_TIMES = 5
-"""The first batch of a shape may take so many times as long as others: the program is made for it then."""
+"""The first batch of a size and shape may take so many times as long as others: the program is made for it then."""
 
-Shape = tuple[int, ...]
+Program = tuple[tuple[int, ...], int]
+"""A shape of canvas, and how many of them run together."""
 
 
 class BatchRuns:
@@ -29,15 +31,17 @@ class BatchRuns:
         self._runtime = runtime
         self._watchdog = watchdog
         self._threads = ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="inference")
-        self._compiled: set[Shape] = {(*canvas_px, 3)}
+        self._compiled_shape = (*canvas_px, 3)
+        self._compiled: set[Program] = set()
 
     async def run(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:
         """The outputs of each canvas. Raises ModelUnavailable once the model is given up, InternalError when this
         batch is what does not end, and whatever the runtime raises: then the images may be at fault."""
         if trouble := self._watchdog.trouble:
             raise given_up(trouble)
-        shapes = {canvas.shape for canvas in canvases}
-        limit_s = self._watchdog.stuck_after_s * (1 if shapes <= self._compiled else FIRST_TAKES_TIMES)
+        shapes = Counter(canvas.shape for canvas in canvases)
+        programs = {program for program in shapes.items() if program[0] != self._compiled_shape}
+        limit_s = self._watchdog.stuck_after_s * (1 if programs <= self._compiled else FIRST_TAKES_TIMES)
         loop = asyncio.get_running_loop()
         timer = asyncio.timeout(limit_s)
         try:
@@ -49,7 +53,7 @@ class BatchRuns:
             # The thread goes on, as none can be stopped; those who wait for the batch need not.
             self._watchdog.give_up(f"a batch of {len(canvases)} has run for more than {limit_s:g} s")
             raise InternalError(f"the model did not finish the batch of this image within {limit_s:g} s") from None
-        self._compiled |= shapes
+        self._compiled |= programs
         return outputs
 
     def note(self, canvases: Sequence[NDArray[np.uint8]], is_inferred: bool) -> None:

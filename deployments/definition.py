@@ -222,7 +222,7 @@ class ModelKnobs(Settings):
     would not fit alone is refused."""
 
     stuck_after_s: float = Field(default=STUCK_AFTER_S, ge=1, le=3600)
-    """Seconds that a batch, or a step of one image in a thread, may run; the first batch of a shape of canvas five
+    """Seconds that a batch, or a step of one image in a thread, may run; the first batch of a shape and size five
     times as long. What has not ended then is stuck, and the replica is replaced."""
 
     unhealthy_after_batches: int = Field(default=UNHEALTHY_AFTER_BATCHES, ge=1, le=1000)
