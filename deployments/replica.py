@@ -125,7 +125,7 @@ class Replica:
             await asyncio.gather(*(self._infer(one) for one in group if one.outcome is None))
         finally:
             for one in group:
-                one.drop_pixels()
+                one.end_decoding()
         await self._in_thread(self._finish, [one for one in group if one.outcome is None])
         if is_shared:
             for one in group:
@@ -140,7 +140,7 @@ class Replica:
     async def _prepare_in_time(self, group: list[Work]) -> None:
         """A thread that is at an image when the time is over goes on by itself; nobody waits for it."""
         try:
-            async with asyncio.timeout_at(max(one.expires_at_s for one in group)):
+            async with asyncio.timeout(max(one.expires_at_s for one in group) - time.monotonic()):
                 await self._in_thread(self._prepare, group)
                 waiting = [one for one in group if one.outcome is None and one.wanted_bytes]
                 if waiting:
@@ -161,6 +161,7 @@ class Replica:
         started_at_s = time.monotonic()
         if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
+        one.is_in_thread = True
         try:
             pixels = self._decoding.pixels(one)
             if pixels is None:
@@ -172,7 +173,8 @@ class Replica:
             else:
                 one.prepared = self._family.preprocess(pixels)
         finally:
-            if one.pixels is None or one.outcome is not None:
+            one.is_in_thread = False
+            if one.pixels is None or one.is_decoded:
                 one.drop_pixels()
         one.decode_s = time.monotonic() - started_at_s
 
