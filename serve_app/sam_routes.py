@@ -7,6 +7,7 @@ worker's answer is `[{"box": [{"w", "h", ..}, ..], "score": [..], "poly": [[[x, 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ MAX_PROMPTS_BYTES = 2**20
 
 LARGE_PART = 0.7
 """A mask this wide or high, as a part of the image, is taken for the animal that fills the frame."""
+
+FRAMES_AT_ONCE = 2
+"""That are decoded. One whose client has left is decoded to its end, and does not count for the budget then."""
 
 AnswerForm = Callable[[Form], Awaitable[Response]]
 
@@ -78,6 +82,7 @@ class _Segmenting:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+        self._threads = ThreadPoolExecutor(FRAMES_AT_ONCE, thread_name_prefix="frames")
 
     async def best(self, form: Form, task: Task) -> Response:
         """The worker's answer with only the outline and box of its best mask."""
@@ -105,7 +110,7 @@ class _Segmenting:
         with self._predictor.budget.hold() as held:
             # The frame, and the animal that is cut out of it.
             held.grow(2 * encoded.decoded_bytes)
-            pixels = await asyncio.to_thread(encoded.pixels, ends_at_s)
+            pixels = await asyncio.get_running_loop().run_in_executor(self._threads, encoded.pixels, ends_at_s)
             return await self._filet(form, record, pixels, ends_at_s)
 
     async def _filet(self, form: Form, record: ModelRecord, pixels: NDArray[np.uint8], ends_at_s: float) -> Response:
