@@ -25,7 +25,8 @@ SMALL_IMAGE_BYTES = 32 * 1024
 class Work:
     """One request on its way through the replica; `outcome` ends it. pixels, tiles: of an image that is cut.
     is_held_up: it has its outcome and waits for the others of its call.
-    held: the room for its pixels.  wanted_bytes: how much of it was wanted when there was none."""
+    held: the room for its pixels.  wanted_bytes: how much of it was wanted when there was none.
+    is_in_thread: while it is being decoded.  is_decoded: whether that is over, with or without pixels."""
 
     request: Request
     expires_at_s: float
@@ -39,6 +40,14 @@ class Work:
     is_held_up: bool = False
     held: HeldBytes | None = None
     wanted_bytes: int = 0
+    is_in_thread: bool = False
+    is_decoded: bool = False
+
+    def end_decoding(self) -> None:
+        """Nobody waits for its pixels any more; a thread that is still at them drops them by itself."""
+        self.is_decoded = True
+        if not self.is_in_thread:
+            self.drop_pixels()
 
     def drop_pixels(self) -> None:
         """They are not needed any more; may be called twice."""

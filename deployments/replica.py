@@ -161,7 +161,7 @@ class Replica:
             await self._infer_each([one for one in group if one.outcome is None], infer_until_s)
         finally:
             for one in group:
-                one.drop_pixels()
+                one.end_decoding()
         unfinished = [one for one in group if one.outcome is None]
         await self._in_thread(self._finish, unfinished, "the postprocessing of an image")
         if is_shared:
@@ -194,6 +194,7 @@ class Replica:
         if started_at_s >= one.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
         self._classes.check(one.request.options.classes)
+        one.is_in_thread = True
         try:
             pixels = self._decoding.pixels(one)
             if pixels is None:
@@ -205,7 +206,8 @@ class Replica:
             else:
                 one.prepared = self._family.preprocess(pixels)
         finally:
-            if one.pixels is None or one.outcome is not None:
+            one.is_in_thread = False
+            if one.pixels is None or one.is_decoded:
                 one.drop_pixels()
         one.decode_s = time.monotonic() - started_at_s
 

@@ -20,7 +20,17 @@ from deployments.request import Image
 from redis_bridge.pixels import rgb_from_floats, rgb_from_integers
 from redis_bridge.profiles import MAX_SIDE_PX, DType, QueueProfile
 
-FILE_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+FILE_BEGINNINGS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF8",
+    b"RIFF",
+    b"BM",
+    b"II*\x00",
+    b"MM\x00*",
+    b"II+\x00",
+    b"MM\x00+",
+)
 KNOWN_FILES = "JPEG, PNG, WebP, BMP, TIFF or GIF"
 
 _VALUE_BYTES: dict[DType, int] = {"uint8": 1, "float32": 4}

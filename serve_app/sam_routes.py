@@ -7,6 +7,7 @@ worker's answer is `[{"box": [{"w", "h", ..}, ..], "score": [..], "poly": [[[x, 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -33,6 +34,9 @@ MAX_PROMPTS_BYTES = 2**20
 
 LARGE_PART = 0.7
 """A mask this wide or high, as a part of the image, is taken for the animal that fills the frame."""
+
+FRAMES_AT_ONCE = 2
+"""That are decoded. One whose client has left is decoded to its end, and does not count for the budget then."""
 
 AnswerForm = Callable[[Form, Held], Awaitable[Response]]
 """Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
@@ -81,6 +85,7 @@ class _Segmenting:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+        self._threads = ThreadPoolExecutor(FRAMES_AT_ONCE, thread_name_prefix="frames")
 
     async def best(self, form: Form, task: Task) -> Response:
         """The worker's answer with only the outline and box of its best mask."""
@@ -107,7 +112,7 @@ class _Segmenting:
         encoded = read_header(image_of(form))
         # The frame, and the animal that is cut out of it.
         held.grow(2 * encoded.decoded_bytes)
-        pixels = await asyncio.to_thread(encoded.pixels, ends_at_s)
+        pixels = await asyncio.get_running_loop().run_in_executor(self._threads, encoded.pixels, ends_at_s)
         height, width = pixels.shape[:2]
         middle = [{"x": width // 2, "y": height // 2}]
         masks = _masks_of(await self._ask(Task.SEGMENT, Image.from_pixels(pixels), prompts=middle))[0]

@@ -17,6 +17,12 @@ MAX_SCANS = 100
 MAX_SCANNED_PX = 1_280_000_000
 """Scans x pixels: a progressive decoder walks over the whole picture in each scan. 20 scans of 64 megapixels."""
 
+MAX_FILL_BYTES = 64 * 1024
+"""Between two segments, where decoders pass over anything."""
+
+_LOOK_BYTES = 2**20
+"""That are searched at once, so that other threads get their turn."""
+
 _START_OF_SCAN, _END, _TABLES, _PROGRESSIVE = 0xDA, 0xD9, 0xC4, 0xC2
 _BASELINE_AND_PROGRESSIVE = (0xC0, 0xC1, _PROGRESSIVE)
 _OTHER_FRAMES = {
@@ -67,9 +73,9 @@ def look(data: memoryview) -> Header:
 def _segment(data: memoryview, at: int) -> tuple[int, int, int]:
     """Kind, start and end of the next segment at or behind `at`."""
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in (0x00, 0xFF):
-        found = _MARKER.search(data, at)
-        if found is None or found.end() + 2 > len(data):
-            raise damaged("it ends before its picture")
+        found = _MARKER.search(data, at, min(at + MAX_FILL_BYTES, len(data) - 2))
+        if found is None:
+            raise damaged(f"it ends before its picture, or has more than {MAX_FILL_BYTES} bytes between segments")
         at = found.start()
     kind = data[at + 1]
     if kind == _END:
@@ -86,16 +92,24 @@ def _scans(data: memoryview, at: int) -> int:
     """How many scans there are; `at` is behind the header of the first one. Ends early above the limit."""
     scans = 1
     for _ in range(MAX_SEGMENTS):
-        found = _MARKER_IN_SCAN.search(data, at)
-        if found is None or data[found.start() + 1] == _END:
+        at = _next_in_scan(data, at)
+        if at + 1 >= len(data) or data[at + 1] == _END:
             return scans
-        at = found.start()
         scans += data[at + 1] == _START_OF_SCAN
         if scans > MAX_SCANS:
             return scans
         is_alone = data[at + 1] in _STAND_ALONE
         at += 2 if is_alone else 2 + max(int.from_bytes(data[at + 2 : at + 4]), 2)
     raise _too_many_segments()
+
+
+def _next_in_scan(data: memoryview, at: int) -> int:
+    """Where the next marker is that ends the data of a scan; the length of `data` where there is none."""
+    for start in range(at, len(data), _LOOK_BYTES):
+        found = _MARKER_IN_SCAN.search(data, start, start + _LOOK_BYTES + 1)
+        if found is not None:
+            return found.start()
+    return len(data)
 
 
 def _check_scans(scans: int, pixels: int) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import InvalidImage
 from deployments.picture.header import Header, damaged
+from deployments.picture.samples import grey_rgb
 
 KIND = "PPM"
 
@@ -41,17 +42,13 @@ def pixels_of(header: Header) -> NDArray[np.uint8]:
     if kind == b"P4":
         rows = _values(content, np.dtype(np.uint8), header.height_px, (header.width_px + 7) // 8)
         values = (1 - np.unpackbits(rows, axis=1, count=header.width_px)) * np.uint8(255)
-        return _grey(values)
+        return grey_rgb(values)
     dtype = np.dtype(np.uint8 if highest < 256 else ">u2")
     values = _values(content, dtype, header.height_px, header.width_px * channels)
-    eight_bit = values if highest == 255 else _scale(highest)[values]
+    eight_bit = values if highest == 255 else _scaled(values, highest)
     if channels == 1:
-        return _grey(eight_bit)
+        return grey_rgb(eight_bit)
     return eight_bit.reshape(header.height_px, header.width_px, 3)
-
-
-def _grey(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.repeat(values[:, :, None], 3, axis=2)
 
 
 def _values(content: memoryview, dtype: "np.dtype[np.generic]", rows: int, columns: int) -> NDArray[np.uint8]:
@@ -61,12 +58,14 @@ def _values(content: memoryview, dtype: "np.dtype[np.generic]", rows: int, colum
     return np.frombuffer(content[:size_bytes], dtype).reshape(rows, columns)
 
 
-def _scale(highest: int) -> NDArray[np.uint8]:
-    """What becomes of each value; one above `highest` counts as `highest`."""
-    if highest == 65535:
-        return (np.arange(65536) >> 8).astype(np.uint8)
-    values = np.minimum(np.arange(256 if highest < 256 else 65536), highest)
-    return ((values * 255 + highest // 2) // highest).astype(np.uint8)
+def _scaled(values: NDArray[np.generic], highest: int) -> NDArray[np.uint8]:
+    """A value above `highest` counts as `highest`. Row by row, so that other threads get their turn."""
+    possible = np.minimum(np.arange(256 if highest < 256 else 65536), highest)
+    table = (possible >> 8 if highest == 65535 else (possible * 255 + highest // 2) // highest).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    for row, row_values in zip(scaled, values, strict=True):
+        row[:] = table[row_values]
+    return scaled
 
 
 def _numbers(data: memoryview) -> tuple[int, int, int, int]:

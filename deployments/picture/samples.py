@@ -19,6 +19,13 @@ _REFUSED = {
 }
 
 
+def grey_rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB of grey, by an operation that lets other threads run meanwhile."""
+    pixels = np.empty((*values.shape, 3), np.uint8)
+    pixels[:] = values[:, :, None]
+    return pixels
+
+
 def rgb_of(picture: PIL.Image.Image, header: Header) -> NDArray[np.uint8]:
     """Height x width x 3. Of grey with more than 8 bits the highest 8 are kept.
 
@@ -29,7 +36,7 @@ def rgb_of(picture: PIL.Image.Image, header: Header) -> NDArray[np.uint8]:
     if picture.mode in _SIXTEEN_BITS:
         high = (np.asarray(picture) >> (header.bits - 8)).astype(np.uint8)
         # The decoder of 16-bit grey does not ask what is white.
-        return np.repeat((255 - high if header.is_white_zero else high)[:, :, None], 3, axis=2)
+        return grey_rgb(255 - high if header.is_white_zero else high)
     if picture.mode not in _CONVERTED:
         raise not_read(f"{_REFUSED.get(picture.mode, 'samples of an unknown type')} (mode {picture.mode})")
     # Its alpha channel is dropped, so that nothing need be told of one that does not fit.

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,7 +20,7 @@ from deployments.replica import Replica
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 
-from .odd_images import COLOURS, coloured, jpeg_of_scans, png_of_zeros
+from .odd_files import COLOURS, coloured, jpeg_of_scans, png_of_zeros
 
 BYTES = COLOURS.nbytes
 
@@ -161,3 +162,26 @@ def test_a_thread_that_waited_may_go_on_decoding() -> None:
     file = MeteredFile(b"abc", 0.05, time.monotonic() + 30)
     threading.Event().wait(0.1)
     assert file.read(3) == b"abc"
+
+
+@pytest.mark.parametrize("tiling", [None, Tiling(tile_height_px=1024, tile_width_px=1024)])
+async def test_a_client_that_leaves_while_its_image_is_decoded_leaves_no_bytes_behind(tiling: Tiling | None) -> None:
+    model = replica()
+    slow = Image.from_encoded(jpeg_of_scans(20))
+    asked = asyncio.ensure_future(model.predict([Request(slow, Options(tiling=tiling or "off"))]))
+    await until(lambda: model.decoded_bytes > 0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    # They are held for as long as the thread is at them.
+    assert model.decoded_bytes == 192_000_000
+    await until(lambda: model.decoded_bytes == 0)
+    await model.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.001)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidImage, InvalidRequest, ServingError
-from deployments.images import ImageLimits
+from deployments.images import ImageLimits, to_pixels
 from deployments.request import Image
 from redis_bridge.picture_field import image_from_file, image_from_job
 from redis_bridge.profiles import QueueProfile
@@ -202,3 +202,12 @@ def test_a_file_under_a_key_of_its_own_is_held_to_the_same_limits() -> None:
         image_from_file(bytes(10_001), "img_key", LIMITS)
     with pytest.raises(InvalidImage, match="the key in img_key must hold a JPEG"):
         image_from_file(b"[]", "img_key", LIMITS)
+
+
+def test_a_big_tiff_is_an_image_file_as_any_other() -> None:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(RGB).save(buffer, "TIFF", big_tiff=True)
+    np.testing.assert_array_equal(
+        to_pixels(read({"image": "file"}, image=base64_of(buffer.getvalue()))), to_pixels(Image.from_pixels(RGB))
+    )
+    np.testing.assert_array_equal(to_pixels(image_from_file(buffer.getvalue(), "img_key", LIMITS)), RGB)
