@@ -112,6 +112,8 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
     share_and_told = share + max(1, share // 4)
     # The last quarter is for clients that have few connections, so that nobody locks out a look at /health/live.
     busy, few = all_connections * 3 // 4, max(1, all_connections // 128)
+    # A connection is one request at a time: by HTTP/2 it would be a hundred.
+    yield "    option disable-h2-upgrade"
     yield "    stick-table type ipv6 size 100k expire 10m store conn_cur"
     yield "    tcp-request connection track-sc0 src,ipmask(32,64)"
     yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {share_and_told} }}"

@@ -183,6 +183,11 @@ async def test_what_is_no_http_is_told_so(door: int, request_bytes: bytes) -> No
     assert (answer.status, answer.headers["connection"]) == (400, "close")
 
 
+async def test_a_connection_is_one_request_at_a_time(door: int) -> None:
+    async with holding(door, 1, "127.0.0.1", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") as [reader], asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize(("head_bytes", "status"), [(15_000, 200), (30_000, 431), (60_000, 400)])
 async def test_a_large_head_works_or_is_named(door: int, head_bytes: int, status: int) -> None:
     answer = await ask(door, get("/text", "x-large: " + "a" * head_bytes))
