@@ -44,9 +44,16 @@ class Rules:
 
 
 def edited(config: str, rules: Rules) -> str:
-    """`config` as Ray wrote it, with the rules in it; what has them already stays as it is."""
+    """`config` as Ray wrote it, with the rules in it; what has them already stays as it is.
+
+    Raises ValueError where the door's listener is not where Ray puts it: nothing would be bounded.
+    """
     if config.startswith(_MARK):
         return config
+    if f"\nfrontend http_frontend\n    bind {LOOPBACK}:{rules.door_port}\n" not in config:
+        raise ValueError(
+            f"no frontend http_frontend with bind {LOOPBACK}:{rules.door_port} in HAProxy's configuration"
+        )
     return "\n".join(
         [_MARK, *(line for section in _sections(config) for line in _edited(section, config, rules)), ""]
     )
