@@ -278,5 +278,5 @@ def test_what_is_edited_already_stays_as_it_is() -> None:
 def test_a_configuration_without_the_door_is_refused_rather_than_left_unbounded() -> None:
     with haproxy_environment_of(18082) as environ:
         config = config_by_ray(environ, 18082, [30000]).read_text()
-    with pytest.raises(ValueError, match="bind 127.0.0.1:18083"):
+    with pytest.raises(ValueError, match=r"bind 127\.0\.0\.1:18083"):
         edited(config, Rules("0.0.0.0", 18083, "/tmp/somewhere"))
