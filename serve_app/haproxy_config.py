@@ -158,7 +158,7 @@ def _never_asked(server: str) -> str:
 def _backend() -> Iterator[str]:
     """Answers in plain text are Ray's own, such as those of a replica that goes. The door's errors are documents."""
     yield "    acl is_rays_own res.hdr(content-type) -m beg text/plain"
-    for status, shown in ((400, 400), (404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
+    for status, shown in ((404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
         yield f"    http-response return status {shown} default-errorfiles if is_rays_own {{ status {status} }}"
 
 
