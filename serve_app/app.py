@@ -25,6 +25,10 @@ from serve_app.system_routes import System
 USER_CONFIG: dict[str, type[BaseModel]] = {}
 """The door has no live knobs."""
 
+MAX_REQUESTS = 4096
+"""As many as HAProxy has connections: beyond it Ray lets requests wait for a place, while it keeps all that they send
+and /health/live waits with them. What they may hold is bounded by the door itself."""
+
 SAMPLES_FOLDER = Path(deployments.__file__).parent / "families" / "demo" / "samples"
 
 
@@ -108,7 +112,7 @@ def build(args: DoorSettings) -> Application:
     deployment = serve.deployment(
         serve.ingress()(Door),
         name="Door",
-        max_ongoing_requests=256,
+        max_ongoing_requests=MAX_REQUESTS,
         health_check_period_s=2,
         health_check_timeout_s=10,
         graceful_shutdown_wait_loop_s=0.1,

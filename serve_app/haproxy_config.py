@@ -44,9 +44,16 @@ class Rules:
 
 
 def edited(config: str, rules: Rules) -> str:
-    """`config` as Ray wrote it, with the rules in it; what has them already stays as it is."""
+    """`config` as Ray wrote it, with the rules in it; what has them already stays as it is.
+
+    Raises ValueError where the door's listener is not where Ray puts it: nothing would be bounded.
+    """
     if config.startswith(_MARK):
         return config
+    if f"\nfrontend http_frontend\n    bind {LOOPBACK}:{rules.door_port}\n" not in config:
+        raise ValueError(
+            f"no frontend http_frontend with bind {LOOPBACK}:{rules.door_port} in HAProxy's configuration"
+        )
     return "\n".join(
         [_MARK, *(line for section in _sections(config) for line in _edited(section, config, rules)), ""]
     )
@@ -82,8 +89,9 @@ def _edited(section: list[str], config: str, rules: Rules) -> Iterator[str]:
             # The door answers every path once it is there; until then nothing else is.
             status = 404 if "\n    use_backend " in config else 503
             yield f"    http-request return status {status} default-errorfiles"
-        case ["backend", _] if any(line.lstrip().startswith("server ") for line in lines):
-            yield from lines
+        case ["backend", backend] if any(line.lstrip().startswith("server ") for line in lines):
+            is_door = f"\n    acl is_{backend} path /\n" in config
+            yield from (_never_asked(line) if is_door and line.endswith(" backup") else line for line in lines)
             yield from _backend()
         case _:
             yield from lines
@@ -111,6 +119,8 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
     share_and_told = share + max(1, share // 4)
     # The last quarter is for clients that have few connections, so that nobody locks out a look at /health/live.
     busy, few = all_connections * 3 // 4, max(1, all_connections // 128)
+    # A connection is one request at a time: by HTTP/2 it would be a hundred.
+    yield "    option disable-h2-upgrade"
     yield "    stick-table type ipv6 size 100k expire 10m store conn_cur"
     yield "    tcp-request connection track-sc0 src,ipmask(32,64)"
     yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {share_and_told} }}"
@@ -138,11 +148,17 @@ def _unheard_headers() -> Iterator[str]:
     yield "    http-request del-header x-request-id unless one_request_id plain_request_id"
 
 
+def _never_asked(server: str) -> str:
+    """Ray's own proxy stands in where the door has no replica. It keeps whole uploads beside all limits, answers
+    404 while it does not know the routes, and lets a look at /health/live wait; nobody can be woken by it, as the
+    door never sleeps. Without a server, HAProxy says at once to try again."""
+    return f"{server} weight 0"
+
+
 def _backend() -> Iterator[str]:
-    """Answers in plain text are Ray's own: of a replica that goes, and of the proxy that stands in when there is
-    no replica and does not know the routes yet. The door's own errors are problem documents."""
+    """Answers in plain text are Ray's own, such as those of a replica that goes. The door's errors are documents."""
     yield "    acl is_rays_own res.hdr(content-type) -m beg text/plain"
-    for status, shown in ((400, 400), (404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
+    for status, shown in ((404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
         yield f"    http-response return status {shown} default-errorfiles if is_rays_own {{ status {status} }}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.environment import for_ray
-from serve_app.haproxy import ENABLED, behind_haproxy, haproxy_environment
+from serve_app.haproxy import ENABLED, ConnectionLimits, behind_haproxy, haproxy_environment
 from serve_app.ports import QUIET_PORTS, Listener
 
 DOOR = Listener("FATHOM_HTTP_PORT", "0.0.0.0", 8082)
@@ -67,6 +67,15 @@ def test_two_systems_share_nothing() -> None:
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S",
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S",
     }
+
+
+@pytest.mark.parametrize(("serve_s", "haproxy_s"), [(120.0, "130"), (0.5, "11"), (None, "3610")])
+def test_it_waits_for_an_answer_longer_than_serve_does_and_never_for_ever(
+    serve_s: float | None, haproxy_s: str
+) -> None:
+    limits = ConnectionLimits(answer_patience_s=serve_s)
+    with haproxy_environment(for_ray({}), DOOR, limits) as found:
+        assert found["RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"] == haproxy_s
 
 
 @pytest.mark.parametrize("runtime_dir", ["", "/nowhere", "/a/much/longer/folder/than/usual"])

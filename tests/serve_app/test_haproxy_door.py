@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import orjson
 import pytest
@@ -16,8 +17,10 @@ from serve_app.haproxy_config import Rules, edited
 from serve_app.ports import free_ports
 from serve_app.problems import status_problem
 
+from .conftest import FakeSystem
 from .haproxy_in_front import config_by_ray, haproxy_environment_of, haproxy_in_front
 from .raw_http import Answer, answer_from, ask, get, serving
+from .test_plain_http import door_of, part_of_an_upload
 
 CONNECTIONS = 400
 
@@ -111,12 +114,13 @@ async def test_a_door_that_is_not_there_asks_to_try_again() -> None:
         assert is_temporary(await ask(port, get("/health/live")))
 
 
-@pytest.mark.parametrize("status", [404, 502, 503])
-async def test_what_ray_says_when_there_is_no_replica_asks_to_try_again(status: int) -> None:
+async def test_the_proxy_that_ray_has_in_reserve_is_never_asked() -> None:
     [nobody] = free_ports(1)
     async with serving(BEHIND) as reserve:
         with haproxy_in_front([nobody], fallback=reserve) as port:
-            assert is_temporary(await ask(port, get(f"/text?status={status}")))
+            assert is_temporary(await ask(port, get("/text")))
+        with haproxy_in_front([], fallback=reserve) as port:
+            assert is_temporary(await ask(port, get("/text")))
 
 
 async def test_what_the_door_says_comes_as_it_is(door: int) -> None:
@@ -126,10 +130,12 @@ async def test_what_the_door_says_comes_as_it_is(door: int) -> None:
     assert (text.status, text.body) == (200, b"as Ray says it")
 
 
-@pytest.mark.parametrize(("status", "shown"), [(400, 400), (408, 504), (500, 500), (504, 504)])
+@pytest.mark.parametrize(
+    ("status", "shown"), [(404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)]
+)
 async def test_errors_of_ray_become_problems(door: int, status: int, shown: int) -> None:
     answer = await ask(door, get(f"/text?status={status}"))
-    assert answer.status == shown
+    assert (answer.status, "retry-after" in answer.headers) == (shown, shown == 503)
     assert answer.problem["success"] is False
 
 
@@ -175,6 +181,11 @@ async def test_what_is_no_http_is_told_so(door: int, request_bytes: bytes) -> No
     # In HAProxy's own words: it answers before any configuration is asked.
     answer = await ask(door, request_bytes)
     assert (answer.status, answer.headers["connection"]) == (400, "close")
+
+
+async def test_a_connection_is_one_request_at_a_time(door: int) -> None:
+    async with holding(door, 1, "127.0.0.1", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") as [reader], asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize(("head_bytes", "status"), [(15_000, 200), (30_000, 431), (60_000, 400)])
@@ -247,6 +258,14 @@ async def test_an_answer_may_take_longer_than_a_client_may_be_silent_in_its_uplo
             assert (await ask(port, get("/late?after_s=2"))).status == 200
 
 
+async def test_the_door_ends_a_stalled_upload_through_it(system: FakeSystem, tmp_path: Path) -> None:
+    async with serving(door_of(system, tmp_path)) as behind:
+        with haproxy_in_front([behind]) as port:
+            answer = await part_of_an_upload(port, b"x" * 150_000)
+            assert answer.status == 408
+            assert "150000 bytes" in str(answer.problem["detail"])
+
+
 def test_what_is_edited_already_stays_as_it_is() -> None:
     with haproxy_environment_of(18082) as environ:
         config = config_by_ray(environ, 18082, [30000], fallback=8500).read_text()
@@ -254,3 +273,10 @@ def test_what_is_edited_already_stays_as_it_is() -> None:
     once = edited(config, rules)
     assert once != config
     assert edited(once, rules) == once
+
+
+def test_a_configuration_without_the_door_is_refused_rather_than_left_unbounded() -> None:
+    with haproxy_environment_of(18082) as environ:
+        config = config_by_ray(environ, 18082, [30000]).read_text()
+    with pytest.raises(ValueError, match=r"bind 127\.0\.0\.1:18083"):
+        edited(config, Rules("0.0.0.0", 18083, "/tmp/somewhere"))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.types import ASGIApp
 
 from serve_app.api import create_api
 from serve_app.settings import DoorSettings
@@ -22,9 +23,9 @@ STALL_S = 0.5
 BYTES_PER_S = 1000
 
 
-@pytest.fixture
-async def door(system: FakeSystem, tmp_path: Path) -> AsyncIterator[int]:
-    (tmp_path / "frame.png").write_bytes(picture())
+def door_of(system: FakeSystem, folder: Path) -> ASGIApp:
+    """The door with little patience."""
+    (folder / "frame.png").write_bytes(picture())
 
     async def metrics_text() -> str:
         return "fathom_requests_total 1\n"
@@ -38,8 +39,13 @@ async def door(system: FakeSystem, tmp_path: Path) -> AsyncIterator[int]:
         upload_stall_s=STALL_S,
         min_upload_bytes_per_s=BYTES_PER_S,
     )
-    shown = System(system, system, metrics_text, tmp_path, system.ask_external)
-    async with serving(create_api(system.predict, shown, settings, CountedAnswers())) as port:
+    shown = System(system, system, metrics_text, folder, system.ask_external)
+    return create_api(system.predict, shown, settings, CountedAnswers())
+
+
+@pytest.fixture
+async def door(system: FakeSystem, tmp_path: Path) -> AsyncIterator[int]:
+    async with serving(door_of(system, tmp_path)) as port:
         yield port
     if system.replica is not None:
         await system.replica.close()
