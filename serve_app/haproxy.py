@@ -12,12 +12,15 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from serve_app.ports import Listener, free_ports
+from serve_app.scratch_folder import scratch_folder
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
+FOLDER = "RAY_SERVE_HAPROXY_SERVER_STATE_BASE"
+"""The variable that holds the folder of all of HAProxy's files."""
+
 LOOPBACK = "127.0.0.1"
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
@@ -49,8 +52,8 @@ def haproxy_environment(environ: Mapping[str, str], door: Listener) -> Iterator[
     if not is_enabled(environ):
         yield {ENABLED: "0"}
         return
-    with TemporaryDirectory(prefix="fathom-", dir=_short_folder(environ), ignore_cleanup_errors=True) as home:
-        variables = _variables(Path(home), door)
+    with scratch_folder(_short_folder(environ)) as home:
+        variables = _variables(home, door)
         yield {name: value for name, value in variables.items() if name not in environ}
 
 
@@ -77,7 +80,7 @@ def _variables(home: Path, door: Listener) -> dict[str, str]:
     return {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
+        FOLDER: str(home),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
