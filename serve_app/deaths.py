@@ -49,7 +49,7 @@ KINDS = (
     Kind("ray::DashboardAgent", "dashboard_agent.log", Outcome.END),
     Kind("ray::RuntimeEnvAgent", "runtime_env_agent.log", Outcome.END),
     Kind("dashboard.py", "dashboard.log", Outcome.END),
-    Kind("ray-dashboard-ServeHead-0", "dashboard_ServeHead.log", Outcome.END),
+    Kind("ray-dashboard-ServeHead", "dashboard_ServeHead.log", Outcome.HEALED),
     Kind("ray::ServeController", "serve", Outcome.HEALED),
     Kind("ray::HAProxyManager", "serve", Outcome.HEALED),
     Kind("ray::ProxyActor", "serve", Outcome.HEALED),
@@ -157,7 +157,10 @@ def shown_name(command: tuple[str, ...]) -> str:
     if program.startswith("python"):
         script = next((word for word in command[1:] if not word.startswith("-")), "")
         return os.path.basename(script)
-    return program
+    # Ray puts the method that runs behind a name, or how many had the name before.
+    if program.startswith("ray::"):
+        return program.partition(".")[0]
+    return program.rstrip("0123456789").rstrip("-") if program.startswith("ray-dashboard-") else program
 
 
 def _command(process: psutil.Process) -> tuple[str, ...]:
