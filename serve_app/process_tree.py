@@ -59,7 +59,7 @@ def lives(process: psutil.Process) -> bool:
     """Whether the process has not ended; a zombie has."""
     try:
         return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
+    except psutil.NoSuchProcess:
         return False
 
 
