@@ -19,6 +19,7 @@ from serve_app.haproxy import ConnectionLimits, behind_haproxy, haproxy_environm
 from serve_app.known_keys import nearest_of
 from serve_app.listing import wait_until_listed
 from serve_app.ports import Listener, port_problems
+from serve_app.pulse import Pulse, Rhythm
 from serve_app.ray_token import ensure_token, token_place
 from serve_app.rendering import (
     embedded_redis_port,
@@ -58,6 +59,10 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     log = None if verbose else folder / "serve.log"
     signals = StopSignals()
     signals.block()
+    signals.wait(0)
+    if signals.count:
+        say("stopped before anything was started")
+        return 0
     say(f"starting {', '.join(names(document))}" + (f"; log: {log}" if log else ""))
     with ExitStack() as stack:
         # A cluster that is joined has its proxies already.
@@ -68,7 +73,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
         write_record(folder, environ)
         try:
             with RunningSystem(settings.dashboard_url, environ) as system:
-                return _keep_in_foreground(Foreground(process, system, signals, settings), document, environ)
+                foreground = Foreground(process, system, signals, settings)
+                return _keep_in_foreground(foreground, system, document, environ)
         finally:
             remove_record(folder)
 
@@ -82,14 +88,18 @@ def _for_serve(document: Details, environ: Environ) -> Details:
     return behind_haproxy(document) if is_enabled(environ) and not joins_cluster(environ) else document
 
 
-def _keep_in_foreground(foreground: Foreground, document: Details, environ: Environ) -> int:
+def _keep_in_foreground(foreground: Foreground, system: RunningSystem, document: Details, environ: Environ) -> int:
+    settings = SystemSettings.from_environment(environ)
     states = foreground.wait_until_up(names(document))
     if states is not None:
-        settings = SystemSettings.from_environment(environ)
         redis = redis_address(environ.get(REDIS_URL.name, ""), embedded_redis_port(document))
         dashboard = settings.dashboard_url + token_place(environ)
         say(banner(http_address(document), dashboard, redis, states))
-    return foreground.wait_for_the_end()
+    # The doors of a cluster that is joined are on its own nodes.
+    has_door = any(app.get("route_prefix") is not None for app in document["applications"])
+    door = http_address(document) if has_door and not joins_cluster(environ) else None
+    rhythm = Rhythm(hangs_after_s=settings.hang_patience_s)
+    return foreground.wait_for_the_end(Pulse(system, door, not joins_cluster(environ), rhythm))
 
 
 def check(files: Iterable[Path]) -> int:

@@ -70,6 +70,9 @@ class SystemSettings(Settings):
     stop_grace_s: float = Field(default=60.0, gt=0)
     """Seconds that a stopping system may take to finish what is in flight, before it is killed."""
 
+    hang_patience_s: float = Field(default=60.0, ge=15)
+    """Seconds of silence after which Ray Serve's controller counts as hung, and `make serve` ends."""
+
     @field_validator("weights_mirror")
     @classmethod
     def _mirror_is_plain(cls, value: str | None) -> str | None:
@@ -187,6 +190,13 @@ RAY_DEFAULTS = (
         "Seconds between two looks of Ray Serve at all replicas; some ticks of this clock are part of each change. "
         "Ray's own default of 0.1 costs 3 % of a core, always.",
         "0.25",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S",
+        "Seconds between two looks of Ray Serve at HAProxy; after three that fail it is replaced. With Ray's own "
+        "default of 10, a system whose HAProxy has died is without a door for half a minute.",
+        "1",
         "Ray Serve",
     ),
     Variable(

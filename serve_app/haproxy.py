@@ -16,16 +16,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from serve_app import haproxy_config, in_front
 from serve_app.haproxy_answers import write_answers
 from serve_app.haproxy_config import LOOPBACK, Rules
 from serve_app.ports import Listener, free_ports
+from serve_app.scratch_folder import scratch_folder
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
 _BEFORE_RAYS_PROXY = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+FOLDER = "RAY_SERVE_HAPROXY_SERVER_STATE_BASE"
+"""The variable that holds the folder of all of HAProxy's files."""
+
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
 _MOST_CONNECTIONS = 4096
@@ -72,8 +75,8 @@ def haproxy_environment(
     if not is_enabled(environ):
         yield {ENABLED: "0", _BEFORE_RAYS_PROXY: environ.get(_BEFORE_RAYS_PROXY) or in_front.IMPORT_PATH}
         return
-    with TemporaryDirectory(prefix="fathom-", dir=_short_folder(environ), ignore_cleanup_errors=True) as home:
-        variables = _variables(Path(home), door, limits)
+    with scratch_folder(_short_folder(environ)) as home:
+        variables = _variables(home, door, limits)
         yield {name: value for name, value in variables.items() if name not in environ}
 
 
@@ -100,7 +103,7 @@ def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str
     return {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
+        FOLDER: str(home),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),

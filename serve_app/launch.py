@@ -1,6 +1,7 @@
 """The launcher: `python -m serve_app.launch COMMAND`, behind `make serve`, `check`, `deploy`, `add`, `remove`, ...
 
-Reads the command line and the environment, and leaves the work to the modules that it names.
+Reads the command line and the environment, and leaves the work to the modules that it names. Imports at its top
+only what starts no thread: signals are blocked before the first one, as a thread hands on what it blocks.
 """
 
 import argparse
@@ -9,36 +10,46 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve_app.commands import add, check, deploy, remove, serve, settings, status
+from serve_app.system_process import StopSignals
 from serve_app.terminal import LaunchError, complain
 
 EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 1 something failed, 2 refused before anything began."""
     chosen = _parser().parse_args(arguments)
+    if chosen.command == "serve":
+        StopSignals().block()
     try:
-        match chosen.command:
-            case "serve":
-                return serve(chosen.config, chosen.verbose, os.environ)
-            case "check":
-                return check(chosen.files)
-            case "deploy":
-                return deploy(chosen.config, os.environ)
-            case "add":
-                return add(chosen.model, os.environ)
-            case "remove":
-                return remove(chosen.name, os.environ)
-            case "status":
-                return status(os.environ)
-            case _:
-                return settings()
+        return _run(chosen)
     except LaunchError as error:
         complain("\n".join(error.problems))
         return EXIT_REFUSED
     except KeyboardInterrupt:
-        return 130
+        complain("interrupted; what the running system was already asked for goes on there: see `make status`")
+        return EXIT_INTERRUPTED
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from serve_app import commands
+
+    match chosen.command:
+        case "serve":
+            return commands.serve(chosen.config, chosen.verbose, os.environ)
+        case "check":
+            return commands.check(chosen.files)
+        case "deploy":
+            return commands.deploy(chosen.config, os.environ)
+        case "add":
+            return commands.add(chosen.model, os.environ)
+        case "remove":
+            return commands.remove(chosen.name, os.environ)
+        case "status":
+            return commands.status(os.environ)
+        case _:
+            return commands.settings()
 
 
 def _parser() -> argparse.ArgumentParser:

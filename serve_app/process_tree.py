@@ -7,6 +7,7 @@ process may start children and wait for them at the same time.
 import ctypes
 import os
 import signal
+from collections.abc import Callable
 
 import psutil
 
@@ -40,37 +41,43 @@ def reap_orphans(besides_pid: int) -> None:
             continue
 
 
-def end_descendants(patience_s: float) -> list[str]:
+def end_descendants(patience_s: float, saving: str = "", saving_patience_s: float = 60.0) -> list[str]:
     """Ends every descendant that is left: waits, then SIGTERM, waits, then SIGKILL, `patience_s` each time.
 
+    saving: name of a program that writes its data when it is told to end: told after all others, when nobody asks
+    anything of it, and given `saving_patience_s`.
     Returns the names of those that had to be told to end.
     """
     told: list[str] = []
-    _wait_for_descendants(patience_s)
-    for order in (signal.SIGTERM, signal.SIGKILL):
-        left = _living_descendants()
-        told += [_name(process) for process in left if order == signal.SIGTERM]
-        for process in left:
-            _send(process, order)
-        _wait_for_descendants(patience_s)
+    psutil.wait_procs(psutil.Process().children(recursive=True), timeout=patience_s)
+    told += _end(lambda name: name != saving, patience_s, patience_s)
+    told += _end(lambda name: True, saving_patience_s if saving else patience_s, patience_s)
     return told
 
 
-def _wait_for_descendants(patience_s: float) -> None:
-    # psutil also reaps those among them that are children of this process.
-    psutil.wait_procs(psutil.Process().children(recursive=True), timeout=patience_s)
+def lives(process: psutil.Process) -> bool:
+    """Whether the process has not ended; a zombie has."""
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end(is_meant: Callable[[str], bool], patience_s: float, last_patience_s: float) -> list[str]:
+    told: list[str] = []
+    for order, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, last_patience_s)):
+        left = {process: name for process in _living_descendants() if is_meant(name := _name(process))}
+        told += [name for name in left.values() if order == signal.SIGTERM]
+        for process in left:
+            _send(process, order)
+        # psutil also reaps those among them that are children of this process.
+        psutil.wait_procs(left, timeout=wait_s)
+    return told
 
 
 def _living_descendants() -> list[psutil.Process]:
     reap_orphans(besides_pid=0)
-    return [process for process in psutil.Process().children(recursive=True) if _lives(process)]
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    return [process for process in psutil.Process().children(recursive=True) if lives(process)]
 
 
 def _name(process: psutil.Process) -> str:

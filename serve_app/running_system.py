@@ -46,10 +46,10 @@ class RunningSystem:
         """The system's own report. Raises LaunchError when nobody answers or access is refused."""
         return self._details(_ANSWER_TIMEOUT_S)
 
-    def details_or_none(self) -> Details | None:
+    def details_or_none(self, timeout_s: float = _GLANCE_TIMEOUT_S) -> Details | None:
         """The report, or None while the system is starting or stopping and cannot give one; asks briefly."""
         try:
-            details = self._details(_GLANCE_TIMEOUT_S)
+            details = self._details(timeout_s)
         except LaunchError as error:
             self.silence = str(error).partition("; ")[0]
             return None

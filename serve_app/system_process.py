@@ -53,6 +53,11 @@ class SystemProcess:
                 self._child = _popen(command, output, environ)
 
     @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
+    @property
     def has_ended(self) -> bool:
         """Whether the child is gone. Also takes leave of adopted processes that have ended."""
         ended = self._child.poll() is not None

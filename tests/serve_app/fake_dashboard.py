@@ -4,6 +4,7 @@ Answers in the shape of Ray Serve 2.60. An application runs as soon as it is sub
 `failing`; one that is not submitted again is gone.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -44,8 +45,20 @@ class FakeDashboard:
     busy_answers: int = 0
     """This many requests are answered 503 first, as a starting system does."""
 
+    asked: threading.Event = field(default_factory=threading.Event)
+    """Set as soon as anything is asked."""
+
+    silent: bool = False
+    """Whether nothing is answered until this is over."""
+
     error: str = ""
     """What every request is answered with, as status 500, when it is set."""
+
+    def wait_until_it_may_answer(self) -> None:
+        """Notes that somebody asks; returns at once unless the system is silent."""
+        self.asked.set()
+        while self.silent:
+            threading.Event().wait(0.02)
 
     def run(self, *configs: dict[str, Any]) -> None:
         """Makes these the running applications."""
@@ -82,12 +95,13 @@ class FakeDashboard:
 
 
 @contextmanager
-def serving(dashboard: FakeDashboard) -> Iterator[FakeDashboard]:
-    """Serves `dashboard` on a free port while the context lasts."""
+def serving(dashboard: FakeDashboard, port: int = 0) -> Iterator[FakeDashboard]:
+    """Serves `dashboard` while the context lasts, on a free port unless another is named."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(lambda: dashboard.details())
+            with contextlib.suppress(BrokenPipeError):  # of one who has waited for long enough
+                self._answer(lambda: dashboard.details())
 
         def do_PUT(self) -> None:
             document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -101,6 +115,7 @@ def serving(dashboard: FakeDashboard) -> Iterator[FakeDashboard]:
 
         def _answer(self, act: Any) -> None:
             status, body = 200, b""
+            dashboard.wait_until_it_may_answer()
             if self.path != "/api/serve/applications/":
                 status = 404
             elif dashboard.token is not None and self.headers["Authorization"] != f"Bearer {dashboard.token}":
@@ -120,13 +135,14 @@ def serving(dashboard: FakeDashboard) -> Iterator[FakeDashboard]:
         def log_message(self, format: str, *arguments: object) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     dashboard.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield dashboard
     finally:
+        dashboard.silent = False
         server.shutdown()
         thread.join()
         server.server_close()

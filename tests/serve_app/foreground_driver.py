@@ -9,6 +9,7 @@ from pathlib import Path
 
 from serve_app.environment import SystemSettings
 from serve_app.foreground import Foreground
+from serve_app.pulse import Pulse, Rhythm
 from serve_app.running_system import RunningSystem
 from serve_app.system_process import StopSignals, SystemProcess
 from serve_app.terminal import say
@@ -24,7 +25,7 @@ def main(url: str, log: str, grace_s: str, code: str) -> int:
         states = foreground.wait_until_up(["first", "api"])
         if states is not None:
             say(f"up: {', '.join(sorted(name for name, state in states.items() if state.is_healthy))}")
-        return foreground.wait_for_the_end()
+        return foreground.wait_for_the_end(Pulse(system, None, True, Rhythm(ask_every_s=0.1, hangs_after_s=5)))
 
 
 if __name__ == "__main__":

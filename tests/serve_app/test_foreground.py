@@ -112,6 +112,7 @@ def test_a_stop_that_takes_too_long_ends_after_its_grace(dashboard: FakeDashboar
 def test_a_system_that_ends_by_itself_is_told_with_its_reason(dashboard: FakeDashboard, log: Path) -> None:
     with driven(dashboard.url, log, DIES) as foreground:
         line = foreground.said("ended by itself")
+        assert line.startswith("serve run (process ")
         assert "ValueError: no such disk (exit status 1, log: " in line
         assert foreground.process.wait(20) == 1
 
@@ -133,3 +134,57 @@ def test_a_failed_application_is_told_and_the_others_go_on(dashboard: FakeDashbo
         line = foreground.said("first has failed")
         assert line.strip() == "first has failed: ModelUnavailable: the weights w.npz cannot be read"
         assert foreground.said("up: ").strip() == "up: api"
+
+
+LOSES_ITS_RAYLET = (
+    "import subprocess;"
+    "subprocess.Popen(['raylet', '-c', 'read forever'], executable='/bin/sh', stdin=subprocess.PIPE);"
+)
+
+
+def test_the_death_of_a_part_that_nobody_replaces_is_told_and_ends_the_rest_in_order(
+    dashboard: FakeDashboard, log: Path
+) -> None:
+    with driven(dashboard.url, log, LOSES_ITS_RAYLET + STOPS_IN_ORDER) as foreground:
+        foreground.said("up: ")
+        left = foreground.descendants()
+        [raylet] = [process for process in left if process.cmdline()[0] == "raylet"]
+        raylet.kill()
+        assert f"raylet (process {raylet.pid}) has died; the system cannot go on" in foreground.said("raylet")
+        foreground.said("stopping what is left: jobs stay in Redis")
+        assert foreground.said("stopped").strip() == "stopped"
+        assert foreground.process.wait(20) == 1
+    assert not any(process.is_running() for process in left)
+    assert dashboard.submitted == [], "the HTTP door cannot be closed first any more"
+
+
+def test_a_part_that_dies_during_the_start_ends_the_waiting(dashboard: FakeDashboard, log: Path) -> None:
+    dashboard.busy_answers = 1_000_000
+    with driven(dashboard.url, log, LOSES_ITS_RAYLET + STOPS_IN_ORDER) as foreground:
+        while not (raylets := [one for one in foreground.descendants() if one.cmdline()[:1] == ["raylet"]]):
+            assert foreground.process.poll() is None
+        while dashboard.busy_answers > 1_000_000 - 2:
+            assert foreground.process.poll() is None
+        raylets[0].kill()
+        foreground.said(f"raylet (process {raylets[0].pid}) has died")
+        assert foreground.process.wait(30) == 1
+
+
+def test_a_system_that_hangs_is_told_and_ended(dashboard: FakeDashboard, log: Path) -> None:
+    with driven(dashboard.url, log, NEVER_STOPS, grace_s=0.5) as foreground:
+        foreground.said("up: ")
+        dashboard.busy_answers = 1_000_000
+        foreground.said("Ray Serve's controller has been silent for ")
+        foreground.said("stopping what is left")
+        assert foreground.process.wait(20) == 1
+
+
+def test_a_controller_that_is_silent_for_a_moment_ends_nothing(dashboard: FakeDashboard, log: Path) -> None:
+    with driven(dashboard.url, log, STOPS_IN_ORDER) as foreground:
+        foreground.said("up: ")
+        dashboard.busy_answers = 3
+        while dashboard.busy_answers:
+            assert foreground.process.poll() is None
+        foreground.process.send_signal(signal.SIGINT)
+        foreground.said("stopping: what is in flight is finished first")
+        assert foreground.process.wait(20) == 0

@@ -185,3 +185,48 @@ def test_no_process_stays_behind_whatever_its_session(tmp_path: Path) -> None:
     daemon, told = map(int, done.stdout.split())
     assert told == 1
     assert not psutil.pid_exists(daemon)
+
+
+SAVER = """#!/bin/bash
+# Writes what it has when it is told to end, which takes it a while, and notes whether the other was there then.
+cd "$1"
+trap 'kill -0 $2; echo other=$? > seen; read -t 2 <> pipe; echo all > saved; exit' TERM
+echo > ready
+while :; do read -t 1 <> pipe; done
+"""
+
+OTHER = """#!/bin/bash
+# Does not end when it is told to.
+cd "$1"
+trap "" TERM
+while :; do read -t 1 <> pipe; done
+"""
+
+SAVER_MAKER = """
+import pathlib, subprocess, sys
+from serve_app.process_tree import end_descendants
+folder = sys.argv[1]
+other = subprocess.Popen([f"{folder}/other", folder])
+subprocess.Popen([f"{folder}/saver", folder, str(other.pid)])
+while not pathlib.Path(folder, "ready").exists():
+    pass
+print(sorted(end_descendants(0.3, "saver", 30.0)), flush=True)
+"""
+
+
+def test_what_keeps_data_is_ended_last_and_may_write_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, script in (("saver", SAVER), ("other", OTHER)):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-c", SAVER_MAKER, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "['other', 'saver']"
+    assert (tmp_path / "saved").read_text() == "all\n"
+    assert (tmp_path / "seen").read_text() == "other=1\n", "what asks things of it has ended before"

@@ -1,0 +1,70 @@
+"""Folders for sockets that go with their system, even one that was killed. Knows nothing of what lies in them.
+
+Whoever works with a folder holds a shared lock on it: the launcher that made it, and its child, which may outlive
+it. A folder on which nobody has a lock was left by a system that was killed: the next one removes it.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PREFIX = "fathom-"
+_MARK = "scratch-of-fathomnet-serve"
+"""A file by which a folder is recognised as one of ours, whatever else has such a name."""
+
+_NEW_S = 60.0
+"""The child of a launcher that has just been killed may not have locked its folder yet."""
+
+
+@contextmanager
+def scratch_folder(parent: str) -> Iterator[Path]:
+    """A new folder in `parent` for its owner only, which is removed in the end. Raises OSError.
+
+    Also removes what killed systems of this user have left in `parent`.
+    """
+    _remove_abandoned(Path(parent))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    try:
+        with held(folder):
+            (folder / _MARK).touch()
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Nobody removes `folder` meanwhile, but for the one who made it. Raises OSError when it is not there."""
+    with _opened(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+
+
+def remove_if_free(folder: Path) -> None:
+    """Removes `folder` unless somebody holds it."""
+    with contextlib.suppress(OSError), _opened(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            mark = (folder / _MARK).lstat()
+            if mark.st_uid == os.getuid() and time.time() - mark.st_mtime > _NEW_S:
+                remove_if_free(folder)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
