@@ -67,7 +67,7 @@ OPTIONS = {
     "score_threshold": "0.7",
     "iou_threshold": "0.3",
     "max_detections": "5",
-    "classes": "a, b",
+    "classes": "fixed answer A, fixed answer B",
     "tiling": "64x64",
 }
 
@@ -87,7 +87,7 @@ async def test_every_option_is_heard_whichever_way_it_comes(
     [(_, request)] = system.asked
     options = request.options
     assert (options.score_threshold, options.iou_threshold, options.max_detections) == (0.7, 0.3, 5)
-    assert options.classes == ("a", "b")
+    assert options.classes == ("fixed answer A", "fixed answer B")
     assert options.tiling is not None
 
 
@@ -157,7 +157,7 @@ ACCEPTED: dict[str, list[tuple[str, bytes]]] = {
     "a transfer encoding that changes nothing": [(FILE_PART[0] + "\r\nContent-Transfer-Encoding: binary", picture())],
     "a whole number with a point": [FILE_PART, text("max_detections", "10.0")],
     "empty values": [FILE_PART, *[text(name, "") for name in [*OPTIONS, "tiling_overlap", "model_type"]]],
-    "the same twice": [FILE_PART, text("classes", "a"), text("classes", "a")],
+    "the same twice": [FILE_PART, text("classes", "fixed answer A"), text("classes", "fixed answer A")],
 }
 
 

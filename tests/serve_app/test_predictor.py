@@ -63,13 +63,18 @@ async def test_forms_of_real_clients(client: httpx.AsyncClient, system: FakeSyst
 
 
 async def test_options_reach_the_model(client: httpx.AsyncClient, system: FakeSystem) -> None:
-    options = {"score_threshold": "0.7", "iou_threshold": "0.3", "max_detections": "5", "classes": "a, b"}
+    options = {
+        "score_threshold": "0.95",
+        "iou_threshold": "0.3",
+        "max_detections": "5",
+        "classes": "fixed answer A, fixed answer B",
+    }
     answer = await client.post("/predictor/", files={"file": picture()}, data=options)
     assert answer.status_code == 200
     [(_, request)] = system.asked
-    assert request.options.score_threshold == 0.7
+    assert request.options.score_threshold == 0.95
     assert (request.options.iou_threshold, request.options.max_detections) == (0.3, 5)
-    assert request.options.classes == ("a", "b")
+    assert request.options.classes == ("fixed answer A", "fixed answer B")
     assert answer.json()["predictions"] == []
 
 
