@@ -2,8 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +38,11 @@ class Decoding:
         if one.held is None:
             one.wanted_bytes = encoded.decoded_bytes
             return None
-        with self._watch.decoding():
+        self._watch.begin()
+        try:
             return encoded.pixels(one.expires_at_s)
+        finally:
+            self._watch.end()
 
     async def wait_for_room(self, one: Work) -> None:
         """Raises DeadlineExceeded when there was none in time."""
@@ -59,15 +60,13 @@ class DecodeWatch:
         self._limit_s = limit_s
         self._started_cpu_s: dict[int, float] = {}
 
-    @contextmanager
-    def decoding(self) -> Iterator[None]:
-        """Around the decoding of one image, in the thread that does it."""
-        thread = threading.get_ident()
-        self._started_cpu_s[thread] = time.thread_time()
-        try:
-            yield
-        finally:
-            del self._started_cpu_s[thread]
+    def begin(self) -> None:
+        """The thread that calls begins to decode an image."""
+        self._started_cpu_s[threading.get_ident()] = time.thread_time()
+
+    def end(self) -> None:
+        """It has ended."""
+        del self._started_cpu_s[threading.get_ident()]
 
     def check(self) -> None:
         """Raises RuntimeError when a thread has been at one image for longer than the limit."""

@@ -55,7 +55,7 @@ class ImageLimits:
     max_decode_cpu_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
     """A file whose header has been read and is within the limits."""
 
@@ -162,8 +162,9 @@ _STEPS_TO_UPRIGHT = {
 
 
 def _look_for(beginning: bytes) -> Callable[[memoryview], Header]:
-    for start, look in _LOOKS.items():
-        if beginning.startswith(start):
+    for length in (3, 8, 2, 4, 6):
+        look = _LOOKS.get(beginning[:length])
+        if look is not None:
             return look
     raise InvalidImage(f"the file is no image in a known format ({', '.join(FORMATS)})")
 

@@ -9,7 +9,7 @@ MAX_PARTS = 65_536
 """Segments, chunks, blocks or strips of one file. A PNG of 64 MiB in pieces of 1 KiB has as many."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # A frozen one takes microseconds to make.
 class Header:
     """kind: the format.  parts: what a decoder needs; joined they are a file of the same kind.
 
@@ -27,22 +27,23 @@ class Header:
     is_white_zero: bool = False
 
 
-class Ranges:
-    """Collects the parts of a file that are kept; neighbours become one."""
+class Kept:
+    """The part of a file from `start` on of which some is left out."""
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, start: int = 0) -> None:
         self._data = data
-        self._ranges: list[tuple[int, int]] = []
+        self._start = start
+        self._parts: list[memoryview] = []
 
-    def keep(self, start: int, end: int) -> None:
-        """Bytes from `start` to before `end`, which lie behind all that was kept before."""
-        if self._ranges and self._ranges[-1][1] == start:
-            start = self._ranges.pop()[0]
-        self._ranges.append((start, end))
+    def skip(self, start: int, end: int) -> None:
+        """Leaves out bytes from `start` to before `end`, which lie behind all that was left out before."""
+        if start > self._start:
+            self._parts.append(self._data[self._start : start])
+        self._start = end
 
     def parts(self) -> list[memoryview]:
-        """What was kept, without a copy."""
-        return [self._data[start:end] for start, end in self._ranges]
+        """What is kept, without a copy."""
+        return [*self._parts, self._data[self._start :]]
 
 
 def damaged(what: str) -> InvalidImage:

@@ -4,7 +4,7 @@ import re
 
 from deployments.errors import ImageTooLarge, InvalidImage
 from deployments.picture.exif import orientation_of
-from deployments.picture.header import Header, Ranges, damaged
+from deployments.picture.header import Header, Kept, damaged
 
 KIND = "JPEG"
 
@@ -41,27 +41,27 @@ _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 def look(data: memoryview) -> Header:
     """Raises InvalidImage, and ImageTooLarge when decoding would take too many scans."""
-    kept = Ranges(data)
-    kept.keep(0, 2)
-    at, orientation, frame = 2, 1, None
+    kept = Kept(data)
+    before, orientation, frame = 2, 1, None
     for _ in range(MAX_SEGMENTS):
-        kind, at, end = _segment(data, at)
+        kind, at, end = _segment(data, before)
+        if at > before:
+            kept.skip(before, at)
         if kind == _START_OF_SCAN:
             break
         if kind in _BASELINE_AND_PROGRESSIVE and frame is None:
             frame = kind, data[at + 4 : end]
-        if kind in _KEPT:
-            kept.keep(at, end)
-        elif kind in _OTHER_FRAMES:
+        if kind in _OTHER_FRAMES:
             raise InvalidImage(f"{_OTHER_FRAMES[kind]} JPEG is not read; save it as baseline or progressive JPEG")
-        elif kind == 0xE1 and orientation == 1 and bytes(data[at + 4 : at + 10]) == b"Exif\0\0":
+        if kind not in _KEPT:
+            kept.skip(at, end)
+        if kind == 0xE1 and orientation == 1 and bytes(data[at + 4 : at + 10]) == b"Exif\0\0":
             orientation = orientation_of(data[at + 10 : end])
-        at = end
+        before = end
     else:
         raise _too_many_segments()
     if frame is None or len(frame[1]) < 6:
         raise damaged("its size is missing")
-    kept.keep(at, len(data))
     said = frame[1]
     height_px, width_px = int.from_bytes(said[1:3]), int.from_bytes(said[3:5])
     is_one_scan = frame[0] != _PROGRESSIVE and data[at + 4] == said[5]

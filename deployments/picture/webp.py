@@ -1,7 +1,7 @@
 """WebP: its size and its first frame; profiles, notes and further frames are left out (RFC 9649)."""
 
 from deployments.picture.exif import orientation_of
-from deployments.picture.header import MAX_PARTS, Header, Ranges, damaged, too_many
+from deployments.picture.header import MAX_PARTS, Header, Kept, damaged, too_many
 
 KIND = "WEBP"
 
@@ -36,10 +36,11 @@ def _frame_size(data: memoryview) -> tuple[int, int]:
     raise damaged("it begins with no picture")
 
 
-def _first_frame(data: memoryview) -> tuple[Ranges, int]:
-    kept, orientation, at, has_frame = Ranges(data), 1, 30, False
+def _first_frame(data: memoryview) -> tuple[Kept, int]:
+    kept, orientation, at, has_frame = Kept(data, 30), 1, 30, False
     for _ in range(MAX_PARTS):
         if at + 8 > len(data):
+            kept.skip(at, len(data))
             return kept, orientation
         kind = bytes(data[at : at + 4])
         size_bytes = int.from_bytes(data[at + 4 : at + 8], "little")
@@ -47,9 +48,10 @@ def _first_frame(data: memoryview) -> tuple[Ranges, int]:
         if kind in (b"ANIM", b"ALPH") or (kind in (b"ANMF", b"VP8 ", b"VP8L") and not has_frame):
             if at + 8 + size_bytes > len(data):
                 raise damaged("it breaks off within its picture")
-            kept.keep(at, end)
             has_frame = has_frame or kind in (b"ANMF", b"VP8 ", b"VP8L")
-        elif kind == b"EXIF":
-            orientation = orientation_of(data[at + 8 : at + 8 + size_bytes])
+        else:
+            kept.skip(at, end)
+            if kind == b"EXIF":
+                orientation = orientation_of(data[at + 8 : at + 8 + size_bytes])
         at = end
     raise too_many(KIND, "chunks")

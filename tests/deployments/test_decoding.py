@@ -122,9 +122,10 @@ def test_a_thread_that_one_image_holds_for_too_long_makes_the_replica_unhealthy(
     is_over = threading.Event()
 
     def decode() -> None:
-        with watch.decoding():
-            while not is_over.is_set():
-                pass
+        watch.begin()
+        while not is_over.is_set():
+            pass
+        watch.end()
 
     with ThreadPoolExecutor(1) as threads:
         decoding = threads.submit(decode)
@@ -144,9 +145,10 @@ def check_until(watch: DecodeWatch, ends_s: float) -> None:
 
 def test_a_thread_that_only_waits_is_not_at_fault() -> None:
     watch = DecodeWatch(limit_s=0.05)
-    with watch.decoding():
-        threading.Event().wait(0.1)
-        watch.check()
+    watch.begin()
+    threading.Event().wait(0.1)
+    watch.check()
+    watch.end()
 
 
 def test_a_decoder_is_stopped_after_its_seconds_and_after_the_deadline() -> None:
