@@ -23,6 +23,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from deployments.shown_address import is_clear, shown_address
+
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 
 SENTINEL_PORT = 26379
@@ -91,17 +93,21 @@ def blocking_client(url: str, **options: Any) -> Iterator[redis.Redis]:
 
 
 def without_password(url: str) -> str:
-    """`url` for logs and banners: user, password and options left out."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    """`url` for logs and banners: user, password and options left out; the whole address where it is not plain which
+    part of it is the password."""
+    return shown_address(url).partition("?")[0]
 
 
 def _sentinel_address(url: str) -> _SentinelAddress | None:
     """The parts of a sentinel's address, None for any other. Raises ValueError, with no password in its text."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
+    if url.partition("://")[0] not in SCHEMES or "://" not in url:
         raise ValueError(f"the address of Redis must begin with {', '.join(f'{each}://' for each in SCHEMES)}")
+    if not is_clear(url):
+        raise ValueError(
+            "the address of Redis cannot be read: within a user, a password or an option the characters / ? # and @ "
+            "must be written as %2F, %3F, %23 and %40 (it is not shown, as it may hold a password)"
+        )
+    parts = urlsplit(url)
     plain_scheme, is_plain, _ = parts.scheme.partition("+sentinel")
     if not is_plain:
         return None

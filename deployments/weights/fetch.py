@@ -146,7 +146,7 @@ def entry_of(source: WeightsSource, settings: WeightsSettings) -> Entry:
 
 
 def _offline_text(entry: Entry, problem: str) -> str:
-    return f"the weights {entry.place.uri} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
+    return f"the weights {entry.place.shown} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
 
 
 def _copy(entry: Entry, progress: Progress) -> None:
@@ -178,7 +178,7 @@ def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple
         if actual != wanted:
             entry.part.unlink(missing_ok=True)
             raise ModelUnavailable(
-                f"{entry.place.uri}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
+                f"{entry.place.shown}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
             )
     return found["sha256"], "declared" if source.sha256 else published.origin if published.digests else "first fetch"
 

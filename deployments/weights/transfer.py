@@ -21,6 +21,7 @@ from typing import BinaryIO
 import httpx
 
 from deployments.errors import ModelUnavailable
+from deployments.shown_address import shown_text
 from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
 
 logger = logging.getLogger(__name__)
@@ -107,9 +108,10 @@ class Transfer:
                 self._note(response)
                 self._receive(response, offset_bytes, progress)
         except httpx.TransportError as error:
-            raise _Interrupted(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        except httpx.HTTPError as error:
-            raise self._failed(url, str(error)) from error
+            raise _Interrupted(shown_text(f"{type(error).__name__}: {error}".rstrip(": "))) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Without the error itself, whose text may repeat the address.
+            raise self._failed(url, shown_text(str(error))) from None
 
     def _resumable(self) -> tuple[int, str]:
         """How much of the part file can be kept, and the validator that proves that the file is still the same."""
@@ -191,6 +193,9 @@ class Transfer:
 
 def http_client(settings: TransferSettings) -> httpx.Client:
     """A client that follows no redirect by itself and asks for bytes as they are."""
+    # They tell each address as it is, signature included, to whoever has switched on their logs.
+    for library in ("httpx", "httpcore"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
     return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})
 
