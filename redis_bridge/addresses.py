@@ -53,6 +53,7 @@ def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
     if address is None:
         pool = redis_asyncio.BlockingConnectionPool.from_url(url, **options)
         client: redis_asyncio.Redis = redis_asyncio.Redis.from_pool(pool)
+        _refuse_unknown_options(pool)
         return client
     # A sentinel that is away must not be waited for, with pauses: the next one may know the new master.
     of_sentinels = {**address.of_sentinels, "retry": AsyncRetry(NoBackoff(), 0)}
@@ -80,6 +81,7 @@ def blocking_client(url: str, **options: Any) -> Iterator[redis.Redis]:
     with contextlib.ExitStack() as stack:
         if address is None:
             client: redis.Redis = redis.Redis.from_url(url, **options)
+            _refuse_unknown_options(client.connection_pool)
         else:
             of_sentinels = {**address.of_sentinels, "retry": Retry(NoBackoff(), 0)}
             manager: Any = Sentinel(  # type: ignore[no-untyped-call]  # the library's own gap
@@ -90,6 +92,15 @@ def blocking_client(url: str, **options: Any) -> Iterator[redis.Redis]:
             client = manager.master_for(address.service, **address.of_server, **options)
         stack.callback(client.close)
         yield client
+
+
+def _refuse_unknown_options(pool: Any) -> None:
+    """Raises ValueError for an option of the address that no connection has. The library would notice it at the first
+    command, with an error that is none of its own."""
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except TypeError as error:
+        raise ValueError(f"the address of Redis has an option that is not known: {error}") from None
 
 
 def without_password(url: str) -> str:

@@ -302,6 +302,14 @@ async def test_a_server_that_evicts_is_warned_of_loudly(
     assert "may drop whole queues with all jobs in them" in warning
 
 
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0?sokcet_timeout=3", "unix:///tmp/a.sock?databse=1"])
+def test_an_option_that_nobody_knows_is_refused_at_once(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"has an option that is not known: .*'(sokcet_timeout|databse)'"):
+        open_client(url)
+    assert main(["dead-letters", "--url", url, "list"]) == 2
+    assert "has an option that is not known" in capsys.readouterr().err
+
+
 SECRET = "s3cret"
 
 
