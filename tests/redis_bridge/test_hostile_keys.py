@@ -134,6 +134,12 @@ async def test_junk_under_any_other_key_harms_nobody(
     await redis.delete(key)
 
 
+async def has_failed(redis: Redis, times: int) -> bool:
+    """Whether so many takes of jobs were refused, since the counters were reset."""
+    stats = await redis.info("commandstats")
+    return int(stats.get("cmdstat_lmove", {"failed_calls": 0})["failed_calls"]) >= times
+
+
 @pytest.mark.parametrize("junk", [junk for junk in OTHERS if junk is not entries])
 async def test_a_queue_that_is_no_list_keeps_no_other_waiting_and_is_served_when_it_is_one(
     redis: Redis, start_bridge: StartBridge, catalogue: FakeCatalogue, caplog: pytest.LogCaptureFixture, junk: Junk
@@ -144,6 +150,7 @@ async def test_a_queue_that_is_no_list_keeps_no_other_waiting_and_is_served_when
     with caplog.at_level(logging.WARNING):
         async with start_bridge() as bridge:
             await eventually(lambda: "queue image_queue_second could not be read" in caplog.text)
+            await eventually(lambda: has_failed(redis, 6))
             await all_goes_on(redis)
             assert SECOND in bridge.queues
             await redis.delete(SECOND)
