@@ -24,6 +24,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from deployments.shown_address import is_clear, shown_address
+from redis_bridge.pools import PatientPool, PatientSentinelPool
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 
@@ -42,16 +43,12 @@ class _SentinelAddress:
     of_server: dict[str, Any]
 
 
-class _SentinelPool(asyncio_sentinel.SentinelConnectionPool, redis_asyncio.BlockingConnectionPool):
-    """Connections to the master that sentinels name; who finds none free waits for one."""
-
-
 def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
     """A client for `url` with these options of a connection. At `max_connections` a command waits for one that is
-    free, `timeout` seconds at most. Raises ValueError for an address that is none."""
+    free. Raises ValueError for an address that is none."""
     address = _sentinel_address(url)
     if address is None:
-        pool = redis_asyncio.BlockingConnectionPool.from_url(url, **options)
+        pool = PatientPool.from_url(url, **options)
         client: redis_asyncio.Redis = redis_asyncio.Redis.from_pool(pool)
         _refuse_unknown_options(pool)
         return client
@@ -61,7 +58,7 @@ def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
         address.sentinels, sentinel_kwargs=of_sentinels
     )
     master: redis_asyncio.Redis = sentinels.master_for(
-        address.service, connection_pool_class=_SentinelPool, **address.of_server, **options
+        address.service, connection_pool_class=PatientSentinelPool, **address.of_server, **options
     )
     return master
 
