@@ -21,6 +21,7 @@ from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import Progress, Published, Transfer, TransferSettings
 from redis_bridge.registry import entry_of as registry_entry_of
 from serve_app.model_listing import describe
+from serve_app.system_state import application_states
 
 from .file_server import FileServer
 
@@ -138,4 +139,7 @@ def test_what_serve_says_of_a_failure_is_shown_without_it_and_the_fetch_has_it()
     assert last_line(f"Traceback\n  File x\nOSError: GET {SIGNED} failed") == (
         "OSError: GET https://weights.example/models/best.pt?... failed"
     )
+    failed = {"status": "DEPLOY_FAILED", "message": f"OSError: GET {SIGNED} failed"}
+    [state] = application_states({"applications": {"m": failed}}).values()
+    assert state.reason == "OSError: GET https://weights.example/models/best.pt?... failed"
     assert place_of(WeightsSource(uri=SIGNED)).address == SIGNED
