@@ -29,6 +29,7 @@ from deployments.definition import (
 )
 from deployments.errors import ModelNotFound
 from deployments.logs import OWN_LOGGER
+from deployments.shown_address import shown_text
 from deployments.weights.resolve import hindrance, missing_weights, with_known_labels
 from deployments.weights.settings import WeightsSettings
 
@@ -196,7 +197,7 @@ def records_from(
         try:
             records.append(_record(name, application, config, around))
         except ValidationError as error:
-            logger.warning("application %s has no valid model definition: %s", name, error)
+            logger.warning("application %s has no valid model definition: %s", name, shown_text(str(error)))
     return tuple(records)
 
 
@@ -285,7 +286,7 @@ def last_line(text: str) -> str:
     """The line of a remote error that says what happened: its last line that is not indented, without the type
     where the error is one of ours and speaks for itself."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    return _ERROR_TYPE.sub("", lines[-1])[:500] if lines else ""
+    return shown_text(_ERROR_TYPE.sub("", lines[-1]))[:500] if lines else ""
 
 
 def _is_built(application: Mapping[str, Any]) -> bool:

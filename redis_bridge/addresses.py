@@ -23,6 +23,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from deployments.shown_address import is_clear, shown_address
+from redis_bridge.pools import PatientPool, PatientSentinelPool
+
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 
 SENTINEL_PORT = 26379
@@ -40,17 +43,14 @@ class _SentinelAddress:
     of_server: dict[str, Any]
 
 
-class _SentinelPool(asyncio_sentinel.SentinelConnectionPool, redis_asyncio.BlockingConnectionPool):
-    """Connections to the master that sentinels name; who finds none free waits for one."""
-
-
 def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
     """A client for `url` with these options of a connection. At `max_connections` a command waits for one that is
-    free, `timeout` seconds at most. Raises ValueError for an address that is none."""
+    free. Raises ValueError for an address that is none."""
     address = _sentinel_address(url)
     if address is None:
-        pool = redis_asyncio.BlockingConnectionPool.from_url(url, **options)
+        pool = PatientPool.from_url(url, **options)
         client: redis_asyncio.Redis = redis_asyncio.Redis.from_pool(pool)
+        _refuse_unknown_options(pool)
         return client
     # A sentinel that is away must not be waited for, with pauses: the next one may know the new master.
     of_sentinels = {**address.of_sentinels, "retry": AsyncRetry(NoBackoff(), 0)}
@@ -58,7 +58,7 @@ def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
         address.sentinels, sentinel_kwargs=of_sentinels
     )
     master: redis_asyncio.Redis = sentinels.master_for(
-        address.service, connection_pool_class=_SentinelPool, **address.of_server, **options
+        address.service, connection_pool_class=PatientSentinelPool, **address.of_server, **options
     )
     return master
 
@@ -78,6 +78,7 @@ def blocking_client(url: str, **options: Any) -> Iterator[redis.Redis]:
     with contextlib.ExitStack() as stack:
         if address is None:
             client: redis.Redis = redis.Redis.from_url(url, **options)
+            _refuse_unknown_options(client.connection_pool)
         else:
             of_sentinels = {**address.of_sentinels, "retry": Retry(NoBackoff(), 0)}
             manager: Any = Sentinel(  # type: ignore[no-untyped-call]  # the library's own gap
@@ -90,18 +91,31 @@ def blocking_client(url: str, **options: Any) -> Iterator[redis.Redis]:
         yield client
 
 
+def _refuse_unknown_options(pool: Any) -> None:
+    """Raises ValueError for an option of the address that no connection has. The library would notice it at the first
+    command, with an error that is none of its own."""
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except TypeError as error:
+        raise ValueError(f"the address of Redis has an option that is not known: {error}") from None
+
+
 def without_password(url: str) -> str:
-    """`url` for logs and banners: user, password and options left out."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    """`url` for logs and banners: user, password and options left out; the whole address where it is not plain which
+    part of it is the password."""
+    return shown_address(url).partition("?")[0]
 
 
 def _sentinel_address(url: str) -> _SentinelAddress | None:
     """The parts of a sentinel's address, None for any other. Raises ValueError, with no password in its text."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
+    if url.partition("://")[0] not in SCHEMES or "://" not in url:
         raise ValueError(f"the address of Redis must begin with {', '.join(f'{each}://' for each in SCHEMES)}")
+    if not is_clear(url):
+        raise ValueError(
+            "the address of Redis cannot be read: within a user, a password or an option the characters / ? # and @ "
+            "must be written as %2F, %3F, %23 and %40 (it is not shown, as it may hold a password)"
+        )
+    parts = urlsplit(url)
     plain_scheme, is_plain, _ = parts.scheme.partition("+sentinel")
     if not is_plain:
         return None

@@ -23,6 +23,7 @@ from redis_bridge.door import Door
 from redis_bridge.in_flight import InFlightBytes
 from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import NoRecorder, Recorder
+from redis_bridge.own_keys import OwnKeys
 from redis_bridge.presence import Presence
 from redis_bridge.redis_watch import RedisWatch
 from redis_bridge.registry import Entry, Registry, entry_of
@@ -53,6 +54,7 @@ class Bridge:
         self._recorder = recorder or NoRecorder()
         self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer, connections.waiting)
         self._presence = Presence(vital, self._jobs, settings, self._on_taken_over)
+        self._own_keys = OwnKeys(vital)
         self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
         self._watch = RedisWatch(vital, self.bridge_id, settings.heartbeat_s, lambda: len(self._consumers))
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
@@ -151,6 +153,7 @@ class Bridge:
     async def _beat(self) -> None:
         while not self._stop_watching.is_set():
             try:
+                await self._own_keys.look(list(self._consumers))
                 await self._presence.beat()
                 await self._measure()
             except TROUBLES as error:

@@ -60,7 +60,6 @@ def _client(url: str, longest_block_s: float, most: int) -> Redis:
     return open_client(
         url,
         max_connections=most,
-        timeout=longest_block_s + ANSWER_TIMEOUT_S,
         # The library must not repeat a command by itself: a second BLMOVE would put two jobs into one slot.
         retry=Retry(NoBackoff(), 0),
         # Above the longest blocking read, which it would otherwise abort.

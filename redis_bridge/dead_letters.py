@@ -5,8 +5,8 @@ A letter has a number. Its job's whole text is kept for the newest `payloads` le
 
 from dataclasses import dataclass
 
-import orjson
 import redis
+from pydantic import BaseModel, ValidationError
 
 from redis_bridge import keys
 
@@ -18,6 +18,18 @@ end
 redis.call('LMOVE', KEYS[2], KEYS[3], 'LEFT', 'RIGHT')
 return 1
 """
+
+
+class _Written(BaseModel):
+    """A letter as it stands in Redis."""
+
+    number: int
+    time_s: float
+    queue: str
+    id: str | None
+    code: str
+    message: str
+    size_bytes: int
 
 
 class NoSuchLetter(Exception):
@@ -48,9 +60,9 @@ class DeadLetters:
         self._replay = client.register_script(REPLAY)
 
     def all(self) -> list[Letter]:
-        """Newest first."""
+        """Newest first. What somebody else has put into the list is left out."""
         entries: list[bytes] = self._redis.lrange(keys.DEAD_LETTERS, 0, -1)  # type: ignore[assignment]
-        return [self._letter(raw) for raw in entries]
+        return [letter for letter in map(self._letter, entries) if letter is not None]
 
     def find(self, number: int) -> Letter:
         """The letter with this number. Raises NoSuchLetter."""
@@ -78,17 +90,22 @@ class DeadLetters:
         seen: bytes | None = self._redis.get(keys.DEAD_LETTERS_SEEN)  # type: ignore[assignment]
         return letter.number > int(seen or 0) - self._payloads
 
-    def _letter(self, raw: bytes) -> Letter:
-        fields = orjson.loads(raw)
+    def _letter(self, raw: bytes) -> Letter | None:
+        """None for what no bridge has written."""
+        try:
+            written = _Written.model_validate_json(raw)
+        except ValidationError:
+            return None
+        payload_key = f"{keys.DEAD_LETTER_PAYLOAD}{written.number % self._payloads}"
         return Letter(
-            number=fields["number"],
-            time_s=fields["time_s"],
-            queue=fields["queue"],
-            job_id=fields["id"],
-            code=fields["code"],
-            message=fields["message"],
-            size_bytes=fields["size_bytes"],
-            payload_key=f"{keys.DEAD_LETTER_PAYLOAD}{fields['number'] % self._payloads}",
+            number=written.number,
+            time_s=written.time_s,
+            queue=written.queue,
+            job_id=written.id,
+            code=written.code,
+            message=written.message,
+            size_bytes=written.size_bytes,
+            payload_key=payload_key,
             raw=raw,
         )
 

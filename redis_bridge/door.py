@@ -6,6 +6,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from redis.exceptions import ResponseError
+
 from deployments.definition import ModelRecord
 from deployments.doors import Predict
 from redis_bridge import metrics
@@ -40,10 +42,11 @@ class Door:
     trials: Trials = field(default_factory=Trials)
 
     def note_trouble(self, what: str, error: Exception) -> None:
-        """A Redis command failed. Its answer may be lost while it was carried out, so slots are looked through
-        as soon as Redis answers again."""
+        """A Redis command failed. Where no answer came it may have been carried out, so slots are looked through
+        as soon as Redis answers again; what Redis itself has refused it has not done."""
         self.troubles.tell(what, error)
-        self.presence.sweep_soon()
+        if not isinstance(error, ResponseError):
+            self.presence.sweep_soon()
         self.recorder.record(metrics.ERRORS, 1)
 
 

@@ -221,5 +221,5 @@ def _description(entry: Entry | None) -> str:
     """What the registry says of a worker, in one line for people."""
     if entry is None:
         return "external worker"
-    text = entry.get("description") or entry.get("model") or "external worker"
-    return str(text)[:200]
+    texts = (entry.get("description"), entry.get("model"))
+    return next((text[:200] for text in texts if isinstance(text, str) and text), "external worker")

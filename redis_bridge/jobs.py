@@ -228,6 +228,9 @@ class JobStore:
         if has_records and names:
             try:
                 texts: Any = await self._redis.hmget(keys.attempts(slots[0].queue), names)
+            except ResponseError:
+                # Something else stands where the records should: `OwnKeys` moves it. The jobs are here, and go on.
+                texts = [None] * len(names)
             except BaseException:
                 self._held.difference_update(slot.key for slot in slots)
                 raise

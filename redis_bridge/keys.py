@@ -17,6 +17,7 @@
 | `fathomnet:dead-letters` | list of JSON, newest first | the operator | `dead_letter_ttl_s` |
 | `fathomnet:dead-letter-payload:<n>` | list with one job text | the operator | `dead_letter_ttl_s` |
 | `fathomnet:dead-letters-seen` | number of dead letters so far | the bridges | none |
+| `fathomnet:set-aside:<key>` | what somebody else had written under one of our keys | the operator | a week |
 
 A slot's number is never used twice, so that a slot which reappears (a Redis that came back without its last
 second) can never be taken for another job's.
@@ -38,6 +39,7 @@ EXTERNAL_ASKED = PREFIX + "external-asked"
 ATTEMPTS_TTL_S = 24 * 3600
 
 SLOTS_PATTERN = "*:inflight:*"
+_BRIDGE = re.compile(rb"[0-9a-f]{12}")
 _SLOT = re.compile(r"(?P<queue>.+):inflight:(?P<bridge>[0-9a-f]{12}):(?P<number>\d+)")
 
 
@@ -59,6 +61,16 @@ def slot_from_key(key: str) -> Slot | None:
     """The slot that `key` names, None for any other key."""
     found = _SLOT.fullmatch(key)
     return Slot(found["queue"], found["bridge"], int(found["number"])) if found else None
+
+
+def bridge_from_member(member: bytes) -> str | None:
+    """The bridge that a member of BRIDGES names, None for what no bridge has written."""
+    return member.decode() if _BRIDGE.fullmatch(member) else None
+
+
+def set_aside(key: str) -> str:
+    """Where what is not ours is moved from `key`, one of ours."""
+    return f"{PREFIX}set-aside:{key.removeprefix(PREFIX)}"
 
 
 def heartbeat(bridge: str) -> str:

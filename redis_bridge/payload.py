@@ -5,6 +5,7 @@ half a millisecond. So the picture is cut out first, and what is left of the tex
 """
 
 import binascii
+import json
 import re
 import secrets
 from typing import Any, NamedTuple
@@ -29,15 +30,41 @@ def fields_of(payload: Text) -> Any:
 
     The result is the same as if the whole text were read first: between two quotes without a quote or a backslash
     anything can be exchanged for anything, and the value counts only if it turns out to be the object's `image`.
-    Raises orjson.JSONDecodeError.
+    Raises NoJson.
     """
     found = _IMAGE.search(payload) if len(payload) >= CUT_FROM_BYTES else None
     cut = _cut(payload, found.end()) if found is not None else None
     if cut is not None:
-        fields = _read(b"".join((payload[: cut.start], _PLACEHOLDER.encode(), payload[cut.end :])))
+        fields = _read_rest(b"".join((payload[: cut.start], _PLACEHOLDER.encode(), payload[cut.end :])))
         if isinstance(fields, dict) and fields.get("image") == _PLACEHOLDER:
             return {**fields, "image": cut.picture}
-    return orjson.loads(payload)
+    return read_json(payload)
+
+
+class NoJson(ValueError):
+    """The text cannot be read as JSON; the message says why and where."""
+
+
+def read_json(text: Text) -> Any:
+    """The value in `text`, as Python's own reader understands it, which all old workers use: NaN and Infinity, lone
+    surrogates, large integers, a byte order mark and UTF-16 are read. Raises NoJson.
+
+    The quick reader knows none of these, so a text that it refuses is read once more.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(bytes(text))
+    except UnicodeDecodeError as error:
+        raise NoJson(
+            f"byte {error.object[error.start]:#04x} at {error.start} is not {error.encoding}; JSON is UTF-8"
+        ) from None
+    except RecursionError:
+        raise NoJson("it is nested too deeply") from None
+    except ValueError as error:
+        raise NoJson(str(error)) from None
 
 
 class _Cut(NamedTuple):
@@ -64,8 +91,8 @@ def _cut(payload: Text, start: int) -> _Cut | None:
     return None
 
 
-def _read(text: bytes) -> Any:
+def _read_rest(text: bytes) -> Any:
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return read_json(text)
+    except NoJson:
         return None

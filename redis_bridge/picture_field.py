@@ -6,17 +6,16 @@ is read as an image file where it begins like a JPEG, PNG, ... file. The length 
 by chance begin like a file, while a file never has exactly the length of its pixels.
 """
 
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pybase64
 
 from deployments.errors import ImageTooLarge, InvalidImage, InvalidRequest
 from deployments.images import ImageLimits
 from deployments.request import Image
+from redis_bridge.base64_text import decoded_base64
 from redis_bridge.pixels import rgb_from_floats, rgb_from_integers
 from redis_bridge.profiles import MAX_SIDE_PX, DType, QueueProfile
 
@@ -60,23 +59,21 @@ def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: Ima
     field = fields.get("image")
     if not isinstance(field, str | bytes) or not field:
         raise InvalidRequest(f"image must be base64 text, got {shown(field)}")
-    text = (
-        field if isinstance(field, bytes) or (len(field) % 4 == 0 and "\n" not in field) else "".join(field.split())
-    )
+    content = field if isinstance(field, bytes) else decoded_base64(field)
     if profile.image == "file":
-        return _file_image(text, limits)
-    could_be_file = profile.image == "auto" and _begins_like_a_file(text)
+        return _file_image(content, limits)
+    could_be_file = profile.image == "auto" and content.startswith(FILE_BEGINNINGS)
     try:
         shape = _shape_of(fields, profile)
     except InvalidRequest:
         if could_be_file:
-            return _file_image(text, limits)
+            return _file_image(content, limits)
         raise
-    size_bytes = _decoded_size(text)
+    size_bytes = len(content)
     dtype = _dtype_of_length(size_bytes, shape.values, profile)
     if dtype is None:
         if could_be_file:
-            return _file_image(text, limits)
+            return _file_image(content, limits)
         raise InvalidImage(_wrong_length(size_bytes, shape, profile))
     pixels_count = shape.height_px * shape.width_px
     if pixels_count > limits.max_pixels:
@@ -86,8 +83,8 @@ def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: Ima
         )
     size = (shape.height_px, shape.width_px, shape.channels)
     if dtype == "uint8":
-        return Image.from_pixels(rgb_from_integers(np.frombuffer(_decoded(text), np.uint8).reshape(size), profile))
-    return Image.from_pixels(rgb_from_floats(np.frombuffer(_decoded(text), "<f4").reshape(size), profile))
+        return Image.from_pixels(rgb_from_integers(np.frombuffer(content, np.uint8).reshape(size), profile))
+    return Image.from_pixels(rgb_from_floats(np.frombuffer(content, "<f4").reshape(size), profile))
 
 
 def image_from_file(content: bytes, field: str, limits: ImageLimits) -> Image:
@@ -104,7 +101,10 @@ def image_from_file(content: bytes, field: str, limits: ImageLimits) -> Image:
 
 def shown(value: Any) -> str:
     """`value` for an error message: at most 40 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "something nested too deeply"
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
@@ -173,36 +173,9 @@ def _side(name: str, value: Any) -> int:
     return value
 
 
-def _file_image(text: str | bytes, limits: ImageLimits) -> Image:
-    size_bytes = _decoded_size(text)
-    if size_bytes > limits.max_encoded_bytes:
-        raise ImageTooLarge(f"the image file has {size_bytes} bytes, the limit is {limits.max_encoded_bytes}")
-    content = _decoded(text)
+def _file_image(content: bytes, limits: ImageLimits) -> Image:
+    if len(content) > limits.max_encoded_bytes:
+        raise ImageTooLarge(f"the image file has {len(content)} bytes, the limit is {limits.max_encoded_bytes}")
     if not content.startswith(FILE_BEGINNINGS):
         raise InvalidImage(f"image must be a {KNOWN_FILES} file on this queue, got {shown(content[:8])}")
     return Image.from_encoded(content)
-
-
-def _decoded(text: str | bytes) -> bytes:
-    if isinstance(text, bytes):
-        return text
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidImage(f"image is no valid base64: {error}") from None
-
-
-def _decoded_size(text: str | bytes) -> int:
-    if isinstance(text, bytes):
-        return len(text)
-    return len(text) * 3 // 4 - text[-2:].count("=")
-
-
-def _begins_like_a_file(text: str | bytes) -> bool:
-    if isinstance(text, bytes):
-        return text.startswith(FILE_BEGINNINGS)
-    try:
-        head = pybase64.b64decode(text[:16], validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return head.startswith(FILE_BEGINNINGS)

@@ -19,6 +19,7 @@ from redis_bridge.connection import TROUBLES
 from redis_bridge.job_moves import Whereabouts
 from redis_bridge.jobs import JobStore
 from redis_bridge.keys import Slot
+from redis_bridge.own_keys import OwnKeys
 from redis_bridge.settings import BridgeSettings
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -38,6 +39,7 @@ class Presence:
         self._settings = settings
         self._on_taken_over = on_taken_over
         self._take_over = redis.register_script(job_scripts.TAKE_OVER)
+        self._own_keys = OwnKeys(redis)
         self._server: str | None = None
         self._dead: set[str] = set()
         self._beat_at_s = float("-inf")
@@ -61,9 +63,24 @@ class Presence:
             pipe.smembers(keys.BRIDGES)
             *_, bridges = await pipe.execute()
         self._beat_at_s = started_s
-        siblings = {member.decode() for member in bridges} - {self._bridge}
-        self._dead = {bridge for bridge in siblings if not await self.is_alive(bridge)}
+        siblings = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
+        self._dead = await self._without_heartbeat([bridge for bridge in siblings if bridge])
+        await self._remove([member for member in bridges if keys.bridge_from_member(member) is None])
         await self._look_at_the_server()
+
+    async def _without_heartbeat(self, bridges: list[str]) -> set[str]:
+        """Those of `bridges` that are dead; asked for together."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for bridge in bridges:
+                pipe.exists(keys.heartbeat(bridge))
+            living = await pipe.execute() if bridges else []
+        return {bridge for bridge, lives in zip(bridges, living, strict=True) if not lives}
+
+    async def _remove(self, strange: list[bytes]) -> None:
+        """Members of the set of bridges that no bridge has written."""
+        if strange:
+            logger.warning("%s had %d members that are no bridges: removed", keys.BRIDGES, len(strange))
+            await self._redis.srem(keys.BRIDGES, *strange[:_SCAN_COUNT])
 
     async def sweep_if_due(self) -> None:
         """Looks through all slots when a sibling has died, when something may have been lost, and now and then.
@@ -119,6 +136,7 @@ class Presence:
         if slot.bridge == self._bridge:
             return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(Whereabouts(slot, "", None))
         of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
+        await self._own_keys.look_at({keys.trial(slot.bridge): "string", keys.attempts(slot.queue): "hash"})
         of_job = [slot.key, slot.queue, keys.attempts(slot.queue)]
         return int(
             await self._take_over(keys=[*of_bridge, *of_job], args=[f"{time.time():.3f}", keys.ATTEMPTS_TTL_S])

@@ -94,7 +94,7 @@ class Registry:
         if entry is None or not _is_ours(entry) or name in entries:
             return False
         bridge = entry.get("bridge")
-        return bridge == self._bridge or not await self._is_alive(str(bridge))
+        return bridge == self._bridge or not isinstance(bridge, str) or not await self._is_alive(bridge)
 
     def _stamped(self, entry: Entry) -> bytes:
         return orjson.dumps({**entry, "bridge": self._bridge, "heartbeat_s": round(time.time(), 3)})

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import orjson
 
 from redis_bridge import keys
+from redis_bridge.json_members import Member, members_of
+from redis_bridge.payload import NoJson, read_json
 
 Content = dict[str, dict[str, Any] | None]
 """Queue -> entry; None where the entry is a bare name or nothing that we understand."""
@@ -111,31 +113,28 @@ class JsonText:
     """A string that holds a JSON object, queue -> entry. An array of names in a string is not written to."""
 
     def __init__(self) -> None:
-        self._read_last: dict[str, Any] = {}
+        self._members: list[Member] = []
 
     async def read(self, pipe: Any, key: str) -> Content:
         """All members of the object."""
-        return {
-            name: entry if isinstance(entry, dict) else None for name, entry in (await self._whole(pipe, key)).items()
-        }
+        text = await pipe.get(key) or b"{}"
+        try:
+            if not isinstance(read_json(text), dict):
+                raise UnreadableRegistry("it is a JSON string, but no object of queue and entry")
+            text.decode()
+        except NoJson as error:
+            raise UnreadableRegistry(f"it is a string, but no JSON: {error}") from None
+        except UnicodeDecodeError:
+            raise UnreadableRegistry("it is JSON, but not in UTF-8") from None
+        self._members = members_of(text)
+        return {member.name: _entry(member.value) for member in self._members}
 
     def write(self, pipe: Any, key: str, content: Content, mine: Mapping[str, bytes], gone: Iterable[str]) -> None:
-        """Writes the object anew: members of others as they were, the key's expiry kept."""
-        whole = dict(self._read_last)
-        for name in gone:
-            whole.pop(name, None)
-        whole.update({name: orjson.loads(entry) for name, entry in mine.items()})
-        pipe.set(key, orjson.dumps(whole), keepttl=True)
-
-    async def _whole(self, pipe: Any, key: str) -> dict[str, Any]:
-        try:
-            whole = orjson.loads(await pipe.get(key) or b"{}")
-        except orjson.JSONDecodeError as error:
-            raise UnreadableRegistry(f"it is a string, but no JSON: {error}") from None
-        if not isinstance(whole, dict):
-            raise UnreadableRegistry("it is a JSON string, but no object of queue and entry")
-        self._read_last = whole
-        return whole
+        """Writes the object anew: members of others byte for byte as they were, the key's expiry kept."""
+        leaving = {*gone, *mine}
+        texts = [member.text for member in self._members if member.name not in leaving]
+        texts += [orjson.dumps(name) + b":" + entry for name, entry in mine.items()]
+        pipe.set(key, b"{" + b",".join(texts) + b"}", keepttl=True)
 
 
 def encoding_of(kind: bytes) -> Encoding:
@@ -159,8 +158,8 @@ def _text(raw: bytes) -> str:
 
 def _entry(raw: bytes) -> dict[str, Any] | None:
     try:
-        entry = orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        entry = read_json(raw)
+    except NoJson:
         return None
     return entry if isinstance(entry, dict) else None
 
@@ -170,4 +169,5 @@ def _name(member: bytes) -> str:
     if not member.startswith(b"{"):
         return _text(member)
     entry = _entry(member) or {}
-    return str(entry.get("queue") or entry.get("name") or "")
+    names = (entry.get("queue"), entry.get("name"))
+    return next((name for name in names if isinstance(name, str)), "")

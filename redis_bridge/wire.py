@@ -34,7 +34,7 @@ from deployments.request import Image
 from redis_bridge import keys
 from redis_bridge.answers import answer_text
 from redis_bridge.attempts import Text
-from redis_bridge.payload import fields_of
+from redis_bridge.payload import NoJson, fields_of
 from redis_bridge.picture_field import image_from_file, image_from_job, shown
 from redis_bridge.profiles import CVISIONAI, QueueProfile
 
@@ -129,7 +129,7 @@ def parse_job(
         return Malformed(id_at_the_front(payload, taken_keys, profile), ImageTooLarge(text))
     try:
         fields = fields_of(payload)
-    except orjson.JSONDecodeError as error:
+    except NoJson as error:
         refusal = InvalidRequest(f"the job is no valid JSON: {error}")
         return Malformed(id_at_the_front(payload, taken_keys, profile), refusal)
     if not isinstance(fields, dict):

@@ -11,6 +11,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from deployments.shown_address import shown_text
+
 
 def nearest_of(name: object, known: Iterable[str]) -> str:
     """A hint for a person who wrote `name`: the nearest of the `known` names, or all of them."""
@@ -89,5 +91,6 @@ def _sentence(message: str, kind: str, given: Any) -> str:
     if kind == "missing":
         return "is missing"
     message = message.removeprefix("Value error, ")
+    # Weights may have an address with a signature in it, and what is printed here ends in logs.
     shown = isinstance(given, str | int | float | bool | None) and repr(given) not in message
-    return f"{message} (got {given!r})" if shown else message
+    return shown_text(f"{message} (got {given!r})" if shown else message)

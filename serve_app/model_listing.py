@@ -3,11 +3,17 @@
 from typing import Any
 
 from deployments.definition import ModelRecord
+from deployments.shown_address import shown_address
 
 
 def describe(record: ModelRecord) -> dict[str, Any]:
     """A model's definition and state as JSON members."""
     definition = record.definition.model_dump(mode="json")
+    weights = definition["weights"]
+    if isinstance(weights, str):
+        definition["weights"] = shown_address(weights)
+    elif weights is not None:
+        definition["weights"] = {**weights, "uri": shown_address(weights["uri"])}
     return {
         "name": record.name,
         "external": record.is_external,

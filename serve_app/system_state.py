@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deployments.shown_address import shown_text
+
 Details = dict[str, Any]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -100,7 +102,7 @@ def _state(name: str, report: Details) -> ApplicationState:
     return ApplicationState(
         name=name,
         status=status,
-        reason="" if status == "RUNNING" else first_cause(message),
+        reason="" if status == "RUNNING" else shown_text(first_cause(message)),
         replicas=sum(replica.get("state") == "RUNNING" for replica in replicas),
         replica_ids=frozenset(replica["replica_id"] for replica in replicas),
     )

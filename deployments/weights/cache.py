@@ -32,7 +32,7 @@ class Record(Settings):
     """What is known of one cached file, kept beside it."""
 
     uri: str
-    """Where it came from."""
+    """Where it came from, as it may be shown."""
 
     size_bytes: int
     """Its size."""
@@ -126,7 +126,7 @@ class Entry:
     def note(self, sha256: str, origin: DigestOrigin, commit: str = "", size_bytes: int | None = None) -> None:
         """Writes the record. A cache that cannot be written, such as a disc, does without."""
         record = Record(
-            uri=self.place.uri,
+            uri=self.place.shown,
             size_bytes=size_of(self.file) or 0 if size_bytes is None else size_bytes,
             sha256=sha256,
             sha256_from=origin,

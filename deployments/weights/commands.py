@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deployments.errors import ModelUnavailable
+from deployments.shown_address import shown_address
 from deployments.weights.cache import digest_of, megabytes
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.fetch import Fetcher, entry_of
@@ -101,7 +102,7 @@ class Commands:
                 state += f", sha256 {record.sha256} ({_voucher(record.sha256_from)})"
             labels = model.definition.labels or (record.labels if record else None)
             lines += [
-                f"    weights  {model.source.uri}",
+                f"    weights  {shown_address(model.source.uri)}",
                 f"    state    {state}",
                 f"    labels   {len(labels) if labels else 'unknown until loaded'}",
                 f"    licence  {model.definition.licence or 'not stated'}",

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
+from deployments.weights.answers import HEAD_BYTES, refuse_page
 from deployments.weights.cache import MAX_RECORD_BYTES, DigestOrigin, Entry, digest_of, parse_record
 from deployments.weights.place import BadPlace, Place, place_of
 from deployments.weights.settings import WeightsSettings
@@ -146,7 +147,7 @@ def entry_of(source: WeightsSource, settings: WeightsSettings) -> Entry:
 
 
 def _offline_text(entry: Entry, problem: str) -> str:
-    return f"the weights {entry.place.uri} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
+    return f"the weights {entry.place.shown} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
 
 
 def _copy(entry: Entry, progress: Progress) -> None:
@@ -161,12 +162,20 @@ def _copy(entry: Entry, progress: Progress) -> None:
     except OSError as error:
         raise ModelUnavailable(f"{origin} could not be copied to {entry.part.parent}: {error.strerror}") from error
     size_bytes = entry.part.stat().st_size
+    if size_bytes != origin.stat().st_size:
+        raise ModelUnavailable(f"{origin} changed while it was copied; try again")
     progress(size_bytes, size_bytes)
 
 
 def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple[str, DigestOrigin]:
-    """The SHA-256 of the part file and who vouches for it. A file that is not the right one is thrown away."""
+    """The SHA-256 of the part file and who vouches for it. A file that is not the right one, or that may be only the
+    beginning of it, is thrown away."""
     size_bytes = entry.part.stat().st_size
+    try:
+        _refuse_incomplete(entry, source, published)
+    except ModelUnavailable:
+        entry.part.unlink(missing_ok=True)
+        raise
     found = {"sha256": digest_of(entry.part)}
     expected = [("size in bytes", str(size_bytes), str(source.size_bytes or published.size_bytes or size_bytes))]
     for algorithm, digest in published.digests.items():
@@ -178,9 +187,24 @@ def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple
         if actual != wanted:
             entry.part.unlink(missing_ok=True)
             raise ModelUnavailable(
-                f"{entry.place.uri}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
+                f"{entry.place.shown}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
             )
     return found["sha256"], "declared" if source.sha256 else published.origin if published.digests else "first fetch"
+
+
+def _refuse_incomplete(entry: Entry, source: WeightsSource, published: Published) -> None:
+    """Raises ModelUnavailable for what cannot be the whole file, or cannot be known to be."""
+    with entry.part.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise ModelUnavailable(f"{entry.place.shown}: the file that came is empty")
+    refuse_page(entry.file.name, entry.place.shown, head)
+    if not published.has_known_end and source.sha256 is None and not published.digests:
+        raise ModelUnavailable(
+            f"{entry.place.shown}: {entry.part.stat().st_size} bytes came, and then the connection ended; the server "
+            "does not say how large the file is, so nobody can tell whether that was all of it: give its sha256 or "
+            "size_bytes in the definition"
+        )
 
 
 def _learn_from_mirror(text: bytes | None, published: Published) -> None:

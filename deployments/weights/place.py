@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from deployments.definition import URI_PATTERN, WeightsSource
+from deployments.shown_address import shown_address
 
 SCHEMES = ("hf", "doi", "https", "file")
 
@@ -47,6 +48,11 @@ class Place:
     address: str
 
     @property
+    def shown(self) -> str:
+        """`uri` for people, without the signature of a presigned address."""
+        return shown_address(self.uri)
+
+    @property
     def needs_network(self) -> bool:
         """Whether the file comes over the network."""
         return self.scheme != "file"
@@ -56,11 +62,11 @@ def place_of(source: WeightsSource) -> Place:
     """The place that `source` names. Raises BadPlace."""
     uri = source.uri
     if len(uri) > MAX_URI_LENGTH or any(ord(character) <= 32 or ord(character) == 127 for character in uri):
-        raise BadPlace(f"uri must be at most {MAX_URI_LENGTH} printable characters without blanks, got {uri[:80]!r}")
+        raise BadPlace(f"uri must be at most {MAX_URI_LENGTH} printable characters without blanks, {_got(uri)}")
     match = URI_PATTERN.match(uri)
     scheme = match.group().removesuffix(":").lower() if match else ""
     if scheme not in SCHEMES:
-        raise BadPlace(f"uri must begin with one of {', '.join(f'{name}:' for name in SCHEMES)}, got {uri!r}")
+        raise BadPlace(f"uri must begin with one of {', '.join(f'{name}:' for name in SCHEMES)}, {_got(uri)}")
     parse = {"hf": _hugging_face, "doi": _zenodo, "https": _https, "file": _file}[scheme]
     return parse(source)
 
@@ -79,7 +85,7 @@ def _hugging_face(source: WeightsSource) -> Place:
 def _zenodo(source: WeightsSource) -> Place:
     match = _ZENODO.match(source.uri.partition(":")[2])
     if match is None:
-        raise BadPlace(f"of DOIs only files of Zenodo are known, doi:10.5281/zenodo.RECORD/FILE, got {source.uri!r}")
+        raise BadPlace(f"of DOIs only files of Zenodo are known, doi:10.5281/zenodo.RECORD/FILE, {_got(source.uri)}")
     record, name = match.groups()
     _names(source.uri, [name], "doi:10.5281/zenodo.RECORD/FILE")
     return Place(source.uri, "doi", PurePosixPath("doi", "10.5281", f"zenodo.{record}", name), f"{record}/{name}")
@@ -90,7 +96,8 @@ def _https(source: WeightsSource) -> Place:
         url = urlsplit(source.uri)
         host, port = url.hostname, url.port
     except ValueError as error:
-        raise BadPlace(f"no valid address: {source.uri!r}: {error}") from None
+        del error  # Its text repeats what it could not read, which may be a password.
+        raise BadPlace(f"no valid address: {shown_address(source.uri)!r}") from None
     if url.username is not None or url.password is not None or url.fragment:
         raise BadPlace("an https address may hold no user, no password and no #fragment")
     name = PurePosixPath(unquote(url.path)).name
@@ -103,7 +110,7 @@ def _file(source: WeightsSource) -> Place:
     url = urlsplit(source.uri)
     path = PurePosixPath(unquote(url.path))
     if url.netloc not in ("", "localhost") or not path.is_absolute() or ".." in path.parts or "\0" in str(path):
-        raise BadPlace(f"a file is named as file:///ABSOLUTE/PATH without .., got {source.uri!r}")
+        raise BadPlace(f"a file is named as file:///ABSOLUTE/PATH without .., {_got(source.uri)}")
     _names(source.uri, [path.name], "file:///ABSOLUTE/PATH/FILE")
     return Place(source.uri, "file", PurePosixPath("file", _short_hash(str(path)), path.name), str(path))
 
@@ -112,12 +119,16 @@ def _names(uri: str, parts: list[str], form: str) -> list[str]:
     """`parts`, when each is a plain name and the last is no name that the cache uses itself."""
     bad = next((part for part in parts if _NAME.match(part) is None), None)
     if bad is not None:
-        raise BadPlace(f"uri must have the form {form} with plain names (letters, digits, _ . + = -), got {uri!r}")
+        raise BadPlace(f"uri must have the form {form} with plain names (letters, digits, _ . + = -), {_got(uri)}")
     if len(parts) > _MAX_PARTS:
-        raise BadPlace(f"uri may have at most {_MAX_PARTS} parts, got {len(parts)} in {uri!r}")
+        raise BadPlace(f"uri may have at most {_MAX_PARTS} parts, got {len(parts)} in {shown_address(uri)!r}")
     if parts[-1].endswith(RESERVED_ENDINGS):
-        raise BadPlace(f"a file of weights may not end in {', '.join(RESERVED_ENDINGS)}, got {uri!r}")
+        raise BadPlace(f"a file of weights may not end in {', '.join(RESERVED_ENDINGS)}, {_got(uri)}")
     return parts
+
+
+def _got(uri: str) -> str:
+    return f"got {shown_address(uri)[:200]!r}"
 
 
 def _short_hash(text: str) -> str:

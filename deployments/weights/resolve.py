@@ -10,6 +10,7 @@ from collections.abc import Callable
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
+from deployments.shown_address import shown_address
 from deployments.weights.cache import megabytes
 from deployments.weights.fetch import Fetcher, entry_of
 from deployments.weights.settings import WeightsSettings
@@ -28,7 +29,7 @@ def with_local_weights(definition: ModelDefinition, fetcher: Fetcher) -> ModelDe
     source = definition.weights_source
     if source is None:
         return definition
-    path = fetcher.ensure(source, log_progress(source.uri, logger.info))
+    path = fetcher.ensure(source, log_progress(shown_address(source.uri), logger.info))
     return definition.model_copy(update={"weights": str(path)})
 
 
@@ -59,7 +60,7 @@ def missing_weights(definition: ModelDefinition, settings: WeightsSettings) -> s
         problem = entry_of(source, settings).size_problem(source)
     except ModelUnavailable as error:
         return error.message
-    return f"its weights {source.uri} are {problem}" if problem else ""
+    return f"its weights {shown_address(source.uri)} are {problem}" if problem else ""
 
 
 def hindrance(definition: ModelDefinition, settings: WeightsSettings) -> str:

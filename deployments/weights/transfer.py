@@ -14,13 +14,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import httpx
 
 from deployments.errors import ModelUnavailable
+from deployments.shown_address import shown_text
+from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page, refuse_redirect
 from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
 
 logger = logging.getLogger(__name__)
@@ -51,12 +53,13 @@ class TransferSettings:
 @dataclass(slots=True)
 class Published:
     """What the publisher says of a file. digests: algorithm -> hexadecimal digest.  origin: who vouches for them,
-    which a mirror only passes on."""
+    which a mirror only passes on.  has_known_end: whether a file that was cut off would have been noticed."""
 
     size_bytes: int | None = None
     digests: dict[str, str] = field(default_factory=dict)
     origin: DigestOrigin = "publisher"
     commit: str = ""
+    has_known_end: bool = True
 
 
 class _Interrupted(Exception):
@@ -72,6 +75,8 @@ class Transfer:
         self._notes = part.with_name(part.name + ".json")
         self._settings = settings
         self.published = published
+        # What was known before the first attempt: between two attempts the file may be replaced by another.
+        self._known = replace(published, digests=dict(published.digests))
 
     def run(self, url: str, progress: Progress) -> None:
         """Fetches `url` until the part file is complete. Raises ModelUnavailable with the reason; what has been
@@ -94,6 +99,7 @@ class Transfer:
 
     def _attempt(self, client: httpx.Client, url: str, progress: Progress) -> None:
         offset_bytes, validator = self._resumable()
+        self.published.size_bytes, self.published.digests = self._known.size_bytes, dict(self._known.digests)
         headers = {"Range": f"bytes={offset_bytes}-", "If-Range": validator} if offset_bytes else {}
         try:
             with opened(client, url, headers, self._settings.redirects) as (response, hops):
@@ -103,13 +109,17 @@ class Transfer:
                     raise _Interrupted("the server has no more bytes than were fetched, so it begins anew")
                 if response.status_code in _PASSING:
                     raise _Interrupted(f"answered {response.status_code}")
+                if response.status_code == httpx.codes.PARTIAL_CONTENT and has_changed(response, validator):
+                    self._part.unlink(missing_ok=True)
+                    raise _Interrupted("the file on the server is another one now, so it begins anew")
                 offset_bytes = self._start_of(response, offset_bytes)
                 self._note(response)
                 self._receive(response, offset_bytes, progress)
         except httpx.TransportError as error:
-            raise _Interrupted(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        except httpx.HTTPError as error:
-            raise self._failed(url, str(error)) from error
+            raise _Interrupted(shown_text(f"{type(error).__name__}: {error}".rstrip(": "))) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Without the error itself, whose text may repeat the address.
+            raise self._failed(url, shown_text(str(error))) from None
 
     def _resumable(self) -> tuple[int, str]:
         """How much of the part file can be kept, and the validator that proves that the file is still the same."""
@@ -143,10 +153,13 @@ class Transfer:
         most_bytes = min(total_bytes or self._settings.largest_bytes, self._settings.largest_bytes)
         self._check_space(most_bytes - offset_bytes if total_bytes else 0)
         received_bytes = offset_bytes
+        self.published.has_known_end = total_bytes is not None or has_known_end(response)
         with _full_disk_told(self._name, self._part), self._part.open("r+b" if offset_bytes else "wb") as file:
             file.seek(offset_bytes)
             # As it arrives: what httpx gathers into larger pieces would be lost when the connection ends.
             for chunk in response.iter_raw():
+                if received_bytes == 0:
+                    refuse_page(self._name, response.url.host, chunk[:HEAD_BYTES])
                 received_bytes += len(chunk)
                 if received_bytes > most_bytes:
                     raise ModelUnavailable(f"{self._name}: the server sends more than {most_bytes} bytes")
@@ -191,6 +204,9 @@ class Transfer:
 
 def http_client(settings: TransferSettings) -> httpx.Client:
     """A client that follows no redirect by itself and asks for bytes as they are."""
+    # They tell each address as it is, signature included, to whoever has switched on their logs.
+    for library in ("httpx", "httpcore"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
     return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})
 
@@ -212,8 +228,7 @@ def opened(
                 return
             if len(hops) >= redirects:
                 raise ModelUnavailable(f"{httpx.URL(url).host} redirects more than {redirects} times")
-            if target.scheme != "https" and (target.scheme, response.url.scheme) != ("http", "http"):
-                raise ModelUnavailable(f"{response.url.host} redirects to {target.scheme}:, which is not allowed")
+            refuse_redirect(response.url, target)
             hops.append(response)
             url = str(target)
 

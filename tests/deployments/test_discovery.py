@@ -76,6 +76,12 @@ def test_an_application_that_is_no_model_says_why_it_failed() -> None:
     assert unhealthy_from({"bridge": application}) == {"bridge": "UnsupportedServer: no Cluster"}
 
 
+def test_an_invalid_definition_is_told_without_the_signature_of_its_weights(caplog: pytest.LogCaptureFixture) -> None:
+    assert records_from({"bad": application(familly="x", weights="https://host/a.pt?sig=s3cret")}) == ()
+    assert "bad has no valid model definition" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 def test_an_invalid_definition_hides_only_itself() -> None:
     assert [r.name for r in records_from({"bad": application(familly="x"), "good": application()})] == ["good"]
 

@@ -1,7 +1,9 @@
 """A real Redis in other forms than 127.0.0.1 without a password."""
 
 import asyncio
+import logging
 import subprocess
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -298,3 +300,59 @@ async def test_a_server_that_evicts_is_warned_of_loudly(
         await serves(f"redis://127.0.0.1:{port}/0", start_bridge)
     [warning] = [record.message for record in caplog.records if "maxmemory-policy allkeys-lru" in record.message]
     assert "may drop whole queues with all jobs in them" in warning
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0?sokcet_timeout=3", "unix:///tmp/a.sock?databse=1"])
+def test_an_option_that_nobody_knows_is_refused_at_once(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"has an option that is not known: .*'(sokcet_timeout|databse)'"):
+        open_client(url)
+    assert main(["dead-letters", "--url", url, "list"]) == 2
+    assert "has an option that is not known" in capsys.readouterr().err
+
+
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:{}/x@127.0.0.1:{}/0",
+        "redis://:x/{}@127.0.0.1:{}/0",
+        "redis://:{}?x@127.0.0.1:{}/0",
+        "redis://:{}#x@127.0.0.1:{}/0",
+        "redis+sentinel://:{}/x@127.0.0.1:{}/service",
+        "redis://127.0.0.1/0?password={}@x&port={}",
+        "{}://127.0.0.1:{}",
+    ],
+)
+def test_an_address_with_a_password_that_is_written_wrongly_is_refused_without_it(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = url.format(SECRET, free_port())
+    with pytest.raises(ValueError, match=r"must be written as %2F|must begin with") as refused:
+        open_client(address)
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+    assert main(["dead-letters", "--url", address, "list"]) == 2
+    said = capsys.readouterr().err
+    assert SECRET not in said.replace(f"{SECRET}://", "")
+    assert "Redis at" in said
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+async def test_a_running_bridge_writes_no_password_into_its_log_its_report_or_redis(
+    tmp_path: Path, start_bridge: StartBridge, caplog: pytest.LogCaptureFixture, is_right: bool
+) -> None:
+    port = free_port()
+    with server(tmp_path, f"port {port}", f"requirepass {SECRET if is_right else 'another'}", 'save ""'):
+        with caplog.at_level(logging.DEBUG):
+            async with start_bridge(url=f"redis://:{SECRET}@127.0.0.1:{port}/0?socket_timeout=9") as bridge:
+                if is_right:
+                    await eventually(lambda: bridge.queues)
+                else:
+                    await eventually(lambda: "refuses the user or the password" in bridge.redis_trouble)
+                assert SECRET not in bridge.redis_trouble
+        redis = connect(f"redis://:{SECRET if is_right else 'another'}@127.0.0.1:{port}/0", longest_block_s=1)
+        for key in await redis.keys():
+            assert SECRET.encode() not in await redis.dump(key)
+        await redis.aclose()
+    assert SECRET not in caplog.text

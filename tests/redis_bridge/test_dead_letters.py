@@ -111,3 +111,15 @@ async def test_malformed_jobs_of_many_kinds_never_stop_the_loop(
         assert answer["error"]["code"] == "invalid-request"
         await client.answer("a")
         bridge.check()
+
+
+async def test_what_somebody_else_put_into_the_list_hides_no_letter(
+    redis: Redis, start_bridge: StartBridge, client: Client, valkey: ValkeyProcess, capsys: Captured
+) -> None:
+    async with start_bridge():
+        await client.answer(await client.push(height="tall"))
+    for entry in (b"\xff", b"", "[" * 5000, "null", '{"number": "one"}', '{"number": 1}'):
+        await redis.lpush(keys.DEAD_LETTERS, entry)
+    assert await asyncio.to_thread(main, ["dead-letters", "--url", valkey.address, "list"]) == 0
+    assert capsys.readouterr().out.count("invalid-request") == 1
+    await redis.delete(keys.DEAD_LETTERS)

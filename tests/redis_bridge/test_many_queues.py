@@ -2,22 +2,24 @@
 
 import asyncio
 import logging
-import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.addresses import close_client
-from redis_bridge.connection import connect
+from redis_bridge.addresses import close_client, open_client
+from redis_bridge.connection import TROUBLES, connect
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge, free_port
 from tests.redis_bridge.fakes import Client, FakeCatalogue, eventually, legacy_answer, model
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
 
-SETTINGS = BridgeSettings(heartbeat_s=0.5, longest_block_s=0.5, takeover_after_s=4)
+SETTINGS = BridgeSettings(heartbeat_s=0.5, longest_block_s=2, takeover_after_s=8)
+MORE_THAN_ONE_POOL = 101
+"""redis-py's own pool has 100 connections."""
 
 
 def names(count: int) -> list[str]:
@@ -44,17 +46,17 @@ async def test_every_one_of_many_queues_is_served_and_the_heart_beats_meanwhile(
     with caplog.at_level(logging.WARNING):
         async with start_bridge(SETTINGS) as bridge:
             await eventually(lambda: len(bridge.queues) == count, 20)
-            await eventually(lambda: waits_for_all(redis, count), 30)
+            await eventually(lambda: are_waited_for(redis), 30)
             for _ in range(2):
                 await all_are_answered(redis, names(count))
             shortest_ms = await redis.pttl(keys.heartbeat(bridge.bridge_id))
-            assert shortest_ms > 1000 * (SETTINGS.takeover_after_s - 3 * SETTINGS.heartbeat_s)
+            assert shortest_ms > 1000 * (SETTINGS.takeover_after_s / 2)
     assert "trying again" not in caplog.text
 
 
-async def waits_for_all(redis: Redis, count: int) -> bool:
+async def are_waited_for(redis: Redis) -> bool:
     facts = await redis.info("clients")
-    return int(facts["blocked_clients"]) >= count * 0.9
+    return int(facts["blocked_clients"]) >= MORE_THAN_ONE_POOL
 
 
 async def test_a_server_without_room_for_all_queues_is_named_and_loses_nothing(
@@ -77,11 +79,37 @@ async def test_a_server_without_room_for_all_queues_is_named_and_loses_nothing(
         await close_client(redis)
 
 
-async def test_a_command_waits_for_a_free_connection_and_is_not_refused(redis: Redis, valkey: ValkeyProcess) -> None:
-    client = connect(valkey.address, longest_block_s=0.1)
-    started_s = time.monotonic()
-    slow = [client.blmove("image_queue_a", "image_queue_b", 0.3, "LEFT", "RIGHT") for _ in range(40)]  # type: ignore[arg-type]
-    quick = [client.set(f"key-{number}", 1, ex=10) for number in range(40)]
-    assert (await asyncio.gather(*slow, *quick))[40:] == [True] * 40
-    assert time.monotonic() - started_s > 0.3
+@pytest.fixture
+async def two_connections(valkey: ValkeyProcess) -> AsyncIterator[Redis]:
+    client = open_client(valkey.address, max_connections=2)
+    yield client
+    await close_client(client)
+
+
+async def test_commands_wait_for_a_free_connection_and_none_is_refused(redis: Redis, two_connections: Redis) -> None:
+    slow = [two_connections.blmove("image_queue_a", "image_queue_b", 0.1, "LEFT", "RIGHT") for _ in range(4)]  # type: ignore[arg-type]
+    quick = [two_connections.set(f"key-{number}", number, ex=10) for number in range(100)]
+    assert (await asyncio.gather(*slow, *quick))[4:] == [True] * 100
+    assert len(await redis.client_list()) <= 2 + 4
+    assert await two_connections.get("key-99") == b"99"
+
+
+async def test_one_who_leaves_while_it_waits_takes_nobody_elses_turn(redis: Redis, two_connections: Redis) -> None:
+    held = [await two_connections.connection_pool.get_connection() for _ in range(2)]
+    waiting = [asyncio.create_task(two_connections.ping()) for _ in range(5)]
+    await eventually(lambda: len(two_connections.connection_pool._waiting) == 5)  # type: ignore[attr-defined]
+    waiting[0].cancel()
+    await two_connections.connection_pool.release(held[0])
+    # It was just told that a connection is free, and leaves all the same.
+    waiting[1].cancel()
+    assert await asyncio.wait_for(asyncio.gather(*waiting[2:]), 5) == [True] * 3
+    await two_connections.connection_pool.release(held[1])
+    assert await two_connections.ping()
+
+
+async def test_a_connection_that_cannot_be_made_is_given_back() -> None:
+    client = open_client(f"redis://127.0.0.1:{free_port()}/0", max_connections=1)
+    for _ in range(3):
+        with pytest.raises(TROUBLES):
+            await asyncio.wait_for(client.ping(), 5)
     await close_client(client)

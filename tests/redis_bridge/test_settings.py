@@ -33,7 +33,7 @@ def test_an_unknown_setting_is_refused() -> None:
         ("rediss://user:s%40cret@queue.example/0?ssl_cert_reqs=none&password=x", "rediss://queue.example/0"),
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
         ("redis+sentinel://:secret@a:1,b:2/name/0?sentinel_password=x", "redis+sentinel://a:1,b:2/name/0"),
-        ("unix://user:secret@/run/redis.sock?db=1", "unix:/run/redis.sock"),
+        ("unix://user:secret@/run/redis.sock?db=1", "unix:///run/redis.sock"),
     ],
 )
 def test_a_password_is_never_shown(url: str, shown: str) -> None:
