@@ -13,9 +13,10 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from deployments.errors import ImageTooLarge, InvalidImage
+from deployments.logs import OWN_LOGGER
 from deployments.request import Image
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """Formats that are read. Pillow knows more, some of which start other programs (EPS)."""

@@ -20,6 +20,7 @@ from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Thresholds
 from deployments.image_work import Work, do_each, groups_of
 from deployments.images import ImageLimits, to_pixels
+from deployments.logs import OWN_LOGGER
 from deployments.metrics import Meter
 from deployments.pace import Pace
 from deployments.prediction import Outcome, Prediction, Timings
@@ -28,7 +29,7 @@ from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
 from deployments.tiled_frame import TiledFrame, TiledModel
 from deployments.tiling import Tile, cut_into_tiles
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 DECODE_THREADS = 2
 """Two keep one core busy with decoding while another infers; more only fight over the interpreter."""

@@ -14,7 +14,7 @@ from deployments.counting import Counting
 from deployments.discovery import Discovery
 from deployments.external import WholeCatalogue
 from deployments.external_client import ExternalClient
-from deployments.logs import make_no_unwanted_records
+from deployments.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
 from serve_app.cluster_metrics import gather_metrics
 from serve_app.settings import DoorSettings
@@ -50,7 +50,7 @@ def node_metrics_urls() -> list[str]:
 
 def door(settings: DoorSettings) -> ASGIApp:
     """The door wired to Ray; built inside the replica."""
-    make_no_unwanted_records()
+    prepare_replica_process()
     discovery = Discovery()
     client = ModelClient(discovery.replicas_of, discovery.trouble_of)
     external = ExternalClient(settings.bridge_application)
