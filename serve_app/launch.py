@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve_app.commands import add, check, deploy, remove, serve, settings, status
 from serve_app.terminal import LaunchError, complain
 
 EXIT_REFUSED = 2
@@ -19,21 +18,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 1 something failed, 2 refused before anything began."""
     chosen = _parser().parse_args(arguments)
     try:
+        from serve_app import commands
+    except ValueError as error:  # Ray reads its own variables when it is imported
+        complain(str(error))
+        return EXIT_REFUSED
+    try:
         match chosen.command:
             case "serve":
-                return serve(chosen.config, chosen.verbose, os.environ)
+                return commands.serve(chosen.config, chosen.verbose, os.environ)
             case "check":
-                return check(chosen.files)
+                return commands.check(chosen.files)
             case "deploy":
-                return deploy(chosen.config, os.environ)
+                return commands.deploy(chosen.config, os.environ)
             case "add":
-                return add(chosen.model, os.environ)
+                return commands.add(chosen.model, os.environ)
             case "remove":
-                return remove(chosen.name, os.environ)
+                return commands.remove(chosen.name, os.environ)
             case "status":
-                return status(os.environ)
+                return commands.status(os.environ)
             case _:
-                return settings()
+                return commands.settings()
     except LaunchError as error:
         complain("\n".join(error.problems))
         return EXIT_REFUSED
