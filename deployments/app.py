@@ -17,9 +17,10 @@ from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
 from deployments.batching import BATCHES_AT_ONCE
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
-from deployments.logs import OWN_LOGGER, make_no_unwanted_records
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.replica import Replica
+from deployments.replica_process import prepare_replica_process
 from deployments.request import Request
 from deployments.runtimes import Resources
 from deployments.runtimes.cores import threads_for
@@ -50,7 +51,7 @@ class Model:
     """The shell that Ray Serve runs; the work is in `Replica`."""
 
     def __init__(self, definition: ModelDefinition) -> None:
-        make_no_unwanted_records()
+        prepare_replica_process()
         context = serve.get_replica_context()
         self._name = context.app_name
         settings = WeightsSettings.from_environment(os.environ)
@@ -80,6 +81,7 @@ class Model:
 
     async def __del__(self) -> None:
         await self._replica.close()
+        logger.info("model %s has stopped", self._name)
 
 
 def _resources() -> Resources:

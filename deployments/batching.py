@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded, ServingError
+from deployments.logs import OWN_LOGGER
 from deployments.pace import Load, Pace
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 BATCHES_AT_ONCE = 2
 

@@ -12,11 +12,12 @@ from deployments.batching import Batched
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InternalError, ServingError
 from deployments.families.contract import Outputs, Prepared
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
 from deployments.tiling import Tile
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 SMALL_IMAGE_BYTES = 32 * 1024
 

@@ -16,13 +16,14 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
+from deployments.logs import OWN_LOGGER
 from deployments.picture import bmp, gif, jpeg, png, pnm, tiff, webp
 from deployments.picture.header import Header, damaged, not_read
 from deployments.picture.metered import MeteredFile
 from deployments.picture.samples import rgb_of
 from deployments.request import Image
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """Formats that are read. Pillow knows more, some of which start other programs (EPS)."""

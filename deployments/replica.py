@@ -23,6 +23,7 @@ from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Thresholds
 from deployments.image_work import Work, do_each, groups_of
 from deployments.known_classes import KnownClasses
+from deployments.logs import OWN_LOGGER
 from deployments.metrics import Meter
 from deployments.pace import Pace
 from deployments.prediction import Outcome, Prediction, Timings
@@ -32,7 +33,7 @@ from deployments.tiled_frame import TiledFrame, TiledModel
 from deployments.tiling import Tile, cut_into_tiles
 from deployments.watchdog import Watchdog
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 DECODE_THREADS = 2
 """Two keep one core busy with decoding while another infers; more only fight over the interpreter."""

@@ -19,6 +19,7 @@ from deployments.external import ExternalRequest, GatewayReport
 from deployments.external_client import GATEWAY_DEPLOYMENT
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
+from deployments.replica_process import prepare_replica_process
 from redis_bridge.addresses import without_password
 from redis_bridge.bridge import Bridge
 from redis_bridge.connection import TROUBLES, connected
@@ -61,6 +62,7 @@ class BridgeReplica:
     """The shell that Ray Serve runs; the work is in `Bridge`."""
 
     async def __init__(self, settings: BridgeSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
+        prepare_replica_process()
         # What there is to close when this replica goes, even when it never came up: last opened, first closed.
         self._closing = contextlib.AsyncExitStack()
         url = await _redis_url(settings)

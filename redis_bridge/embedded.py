@@ -16,6 +16,7 @@ from ray.serve import Application
 
 from deployments.definition import Settings
 from deployments.logs import OWN_LOGGER
+from deployments.replica_process import prepare_replica_process
 from redis_bridge.settings import REDIS_URL_VARIABLE
 from redis_bridge.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 
@@ -61,6 +62,7 @@ class Valkey:
     """Starts, adopts, watches and stops the server."""
 
     async def __init__(self, settings: EmbeddedSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
+        prepare_replica_process()
         self._process: ValkeyProcess | None = None
         if os.environ.get(REDIS_URL_VARIABLE):
             logger.info("%s is set: the embedded Valkey is not started", REDIS_URL_VARIABLE)

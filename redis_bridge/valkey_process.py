@@ -8,6 +8,7 @@ runs from our configuration file, and its process is alive. One lock in the data
 import contextlib
 import fcntl
 import logging
+import os
 import socket
 import subprocess
 import time
@@ -31,9 +32,9 @@ CONFIGURATION = """\
 # Written at every start of the embedded Valkey; changes are lost.
 bind {host}
 port {port}
-dir "{folder}"
-logfile "{log_file}"
-pidfile "{pid_file}"
+dir {folder}
+logfile {log_file}
+pidfile {pid_file}
 daemonize yes
 # The process keeps the command line by which it is recognised.
 set-proc-title no
@@ -149,9 +150,9 @@ class ValkeyProcess:
             CONFIGURATION.format(
                 host=HOST,
                 port=self._settings.port,
-                folder=self._folder,
-                log_file=self._log_file,
-                pid_file=self._pid_file,
+                folder=_quoted(self._folder),
+                log_file=_quoted(self._log_file),
+                pid_file=_quoted(self._pid_file),
                 maxmemory_bytes=self._settings.maxmemory_bytes,
             )
         )
@@ -244,6 +245,12 @@ class ValkeyProcess:
         with (self._folder / "starting.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _quoted(path: Path) -> str:
+    """`path` as Valkey's configuration has it: what is not plain ASCII, a quote or a backslash, by number."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in os.fsencode(path))
+    return f'"{"".join(plain)}"'
 
 
 def _last_line(text: str) -> str:

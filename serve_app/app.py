@@ -14,8 +14,8 @@ from deployments.counting import Counting
 from deployments.discovery import Discovery
 from deployments.external import WholeCatalogue
 from deployments.external_client import ExternalClient
-from deployments.logs import make_no_unwanted_records
 from deployments.replica_probe import ReplicaActors, ReplicaProbe
+from deployments.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
 from serve_app.cluster_metrics import gather_metrics
 from serve_app.readiness import Signs
@@ -58,7 +58,7 @@ class Door:
     """The shell that Ray Serve runs; the work is in the ASGI application that it builds."""
 
     def __init__(self, settings: DoorSettings) -> None:
-        make_no_unwanted_records()
+        prepare_replica_process()
         self._settings = settings
         self._discovery = Discovery()
         self._client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)

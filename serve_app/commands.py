@@ -3,8 +3,8 @@
 Knows every other module of the launcher; the modules do not know each other more than they must.
 """
 
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,14 @@ from serve_app.builders import load_builder
 from serve_app.configuration import check_file, load_model_block, load_system, models_of, system_problems
 from serve_app.environment import REDIS_URL, SystemSettings, for_ray, joins_cluster, settings_page
 from serve_app.foreground import Foreground
-from serve_app.haproxy import ConnectionLimits, behind_haproxy, haproxy_environment, is_enabled
+from serve_app.haproxy import (
+    ConnectionLimits,
+    behind_haproxy,
+    given_ports,
+    haproxy_environment,
+    is_enabled,
+)
+from serve_app.haproxy_config import LOOPBACK
 from serve_app.known_keys import nearest_of
 from serve_app.listing import wait_until_listed
 from serve_app.ports import Listener, port_problems
@@ -30,6 +37,12 @@ from serve_app.rendering import (
 )
 from serve_app.run_record import one_change_at_a_time, open_folder, read_record, remove_record, write_record
 from serve_app.running_system import RunningSystem, all_settled
+from serve_app.surroundings import (
+    refuse_full_disk,
+    refuse_small_limits,
+    shared_memory_warning,
+    variables_for_folders,
+)
 from serve_app.system_process import StopSignals, SystemProcess
 from serve_app.system_state import ApplicationState, Details, application_states, names, submission, table
 from serve_app.terminal import LaunchError, complain, say
@@ -46,13 +59,16 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     settings = SystemSettings.from_environment(environ)
     environ = for_ray(environ)
     document = rendered(load_system(config), settings, has_real_redis=bool(environ.get(REDIS_URL.name)))
-    listeners = _listeners(document, settings)
-    if not joins_cluster(environ) and (problems := port_problems(listeners)):
-        raise LaunchError(problems)
+    listeners = _listeners(document, settings, environ)
+    if not joins_cluster(environ):
+        if problems := port_problems(listeners):
+            raise LaunchError(problems)
+        environ |= _surroundings_for_ray(settings, environ)
 
     ensure_token(environ)
     folder = settings.folder
     open_folder(folder)
+    refuse_full_disk(folder, "FATHOM_DATA_DIR")
     if running := read_record(folder).pid:
         raise LaunchError(f"a system runs in {folder} already (process {running}); set FATHOM_DATA_DIR for another")
     environ = {**environ, "FATHOM_DATA_DIR": str(folder)}
@@ -67,9 +83,10 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     with ExitStack() as stack:
         # A cluster that is joined has its proxies already.
         if not joins_cluster(environ):
-            environ |= stack.enter_context(haproxy_environment(environ, listeners[0], _limits(settings, document)))
+            limits = _limits(settings, document)
+            environ |= stack.enter_context(_haproxy_environment(environ, listeners[0], limits))
         write_rendered(_for_serve(document, environ), folder / "serve.yaml")
-        process = SystemProcess(serve_process.command(folder / "serve.yaml", verbose), log, environ)
+        process = SystemProcess(serve_process.command(folder / "serve.yaml"), log, environ, settings.log_max_bytes)
         write_record(folder, environ)
         try:
             with RunningSystem(settings.dashboard_url, environ) as system:
@@ -82,6 +99,26 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
 def _limits(settings: SystemSettings, document: Details) -> ConnectionLimits:
     patience_s = document.get("http_options", {}).get("request_timeout_s")
     return ConnectionLimits(settings.http_connections_per_client, settings.http_header_patience_s, patience_s)
+
+
+def _surroundings_for_ray(settings: SystemSettings, environ: Environ) -> dict[str, str]:
+    """What to change in `environ`. Raises LaunchError for what Ray could not start in."""
+    refuse_small_limits()
+    changes = variables_for_folders(settings, environ)
+    if warning := shared_memory_warning():
+        complain(warning)
+    return changes
+
+
+@contextmanager
+def _haproxy_environment(environ: Environ, door: Listener, limits: ConnectionLimits) -> Iterator[dict[str, str]]:
+    with ExitStack() as stack:
+        try:
+            variables = stack.enter_context(haproxy_environment(environ, door, limits))
+        except OSError as error:
+            advice = "set XDG_RUNTIME_DIR to a folder of yours, or RAY_SERVE_ENABLE_HA_PROXY=0"
+            raise LaunchError(f"HAProxy cannot be set up: {error}; {advice}") from error
+        yield variables
 
 
 def _for_serve(document: Details, environ: Environ) -> Details:
@@ -215,12 +252,16 @@ def _as_started(environ: Environ) -> tuple[SystemSettings, dict[str, str], bool]
     return settings, for_ray(environ), record.has_real_redis or bool(environ.get(REDIS_URL.name))
 
 
-def _listeners(document: Details, settings: SystemSettings) -> list[Listener]:
+def _listeners(document: Details, settings: SystemSettings, environ: Environ) -> list[Listener]:
     http = document["http_options"]
     listeners = [
         Listener("FATHOM_HTTP_PORT", http.get("host", "0.0.0.0"), http.get("port", 8000)),
         Listener("FATHOM_DASHBOARD_PORT", settings.dashboard_host, settings.dashboard_port),
     ]
+    if (document.get("grpc_options") or {}).get("grpc_servicer_functions"):
+        listeners.append(Listener("grpc_options.port", "0.0.0.0", document["grpc_options"].get("port", 9000)))
+    if is_enabled(environ):
+        listeners += [Listener(name, LOOPBACK, port) for name, port in given_ports(environ).items()]
     for application in document["applications"]:
         ports = load_builder(application["import_path"]).ports(application.get("args", {}))
         for setting, (host, port) in ports.items():

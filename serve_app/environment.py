@@ -12,8 +12,10 @@ from typing import Self
 from pydantic import Field, ValidationError, field_validator
 
 from deployments.definition import Settings
+from deployments.local_traffic import keep_local_traffic_direct
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
 from serve_app.known_keys import nearest_of
+from serve_app.log_file import DEFAULT_MAX_BYTES
 from serve_app.terminal import LaunchError
 
 PREFIX = "FATHOM_"
@@ -64,6 +66,9 @@ class SystemSettings(Settings):
     ray_temp_dir: Path | None = None
     """Folder of Ray's sockets and logs; a short path, as socket names are limited to 107 bytes."""
 
+    log_max_bytes: int = Field(default=DEFAULT_MAX_BYTES, ge=2**20)
+    """Size of `serve.log` in bytes from which it begins anew; the lines until then become `serve.log.1`."""
+
     start_patience_s: float = Field(default=600.0, gt=0)
     """Seconds after which `make serve` stops waiting for applications that are still starting."""
 
@@ -72,6 +77,26 @@ class SystemSettings(Settings):
 
     hang_patience_s: float = Field(default=60.0, ge=15)
     """Seconds of silence after which Ray Serve's controller counts as hung, and `make serve` ends."""
+
+    @field_validator("http_host", "dashboard_host")
+    @classmethod
+    def _host_is_bare(cls, value: str | None) -> str | None:
+        """`[::1]`, as URLs have it, is the address ::1."""
+        return value[1:-1] if value and value.startswith("[") and value.endswith("]") else value
+
+    @field_validator("dashboard_host")
+    @classmethod
+    def _dashboard_is_where_ray_puts_it(cls, value: str) -> str:
+        """Ray's dashboard listens on 127.0.0.1 when it is told the other loopback address."""
+        return "127.0.0.1" if value == "::1" else value
+
+    @field_validator("data_dir", "ray_temp_dir")
+    @classmethod
+    def _path_is_readable(cls, value: Path | None) -> Path | None:
+        # Valkey tells its path in lines of text, and Ray hands paths on in command lines.
+        if value is not None and not str(value).isprintable():
+            raise ValueError("must have no line breaks and no bytes that are not UTF-8")
+        return value
 
     @field_validator("weights_mirror")
     @classmethod
@@ -104,12 +129,15 @@ class SystemSettings(Settings):
     @property
     def folder(self) -> Path:
         """`data_dir` as an absolute path."""
-        return self.data_dir.expanduser().absolute()
+        try:
+            return self.data_dir.expanduser().absolute()
+        except RuntimeError:
+            raise LaunchError("this user has no home folder; set FATHOM_DATA_DIR to a folder, or HOME") from None
 
     @property
     def dashboard_url(self) -> str:
         """Where this machine reaches the dashboard."""
-        return f"http://{reachable_host(self.dashboard_host)}:{self.dashboard_port}"
+        return f"http://{reachable_address(self.dashboard_host, self.dashboard_port)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +233,14 @@ RAY_DEFAULTS = (
         "15000",
         "Ray",
     ),
+    Variable(
+        "RAY_ROTATION_MAX_BYTES",
+        "Size in bytes from which a log of Ray, Serve or a replica begins anew; 512 MiB by Ray's default.",
+        str(64 * 2**20),
+        "Ray",
+    ),
+    Variable("RAY_ROTATION_BACKUP_COUNT", "How many earlier files of each such log are kept.", "2", "Ray"),
+    Variable("PYTHONUTF8", "`1`: files and terminals are UTF-8 whatever the locale says.", "1", "Python"),
     Variable("RAY_worker_niceness", "Niceness of replicas; Ray's own default of 15 starves them.", "0", "Ray"),
     Variable("RAY_USAGE_STATS_ENABLED", "Whether Ray reports its use to its makers.", "0", "Ray"),
     Variable("TF_CPP_MIN_LOG_LEVEL", "TensorFlow logs from this level on: 2 is errors.", "2", "TensorFlow"),
@@ -228,6 +264,12 @@ def reachable_host(host: str) -> str:
     return "localhost" if host in ("0.0.0.0", "::", "") else host
 
 
+def reachable_address(host: str, port: int) -> str:
+    """Host and port, as a URL has them, under which this machine reaches a server that listens on `host`."""
+    name = reachable_host(host)
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
 def joins_cluster(environ: Mapping[str, str]) -> bool:
     """Whether the system runs on a Ray that is there already; `local` is Ray's word for one of our own."""
     return environ.get(RAY_ADDRESS.name, "") not in ("", "local")
@@ -241,7 +283,10 @@ def for_ray(environ: Mapping[str, str]) -> dict[str, str]:
     defaults = {variable.name: variable.default for variable in RAY_DEFAULTS}
     if joins_cluster(environ):
         del defaults["RAY_AUTH_MODE"], defaults["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
-    return {**defaults, **environ}
+    # A terminal that cannot write a letter gets its number: Python's way is to end the program.
+    encoding = environ.get("PYTHONIOENCODING", "").partition(":")[0] or "utf-8"
+    speech = {"PYTHONIOENCODING": f"{encoding}:backslashreplace"}
+    return {**defaults, **environ, **keep_local_traffic_direct(environ), **speech}
 
 
 def variables() -> tuple[Variable, ...]:
@@ -272,6 +317,7 @@ def settings_page() -> str:
             "All optional. A value in the environment wins over the configuration file. Set the same values for",
             "`make serve` and for `make deploy`. Under bare `serve run`, only `REDIS_URL`, `FATHOM_DATA_DIR` (for",
             "the embedded Valkey), `FATHOM_WEIGHTS_...` and Ray's own variables have an effect.",
+            "Ports, proxies for the internet, folders and logs: [machine.md](machine.md).",
             "This page is made by `python -m serve_app.launch settings`; a test compares the two.",
             "",
             "| variable | meaning | default | goes to |",

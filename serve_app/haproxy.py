@@ -23,11 +23,21 @@ from serve_app.haproxy_answers import write_answers
 from serve_app.haproxy_config import LOOPBACK, Rules
 from serve_app.ports import Listener, free_ports
 from serve_app.scratch_folder import scratch_folder
+from serve_app.terminal import LaunchError
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
 _BEFORE_RAYS_PROXY = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 FOLDER = "RAY_SERVE_HAPROXY_SERVER_STATE_BASE"
 """The variable that holds the folder of all of HAProxy's files."""
+PORTS = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    # Ray's own proxy stands behind HAProxy for what that cannot answer. It shares its port (SO_REUSEPORT) with the
+    # same proxy of another system of this user, and each would answer requests of the other.
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+)
+"""Variables for the ports behind the door. They are fixed by Ray; here they are free ones, unless they are set."""
 
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
@@ -85,6 +95,18 @@ def is_enabled(environ: Mapping[str, str]) -> bool:
     return environ.get(ENABLED) == "1" and _has_binary()
 
 
+def given_ports(environ: Mapping[str, str]) -> dict[str, int]:
+    """Those of PORTS that somebody has set: which must be free. Raises LaunchError for what is no port."""
+    ports: dict[str, int] = {}
+    for name in PORTS:
+        if name in environ:
+            value = environ[name]
+            if not value.isdecimal() or not 0 < int(value) <= 65535:
+                raise LaunchError(f"{name}: must be a port (got {value!r})")
+            ports[name] = int(value)
+    return ports
+
+
 def behind_haproxy(document: dict[str, Any]) -> dict[str, Any]:
     """`document` for a Serve whose replicas only HAProxy, on this machine, is to reach."""
     return {**document, "http_options": {**document.get("http_options", {}), "host": LOOPBACK}}
@@ -99,15 +121,14 @@ def _short_folder(environ: Mapping[str, str]) -> str:
 
 
 def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str, str]:
-    metrics_port, statistics_port = free_ports(2)
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     return {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
         FOLDER: str(home),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics_port),
+        **{name: str(port) for name, port in ports.items()},
         # One datagram for each request, for counts that the door keeps anyway.
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),

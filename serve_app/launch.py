@@ -33,8 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from serve_app import commands
-
+    try:
+        from serve_app import commands
+    except ValueError as error:  # Ray reads its own variables when it is imported
+        raise LaunchError(str(error)) from error
     match chosen.command:
         case "serve":
             return commands.serve(chosen.config, chosen.verbose, os.environ)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from serve_app.environment import reachable_host
+from serve_app.environment import reachable_address
 
 PATIENCE_S = 15.0
 LOOK_S = 0.2
@@ -19,11 +19,9 @@ def wait_until_listed(details: Mapping[str, Any], model: str, patience_s: float 
     """Whether the door described `model` within `patience_s`. details: of the running system, whose `http_options`
     say where the door is; a system without a door lists nothing."""
     options = details.get("http_options") or {}
-    address = reachable_host(options.get("host") or "")
+    address = reachable_address(options.get("host") or "", options.get("port") or 8000)
     ends_at_s = time.monotonic() + patience_s
-    with httpx.Client(
-        base_url=f"http://{address}:{options.get('port')}", timeout=patience_s, trust_env=False
-    ) as door:
+    with httpx.Client(base_url=f"http://{address}", timeout=patience_s, trust_env=False) as door:
         while True:
             try:
                 if door.get(f"/v1/models/{model}").status_code == httpx.codes.OK:

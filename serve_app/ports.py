@@ -64,6 +64,8 @@ def _refusal(listener: Listener) -> str | None:
             if error.errno == errno.EADDRINUSE:
                 return f"is taken by {_holder(listener.port)}"
             return f"cannot be used on {listener.host}: {error.strerror or error}"
+        except UnicodeError:
+            return f"cannot be used on {listener.host!r}: this is no name of a machine"
     return None
 
 

@@ -61,4 +61,11 @@ def auth_headers(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _path(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if environ.get("RAY_AUTH_TOKEN_PATH"):
+        return Path(environ["RAY_AUTH_TOKEN_PATH"])
+    try:
+        return Path.home() / ".ray" / "auth_token"
+    except RuntimeError:
+        raise LaunchError(
+            "this user has no home folder; set RAY_AUTH_TOKEN_PATH to a file for Ray's token, or HOME"
+        ) from None

@@ -1,7 +1,7 @@
 """The child of the launcher: starts Ray with the chosen dashboard and runs Ray Serve's own `serve run` in it.
 
 `serve run` keeps a Ray that is already there, which is how the dashboard's address can be chosen. Knows nothing of
-the launcher's terminal. Run as `python -m serve_app.serve_process RENDERED_CONFIG PARENT_PID [--verbose]`.
+the launcher's terminal. Run as `python -m serve_app.serve_process RENDERED_CONFIG PARENT_PID`.
 """
 
 import os
@@ -16,17 +16,18 @@ from serve_app.environment import RAY_ADDRESS, SystemSettings, joins_cluster
 from serve_app.haproxy import FOLDER
 from serve_app.process_tree import stop_with_parent
 from serve_app.scratch_folder import held, remove_if_free
+from serve_app.surroundings import object_store_options, ray_folder
 
 
-def command(config: Path, verbose: bool) -> list[str]:
+def command(config: Path) -> list[str]:
     """The command line that starts this module as a child of the calling process."""
-    arguments = [str(config), str(os.getpid()), *(["--verbose"] if verbose else [])]
-    return [sys.executable, "-u", "-m", "serve_app.serve_process", *arguments]
+    return [sys.executable, "-u", "-m", "serve_app.serve_process", str(config), str(os.getpid())]
 
 
-def ray_options(settings: SystemSettings, environ: Mapping[str, str], verbose: bool) -> dict[str, Any]:
+def ray_options(settings: SystemSettings, environ: Mapping[str, str]) -> dict[str, Any]:
     """Keyword arguments of `ray.init`: a Ray of our own, or the cluster that RAY_ADDRESS names."""
-    options: dict[str, Any] = {"namespace": "serve", "log_to_driver": verbose}
+    # Warnings and errors of replicas, and the last words of a process that dies, belong into our log.
+    options: dict[str, Any] = {"namespace": "serve", "log_to_driver": True}
     if joins_cluster(environ):
         return {**options, "address": environ[RAY_ADDRESS.name]}
     # "local" and not None: None would join whatever Ray this machine happens to run.
@@ -34,12 +35,12 @@ def ray_options(settings: SystemSettings, environ: Mapping[str, str], verbose: b
     options |= {"dashboard_host": settings.dashboard_host, "dashboard_port": settings.dashboard_port}
     if settings.ray_temp_dir is not None:
         options["_temp_dir"] = str(settings.ray_temp_dir.absolute())
-    return options
+    return options | object_store_options(ray_folder(settings, environ)[0])
 
 
 def main(arguments: list[str]) -> None:
     """Runs until SIGINT, then drains and exits 0 (Ray Serve's own `serve run` does both)."""
-    config, parent_pid, verbose = arguments[0], int(arguments[1]), "--verbose" in arguments[2:]
+    config, parent_pid = arguments[0], int(arguments[1])
     # The launcher blocks signals and a shell may have ignored SIGINT: both are inherited, and both undone here. An
     # interrupt waits until a Ray of our own has started, so that it does not get lost in the middle of that; a
     # cluster that is joined may never answer.
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> None:
         import ray
         from ray.serve.scripts import cli
 
-        ray.init(**ray_options(SystemSettings.from_environment(os.environ), os.environ, verbose))
+        ray.init(**ray_options(SystemSettings.from_environment(os.environ), os.environ))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         cli.main(args=["run", config], prog_name="serve")
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from serve_app.log_file import DEFAULT_MAX_BYTES, keep_small, open_log
 from serve_app.process_tree import adopt_orphans, reap_orphans
 from serve_app.system_state import first_cause
 
@@ -40,16 +41,23 @@ class StopSignals:
 class SystemProcess:
     """`command` as a child in a session of its own: the terminal's Ctrl-C does not reach it.
 
-    log: file for what it says, None for the terminal.
+    log: file for what it says, None for the terminal.  max_log_bytes: from this size on the file begins anew.
     """
 
-    def __init__(self, command: Sequence[str], log: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path | None,
+        environ: Mapping[str, str],
+        max_log_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> None:
         adopt_orphans()
         self._log = log
+        self._max_log_bytes = max_log_bytes
         if log is None:
             self._child = _popen(command, None, environ)
         else:
-            with log.open("wb") as output:
+            with open_log(log) as output:
                 self._child = _popen(command, output, environ)
 
     @property
@@ -59,9 +67,11 @@ class SystemProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the child is gone. Also takes leave of adopted processes that have ended."""
+        """Whether the child is gone. Also takes leave of adopted processes that have ended, and bounds the log."""
         ended = self._child.poll() is not None
         reap_orphans(besides_pid=self._child.pid)
+        if self._log is not None:
+            keep_small(self._log, self._max_log_bytes)
         return ended
 
     def interrupt(self) -> None:

@@ -3,8 +3,10 @@
 Knows nothing of Ray, of configuration or of processes.
 """
 
+import os
 import sys
 from collections.abc import Iterable
+from typing import TextIO
 
 
 class LaunchError(Exception):
@@ -17,11 +19,26 @@ class LaunchError(Exception):
 
 def say(text: str) -> None:
     """Writes one or more lines to standard output at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    _write(sys.stdout, text)
 
 
 def complain(text: str) -> None:
     """Writes one or more lines to standard error at once."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """A terminal that cannot write a letter gets its number, one that has gone gets nothing: a system must not end
+    because nobody listens."""
+    if stream is None:  # closed before the start
+        return
+    try:
+        try:
+            stream.write(f"{text}\n")
+        except UnicodeEncodeError as error:
+            stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding) + "\n")
+        stream.flush()
+    except OSError:
+        # What is left in the stream's buffer would raise again at the end of the process.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())

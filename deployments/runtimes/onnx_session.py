@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family, Outputs
+from deployments.logs import OWN_LOGGER
 from deployments.runtimes import Resources, padded_size
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 _ERRORS_ONLY = 3
 _CPU = "CPUExecutionProvider"

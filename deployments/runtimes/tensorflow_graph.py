@@ -14,9 +14,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from deployments.families.contract import Family, Outputs
+from deployments.logs import OWN_LOGGER
 from deployments.runtimes import Resources, padded_size
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 Shape = tuple[int | None, ...]
 

@@ -19,9 +19,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from deployments.definition import Settings, WeightsSource
+from deployments.logs import OWN_LOGGER
 from deployments.weights.place import Place
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 MAX_RECORD_BYTES = 4 * 2**20
 

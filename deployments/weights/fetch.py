@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
+from deployments.logs import OWN_LOGGER
 from deployments.weights.answers import HEAD_BYTES, refuse_page
 from deployments.weights.cache import MAX_RECORD_BYTES, DigestOrigin, Entry, digest_of, parse_record
 from deployments.weights.place import BadPlace, Place, place_of
@@ -33,7 +34,7 @@ from deployments.weights.transfer import (
     opened,
 )
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 LOCK_PATIENCE_S = 3600.0
 """How long one writer waits for another, which may fetch hundreds of megabytes over a slow line."""

@@ -50,7 +50,12 @@ class WeightsSettings(Settings):
     @property
     def folder(self) -> Path:
         """`dir` as an absolute path."""
-        return self.dir.expanduser().absolute()
+        try:
+            return self.dir.expanduser().absolute()
+        except RuntimeError:
+            raise ModelUnavailable(
+                f"this user has no home folder; set {name_of('dir')} to a folder, or HOME"
+            ) from None
 
 
 def name_of(field: str) -> str:

@@ -21,11 +21,12 @@ from typing import BinaryIO
 import httpx
 
 from deployments.errors import ModelUnavailable
+from deployments.logs import OWN_LOGGER
 from deployments.shown_address import shown_text
 from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page, refuse_redirect
 from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(OWN_LOGGER)
 
 _SHA256 = re.compile(r'^"?([0-9a-f]{64})"?$')
 _RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
@@ -203,12 +204,22 @@ class Transfer:
 
 
 def http_client(settings: TransferSettings) -> httpx.Client:
-    """A client that follows no redirect by itself and asks for bytes as they are."""
+    """A client that follows no redirect by itself and asks for bytes as they are.
+
+    Raises ModelUnavailable when the environment names a proxy of a kind that is not known.
+    """
     # They tell each address as it is, signature included, to whoever has switched on their logs.
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)
     timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
-    return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})
+    try:
+        return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})
+    except (ImportError, ValueError, httpx.InvalidURL):
+        # Without the value, in which there may be a password.
+        raise ModelUnavailable(
+            "the proxy that http_proxy, https_proxy or all_proxy names cannot be used: it must be "
+            "http://HOST:PORT or https://HOST:PORT (SOCKS is not supported)"
+        ) from None
 
 
 @contextmanager

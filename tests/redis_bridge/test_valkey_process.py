@@ -36,6 +36,30 @@ def test_a_second_starter_adopts_the_living_server(own_valkey: ValkeyProcess) ->
     assert same(own_valkey).answers()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with blanks",
+        "it's",
+        'in "quotes"',
+        "back\\slash \\x41",
+        "née 深海",
+        "# %s {folder} ${HOME}",
+        " ends in a blank ",
+    ],
+)
+def test_a_folder_may_have_any_name_that_is_a_line(tmp_path: Path, name: str) -> None:
+    process = ValkeyProcess(ValkeySettings(free_port(), tmp_path / name))
+    try:
+        assert process.start()
+        assert process.answers()
+        assert not same(process).start(), "it is recognised and adopted"
+        assert (tmp_path / name / "appendonlydir").is_dir()
+        assert (tmp_path / name / "valkey.log").is_file()
+    finally:
+        process.stop()
+
+
 def test_the_server_outlives_the_process_that_started_it(own_valkey: ValkeyProcess) -> None:
     settings = own_valkey._settings
     script = (

@@ -106,15 +106,15 @@ def test_a_cluster_that_is_joined_keeps_its_own_ways() -> None:
 
 def test_a_ray_of_our_own_gets_the_dashboard_where_it_was_asked_for() -> None:
     given = settings(FATHOM_DASHBOARD_PORT="9001", FATHOM_RAY_TEMP_DIR="/tmp/r")
-    options = ray_options(given, {}, verbose=False)
+    options = ray_options(given, {})
     assert options["address"] == "local"
     assert (options["dashboard_host"], options["dashboard_port"]) == ("127.0.0.1", 9001)
     assert options["_temp_dir"] == "/tmp/r"
-    assert options["log_to_driver"] is False
+    assert options["log_to_driver"] is True, "what replicas warn of belongs into the launcher's log"
 
 
 def test_a_joined_cluster_gets_no_options_of_a_new_one() -> None:
-    options = ray_options(settings(), {"RAY_ADDRESS": "10.0.0.1:6380"}, verbose=True)
+    options = ray_options(settings(), {"RAY_ADDRESS": "10.0.0.1:6380"})
     assert options == {"namespace": "serve", "log_to_driver": True, "address": "10.0.0.1:6380"}
 
 

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from serve_app.environment import for_ray
-from serve_app.haproxy import ENABLED, ConnectionLimits, behind_haproxy, haproxy_environment
+from serve_app.haproxy import (
+    ENABLED,
+    PORTS,
+    ConnectionLimits,
+    behind_haproxy,
+    given_ports,
+    haproxy_environment,
+)
 from serve_app.ports import QUIET_PORTS, Listener
+from serve_app.terminal import LaunchError
 
 DOOR = Listener("FATHOM_HTTP_PORT", "0.0.0.0", 8082)
 
@@ -46,15 +54,29 @@ def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:
 
 
 def test_a_value_of_the_user_wins() -> None:
-    with haproxy_environment(for_ray({"RAY_SERVE_HAPROXY_STATS_PORT": "9999"}), DOOR) as found:
-        assert "RAY_SERVE_HAPROXY_STATS_PORT" not in found
+    given = {"RAY_SERVE_HAPROXY_STATS_PORT": "9999", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": "8500"}
+    with haproxy_environment(for_ray(given), DOOR) as found:
+        assert not given.keys() & found.keys()
+    assert given_ports(given) == {name: int(port) for name, port in given.items()}
+
+
+@pytest.mark.parametrize("value", ["", "x", "0", "70000", "-1"])
+def test_what_is_no_port_is_refused_by_the_name_of_its_variable(value: str) -> None:
+    with pytest.raises(LaunchError, match="RAY_SERVE_FALLBACK_PROXY_HTTP_PORT: must be a port"):
+        given_ports({"RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": value})
 
 
 def test_its_statistics_are_on_ports_that_no_connection_is_given_meanwhile() -> None:
     with haproxy_environment(for_ray({}), DOOR) as found:
         ports = [int(value) for name, value in found.items() if name.endswith("_PORT")]
-    assert len(ports) == 2
+    # Two of statistics, and those of Ray's own proxy behind it, over HTTP and gRPC.
+    assert len(set(ports)) == 4
     assert all(port in QUIET_PORTS for port in ports)
+
+
+def test_every_port_is_documented_by_the_variable_that_sets_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "machine.md").read_text()
+    assert [name for name in PORTS if f"`{name}`" not in page] == []
 
 
 def test_two_systems_share_nothing() -> None:

@@ -253,6 +253,16 @@ def test_a_file_that_cannot_fit_is_refused_before_a_byte_is_written(
     assert not entry(cache).part.exists()
 
 
+@pytest.mark.parametrize("proxy", ["socks5://user:hush@127.0.0.1:1080", "ftp://user:hush@127.0.0.1:21"])
+def test_a_proxy_of_an_unknown_kind_is_told_without_its_password(
+    cache: WeightsSettings, server: FileServer, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("all_proxy", proxy)
+    with pytest.raises(ModelUnavailable, match="http_proxy, https_proxy or all_proxy names cannot be used") as told:
+        fetcher_of(cache, server).ensure(SOURCE, silent)
+    assert "hush" not in told.value.message
+
+
 @pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/best.pt", "gopher://x/y"])
 def test_a_redirect_to_another_scheme_is_refused(cache: WeightsSettings, server: FileServer, target: str) -> None:
     server.redirects[PATH] = target

@@ -1,0 +1,12 @@
+"""What every replica does before anything else in its process. Knows no model and no door."""
+
+import os
+
+from deployments.local_traffic import keep_local_traffic_direct
+from deployments.logs import set_up_logs
+
+
+def prepare_replica_process() -> None:
+    """Has our lines logged at once, and calls between replicas not go through a proxy for the internet."""
+    set_up_logs()
+    os.environ.update(keep_local_traffic_direct(os.environ))

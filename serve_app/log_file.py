@@ -1,0 +1,34 @@
+"""The launcher's log file, which another process writes to and which nevertheless does not grow without bound.
+
+The writer has it open for appending, so it may be emptied under its hands: it goes on at the new end.
+"""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import IO
+
+DEFAULT_MAX_BYTES = 64 * 2**20
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """`path`, empty, for a process to append to. What an earlier run wrote is kept beside it."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size:
+            os.replace(path, earlier(path))
+    return path.open("ab")
+
+
+def keep_small(path: Path, max_bytes: int) -> None:
+    """Empties a log of more than `max_bytes`; its content replaces what was kept beside it before. Lines that are
+    written in between may be lost."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > max_bytes:
+            shutil.copyfile(path, earlier(path))
+            os.truncate(path, 0)
+
+
+def earlier(path: Path) -> Path:
+    """Where the lines before those of `path` are."""
+    return path.with_name(f"{path.name}.1")
