@@ -70,6 +70,7 @@ class ExternalGateway:
         self._answers = ExternalAnswers(store)
         self._leaving: set[asyncio.Task[None]] = set()
         self._askers = 0
+        self._one_left = asyncio.Event()
 
     def start(self) -> None:
         """Begins, in the background; Redis may still be away."""
@@ -82,8 +83,14 @@ class ExternalGateway:
     async def stop(self, withdraw_s: float = 5.0) -> None:
         """Ends all waiting, and takes back jobs that no worker has taken yet."""
         await self._answers.stop()
-        if self._leaving:
-            await asyncio.wait(self._leaving, timeout=withdraw_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(withdraw_s):
+                # Who is still writing a job has nothing to take back yet.
+                while self._askers:
+                    self._one_left.clear()
+                    await self._one_left.wait()
+                if self._leaving:
+                    await asyncio.wait(self._leaving)
         self._threads.shutdown(wait=False)
 
     def workers(self) -> tuple[ExternalWorker, ...] | None:
@@ -122,6 +129,7 @@ class ExternalGateway:
             return InternalError("the bridge failed unexpectedly")
         finally:
             self._askers -= 1
+            self._one_left.set()
 
     async def _ask(self, job: ExternalJob) -> Opaque | ServingError:
         deadline_s = time.monotonic() + job.request.deadline_s
