@@ -17,9 +17,11 @@ from deployments.doors import Catalogue, Predict
 from deployments.errors import ModelNotFound
 from deployments.logs import OWN_LOGGER
 from redis_bridge import metrics
+from redis_bridge.clock import SteadyClock
 from redis_bridge.connection import TROUBLES, Connections, TroubleLog, pause
 from redis_bridge.consumer import Consumer
 from redis_bridge.door import Door
+from redis_bridge.feeding import Feedings
 from redis_bridge.in_flight import InFlightBytes
 from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import NoRecorder, Recorder
@@ -50,7 +52,8 @@ class Bridge:
         self._catalogue = catalogue
         self._recorder = recorder or NoRecorder()
         self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer)
-        self._presence = Presence(redis, self._jobs, settings, self._on_taken_over)
+        clock = SteadyClock(jump_s=settings.takeover_after_s / 2, settle_s=settings.takeover_after_s)
+        self._presence = Presence(redis, self._jobs, settings, clock, self._on_taken_over)
         self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._in_flight = InFlightBytes(settings.max_in_flight_bytes)
@@ -66,6 +69,8 @@ class Bridge:
             recorder=self._recorder,
             troubles=TroubleLog(),
             settings=settings,
+            clock=clock,
+            feedings=Feedings(settings.pause_after, settings.longest_pause_s),
         )
         self._consumers: dict[str, Consumer] = {}
         self._waiting: Mapping[str, int] = {}
@@ -159,6 +164,7 @@ class Bridge:
         waiting_for: Counter[str] = Counter()
         for queue, consumer in list(self._consumers.items()):
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
+            self._recorder.record(metrics.SET_ASIDE, consumer.set_aside, queue)
             with contextlib.suppress(*TROUBLES):
                 waiting = await self._jobs.depth(queue)
                 self._recorder.record(metrics.QUEUE_DEPTH, waiting, queue)
