@@ -60,6 +60,7 @@ def _show(letters: DeadLetters, letter: Letter) -> None:
 
 def _replay(letters: DeadLetters, number: int | None) -> None:
     """One letter, or with None all whose job is kept, the oldest first."""
+    gone = 0
     chosen = reversed(letters.all()) if number is None else [letters.find(number)]
     for letter in chosen:
         try:
@@ -67,8 +68,11 @@ def _replay(letters: DeadLetters, number: int | None) -> None:
         except NoSuchLetter:
             if number is not None:
                 raise
+            gone += 1
             continue
         sys.stdout.write(f"dead letter {letter.number} is back in queue {letter.queue}\n")
+    if gone:
+        sys.stdout.write(f"{gone} more are only listed: their jobs are not kept any more\n")
 
 
 def _line(letter: Letter) -> str:

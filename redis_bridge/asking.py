@@ -1,4 +1,4 @@
-"""Jobs of one queue put to their models, together in one call where they may. Knows no Redis command."""
+"""Jobs of one queue put to their models, in one call those of one model. Knows no Redis command."""
 
 import asyncio
 import logging
@@ -19,6 +19,7 @@ from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics
 from redis_bridge.door import Door, Signals
+from redis_bridge.feeding import Feeding
 from redis_bridge.picture_field import shown
 from redis_bridge.wire import Job
 
@@ -40,31 +41,48 @@ class Asking:
         self.call_s = 0.0
         """What it took, 0 before there was one."""
 
-    async def ask(self, jobs: Sequence[Job]) -> list[Outcome | None]:
-        """One outcome for each job, in order; None where the work was abandoned meanwhile. Raises nothing."""
-        by_model: dict[str | None, list[int]] = {}
-        for index, job in enumerate(jobs):
-            by_model.setdefault(job.model, []).append(index)
-        if len(by_model) == 1:
-            return await self._ask_one_model(jobs[0].model, jobs)
-        outcomes: list[Outcome | None] = [None] * len(jobs)
-        groups = [[jobs[index] for index in indices] for indices in by_model.values()]
-        answers = await asyncio.gather(*map(self._ask_one_model, by_model, groups))
-        for indices, group in zip(by_model.values(), answers, strict=True):
-            for index, outcome in zip(indices, group, strict=True):
-                outcomes[index] = outcome
-        return outcomes
+    def feeding_of(self, name: str | None) -> Feeding | None:
+        """Of the model that a job names, or with None the queue's own; None when there is no such model."""
+        model = self._door.model_of(name or self._queue)
+        return None if model is None else self._door.feedings.of(model.name)
 
-    async def _ask_one_model(self, name: str | None, jobs: Sequence[Job]) -> list[Outcome | None]:
+    def is_probe_due(self, name: str | None) -> bool:
+        """Whether one job may be tried in this model although it is paused."""
+        model, feeding = self._door.model_of(name or self._queue), self.feeding_of(name)
+        return bool(model and model.can_answer and feeding and feeding.is_paused and feeding.room)
+
+    def trouble_of(self, name: str | None) -> ServingError | None:
+        """Why jobs are not put to this model now, None where they are."""
         model = self._door.model_of(name or self._queue)
         if model is None:
             # A queue's model may come back; a name that a job gives may be any text, and must not hold up the queue.
-            wanted: ServingError = ModelNotFound(f"no model answers for queue {self._queue}")
             if name is not None:
-                wanted = InvalidRequest(f"the job names a model that does not exist, {shown(name)}")
-            return [wanted] * len(jobs)
+                return InvalidRequest(f"the job names a model that does not exist, {shown(name)}")
+            return ModelNotFound(f"no model answers for queue {self._queue}")
         if not model.can_answer:
-            return [ModelUnavailable(f"model {model.name} is {model.state}: {model.reason}".rstrip(": "))] * len(jobs)
+            return ModelUnavailable(f"model {model.name} is {model.state}: {model.reason}".rstrip(": "))
+        return _paused(model) if self._door.feedings.of(model.name).is_paused else None
+
+    async def ask(self, jobs: Sequence[Job]) -> list[Outcome | None]:
+        """One outcome for each job, in order; None where the work was abandoned meanwhile. All name the same model,
+        or none. Raises nothing."""
+        name = jobs[0].model
+        model = self._door.model_of(name or self._queue)
+        if model is None or not model.can_answer:
+            return [self.trouble_of(name)] * len(jobs)
+        feeding = self._door.feedings.of(model.name)
+        is_probe = feeding.is_paused
+        admitted = jobs[: feeding.admit(len(jobs))]
+        outcomes: list[Outcome | None] = [None] * len(admitted)
+        try:
+            if admitted:
+                outcomes = await self._timed(model, admitted)
+        finally:
+            if feeding.note([job.job_id for job in admitted], outcomes, is_probe and bool(admitted)):
+                self._tell(model.name, feeding, outcomes)
+        return [*outcomes, *[_paused(model)] * (len(jobs) - len(admitted))]
+
+    async def _timed(self, model: ModelRecord, jobs: Sequence[Job]) -> list[Outcome | None]:
         started_s = time.perf_counter()
         try:
             return await self._outcomes(model, jobs)
@@ -72,6 +90,21 @@ class Asking:
             self.call_s = time.perf_counter() - started_s
             self.seconds_a_job = self.call_s / len(jobs)
             self._door.recorder.record(metrics.MODEL_SECONDS, self.call_s, self._queue)
+
+    def _tell(self, model: str, feeding: Feeding, outcomes: Sequence[Outcome | None]) -> None:
+        self._door.recorder.record(metrics.PAUSED, int(feeding.is_paused), model)
+        if not feeding.is_paused:
+            logger.warning("model %s has answered a job: it gets all of them again", model)
+            return
+        settings = self._door.settings
+        logger.error(
+            "model %s failed %d different jobs one after the other: its jobs are kept, and one of them is tried "
+            "every %g s at least, until one is answered; the last failure: %s",
+            model,
+            settings.pause_after,
+            settings.longest_pause_s,
+            next((outcome.message for outcome in outcomes if isinstance(outcome, ServingError)), ""),
+        )
 
     async def _outcomes(self, model: ModelRecord, jobs: Sequence[Job]) -> list[Outcome | None]:
         deadline_s = self._door.settings.job_deadline_s
@@ -94,6 +127,10 @@ class Asking:
         if self._signals.abandon.is_set():
             return [None] * len(jobs)
         return [DeadlineExceeded(f"model {model.name} did not answer within {deadline_s:g} s")] * len(jobs)
+
+
+def _paused(model: ModelRecord) -> ModelUnavailable:
+    return ModelUnavailable(f"model {model.name} has failed every job, and is asked little until it answers")
 
 
 def _results(asking: "asyncio.Future[list[Outcome]]", count: int) -> list[Outcome | None]:

@@ -24,18 +24,21 @@ end
 Text = bytes | memoryview
 """A job's text; a view of bytes where it is large."""
 
-SUSPECT = "suspect"
-_RECORD = re.compile(r"(\d+) (\d+(?:\.\d+)?)( suspect)?")
+SUSPECT = " suspect"
+APART = " apart"
+_RECORD = re.compile(rf"(\d+) (\d+(?:\.\d+)?)({SUSPECT}({APART})?)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """tries: that failed, or took a bridge down.  first_s: Unix time of the first.
-    is_suspect: it was in flight when a bridge died, perhaps beside the job that killed it."""
+    """tries: that failed, or took a bridge down.  first_s: Unix time of the first, by the server's clock.
+    is_suspect: it was in flight when a bridge died, perhaps beside the job that killed it.
+    is_apart: it was on trial then, and not alone, so it is next tried while no other is."""
 
     tries: int
     first_s: float
     is_suspect: bool = False
+    is_apart: bool = False
 
     def failed(self) -> "Record":
         """After one more try that its bridge survived."""
@@ -43,13 +46,14 @@ class Record:
 
     def text(self) -> str:
         """As it stands in Redis."""
-        return f"{self.tries} {self.first_s:.3f}{' ' + SUSPECT if self.is_suspect else ''}"
+        suspicion = (SUSPECT + (APART if self.is_apart else "")) if self.is_suspect else ""
+        return f"{self.tries} {self.first_s:.3f}{suspicion}"
 
 
 def record_from(text: bytes | None) -> Record | None:
     """The record that stands in Redis; None where there is none, or something else."""
     found = _RECORD.fullmatch(text.decode(errors="replace")) if text else None
-    return Record(int(found[1]), float(found[2]), found[3] is not None) if found else None
+    return Record(int(found[1]), float(found[2]), bool(found[3]), bool(found[4])) if found else None
 
 
 def fingerprint(text: Text) -> str:

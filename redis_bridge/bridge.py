@@ -17,9 +17,11 @@ from deployments.doors import Catalogue, Predict
 from deployments.errors import ModelNotFound
 from deployments.logs import OWN_LOGGER
 from redis_bridge import metrics
+from redis_bridge.clock import SteadyClock
 from redis_bridge.connection import TROUBLES, Connections, TroubleLog, pause
 from redis_bridge.consumer import Consumer
 from redis_bridge.door import Door
+from redis_bridge.feeding import Feedings
 from redis_bridge.in_flight import InFlightBytes
 from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import NoRecorder, Recorder
@@ -53,7 +55,8 @@ class Bridge:
         self._catalogue = catalogue
         self._recorder = recorder or NoRecorder()
         self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer, connections.waiting)
-        self._presence = Presence(vital, self._jobs, settings, self._on_taken_over)
+        clock = SteadyClock(jump_s=settings.takeover_after_s / 2, settle_s=settings.takeover_after_s)
+        self._presence = Presence(vital, self._jobs, settings, clock, self._on_taken_over)
         self._own_keys = OwnKeys(vital)
         self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
         self._watch = RedisWatch(vital, self.bridge_id, settings.heartbeat_s, lambda: len(self._consumers))
@@ -71,6 +74,8 @@ class Bridge:
             recorder=self._recorder,
             troubles=TroubleLog(),
             settings=settings,
+            clock=clock,
+            feedings=Feedings(settings.pause_after, settings.longest_pause_s),
         )
         self._consumers: dict[str, Consumer] = {}
         self._waiting: Mapping[str, int] = {}
@@ -178,6 +183,7 @@ class Bridge:
         depths = await self._jobs.depths(list(consumers))
         for queue, consumer in consumers.items():
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
+            self._recorder.record(metrics.SET_ASIDE, consumer.set_aside, queue)
             if (waiting := depths.get(queue)) is not None:
                 self._recorder.record(metrics.QUEUE_DEPTH, waiting, queue)
                 self._recorder.record(metrics.OLDEST_JOB_SECONDS, consumer.oldest_s(waiting), queue)

@@ -6,10 +6,12 @@ One consumer for each queue, so that no queue starves another; within a queue sm
 import asyncio
 import time
 
+from deployments.definition import ModelRecord
 from redis_bridge import metrics
 from redis_bridge.connection import TROUBLES, Backoff, pause
 from redis_bridge.door import Door, Signals
-from redis_bridge.endings import GIVEN_BACK
+from redis_bridge.endings import GIVEN_BACK, SET_ASIDE
+from redis_bridge.feeding import NO_LIMIT
 from redis_bridge.held import Held
 from redis_bridge.in_flight import Hold, InFlightBytes, Places
 from redis_bridge.job_moves import Reserved
@@ -53,22 +55,30 @@ class Consumer:
         self._are_small = True
         self._running: set[asyncio.Task[None]] = set()
         self._taking: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._are_routed = door.settings.profile_of(queue).model_field is not None
         self._could_answer_at_s = time.monotonic()
         self._backoff = Backoff()
         self._rest_until_s = 0.0
         self._is_swept = False
+        self._count = 0
         self._left = 0
         self._age = QueueAge()
 
     @property
     def in_flight(self) -> int:
         """Jobs held now."""
-        return self._places.taken
+        return self._count
+
+    @property
+    def set_aside(self) -> int:
+        """Of these, the jobs that wait for the models that they name."""
+        return self._work.aside.count
 
     @property
     def is_finished(self) -> bool:
         """Whether the model is gone for good and nobody waits any more: the consumer may be stopped."""
-        return self._is_swept and not self._places.taken
+        return self._is_swept and not self._count
 
     def oldest_s(self, waiting: int) -> float:
         """How long the oldest of the `waiting` jobs has waited, as far as this bridge has seen; see QueueAge."""
@@ -76,12 +86,16 @@ class Consumer:
 
     def start(self) -> None:
         """Begins to take jobs, in the background."""
-        self._taking = asyncio.get_running_loop().create_task(self._take_jobs(), name=f"consumer {self._queue}")
+        loop = asyncio.get_running_loop()
+        self._taking = loop.create_task(self._take_jobs(), name=f"consumer {self._queue}")
+        if self._are_routed:
+            self._keeping = loop.create_task(self._work.aside.keep(self._signals), name=f"set aside {self._queue}")
 
     def check(self) -> None:
         """Raises RuntimeError when the consumer has died, for a health check."""
-        if self._taking is not None and self._taking.done() and not self._signals.stop.is_set():
-            raise RuntimeError(f"the consumer of queue {self._queue} is dead") from self._taking.exception()
+        for task in (self._taking, self._keeping):
+            if task is not None and task.done() and not self._signals.stop.is_set():
+                raise RuntimeError(f"the consumer of queue {self._queue} is dead") from task.exception()
 
     async def stop(self, drain_s: float) -> None:
         """Takes nothing more; gives jobs in flight `drain_s` seconds to finish, and the rest back."""
@@ -93,6 +107,9 @@ class Consumer:
         self._signals.abandon.set()
         if self._running:
             await asyncio.wait(self._running)
+        if self._keeping is not None:
+            await asyncio.wait({self._keeping})
+        await self._work.aside.give_all_back()
 
     async def _take_jobs(self) -> None:
         while not self._signals.stop.is_set():
@@ -115,6 +132,7 @@ class Consumer:
             return
         self._are_small = all(held.size_bytes < LARGE_JOB_BYTES for held in group)
         self._places.take(len(group))
+        self._count += len(group)
         self._left += len(group)
         task = asyncio.get_running_loop().create_task(self._work.run(group))
         self._running.add(task)
@@ -124,7 +142,7 @@ class Consumer:
         """Jobs that wait, at most half as many as there are places, or a third while the model is quick, so that some
         are read while others are in the model; where none wait, the next one that comes."""
         parts = QUICK_FACTOR if self._work.is_quick else 2
-        most = min(free, -(-self._places.count // parts), self._work.most_together())
+        most = min(free, -(-self._places.count // parts), self._work.most_together(), self._room)
         group: list[Held] = []
         try:
             await (self._take_small(most, group) if self._are_small else self._take_large(most, group))
@@ -165,10 +183,17 @@ class Consumer:
         return QUICK_FACTOR * slots if self._work.is_quick else slots
 
     def _on_ended(self, jobs: list[Held], outcome: str) -> None:
-        self._places.give_back(len(jobs))
+        placed = [held for held in jobs if held.has_place]
+        for held in placed:
+            held.has_place = False
+        self._places.give_back(len(placed))
+        if outcome == SET_ASIDE:
+            return
+        self._count -= len(jobs)
         if outcome == GIVEN_BACK:
             self._left -= len(jobs)
-            self._rest()
+            if placed and not self._is_paced():
+                self._rest()
         else:
             self._backoff.reset()
         self._door.recorder.record(metrics.JOBS, len(jobs), self._queue, outcome)
@@ -177,16 +202,36 @@ class Consumer:
     def _may_take(self) -> bool:
         if self._can_answer():
             self._is_swept = False
-        elif self._is_swept or not self._is_given_up():
-            return False
-        return self._door.presence.is_sure and time.monotonic() >= self._rest_until_s
+        is_ready = self._door.presence.is_sure and time.monotonic() >= self._rest_until_s
+        return is_ready and not self._is_swept and self._room > 0
+
+    @property
+    def _room(self) -> int:
+        """How many jobs may be taken for what the queue's model may be given now; any number to be told that it is
+        given up."""
+        if self._is_given_up():
+            return NO_LIMIT
+        model = self._door.model_of(self._queue)
+        if model is None or self._are_routed:
+            return NO_LIMIT if model else 0
+        feeding = self._door.feedings.of(model.name)
+        # One that is paused is tried with one job, when all that it had before have come back.
+        return feeding.room if model.can_answer and not (feeding.is_paused and self._count) else 0
 
     def _can_answer(self) -> bool:
         model = self._door.model_of(self._queue)
-        if model is None or not model.can_answer:
+        if model is None or not (self._are_routed or self._is_fed(model)):
             return False
         self._could_answer_at_s = time.monotonic()
         return True
+
+    def _is_fed(self, model: ModelRecord) -> bool:
+        return model.can_answer and not self._door.feedings.of(model.name).is_paused
+
+    def _is_paced(self) -> bool:
+        """Whether the feeding of the model says when the next job is taken."""
+        model = self._door.model_of(self._queue)
+        return model is not None and self._door.feedings.of(model.name).is_limited
 
     def _is_given_up(self) -> bool:
         """Whether the model has been away for so long that those who wait are told so."""

@@ -11,7 +11,9 @@ from redis.exceptions import ResponseError
 from deployments.definition import ModelRecord
 from deployments.doors import Predict
 from redis_bridge import metrics
+from redis_bridge.clock import SteadyClock
 from redis_bridge.connection import TroubleLog
+from redis_bridge.feeding import Feedings
 from redis_bridge.in_flight import InFlightBytes
 from redis_bridge.jobs import JobStore
 from redis_bridge.metrics import Recorder
@@ -39,6 +41,8 @@ class Door:
     recorder: Recorder
     troubles: TroubleLog
     settings: BridgeSettings
+    clock: SteadyClock
+    feedings: Feedings
     trials: Trials = field(default_factory=Trials)
 
     def note_trouble(self, what: str, error: Exception) -> None:

@@ -23,6 +23,8 @@ logger = logging.getLogger(OWN_LOGGER)
 ANSWERED = "ok"
 GIVEN_BACK = "given-back"
 LEFT_IN_SLOT = "left-in-slot"
+TAKEN_OVER = "taken-over"
+SET_ASIDE = "set-aside"
 
 T = TypeVar("T")
 
@@ -44,7 +46,14 @@ class Endings:
             for held, outcome in answered
         ]
         started_s = time.perf_counter()
-        results = await self.until_done(lambda: self._door.jobs.settle(answers))
+        tries = 0
+
+        async def settle() -> list[Settled]:
+            nonlocal tries
+            tries += 1
+            return await self._door.jobs.settle(answers)
+
+        results = await self.until_done(settle)
         self._record(metrics.SETTLE_SECONDS, time.perf_counter() - started_s)
         jobs = [held for held, _ in answered]
         if results is None:
@@ -54,17 +63,35 @@ class Endings:
         self._end(settled, ANSWERED)
         await self._announce(settled)
         doubles = sum(result is Settled.DOUBLED for result in results)
-        if doubles:
+        # After a second try the slots may be gone because the first was carried out, and only its answer lost.
+        if doubles and tries == 1:
             self._record(metrics.DOUBLES, doubles)
         for held, result in zip(jobs, results, strict=True):
             if result is Settled.KEY_IS_TAKEN:
                 await self.bury(held, _key_is_taken(held.job_id or ""), has_answer=False)
 
-    async def give_back(self, held: Held) -> None:
-        """The job is the next of its queue, and its record is kept."""
-        held.remember()
-        moved = await self.until_done(lambda: self._door.jobs.give_back(held.whereabouts))
-        self._end([held], LEFT_IN_SLOT if moved is None else GIVEN_BACK)
+    async def give_back(self, *jobs: Held, to_end: bool = False) -> None:
+        """The jobs, oldest first, are the next of their queue, or its last, and their records are kept."""
+        for held in jobs:
+            held.remember(self._door.clock.now_s())
+        whereabouts = [held.whereabouts for held in jobs]
+        moved = await self.until_done(lambda: self._door.jobs.give_back(whereabouts, to_end))
+        self._end(list(jobs), LEFT_IN_SLOT if moved is None else GIVEN_BACK)
+
+    def set_aside(self, held: Held) -> None:
+        """The job stays in its slot and waits for its model there: its place is that of others, and nothing of it is
+        kept but what its end needs."""
+        held.is_aside = True
+        held.job = None
+        held.hold.release()
+        held.text_hold.release()
+        self.lend_places([held])
+
+    def lend_places(self, jobs: Sequence[Held]) -> None:
+        """The places of these jobs are those of others, although they are not over."""
+        placed = [held for held in jobs if held.has_place]
+        if placed:
+            self._ended(placed, SET_ASIDE)
 
     async def bury(self, held: Held, error: ServingError, has_answer: bool = True) -> None:
         """The client is told the error, if it has a key for it, and the job is a dead letter."""
@@ -73,13 +100,21 @@ class Endings:
             Answer(held.whereabouts, job_id, wire.answer(error, self._profile)) if job_id and has_answer else None
         )
         letter = DeadLetter(job_id, error.code, error.message, held.size_bytes)
-        if not await self.is_done(lambda: self._door.jobs.bury(held.whereabouts, letter, answer)):
-            self._end([held], LEFT_IN_SLOT)
+        buried = await self.until_done(lambda: self._door.jobs.bury(held.whereabouts, letter, answer))
+        if buried is None or not buried.is_done:
+            self._end([held], LEFT_IN_SLOT if buried is None else TAKEN_OVER)
             return
-        logger.warning("job %r of queue %s is a dead letter: %s", job_id, self._queue, error.message)
+        dropped = (
+            f"; the job of letter {buried.dropped_letter} had to go for it (setting dead_letter_payloads)"
+            if buried.dropped_letter
+            else ""
+        )
+        logger.warning("job %r of queue %s is a dead letter: %s%s", job_id, self._queue, error.message, dropped)
         self._door.recorder.record(metrics.DEAD_LETTERS, 1, self._queue, error.code)
         self._end([held], error.code)
-        if answer:
+        if buried.dropped_letter:
+            self._record(metrics.DROPPED_LETTERS, 1)
+        if buried.is_answered:
             await self._announce([held])
 
     async def _announce(self, answered: Sequence[Held]) -> None:
@@ -94,7 +129,7 @@ class Endings:
 
     def leave(self, group: Sequence[Held]) -> None:
         """Of `group`, the jobs that a fault has left without an end: a later bridge takes them over."""
-        self._end([held for held in group if not held.is_over], LEFT_IN_SLOT)
+        self._end([held for held in group if not held.is_over and not held.is_aside], LEFT_IN_SLOT)
 
     async def is_done(self, command: Callable[[], Awaitable[None]]) -> bool:
         """Whether a command that answers nothing was carried out before the work was abandoned."""

@@ -1,6 +1,7 @@
 """What goes into a move of a job within Redis, and what comes out. Data only."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from redis_bridge.attempts import Record, Text
@@ -47,9 +48,21 @@ class Settled(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Why a job was given up. job_id: None when it has none that may be used."""
+    """Why a job was given up. job_id: None when it has none that may be used.  time_s: Unix time, when it was."""
 
     job_id: str | None
     code: str
     message: str
     size_bytes: int
+    time_s: float = field(default_factory=lambda: round(time.time(), 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """How a burial ended. is_done: it is a dead letter; otherwise somebody else had taken the job over.
+    is_answered: its client finds the answer.  dropped_letter: the number of an older letter whose job was dropped
+    for this one, 0 for none."""
+
+    is_done: bool
+    is_answered: bool
+    dropped_letter: int

@@ -4,30 +4,39 @@
     take_large the next one, read in a thread
     wait       BLMOVE queue -> slot, for a queue that was empty
     settle     the answers, then the slots go: one script
-    give_back  slots -> head of the queue
+    give_back  slots -> head of the queue, or its end: one script
     bury       the answer, then slot -> dead letters: one script
 
+A Redis that is full refuses LMOVE and BLMOVE, but lets scripts through: then jobs are taken by `take` alone.
 All but the first three may be run twice. A job whose slot somebody else has meanwhile taken over is answered all
 the same: delivery is at least once, and answers of one job are alike.
 """
 
 import asyncio
 import itertools
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from deployments.errors import ImageTooLarge, InvalidRequest, ServingError
 from redis_bridge import job_scripts, keys
 from redis_bridge.attempts import Record, Text, fingerprint, record_from
-from redis_bridge.job_moves import Answer, DeadLetter, Reserved, Settled, Whereabouts
+from redis_bridge.job_moves import Answer, Buried, DeadLetter, Reserved, Settled, Whereabouts
 from redis_bridge.keys import Slot
+from redis_bridge.scripts import Script
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.transfer import Transfer
+
+FULL_LOOK_S = 0.02
+"""While Redis is full nobody can wait for a job there: so often one is looked for."""
+
+
+def is_full(error: Exception) -> bool:
+    """Whether a command was refused because Redis has reached its memory limit."""
+    return isinstance(error, OutOfMemoryError) or str(error).startswith("OOM ")
 
 
 class JobStore:
@@ -48,11 +57,14 @@ class JobStore:
         self._settings = settings
         self._numbers = itertools.count()
         self._held: set[str] = set()
-        self._take = redis.register_script(job_scripts.TAKE)
-        self._settle = redis.register_script(job_scripts.SETTLE)
-        self._give_back = redis.register_script(job_scripts.GIVE_BACK)
-        self._bury = redis.register_script(job_scripts.BURY)
-        self._announce = redis.register_script(job_scripts.ANNOUNCE)
+        self._take = Script(redis, job_scripts.TAKE)
+        self._settle = Script(redis, job_scripts.SETTLE)
+        self._give_back = Script(redis, job_scripts.GIVE_BACK)
+        self._bury = Script(redis, job_scripts.BURY)
+        self._announce = Script(redis, job_scripts.ANNOUNCE)
+        self._note = Script(redis, job_scripts.NOTE)
+        self._begin_trial = Script(redis, job_scripts.BEGIN_TRIAL)
+        self._end_trial = Script(redis, job_scripts.END_TRIAL)
 
     @property
     def holds_any(self) -> bool:
@@ -87,6 +99,10 @@ class JobStore:
         payload: memoryview | None = None
         try:
             payload, has_records = await asyncio.to_thread(self._transfer.move, queue, slot.key, keys.attempts(queue))
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            return await self.take(queue, most=1, most_bytes=1)
         finally:
             if payload is None:
                 self._held.discard(slot.key)
@@ -111,6 +127,12 @@ class JobStore:
                 pipe.blmove(queue, slot.key, block_s, "LEFT", "RIGHT")
                 pipe.exists(keys.attempts(queue))
                 payload, has_records = await pipe.execute()
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            # Room is made by answering what waits.
+            await asyncio.sleep(FULL_LOOK_S)
+            return await self.take(queue, most=1, most_bytes=1)
         finally:
             if payload is None:
                 self._held.discard(slot.key)
@@ -140,28 +162,28 @@ class JobStore:
         if whereabouts.record is None:
             return
         key = keys.attempts(whereabouts.slot.queue)
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(key, whereabouts.fingerprint, whereabouts.record.text())
-            pipe.expire(key, keys.ATTEMPTS_TTL_S)
-            await pipe.execute()
+        await self._note(keys=[key], args=[whereabouts.fingerprint, whereabouts.record.text(), keys.ATTEMPTS_TTL_S])
 
-    async def give_back(self, whereabouts: Whereabouts) -> int:
-        """The job is again the next of its queue, and its record is remembered.
+    async def give_back(self, jobs: Sequence[Whereabouts], to_end: bool = False) -> int:
+        """Jobs of one queue, oldest first, are again its next ones, or its last, and their records are remembered.
 
-        Answers how many jobs were moved: 0 when somebody else has taken it over."""
-        queue = whereabouts.slot.queue
-        record = (whereabouts.fingerprint, whereabouts.record.text()) if whereabouts.record else ("", "")
-        moved = await self._give_back(
-            keys=[whereabouts.slot.key, queue, keys.attempts(queue)], args=[*record, keys.ATTEMPTS_TTL_S]
-        )
-        self._held.discard(whereabouts.slot.key)
+        Answers how many jobs were moved; those that somebody else has taken over are not."""
+        queue = jobs[0].slot.queue
+        ordered = jobs if to_end else list(reversed(jobs))
+        arguments: list[Any] = ["RIGHT" if to_end else "LEFT", keys.ATTEMPTS_TTL_S]
+        for each in ordered:
+            arguments += (each.fingerprint, each.record.text()) if each.record else ("", "")
+        script_keys = [queue, keys.attempts(queue), *(each.slot.key for each in ordered)]
+        moved = await self._give_back(keys=script_keys, args=arguments)
+        self._held.difference_update(each.slot.key for each in jobs)
         return int(moved)
 
-    async def bury(self, whereabouts: Whereabouts, letter: DeadLetter, answer: Answer | None) -> None:
-        """The job goes to the dead letters, with its reason; `answer` to its client, if one can be reached."""
+    async def bury(self, whereabouts: Whereabouts, letter: DeadLetter, answer: Answer | None) -> Buried:
+        """The job goes to the dead letters, with its reason; `answer` to its client, if one can be reached. May be
+        run twice with the same letter."""
         settings, queue = self._settings, whereabouts.slot.queue
         fields = {
-            "time_s": round(time.time(), 3),
+            "time_s": letter.time_s,
             "queue": queue,
             "id": letter.job_id,
             "code": letter.code,
@@ -169,7 +191,7 @@ class JobStore:
             "size_bytes": letter.size_bytes,
         }
         letters = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_SEEN]
-        await self._bury(
+        done, dropped_letter = await self._bury(
             keys=[whereabouts.slot.key, answer.key if answer else "", keys.attempts(queue), *letters],
             args=[
                 answer.text if answer else b"",
@@ -183,6 +205,7 @@ class JobStore:
             ],
         )
         self._held.discard(whereabouts.slot.key)
+        return Buried(done > 0, done > 1, dropped_letter)
 
     async def picture(self, key: str, most_bytes: int) -> bytes | ServingError | None:
         """What lies under a key that a job names: an image file, nothing, or why it is not read."""
@@ -202,12 +225,12 @@ class JobStore:
             await self._redis.expire(picture_key, self._settings.result_ttl_s)
 
     async def begin_trial(self, slot: Slot) -> None:
-        """From now on the death of this bridge is the fault of the job in `slot`."""
-        await self._redis.set(keys.trial(self.bridge), slot.key, ex=keys.ATTEMPTS_TTL_S)
+        """From now on the death of this bridge is the fault of the job in `slot`, or of another on trial."""
+        await self._begin_trial(keys=[keys.trial(self.bridge)], args=[slot.key, keys.ATTEMPTS_TTL_S])
 
-    async def end_trial(self) -> None:
-        """No job is to blame any more."""
-        await self._redis.delete(keys.trial(self.bridge))
+    async def end_trial(self, slot: Slot) -> None:
+        """The job in `slot` is not to blame any more."""
+        await self._end_trial(keys=[keys.trial(self.bridge)], args=[slot.key, keys.ATTEMPTS_TTL_S])
 
     async def depths(self, queues: Sequence[str]) -> dict[str, int]:
         """Jobs that wait in each of `queues`, asked for together; without those whose key is no list."""

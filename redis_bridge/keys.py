@@ -7,7 +7,7 @@
 | `<key in img_key>` | string, an image file | the producer | `result_ttl_s` after it was read, if it had none |
 | `<queue>:inflight:<bridge>:<slot>` | list with one job text | that bridge; after its death, any other | none |
 | `fathomnet:attempts:<queue>` | hash: fingerprint of a job's text -> `attempts.Record` | the bridges | a day |
-| `fathomnet:trial:<bridge>` | string, the slot of the one job that this bridge has in work | that bridge | a day |
+| `fathomnet:trial:<bridge>` | string, the slots of the jobs that this bridge has on trial | that bridge | a day |
 | `fathomnet:bridges` | set of bridge ids | all bridges; each leaves, or is removed after its takeover | none |
 | `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |
 | `fathomnet:written:<bridge>` | string, a write that proves that Redis takes writes | that bridge | seconds |

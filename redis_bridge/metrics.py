@@ -22,7 +22,7 @@ class Metric:
 JOBS = Metric(
     "fathom_redis_jobs_total",
     "counter",
-    "Jobs that left their slot; outcome: ok, given-back, or the code of the error that was answered.",
+    "Jobs that left their slot; outcome: ok, given-back, taken-over, or the code of the error that was answered.",
     ("queue", "outcome"),
 )
 JOB_SECONDS = Metric(
@@ -56,6 +56,19 @@ IN_FLIGHT_BYTES = Metric("fathom_redis_in_flight_bytes", "gauge", "Bytes of all 
 DEAD_LETTERS = Metric(
     "fathom_redis_dead_letters_total", "counter", "Jobs put on the dead-letter list.", ("queue", "code")
 )
+DROPPED_LETTERS = Metric(
+    "fathom_redis_dropped_dead_letters_total",
+    "counter",
+    "Dead letters whose jobs are kept no more, as newer letters came; queue: of the newer one.",
+    ("queue",),
+)
+PAUSED = Metric("fathom_redis_paused", "gauge", "1 while a model gets no jobs because it fails them all.", ("model",))
+SET_ASIDE = Metric(
+    "fathom_redis_set_aside",
+    "gauge",
+    "Jobs that this bridge holds until the models that they name answer.",
+    ("queue",),
+)
 TAKEN_OVER = Metric(
     "fathom_redis_taken_over_total", "counter", "Jobs of a dead bridge put back at their queue's head.", ("queue",)
 )
@@ -85,6 +98,9 @@ ALL_METRICS = (
     IN_FLIGHT,
     IN_FLIGHT_BYTES,
     DEAD_LETTERS,
+    DROPPED_LETTERS,
+    PAUSED,
+    SET_ASIDE,
     TAKEN_OVER,
     ERRORS,
     EXTERNAL_JOBS,

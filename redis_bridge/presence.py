@@ -15,11 +15,13 @@ from redis.exceptions import ResponseError
 
 from deployments.logs import OWN_LOGGER
 from redis_bridge import job_scripts, keys
+from redis_bridge.clock import SteadyClock
 from redis_bridge.connection import TROUBLES
 from redis_bridge.job_moves import Whereabouts
 from redis_bridge.jobs import JobStore
 from redis_bridge.keys import Slot
 from redis_bridge.own_keys import OwnKeys
+from redis_bridge.scripts import Script
 from redis_bridge.settings import BridgeSettings
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -31,14 +33,21 @@ class Presence:
     """One bridge's life sign, and its watch over the slots of the dead. on_taken_over: queue, jobs."""
 
     def __init__(
-        self, redis: Redis, jobs: JobStore, settings: BridgeSettings, on_taken_over: Callable[[str, int], None]
+        self,
+        redis: Redis,
+        jobs: JobStore,
+        settings: BridgeSettings,
+        clock: SteadyClock,
+        on_taken_over: Callable[[str, int], None],
     ) -> None:
         self._redis = redis
         self._bridge = jobs.bridge
         self._jobs = jobs
         self._settings = settings
         self._on_taken_over = on_taken_over
-        self._take_over = redis.register_script(job_scripts.TAKE_OVER)
+        self._clock = clock
+        self._beat = Script(redis, job_scripts.BEAT)
+        self._take_over = Script(redis, job_scripts.TAKE_OVER)
         self._own_keys = OwnKeys(redis)
         self._server: str | None = None
         self._dead: set[str] = set()
@@ -57,12 +66,13 @@ class Presence:
     async def beat(self) -> None:
         """Says that we live, and looks who does not. Raises what connection.TROUBLES lists."""
         started_s = time.monotonic()
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(keys.heartbeat(self._bridge), "alive", px=int(self._settings.takeover_after_s * 1000))
-            pipe.sadd(keys.BRIDGES, self._bridge)
-            pipe.smembers(keys.BRIDGES)
-            *_, bridges = await pipe.execute()
+        bridges, (seconds, microseconds) = await self._beat(
+            keys=[keys.heartbeat(self._bridge), keys.BRIDGES],
+            args=[int(self._settings.takeover_after_s * 1000), self._bridge],
+        )
         self._beat_at_s = started_s
+        if self._clock.look(int(seconds) + int(microseconds) / 1e6, started_s):
+            logger.warning("the clock of Redis was set; nothing is taken over from other bridges for a while")
         siblings = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
         self._dead = await self._without_heartbeat([bridge for bridge in siblings if bridge])
         await self._remove([member for member in bridges if keys.bridge_from_member(member) is None])
@@ -89,7 +99,8 @@ class Presence:
         connection.TROUBLES lists.
         """
         is_due = time.monotonic() - self._swept_at_s > self._settings.orphan_scan_s
-        if not self._dead and not is_due:
+        # After a jump of the clock the heartbeats of the living have expired too, until each has beaten again.
+        if not self._clock.is_settled or not (self._dead or is_due):
             return
         self._swept_at_s, dead = time.monotonic(), set(self._dead)
         try:
@@ -97,7 +108,7 @@ class Presence:
         except TROUBLES:
             self.sweep_soon()
             raise
-        if dead:
+        if dead and self._clock.is_settled:
             await self._redis.srem(keys.BRIDGES, *dead)
             self._dead -= dead
 
@@ -134,13 +145,17 @@ class Presence:
         """How many jobs were moved. A slot of our own that we know nothing of has reappeared, or a command's
         answer was lost on the way."""
         if slot.bridge == self._bridge:
-            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back(Whereabouts(slot, "", None))
+            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back([Whereabouts(slot, "", None)])
         of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
         await self._own_keys.look_at({keys.trial(slot.bridge): "string", keys.attempts(slot.queue): "hash"})
         of_job = [slot.key, slot.queue, keys.attempts(slot.queue)]
-        return int(
-            await self._take_over(keys=[*of_bridge, *of_job], args=[f"{time.time():.3f}", keys.ATTEMPTS_TTL_S])
-        )
+        times: list[float | str] = [f"{self._clock.now_s():.3f}", keys.ATTEMPTS_TTL_S]
+        times += [f"{self._clock.expected_s():.3f}", f"{self._clock.jump_s:.3f}"]
+        moved = int(await self._take_over(keys=[*of_bridge, *of_job], args=times))
+        if moved < 0:
+            # The next beat will see the clock, and then wait.
+            self.sweep_soon()
+        return max(moved, 0)
 
     async def _look_at_the_server(self) -> None:
         """After a restart Redis may have come back without its last second, and with other settings."""

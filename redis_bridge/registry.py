@@ -5,6 +5,7 @@ replicas, heartbeat_s (Unix time), definition, knobs. Entries of others are kept
 not consumed. Ours go with their model, with their bridge, or, when that bridge died, by any of its siblings.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import WatchError
+from redis.exceptions import OutOfMemoryError, WatchError
 
 from deployments.definition import ModelRecord
 from deployments.logs import OWN_LOGGER
@@ -87,7 +88,9 @@ class Registry:
             if gone or mine:
                 pipe.multi()  # type: ignore[no-untyped-call]  # the library's own gap
                 encoding.write(pipe, self._key, content, mine, gone)
-                await pipe.execute()
+                # A full server takes no entries; what others have registered is known all the same.
+                with contextlib.suppress(OutOfMemoryError):
+                    await pipe.execute()
         return foreign
 
     async def _is_to_go(self, name: str, entry: Entry | None, entries: Mapping[str, Entry]) -> bool:

@@ -5,6 +5,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from redis_bridge.permissions import forbidden_commands
+
 MIN_VERSION = (6, 2)
 """The first with BLMOVE, without which a job could be lost between two commands."""
 
@@ -16,12 +18,12 @@ class UnsupportedServer(RuntimeError):
 async def refuse_unsupported(redis: Redis) -> None:
     """Raises UnsupportedServer, or what connection.TROUBLES lists when the server cannot be asked.
 
-    A user who may not call INFO is believed.
+    A user who may not call INFO is believed, but not one who may not call what jobs need.
     """
     try:
         facts: dict[str, Any] = await redis.info("server")
     except ResponseError:
-        return
+        facts = {}
     mode = str(facts.get("redis_mode") or facts.get("server_mode") or "standalone")
     if mode == "cluster":
         raise UnsupportedServer(
@@ -36,6 +38,12 @@ async def refuse_unsupported(redis: Redis) -> None:
     version = str(facts.get("redis_version", ""))
     if _numbers(version) < MIN_VERSION:
         raise UnsupportedServer(f"Redis {version} is too old: 6.2 or later, or Valkey, is needed")
+    if forbidden := await forbidden_commands(redis):
+        raise UnsupportedServer(
+            f"this Redis does not let us call {', '.join(forbidden)}: jobs would leave their queues and "
+            "never be answered; allow them to the user of REDIS_URL (ACL SETUSER, on all keys), or use a server that "
+            "has them"
+        )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -53,6 +53,15 @@ class BridgeSettings(Settings):
     max_attempts: int = Field(default=3, ge=1)
     """Tries of a job that fails in the model or takes a bridge down with it, before it is dead-lettered."""
 
+    pause_after: int = Field(default=8, ge=1)
+    """So many different jobs must fail in a model, with no answer between them, and its jobs are kept from it."""
+
+    longest_pause_s: float = Field(default=60.0, gt=0)
+    """A model that fails every job is tried with one of them after 1 s, 2 s, ... and at least this often."""
+
+    max_set_aside: int = Field(default=1000, ge=0, le=10_000)
+    """Jobs of one queue that wait outside it for the models that they name; what is over goes to the queue's end."""
+
     give_up_after_s: float = Field(default=600.0, ge=0)
     """How long jobs wait for a model that cannot answer, before they are answered with an error."""
 

@@ -1,70 +1,110 @@
-"""Who may be in work beside whom: many jobs at once, or one job on trial alone. Knows no job and no Redis.
+"""Who may be in work beside whom: many jobs at once, or one job on trial. Knows no job and no Redis.
 
-When a bridge dies nobody knows which of its jobs killed it. Each of them is a suspect and is next tried alone: if a
-bridge dies then, the job on trial is to blame, and no bystander.
+When a bridge dies nobody knows which of its jobs killed it. Each of them is a suspect and is next tried in a window
+of its own: nothing else begins while it is read and handed to its model, which is where jobs kill bridges. What the
+model then takes is nobody's business: others go on beside it. Only a suspect whose bridge has died during its trial
+is next kept apart from other suspects to its end, so that it is known who is to blame.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 
 TRIAL_S = 2.0
-"""How long a job on trial keeps all others out. A job that kills its bridge does so while it is read and sent on;
-what its model then takes longer for must not hold up other queues."""
+"""How long the window of a job on trial may be, in which all others are kept out."""
+
+HANDOVER_S = 0.1
+"""How long it takes to hand a picture to its model: the end of a window."""
+
+GRACE_S = 0.25
+"""How long a window waits for those at work: then they have been read and are in their models."""
 
 
 class Trials:
-    """Lets in whoever came first, so that trials and other work take turns."""
+    """Lets work and windows take turns: all work that waits, then one window."""
 
     def __init__(self) -> None:
         self._at_work = 0
-        self._is_trial = False
-        self._waiting: deque[tuple[bool, asyncio.Future[None]]] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_window = False
+        self._on_trial = 0
+        self._is_apart = False
+        self._work: deque[asyncio.Future[None]] = deque()
+        self._trials: deque[tuple[bool, asyncio.Future[None]]] = deque()
 
     async def join(self) -> None:
-        """Waits until no trial is on, nor due before us. Ends with `leave`."""
-        await self._turn(alone=False)
-
-    def leave(self) -> None:
-        """One less at work."""
-        self._at_work -= 1
-        self._admit()
-
-    async def begin(self) -> bool:
-        """Waits until nobody else is at work, and keeps all others out; True then. Ends with `end`."""
-        await self._turn(alone=True)
-        return True
-
-    def end(self, *, is_at_work: bool) -> None:
-        """The trial is over. is_at_work: its job goes on beside others, and ends with `leave`."""
-        self._is_trial = False
-        self._at_work += is_at_work
-        self._admit()
-
-    async def _turn(self, *, alone: bool) -> None:
+        """Waits until no window is open. Ends with `leave`."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((alone, turn))
+        self._work.append(turn)
         self._admit()
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._undo(alone)
-            self._admit()
+                self.leave()
             raise
 
-    def _undo(self, alone: bool) -> None:
-        if alone:
-            self._is_trial = False
+    def leave(self) -> None:
+        """One less at work."""
+        self._count_work(-1)
+        self._admit()
+
+    async def begin(self, apart: bool = False) -> bool:
+        """Opens a window: waits until no other is open, and until those at work are done or in their models. True
+        then. Ends with `close_window` and then `end`. apart: no other job is to be on trial until this one's end."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._trials.append((apart, turn))
+        self._admit()
+        try:
+            await turn
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GRACE_S):
+                    await self._idle.wait()
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.close_window()
+                self.end()
+            else:
+                self._admit()
+            raise
+        return True
+
+    def close_window(self) -> None:
+        """Others may go on, and begin."""
+        self._is_window = False
+        self._admit()
+
+    def end(self) -> None:
+        """The job on trial has come to its end; its window is closed."""
+        self._on_trial -= 1
+        self._is_apart = False
+        self._admit()
+
+    def _count_work(self, more: int) -> None:
+        self._at_work += more
+        if self._at_work:
+            self._idle.clear()
         else:
-            self._at_work -= 1
+            self._idle.set()
 
     def _admit(self) -> None:
-        while self._waiting and not self._is_trial:
-            alone, turn = self._waiting[0]
+        if self._is_window:
+            return
+        while self._work:
+            turn = self._work.popleft()
             if not turn.done():
-                if alone and self._at_work:
-                    return
-                self._is_trial = alone
-                self._at_work += not alone
+                self._count_work(1)
                 turn.set_result(None)
-            self._waiting.popleft()
+        while self._trials:
+            apart, turn = self._trials[0]
+            if not turn.done():
+                if self._is_apart or (apart and self._on_trial):
+                    return
+                self._is_window = True
+                self._is_apart = apart
+                self._on_trial += 1
+                turn.set_result(None)
+            self._trials.popleft()
+            if self._is_window:
+                return

@@ -2,13 +2,13 @@
 
     python -m tests.redis_bridge.bridge_process
 
-reads commands from its standard input and answers each with one line: `start URL QUEUE POINT [FILE]` forks a bridge
+reads commands from its standard input and answers each with one line: `start URL QUEUES POINT [FILE]` forks a bridge
 and answers its process id, `wait PID` answers how it ended. It forks, since the imports take longer than all the
 rest. FILE gets a line for each answer that the bridge is about to write: the key.
 
 POINT: `before-NAME` or `after-NAME`, NAME being `wait` (the blocking move of a job), `take` (of several at once),
 `predict` or `settle`; `silent` when the model never answers; `poison` for one that pictures of the colour POISON
-kill; `sound` for a bridge that just works.
+kill; `late-poison` where it takes them longer than a trial; `sound` for a bridge that just works.
 """
 
 import asyncio
@@ -27,11 +27,14 @@ from deployments.request import Request
 from redis_bridge import job_scripts
 from redis_bridge.bridge import Bridge
 from redis_bridge.connection import Connections
+from redis_bridge.scripts import ALLOW_OOM
+from redis_bridge.trials import TRIAL_S
 from tests.redis_bridge.fakes import FAST, FakeCatalogue, FakeModel, model
 
 SCRIPTS = {
-    hashlib.sha1(script.encode()).hexdigest(): name
+    hashlib.sha1((flag + script).encode()).hexdigest(): name
     for name, script in (("take", job_scripts.TAKE), ("settle", job_scripts.SETTLE))
+    for flag in (ALLOW_OOM, "")
 }
 
 POISON = (66, 6, 64)
@@ -77,8 +80,8 @@ class DyingRedis(Redis):
         return DyingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
-async def serve(url: str, queue: str) -> None:
-    """Serves `queue` until the end."""
+async def serve(url: str, queues: str) -> None:
+    """Serves `queues`, separated by commas and each with a model of its own, until the end."""
     answering = FakeModel()
 
     async def predict(name: str, requests: Sequence[Request]) -> list[Outcome]:
@@ -87,6 +90,9 @@ async def serve(url: str, queue: str) -> None:
             await asyncio.Event().wait()
         if any(tuple(one.image.pixels[0, 0]) == POISON for one in requests if one.image.pixels is not None):
             reach("poison")
+            if dies_at == "late-poison":
+                await asyncio.sleep(TRIAL_S + 0.5)
+                reach("late-poison")
         # Long enough for a kill to find jobs in the model.
         await asyncio.sleep(0.02)
         outcomes = await answering(name, requests)
@@ -94,9 +100,10 @@ async def serve(url: str, queue: str) -> None:
         return outcomes
 
     redis = DyingRedis.from_url(url, socket_timeout=10)
-    most = MAX_ATTEMPTS if dies_at == "poison" else 100
+    most = MAX_ATTEMPTS if "poison" in dies_at else 100
     settings = FAST.model_copy(update={"slots_per_queue": 32, "job_deadline_s": 600, "max_attempts": most})
-    Bridge(Connections(redis), predict, FakeCatalogue(model("demo", queue)), settings).start()
+    models = (model(f"demo-{number}", queue) for number, queue in enumerate(queues.split(",")))
+    Bridge(Connections(redis), predict, FakeCatalogue(*models), settings).start()
     await asyncio.Event().wait()
 
 
@@ -108,13 +115,13 @@ def note(answered: list[str]) -> None:
         os.close(descriptor)
 
 
-def start(url: str, queue: str, point: str, file: str = "") -> int:
+def start(url: str, queues: str, point: str, file: str = "") -> int:
     """The process id of a new bridge."""
     global dies_at, notes
     child = os.fork()
     if child == 0:
         dies_at, notes = point, file
-        asyncio.run(serve(url, queue))
+        asyncio.run(serve(url, queues))
     return child
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from redis.asyncio import Redis
 
 from redis_bridge.__main__ import main
 from redis_bridge.addresses import close_client, open_client, without_password
@@ -278,18 +279,19 @@ async def test_a_sentinel_taken_for_a_server_is_refused_in_words(tmp_path: Path)
 class OldServer:
     """Says of itself what an old server says; none can be had as a package."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, redis: Redis) -> None:
         self.version = version
+        self.pipeline = redis.pipeline
 
     async def info(self, section: str) -> dict[str, str]:
         return {"redis_mode": "standalone", "redis_version": self.version} if section == "server" else {}
 
 
-async def test_a_server_without_blmove_is_refused_in_words() -> None:
+async def test_a_server_without_blmove_is_refused_in_words(redis: Redis) -> None:
     with pytest.raises(UnsupportedServer, match=r"Redis 6\.0\.16 is too old: 6\.2 or later, or Valkey"):
-        await refuse_unsupported(OldServer("6.0.16"))  # type: ignore[arg-type]
+        await refuse_unsupported(OldServer("6.0.16", redis))  # type: ignore[arg-type]
     for version in ("6.2.5", "7.2.4", "10.0.0", ""):
-        await refuse_unsupported(OldServer(version))  # type: ignore[arg-type]
+        await refuse_unsupported(OldServer(version, redis))  # type: ignore[arg-type]
 
 
 async def test_a_server_that_evicts_is_warned_of_loudly(

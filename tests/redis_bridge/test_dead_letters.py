@@ -70,6 +70,7 @@ async def test_letters_and_their_jobs_are_bounded(
         assert await run(valkey, "--payloads", "2", "show", "4") == 0
         assert "not kept any more" in capsys.readouterr().out
         assert await run(valkey, "--payloads", "2", "replay", "all") == 0
+        assert "2 more are only listed: their jobs are not kept any more" in capsys.readouterr().out
         for number in (4, 5):
             assert await client.answer(ids[number]) == legacy_answer((number + 1, 1, 64))
         await eventually(lambda: has_length(redis, 2))

@@ -88,8 +88,10 @@ async def test_the_expiry_of_a_list_follows_the_last_answer_unless_somebody_keep
 
 
 async def test_nothing_is_sent_for_clients_that_poll(redis: Redis, client: Client, start_bridge: StartBridge) -> None:
-    await redis.config_resetstat()
-    async with start_bridge():
+    async with start_bridge() as bridge:
+        # The check of what the server allows is over.
+        await eventually(lambda: bridge.queues)
+        await redis.config_resetstat()
         await client.answer(await client.push((1, 2, 64)))
     # The client's own push is the only one.
     assert (await redis.info("commandstats"))["cmdstat_rpush"]["calls"] == 1

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from redis_bridge import keys
 from redis_bridge.attempts import Record
+from redis_bridge.clock import SteadyClock
 from redis_bridge.connection import TroubleLog, connect
 from redis_bridge.job_moves import Answer, DeadLetter, Whereabouts
 from redis_bridge.jobs import JobStore
@@ -20,10 +21,16 @@ BRIDGE = "0123456789ab"
 DEAD = "00000000dead"
 
 
-def presence(redis: Redis, taken_over: list[tuple[str, int]] | None = None) -> Presence:
+def presence(
+    redis: Redis, taken_over: list[tuple[str, int]] | None = None, clock: SteadyClock | None = None
+) -> Presence:
     moved = taken_over if taken_over is not None else []
     jobs = JobStore(redis, BRIDGE, FAST)
-    return Presence(redis, jobs, FAST, lambda queue, count: moved.append((queue, count)))
+    return Presence(redis, jobs, FAST, clock or steady_clock(), lambda queue, count: moved.append((queue, count)))
+
+
+def steady_clock() -> SteadyClock:
+    return SteadyClock(jump_s=FAST.takeover_after_s / 2, settle_s=FAST.takeover_after_s)
 
 
 async def test_a_server_that_evicts_keys_is_warned_of(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
@@ -86,9 +93,11 @@ async def test_a_job_that_was_taken_over_is_not_buried_by_the_bridge_that_lost_i
     await jobs.note(whereabouts)
     await redis.lmove(reserved.slot.key, QUEUE, "LEFT", "RIGHT")
     await redis.set("an-id", "[]", ex=60)
-    await jobs.bury(
+    buried = await jobs.bury(
         whereabouts, DeadLetter("an-id", "internal", "failed here", 3), Answer(whereabouts, "an-id", b"error")
     )
+    assert not buried.is_done
+    assert not buried.is_answered
     assert await redis.get("an-id") == b"[]"
     assert await redis.llen(keys.DEAD_LETTERS) == 0
     assert await redis.hget(keys.attempts(QUEUE), reserved.fingerprint) == b"1 5.000"
@@ -111,7 +120,7 @@ async def test_jobs_of_a_dead_bridge_are_suspects_and_only_the_one_on_trial_has_
     assert tries == {accused.payload: (1, True), bystander.payload: (0, True)}
     assert not await redis.exists(keys.trial(DEAD))
     for each in again:
-        await successor.give_back(Whereabouts(each.slot, each.fingerprint, each.record))
+        await successor.give_back([Whereabouts(each.slot, each.fingerprint, each.record)])
 
 
 async def test_a_bridge_that_leaves_jobs_behind_stays_listed_for_its_successor(redis: Redis) -> None:

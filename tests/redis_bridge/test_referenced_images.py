@@ -173,9 +173,15 @@ async def test_a_job_for_a_model_that_cannot_answer_now_waits(
     catalogue.shown = (model(MODEL, QUEUE), starting)
     job_id = await push(redis, producers.model_in_job(PICTURE))
     async with start_bridge(MODEL_IN_JOB):
-        await eventually(lambda: redis.exists(keys.attempts(QUEUE)))
+        await eventually(lambda: is_taken(redis))
         assert not await redis.exists(job_id)
         catalogue.shown = (model(MODEL, QUEUE), model("InceptionV3", "other_queue"))
         await found(redis, job_id)
     assert predict.asked == ["InceptionV3"]
     assert FAST.give_up_after_s > 5, "or the job would have been given up"
+
+
+async def is_taken(redis: Redis) -> bool:
+    """Whether the job has left its queue, and lies in a slot."""
+    slots = [key async for key in redis.scan_iter(match=keys.SLOTS_PATTERN)]
+    return len(slots) == 1 and not await redis.llen(QUEUE)

@@ -6,7 +6,7 @@ import pytest
 
 from redis_bridge.attempts import Record, fingerprint, record_from
 from redis_bridge.in_flight import InFlightBytes, Places
-from redis_bridge.trials import Trials
+from redis_bridge.trials import GRACE_S, Trials
 
 
 async def rounds() -> None:
@@ -30,11 +30,22 @@ async def test_many_work_together_and_a_trial_waits_for_all_of_them_and_keeps_ot
     assert await trial
     await rounds()
     assert not late.done()
-    trials.end(is_at_work=False)
+    trials.close_window()
     await late
+    trials.end()
 
 
-async def test_trials_and_other_work_take_turns() -> None:
+async def test_a_trial_does_not_wait_for_work_that_is_long_in_its_model() -> None:
+    trials = Trials()
+    await trials.join()
+    async with asyncio.timeout(5 * GRACE_S):
+        assert await trials.begin()
+    trials.close_window()
+    trials.end()
+    trials.leave()
+
+
+async def test_between_two_trials_all_work_that_waits_has_its_turn() -> None:
     trials = Trials()
     await trials.begin()
     order: list[str] = []
@@ -47,35 +58,58 @@ async def test_trials_and_other_work_take_turns() -> None:
     async def trial(name: str) -> None:
         await trials.begin()
         order.append(name)
-        trials.end(is_at_work=False)
+        trials.close_window()
+        trials.end()
 
     tasks = [asyncio.ensure_future(each) for each in (work("a"), trial("b"), work("c"), trial("d"))]
     await rounds()
     assert order == []
-    trials.end(is_at_work=False)
+    trials.close_window()
+    trials.end()
     await asyncio.gather(*tasks)
-    assert order == ["a", "b", "c", "d"]
+    assert order == ["a", "c", "b", "d"]
 
 
-async def test_a_job_that_outlasts_its_trial_lets_others_in_but_no_further_trial() -> None:
+async def test_a_job_that_outlasts_its_window_lets_others_in_and_other_trials() -> None:
     trials = Trials()
     await trials.begin()
     other = asyncio.ensure_future(trials.join())
     second = asyncio.ensure_future(trials.begin())
-    trials.end(is_at_work=True)
+    trials.close_window()
     await other
     trials.leave()
-    await rounds()
-    assert not second.done()
-    trials.leave()
     assert await second
+    trials.close_window()
+    trials.end()
+    trials.end()
+
+
+async def test_one_that_is_kept_apart_is_on_trial_while_no_other_is() -> None:
+    trials = Trials()
+    await trials.begin()
+    trials.close_window()
+    apart = asyncio.ensure_future(trials.begin(apart=True))
+    behind = asyncio.ensure_future(trials.begin())
+    await rounds()
+    assert not apart.done()
+    await asyncio.wait_for(trials.join(), 1)
+    trials.leave()
+    trials.end()
+    assert await apart
+    trials.close_window()
+    await asyncio.wait_for(trials.join(), 1)
+    trials.leave()
+    await rounds()
+    assert not behind.done()
+    trials.end()
+    assert await behind
 
 
 @pytest.mark.parametrize("is_admitted", [False, True])
 async def test_who_gives_up_waiting_is_in_nobodys_way(is_admitted: bool) -> None:
     trials = Trials()
     await trials.join()
-    trial = asyncio.ensure_future(trials.begin())
+    trial = asyncio.ensure_future(trials.begin(apart=True))
     await rounds()
     if is_admitted:
         trials.leave()
@@ -86,7 +120,7 @@ async def test_who_gives_up_waiting_is_in_nobodys_way(is_admitted: bool) -> None
     async with asyncio.timeout(1):
         await trials.join()
         trials.leave()
-        await trials.begin()
+        await trials.begin(apart=True)
 
 
 async def test_places_wait_a_moment_for_company_only_while_most_are_taken() -> None:
@@ -116,12 +150,19 @@ def test_room_is_what_is_left_of_the_budget_and_never_less_than_nothing() -> Non
     assert (budget.room_bytes, budget.held_bytes) == (0, 140)
 
 
-@pytest.mark.parametrize("record", [Record(0, 5.0), Record(3, 1795505981.175, is_suspect=True)])
+@pytest.mark.parametrize(
+    "record",
+    [
+        Record(0, 5.0),
+        Record(3, 1795505981.175, is_suspect=True),
+        Record(3, 1795505981.175, is_suspect=True, is_apart=True),
+    ],
+)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     assert record_from(record.text().encode()) == record
 
 
-@pytest.mark.parametrize("text", [None, b"", b"\xff", b"1", b"one 5.0", b"1 5.0 guilty"])
+@pytest.mark.parametrize("text", [None, b"", b"\xff", b"1", b"one 5.0", b"1 5.0 guilty", b"1 5.0 apart"])
 def test_anything_else_is_no_record(text: bytes | None) -> None:
     assert record_from(text) is None
 
