@@ -141,7 +141,8 @@ class Consumer:
     async def _reserve(self, free: int) -> list[Held]:
         """Jobs that wait, at most half as many as there are places, or a third while the model is quick, so that some
         are read while others are in the model; where none wait, the next one that comes."""
-        parts = QUICK_FACTOR if self._work.is_quick else 2
+        # As the places were counted: the model may have become quick meanwhile.
+        parts = QUICK_FACTOR if self._places.count > self._door.settings.slots_per_queue else 2
         most = min(free, -(-self._places.count // parts), self._work.most_together(), self._room)
         group: list[Held] = []
         try:

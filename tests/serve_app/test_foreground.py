@@ -59,7 +59,9 @@ def driven(url: str, log: Path, code: str, grace_s: float = 30) -> Iterator[Driv
         try:
             yield Driven(process)
         finally:
-            process.kill()
+            left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            for one in (process, *left):
+                one.kill()
 
 
 @pytest.fixture
