@@ -55,9 +55,9 @@ class DyingPipeline(Pipeline):
     """A pipeline that may be the last."""
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        name = "wait" if self.command_stack[0][0][0] == "BLMOVE" else "other"
+        name = "wait" if any(command[0][0] == "BLMOVE" for command in self.command_stack) else "other"
         answers = await super().execute(raise_on_error)
-        if answers[0] is not None:
+        if answers and answers[0] is not None:
             reach(f"after-{name}")
         return answers
 
