@@ -55,7 +55,8 @@ class DyingPipeline(Pipeline):
     """A pipeline that may be the last."""
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        name = "wait" if any(command[0][0] == "BLMOVE" for command in self.command_stack) else "other"
+        first = next((command[0][0] for command in self.command_stack), "nothing")
+        name = "wait" if first == "BLMOVE" else "other"
         answers = await super().execute(raise_on_error)
         if answers and answers[0] is not None:
             reach(f"after-{name}")
