@@ -33,7 +33,7 @@ class ByteBudget:
     def try_hold(self, size_bytes: int) -> "HeldBytes | None":
         """The bytes, or None while there is no room, or while others wait for some. Raises ImageTooLarge where
         there never will be."""
-        self._check(size_bytes)
+        self.check(size_bytes)
         with self._lock:
             if self._waiting or not self._fits(size_bytes):
                 return None
@@ -73,7 +73,8 @@ class ByteBudget:
             held.size_bytes = 0
             self._let_in()
 
-    def _check(self, size_bytes: int) -> None:
+    def check(self, size_bytes: int) -> None:
+        """Raises ImageTooLarge where there never will be so much room."""
         if size_bytes > self.limit_bytes:
             raise ImageTooLarge(
                 f"the image needs {size_bytes} bytes of {self.held_of}, the limit is {self.limit_bytes}"

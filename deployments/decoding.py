@@ -1,7 +1,10 @@
 """Decodes the images of one replica within its bounds of memory and time. Knows no model."""
 
+import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,22 +24,23 @@ class Decoding:
         self.held = ByteBudget(max_held_bytes, "decoded pixels")
         self._limits = ImageLimits()
         self._watch = DecodeWatch(LONGEST_DECODE_CPU_S)
+        self._slow_turn = asyncio.Semaphore(1)
 
     def check(self) -> None:
         """Raises RuntimeError when an image holds a thread for good, for a health check."""
         self._watch.check()
 
     def pixels(self, one: Work) -> NDArray[np.uint8] | None:
-        """Of its image, in the thread that calls. None where there is no room for them yet: `wait_for_room`, and
-        call again."""
+        """Of its image, in the thread that calls. None where they must wait: take a `turn`, and call again."""
         image = one.request.image
         if image.pixels is not None:
             return to_pixels(image, self._limits)
         encoded = read_header(image, self._limits)
-        if one.held is None:
+        self.held.check(encoded.decoded_bytes)
+        if one.held is None and not encoded.is_slow:
             one.held = self.held.try_hold(encoded.decoded_bytes)
         if one.held is None:
-            one.wanted_bytes = encoded.decoded_bytes
+            one.wanted_bytes, one.is_slow = encoded.decoded_bytes, encoded.is_slow
             return None
         self._watch.begin()
         try:
@@ -44,9 +48,16 @@ class Decoding:
         finally:
             self._watch.end()
 
-    async def wait_for_room(self, one: Work) -> None:
-        """Raises DeadlineExceeded when there was none in time."""
-        one.held = await self.held.hold(one.wanted_bytes, one.expires_at_s)
+    @asynccontextmanager
+    async def turn(self, one: Work) -> AsyncIterator[None]:
+        """Around the decoding of an image that must wait: for room, and a slow one for those before it.
+
+        One slow image at a time is decoded, and in a thread of its own, so that ordinary ones never wait for it.
+        Raises DeadlineExceeded when there was no room in time.
+        """
+        async with self._slow_turn if one.is_slow else nullcontext():
+            one.held = await self.held.hold(one.wanted_bytes, one.expires_at_s)
+            yield
 
 
 class DecodeWatch:

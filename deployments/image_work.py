@@ -26,7 +26,7 @@ SMALL_IMAGE_BYTES = 32 * 1024
 class Work:
     """One request on its way through the replica; `outcome` ends it. pixels, tiles: of an image that is cut.
     is_held_up: it has its outcome and waits for the others of its call.
-    held: the room for its pixels.  wanted_bytes: how much of it was wanted when there was none.
+    held: the room for its pixels.  wanted_bytes, is_slow: of one that must wait before it is decoded.
     is_in_thread: while it is being decoded.  is_decoded: whether that is over, with or without pixels."""
 
     request: Request
@@ -41,6 +41,7 @@ class Work:
     is_held_up: bool = False
     held: HeldBytes | None = None
     wanted_bytes: int = 0
+    is_slow: bool = False
     is_in_thread: bool = False
     is_decoded: bool = False
 

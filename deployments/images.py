@@ -31,6 +31,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 MAX_SIDE_PX = 65_535
 """Of a picture; no JPEG can have more, and a decoder holds a pointer for each row."""
 
+SLOW_PX = 10_000_000
+"""Pictures of more pixels are decoded one after the other. A 4K frame has 8.3 million."""
+
 _LOOKS: dict[bytes, Callable[[memoryview], Header]] = {
     b"\xff\xd8\xff": jpeg.look,
     png.SIGNATURE: png.look,
@@ -67,6 +70,12 @@ class Encoded:
     def decoded_bytes(self) -> int:
         """What its pixels will hold."""
         return self.header.height_px * self.header.width_px * 3
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether decoding it takes much longer than an ordinary frame does: tenths of a second, or seconds."""
+        header = self.header
+        return max(header.height_px * header.width_px, header.effort_px) > SLOW_PX
 
     def pixels(self, ends_at_s: float = math.inf) -> NDArray[np.uint8]:
         """As `to_pixels`."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -64,6 +64,7 @@ class Replica:
         self._watchdog = Watchdog()
         self._runs = BatchRuns(runtime, self._watchdog, self._family.canvas_px)
         self._decode_threads = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode")
+        self._slow_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-slow")
         self._pace = Pace(definition.largest_batch)
         self._batcher: MicroBatcher[NDArray[np.uint8], Outputs] | None = None
         self._backlog = Backlog()
@@ -134,6 +135,7 @@ class Replica:
         if self._batcher is not None:
             await self._batcher.close()
         self._decode_threads.shutdown(wait=False, cancel_futures=True)
+        self._slow_thread.shutdown(wait=False, cancel_futures=True)
         self._runs.close()
 
     async def _answer_in_time(self, work: list[Work]) -> None:
@@ -171,24 +173,27 @@ class Replica:
             self._held_up += len(group)
             self._open_batcher().look_again()
 
-    async def _in_thread(self, step: Callable[[Work], None], group: list[Work], what: str) -> None:
+    async def _in_thread(
+        self, step: Callable[[Work], None], group: list[Work], what: str, threads: Executor | None = None
+    ) -> None:
         if group:
             watch = partial(self._watchdog.during, what)
-            await asyncio.get_running_loop().run_in_executor(self._decode_threads, do_each, step, group, watch)
+            threads = threads or self._decode_threads
+            await asyncio.get_running_loop().run_in_executor(threads, do_each, step, group, watch)
 
     async def _prepare_each(self, group: list[Work]) -> None:
         await self._in_thread(self._prepare, group, _DECODING)
         waiting = [one for one in group if one.outcome is None and one.wanted_bytes]
         if waiting:
-            await asyncio.gather(*(self._prepare_when_there_is_room(one) for one in waiting))
+            await asyncio.gather(*(self._prepare_in_turn(one) for one in waiting))
 
-    async def _prepare_when_there_is_room(self, one: Work) -> None:
+    async def _prepare_in_turn(self, one: Work) -> None:
+        threads = self._slow_thread if one.is_slow else self._decode_threads
         try:
-            await self._decoding.wait_for_room(one)
+            async with self._decoding.turn(one):
+                await self._in_thread(self._prepare, [one], _DECODING, threads)
         except ServingError as error:
             one.outcome = error
-        else:
-            await self._in_thread(self._prepare, [one], _DECODING)
 
     def _prepare(self, one: Work) -> None:
         started_at_s = time.monotonic()

@@ -11,6 +11,9 @@ _CORE_HEADER_BYTES = 12
 MAX_RUN_LENGTH_BYTES = 2 * 2**20
 """Of a file with run lengths, which are read one by one, in about 1.5 s for this many bytes."""
 
+_PX_A_RUN_BYTE = 48
+"""That are decoded in the time that one byte of run lengths takes."""
+
 _RUN_LENGTHS = (1, 2)
 _COMPRESSIONS = {0: "none", 1: "RLE8", 2: "RLE4", 3: "bit fields"}
 
@@ -33,4 +36,5 @@ def look(data: memoryview) -> Header:
             f"the run-length coded BMP has {len(data)} bytes, the limit for these is {MAX_RUN_LENGTH_BYTES}"
         )
     width_px, height_px = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (18, 22))
-    return Header(KIND, abs(height_px), abs(width_px), [data])
+    effort_px = len(data) * _PX_A_RUN_BYTE if compression in _RUN_LENGTHS else 0
+    return Header(KIND, abs(height_px), abs(width_px), [data], effort_px=effort_px)

@@ -13,6 +13,7 @@ MAX_PARTS = 65_536
 class Header:
     """kind: the format.  parts: what a decoder needs; joined they are a file of the same kind.
 
+    effort_px: what decoding it costs beyond its pixels, as so many pixels of an ordinary file.
     orientation: 1 to 8, as in EXIF.  samples: TIFF only, the type of its samples in words.  bits, is_white_zero: TIFF
     only, of one sample, and whether the value 0 is white.
     """
@@ -25,6 +26,7 @@ class Header:
     samples: str = ""
     bits: int = 16
     is_white_zero: bool = False
+    effort_px: int = 0
 
 
 class Kept:

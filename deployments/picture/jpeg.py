@@ -17,6 +17,9 @@ MAX_SCANS = 100
 MAX_SCANNED_PX = 1_280_000_000
 """Scans x pixels: a progressive decoder walks over the whole picture in each scan. 20 scans of 64 megapixels."""
 
+_SCANS_A_PICTURE = 16
+"""That cost as much as the rest of decoding."""
+
 MAX_FILL_BYTES = 64 * 1024
 """Between two segments, where decoders pass over anything."""
 
@@ -64,10 +67,13 @@ def look(data: memoryview) -> Header:
         raise damaged("its size is missing")
     said = frame[1]
     height_px, width_px = int.from_bytes(said[1:3]), int.from_bytes(said[3:5])
+    effort_px = 0
     is_one_scan = frame[0] != _PROGRESSIVE and data[at + 4] == said[5]
     if not is_one_scan:
-        _check_scans(_scans(data, end), height_px * width_px)
-    return Header(KIND, height_px, width_px, kept.parts(), orientation)
+        scans = _scans(data, end)
+        _check_scans(scans, height_px * width_px)
+        effort_px = scans * height_px * width_px // _SCANS_A_PICTURE
+    return Header(KIND, height_px, width_px, kept.parts(), orientation, effort_px=effort_px)
 
 
 def _segment(data: memoryview, at: int) -> tuple[int, int, int]:

@@ -17,6 +17,9 @@ MAX_SAMPLES = 6
 MAX_PIECES_BYTES = 64 * 2**20
 """Of all strips or tiles together, by their byte counts: pieces may share their bytes, and each is decoded anew."""
 
+_PX_A_PIECE = 1000
+"""That are decoded in the time that it takes to begin with a strip or tile."""
+
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 256, 257, 258, 259, 262, 277, 339
 _STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279, 322, 323, 324, 325
 _COLOUR_MAP, _JPEG_TABLES = 320, 347
@@ -65,6 +68,7 @@ def look(data: memoryview) -> Header:
         samples=samples,
         bits=bits,
         is_white_zero=directory.number(_PHOTOMETRIC, 1) == 0,
+        effort_px=_PX_A_PIECE * max(directory.tags[code].count for code in _PIECES if code in directory.tags),
     )
 
 

@@ -20,7 +20,7 @@ from deployments.replica import Replica
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 
-from .odd_files import COLOURS, coloured, jpeg_of_scans, png_of_zeros
+from .odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
 
 BYTES = COLOURS.nbytes
 
@@ -45,19 +45,52 @@ def replica(**parameters: float) -> Replica:
     return Replica("fixed", definition, Resources(), NoMeter())
 
 
+async def decoded_in_turn(decoding: Decoding, one: Work) -> bool:
+    async with decoding.turn(one):
+        return decoding.pixels(one) is not None
+
+
 async def test_pixels_wait_for_room_and_give_it_back() -> None:
     decoding = Decoding(max_held_bytes=BYTES)
     first, second = work(), work()
     assert decoding.pixels(first) is not None
     assert decoding.pixels(second) is None
     assert second.wanted_bytes == BYTES
-    waiting = asyncio.ensure_future(decoding.wait_for_room(second))
+    waiting = asyncio.ensure_future(decoded_in_turn(decoding, second))
     first.drop_pixels()
-    await waiting
-    assert decoding.pixels(second) is not None
+    assert await waiting
     assert decoding.held.held_bytes == BYTES
     second.drop_pixels()
     assert decoding.held.held_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        pytest.param(lambda: png_of_zeros(4000, 4000), id="many pixels"),
+        pytest.param(lambda: jpeg_of_scans(100, side_px=2000), id="many scans"),
+        pytest.param(lambda: bmp_of_runs(1000, (b"\1\5" * 1000 + b"\0\0") * 1000 + b"\0\1"), id="run lengths"),
+        pytest.param(lambda: tiff_of_strips((1000, 60_000), 1, bytes(1000)), id="many strips"),
+    ],
+)
+async def test_an_ordinary_image_waits_for_no_slow_one(slow: Callable[[], bytes]) -> None:
+    model = replica()
+    image = Image.from_encoded(slow())
+    ended: list[str] = []
+
+    async def ask(name: str, image: Image) -> None:
+        [outcome] = await model.predict([Request(image)])
+        assert isinstance(outcome, Prediction)
+        ended.append(name)
+
+    slow_ones = [asyncio.ensure_future(ask("slow", image)) for _ in range(4)]
+    # All four are on their way to a thread before the ordinary ones come.
+    await asyncio.sleep(0)
+    await asyncio.gather(*(ask("ordinary", Image.from_encoded(coloured("JPEG"))) for _ in range(3)))
+    await asyncio.gather(*slow_ones)
+    assert ended[-3:] == ["slow"] * 3, "at most one slow one was quicker than the ordinary ones"
+    assert ended.count("ordinary") == 3
+    await model.close()
 
 
 def test_pixels_that_never_fit_are_refused_and_not_made() -> None:

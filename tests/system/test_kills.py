@@ -24,6 +24,8 @@ import pytest
 import redis
 import yaml
 
+from serve_app.process_tree import lives
+
 from .conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
 from .test_launcher import Launched, document, in_flight, launch, launched, model
 
@@ -232,7 +234,7 @@ def test_a_death_is_noticed_and_no_job_is_lost(
     if victim.ends:
         expected = -signal.SIGKILL if victim.name == "launcher" else 1
         assert run.process.wait(STOP_S) == expected, run.said()
-        wait_for(lambda: not run.left_behind(), STOP_S, "the end of what was left")
+        wait_for(lambda: not any(map(lives, run.seen)), STOP_S, "the end of what was left")
         house.up()
 
     def is_right() -> bool:
