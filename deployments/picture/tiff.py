@@ -68,7 +68,8 @@ def look(data: memoryview) -> Header:
         samples=samples,
         bits=bits,
         is_white_zero=directory.number(_PHOTOMETRIC, 1) == 0,
-        effort_px=_PX_A_PIECE * max(directory.tags[code].count for code in _PIECES if code in directory.tags),
+        effort_px=_PX_A_PIECE
+        * max((directory.tags[code].count for code in _PIECES if code in directory.tags), default=0),
     )
 
 
