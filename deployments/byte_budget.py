@@ -54,7 +54,7 @@ class ByteBudget:
             self._let_in()
         try:
             async with asyncio.timeout(max(ends_at_s - time.monotonic(), 0.0)):
-                await waiting.is_in.wait()
+                await waiting.is_over.wait()
         except TimeoutError:
             self._leave(waiting)
             raise DeadlineExceeded(
@@ -64,7 +64,18 @@ class ByteBudget:
         except asyncio.CancelledError:
             self._leave(waiting)
             raise
+        if not waiting.was_let_in:
+            self.check(size_bytes)
         return HeldBytes(self, size_bytes)
+
+    def set_limit(self, limit_bytes: int) -> None:
+        """From now on. Those who wait for more than there will ever be are told so."""
+        with self._lock:
+            self.limit_bytes = limit_bytes
+            for waiting in [one for one in self._waiting if one.size_bytes > limit_bytes]:
+                self._waiting.remove(waiting)
+                waiting.end()
+            self._let_in()
 
     def release(self, held: "HeldBytes") -> None:
         """Its bytes are free, and those who wait for them go on. Nothing when it has been released before."""
@@ -88,13 +99,13 @@ class ByteBudget:
             first = self._waiting.popleft()
             self._held_bytes += first.size_bytes
             first.was_let_in = True
-            first.loop.call_soon_threadsafe(first.is_in.set)
+            first.end()
 
     def _leave(self, waiting: "_Waiting") -> None:
         with self._lock:
             if waiting.was_let_in:
                 self._held_bytes -= waiting.size_bytes
-            else:
+            elif waiting in self._waiting:
                 self._waiting.remove(waiting)
             self._let_in()
 
@@ -123,5 +134,9 @@ class HeldBytes:
 class _Waiting:
     size_bytes: int
     loop: asyncio.AbstractEventLoop
-    is_in: asyncio.Event = field(default_factory=asyncio.Event)
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
     was_let_in: bool = False
+
+    def end(self) -> None:
+        """From any thread."""
+        self.loop.call_soon_threadsafe(self.is_over.set)

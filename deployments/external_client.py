@@ -117,7 +117,8 @@ class ExternalClient:
             except Exception as error:
                 logger.debug("the external workers could not be listed: %s", error)
             # What was not well is looked at again soon, so that nobody stays out of rotation for long.
-            await asyncio.sleep(self._period_s / 4 if self.trouble() else self._period_s)
+            is_soon = self._handle is not None and self.trouble()
+            await asyncio.sleep(self._period_s / 4 if is_soon else self._period_s)
 
     async def _look(self) -> None:
         response = (await self._gateway()).report.remote()

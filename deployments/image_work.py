@@ -45,6 +45,11 @@ class Work:
     is_in_thread: bool = False
     is_decoded: bool = False
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether it takes a turn before it is decoded."""
+        return self.outcome is None and self.wanted_bytes > 0
+
     def end_decoding(self) -> None:
         """Nobody waits for its pixels any more; a thread that is still at them drops them by itself."""
         self.is_decoded = True

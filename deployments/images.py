@@ -8,6 +8,7 @@ pixels of the file.
 import io
 import logging
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from deployments.errors import ImageTooLarge, InvalidImage, ServingError
+from deployments.errors import DeadlineExceeded, ImageTooLarge, InvalidImage, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.picture import bmp, gif, jpeg, png, pnm, tiff, webp
 from deployments.picture.header import Header, damaged, not_read
@@ -90,6 +91,8 @@ class Encoded:
 
     def _decoded(self, ends_at_s: float) -> NDArray[np.uint8]:
         header = self.header
+        if time.monotonic() >= ends_at_s:
+            raise DeadlineExceeded("the time was over before the image was decoded")
         if header.kind == pnm.KIND:
             return pnm.pixels_of(header)
         file = MeteredFile.of(b"".join(header.parts), self.limits.max_decode_cpu_s, ends_at_s)

@@ -75,7 +75,7 @@ class Replica:
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
         self._knobs = knobs
-        self._decoding.held.limit_bytes = knobs.max_decoded_bytes
+        self._decoding.held.set_limit(knobs.max_decoded_bytes)
         self._watchdog.stuck_after_s = knobs.stuck_after_s
         self._watchdog.unhealthy_after_batches = knobs.unhealthy_after_batches
         self._pace.largest = self._batch_limit()
@@ -160,7 +160,32 @@ class Replica:
 
     async def _answer(self, group: list[Work], infer_until_s: float, is_shared: bool) -> None:
         try:
-            await self._prepare_each(group)
+            await self._in_thread(self._prepare, group, _DECODING)
+            waiting = [one for one in group if one.must_wait]
+            if not waiting:
+                await self._answer_prepared(group, infer_until_s, is_shared)
+                return
+            # Each goes its own way: the others neither wait with it, nor hold the room that it waits for.
+            ready = [one for one in group if not one.must_wait]
+            await asyncio.gather(
+                self._answer_prepared(ready, infer_until_s, is_shared=True),
+                *(self._answer_in_turn(one, infer_until_s) for one in waiting),
+            )
+        finally:
+            for one in group:
+                one.end_decoding()
+
+    async def _answer_in_turn(self, one: Work, infer_until_s: float) -> None:
+        threads = self._slow_thread if one.is_slow else self._decode_threads
+        try:
+            async with self._decoding.turn(one):
+                await self._in_thread(self._prepare, [one], _DECODING, threads)
+        except ServingError as error:
+            one.outcome = error
+        await self._answer_prepared([one], infer_until_s, is_shared=True)
+
+    async def _answer_prepared(self, group: list[Work], infer_until_s: float, is_shared: bool) -> None:
+        try:
             await self._infer_each([one for one in group if one.outcome is None], infer_until_s)
         finally:
             for one in group:
@@ -181,20 +206,6 @@ class Replica:
             threads = threads or self._decode_threads
             await asyncio.get_running_loop().run_in_executor(threads, do_each, step, group, watch)
 
-    async def _prepare_each(self, group: list[Work]) -> None:
-        await self._in_thread(self._prepare, group, _DECODING)
-        waiting = [one for one in group if one.outcome is None and one.wanted_bytes]
-        if waiting:
-            await asyncio.gather(*(self._prepare_in_turn(one) for one in waiting))
-
-    async def _prepare_in_turn(self, one: Work) -> None:
-        threads = self._slow_thread if one.is_slow else self._decode_threads
-        try:
-            async with self._decoding.turn(one):
-                await self._in_thread(self._prepare, [one], _DECODING, threads)
-        except ServingError as error:
-            one.outcome = error
-
     def _prepare(self, one: Work) -> None:
         started_at_s = time.monotonic()
         if started_at_s >= one.expires_at_s:
@@ -202,6 +213,8 @@ class Replica:
         self._classes.check(one.request.options.classes)
         one.is_in_thread = True
         try:
+            if one.is_decoded:
+                raise DeadlineExceeded("nobody waits for this image any more")
             pixels = self._decoding.pixels(one)
             if pixels is None:
                 return

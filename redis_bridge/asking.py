@@ -51,6 +51,11 @@ class Asking:
         model, feeding = self._door.model_of(name or self._queue), self.feeding_of(name)
         return bool(model and model.can_answer and feeding and feeding.is_paused and feeding.room)
 
+    def is_tried(self, name: str | None) -> bool:
+        """Whether this model is paused, and one job is in it, or may be, that tells whether it answers again."""
+        model, feeding = self._door.model_of(name or self._queue), self.feeding_of(name)
+        return bool(model and model.can_answer and feeding and feeding.is_tried)
+
     def trouble_of(self, name: str | None) -> ServingError | None:
         """Why jobs are not put to this model now, None where they are."""
         model = self._door.model_of(name or self._queue)

@@ -125,6 +125,7 @@ class Bridge:
             loop.create_task(self._follow(), name="bridge follows the catalogue"),
             loop.create_task(self._beat(), name="bridge heartbeat"),
             loop.create_task(self._sweep(), name="bridge sweeps slots"),
+            loop.create_task(self._keep_measuring(), name="bridge measures its queues"),
             loop.create_task(self._watch.run(self._stop_watching), name="bridge watches Redis"),
         ]
 
@@ -157,15 +158,24 @@ class Bridge:
 
     async def _beat(self) -> None:
         while not self._stop_watching.is_set():
+            pause_s = self._settings.heartbeat_s
             try:
-                await self._own_keys.look(list(self._consumers))
                 await self._presence.beat()
+            except TROUBLES as error:
+                self._door.note_trouble("the heartbeat did not reach Redis", error)
+                pause_s = LOOK_S
+            # After the beat, which must not wait for it; also when it failed, as one of these keys may be why.
+            with contextlib.suppress(*TROUBLES):
+                await self._own_keys.look(list(self._consumers), self.bridge_id)
+            await pause(pause_s, self._stop_watching)
+
+    async def _keep_measuring(self) -> None:
+        while not self._stop_watching.is_set():
+            try:
                 await self._measure()
             except TROUBLES as error:
                 self._waiting = {}
-                self._door.note_trouble("the heartbeat did not reach Redis", error)
-                await pause(LOOK_S, self._stop_watching)
-                continue
+                self._door.note_trouble("the queues could not be measured", error)
             await pause(self._settings.heartbeat_s, self._stop_watching)
 
     async def _sweep(self) -> None:

@@ -35,6 +35,9 @@ command, so that more would only keep a server busier that has one thread."""
 VITAL_CONNECTIONS = 4
 """For the heartbeat, the sweep and the watch: theirs alone, so that no queue's command is before them."""
 
+VITAL_TIMEOUT_S = 4.0
+"""For connecting and for an answer on these: two in a row, and the heartbeat has still not expired."""
+
 _NO_BOUND = 2**31
 
 T = TypeVar("T")
@@ -52,19 +55,20 @@ def connect_waiting(url: str, longest_block_s: float) -> Redis:
 
 
 def connect_vital(url: str, longest_block_s: float) -> Redis:
-    """A client for what keeps a bridge alive."""
-    return _client(url, longest_block_s, VITAL_CONNECTIONS)
+    """A client for what keeps a bridge alive. A connection that is dead must not cost it a heartbeat's time."""
+    del longest_block_s  # Nothing here blocks.
+    return _client(url, 0.0, VITAL_CONNECTIONS, VITAL_TIMEOUT_S)
 
 
-def _client(url: str, longest_block_s: float, most: int) -> Redis:
+def _client(url: str, longest_block_s: float, most: int, timeout_s: float = ANSWER_TIMEOUT_S) -> Redis:
     return open_client(
         url,
         max_connections=most,
         # The library must not repeat a command by itself: a second BLMOVE would put two jobs into one slot.
         retry=Retry(NoBackoff(), 0),
         # Above the longest blocking read, which it would otherwise abort.
-        socket_timeout=longest_block_s + ANSWER_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=longest_block_s + timeout_s,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_S, timeout_s),
         # Jobs are tens of megabytes: in steps of 32 KiB reading one takes three times as long.
         socket_read_size=_READ_BYTES,
     )

@@ -232,13 +232,21 @@ class Consumer:
     def _is_paced(self) -> bool:
         """Whether the feeding of the model says when the next job is taken."""
         model = self._door.model_of(self._queue)
-        return model is not None and self._door.feedings.of(model.name).is_limited
+        if model is None or self._are_routed:
+            return False
+        feeding = self._door.feedings.of(model.name)
+        return feeding.is_limited and not feeding.room
 
     def _is_given_up(self) -> bool:
         """Whether the model has been away for so long that those who wait are told so."""
-        if self._can_answer():
+        if self._can_answer() or self._is_tried():
             return False
         return time.monotonic() - self._could_answer_at_s >= self._door.settings.give_up_after_s
+
+    def _is_tried(self) -> bool:
+        """Whether the next job, or one that is in the model, tells whether it still fails everything."""
+        model = self._door.model_of(self._queue)
+        return model is not None and model.can_answer and self._door.feedings.of(model.name).is_tried
 
     def _is_departed(self) -> bool:
         return self._door.model_of(self._queue) is None and self._is_given_up()

@@ -229,5 +229,7 @@ def _description(entry: Entry | None) -> str:
     """What the registry says of a worker, in one line for people."""
     if entry is None:
         return "external worker"
-    texts = (entry.get("description"), entry.get("model"))
-    return next((text[:200] for text in texts if isinstance(text, str) and text), "external worker")
+    texts = (entry.get("description"), entry.get("model"), "external worker")
+    text = next(text for text in texts if isinstance(text, str) and text)
+    # JSON may hold halves of letters, which no answer of ours could.
+    return text[:200].encode(errors="replace").decode()

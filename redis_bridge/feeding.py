@@ -43,6 +43,11 @@ class Feeding:
         return self._pause_s > 0
 
     @property
+    def is_tried(self) -> bool:
+        """Whether it is paused and one job is in it, or may be: nobody knows whether it still fails."""
+        return self.is_paused and (self._is_probing or self.room > 0)
+
+    @property
     def is_limited(self) -> bool:
         """Whether it is paused, or was a moment ago."""
         return self.is_paused or self._most < NO_LIMIT

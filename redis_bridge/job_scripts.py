@@ -91,11 +91,12 @@ end
 local number = redis.call('INCR', KEYS[5])
 local payload = ARGV[7] .. (number % tonumber(ARGV[5]))
 local dropped = redis.call('EXISTS', payload) == 1 and number - ARGV[5] or 0
-redis.call('RENAME', KEYS[1], payload)
-redis.call('EXPIRE', payload, ARGV[6])
+-- The letter first: where its list is no list, nothing else has happened, and the burial is tried again.
 redis.call('LPUSH', KEYS[4], '{"number":' .. number .. ',' .. letter)
 redis.call('LTRIM', KEYS[4], 0, ARGV[4] - 1)
 redis.call('EXPIRE', KEYS[4], ARGV[6])
+redis.call('RENAME', KEYS[1], payload)
+redis.call('EXPIRE', payload, ARGV[6])
 redis.call('HDEL', KEYS[3], ARGV[8])
 return {is_answered and 2 or 1, dropped}
 """

@@ -30,8 +30,11 @@ class PatientPool(ConnectionPool):
 
     async def release(self, connection: Any) -> None:
         """Gives a connection back."""
-        await super().release(connection)
-        self._wake_one()
+        try:
+            await super().release(connection)
+        finally:
+            # Also when closing it failed: it is out of the pool then, which makes room as well.
+            self._wake_one()
 
     async def _next_release(self) -> None:
         freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

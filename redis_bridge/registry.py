@@ -17,6 +17,7 @@ from redis.exceptions import OutOfMemoryError, WatchError
 
 from deployments.definition import ModelRecord
 from deployments.logs import OWN_LOGGER
+from redis_bridge import keys
 from redis_bridge.registry_encodings import UnreadableRegistry, encoding_of
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -97,7 +98,9 @@ class Registry:
         if entry is None or not _is_ours(entry) or name in entries:
             return False
         bridge = entry.get("bridge")
-        return bridge == self._bridge or not isinstance(bridge, str) or not await self._is_alive(bridge)
+        # What is no bridge's name is no living bridge, and may be text that no command can carry.
+        is_name = isinstance(bridge, str) and keys.bridge_from_member(bridge.encode(errors="replace")) is not None
+        return bridge == self._bridge or not is_name or not await self._is_alive(str(bridge))
 
     def _stamped(self, entry: Entry) -> bytes:
         return orjson.dumps({**entry, "bridge": self._bridge, "heartbeat_s": round(time.time(), 3)})

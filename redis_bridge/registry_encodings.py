@@ -122,11 +122,11 @@ class JsonText:
             if not isinstance(read_json(text), dict):
                 raise UnreadableRegistry("it is a JSON string, but no object of queue and entry")
             text.decode()
+            self._members = members_of(text)
         except NoJson as error:
             raise UnreadableRegistry(f"it is a string, but no JSON: {error}") from None
         except UnicodeDecodeError:
             raise UnreadableRegistry("it is JSON, but not in UTF-8") from None
-        self._members = members_of(text)
         return {member.name: _entry(member.value) for member in self._members}
 
     def write(self, pipe: Any, key: str, content: Content, mine: Mapping[str, bytes], gone: Iterable[str]) -> None:

@@ -54,13 +54,15 @@ class SetAside:
         if self._trouble_of(model) is None:
             self._away_since_s.pop(model, None)
             return False
+        if self._asking.is_tried(model):
+            return False
         now_s = time.monotonic()
         return now_s - self._away_since_s.setdefault(model, now_s) >= self._door.settings.give_up_after_s
 
     async def keep(self, signals: Signals) -> None:
         """Looks after them until the stop, and then gives all back."""
         while not signals.stop.is_set():
-            for model in list(self._jobs):
+            for model in {*self._jobs, *self._away_since_s}:
                 await self._look_at(model)
             await pause(LOOK_S, signals.stop)
 
@@ -72,8 +74,10 @@ class SetAside:
             await self._endings.give_back(*sorted(jobs, key=lambda held: held.taken_at_s))
 
     async def _look_at(self, model: str | None) -> None:
-        trouble = self._trouble_of(model)
-        if trouble is not None and self.is_given_up(model):
+        trouble, is_given_up = self._trouble_of(model), self.is_given_up(model)
+        if model not in self._jobs:
+            return
+        if trouble is not None and is_given_up:
             for held in self._jobs.pop(model):
                 await self._endings.bury(held, trouble)
         elif trouble is None and not self._is_crowded(model):

@@ -10,14 +10,16 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import orjson
 from fastapi import APIRouter
+from numpy.typing import NDArray
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, ModelNotFound, ServingError
 from deployments.external import ExternalRequest, Task
-from deployments.images import read_header
+from deployments.images import Encoded, read_header
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque
 from deployments.request import Image, Request
@@ -112,28 +114,32 @@ class _Segmenting:
         encoded = read_header(image_of(form))
         # The frame, and the animal that is cut out of it.
         held.grow(2 * encoded.decoded_bytes)
-        pixels = await asyncio.get_running_loop().run_in_executor(self._threads, encoded.pixels, ends_at_s)
+        pixels = await self._decoded(encoded, ends_at_s)
         height, width = pixels.shape[:2]
         middle = [{"x": width // 2, "y": height // 2}]
-        masks = _masks_of(await self._ask(Task.SEGMENT, Image.from_pixels(pixels), prompts=middle))[0]
+        asked = self._ask(Task.SEGMENT, Image.from_pixels(pixels), middle, _left_s(ends_at_s))
+        masks = _masks_of(await asked)[0]
         chosen = _best_among(masks["score"], _large_ones(masks["box"], height, width))
         outline = masks["poly"][chosen]
         animal = await asyncio.to_thread(cut_out, pixels, outline)
-        left_s = ends_at_s - time.monotonic()
-        if left_s <= 0:
-            raise DeadlineExceeded("no time was left after the animal had been cut out")
-        outcome = await self._predictor.ask(
-            record, Request(Image.from_pixels(animal), options_of(form.fields), left_s)
-        )
+        request = Request(Image.from_pixels(animal), options_of(form.fields), _left_s(ends_at_s))
+        outcome = await self._predictor.ask(record, request)
         if isinstance(outcome, ServingError):
             raise outcome
         found = orjson.Fragment(outcome.payload) if isinstance(outcome, Opaque) else legacy_rows(outcome)
         segments = {"poly": outline, "box": masks["box"][chosen]}
         return _json({"success": True, "segments": segments, "predictions": found})
 
-    async def _ask(self, task: Task, image: Image, prompts: Any = None) -> bytes:
+    async def _decoded(self, encoded: Encoded, ends_at_s: float) -> NDArray[np.uint8]:
+        decoding = asyncio.get_running_loop().run_in_executor(self._threads, encoded.pixels, ends_at_s)
+        try:
+            return await asyncio.wait_for(decoding, _left_s(ends_at_s))
+        except TimeoutError:
+            raise DeadlineExceeded("the time was over before the image was decoded") from None
+
+    async def _ask(self, task: Task, image: Image, prompts: Any = None, deadline_s: float | None = None) -> bytes:
         self._check_worker()
-        request = ExternalRequest(task, image, self._predictor.settings.deadline_s, prompts)
+        request = ExternalRequest(task, image, deadline_s or self._predictor.settings.deadline_s, prompts)
         outcome = await self._predictor.ask_external(SAM_QUEUE, request)
         if isinstance(outcome, ServingError):
             raise outcome
@@ -146,6 +152,14 @@ class _Segmenting:
             is_external = False
         if not is_external:
             raise ModelNotFound(f"no external worker is known for queue {SAM_QUEUE}, which segments images")
+
+
+def _left_s(ends_at_s: float) -> float:
+    """Seconds until then. Raises DeadlineExceeded when it is past."""
+    left_s = ends_at_s - time.monotonic()
+    if left_s <= 0:
+        raise DeadlineExceeded("the time of the request is over")
+    return left_s
 
 
 def _prompts(form: Form) -> Any:

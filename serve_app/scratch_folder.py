@@ -46,9 +46,19 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
+def is_scratch(folder: Path) -> bool:
+    """Whether `folder` was made by `scratch_folder`, for this user."""
+    try:
+        return (folder / _MARK).lstat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
 def remove_if_free(folder: Path) -> None:
-    """Removes `folder` unless somebody holds it."""
+    """Removes `folder` unless somebody holds it, or it is none of ours."""
     with contextlib.suppress(OSError), _opened(folder) as descriptor:
+        if not is_scratch(folder):
+            return
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -15,7 +15,7 @@ from typing import Any
 from serve_app.environment import RAY_ADDRESS, SystemSettings, joins_cluster
 from serve_app.haproxy import FOLDER
 from serve_app.process_tree import stop_with_parent
-from serve_app.scratch_folder import held, remove_if_free
+from serve_app.scratch_folder import held, is_scratch, remove_if_free
 from serve_app.surroundings import object_store_options, ray_folder
 
 
@@ -60,7 +60,8 @@ def main(arguments: list[str]) -> None:
 def _haproxy_folder(environ: Mapping[str, str], parent_pid: int) -> Iterator[None]:
     """HAProxy's folder is the launcher's, and is removed here only when the launcher was killed."""
     folder = environ.get(FOLDER)
-    if folder is None:
+    # A user may name a folder of his own.
+    if folder is None or not is_scratch(Path(folder)):
         yield
         return
     try:

@@ -59,13 +59,25 @@ class UploadBudget:
             else:
                 self._client_bytes.pop(client, None)
 
+    def check(self, size_bytes: int) -> None:
+        """Raises ImageTooLarge for more than one upload may ever hold."""
+        most = min(self._max_held_bytes, self._max_client_bytes)
+        if size_bytes > most:
+            raise ImageTooLarge(f"the image needs {size_bytes} bytes of memory, the limit is {most}")
+
     def take(self, client: str, size_bytes: int) -> None:
         """Raises Overloaded when the budget, or the client's share of it, is spent."""
         if self.held_bytes + size_bytes > self._max_held_bytes:
-            raise Overloaded(f"uploads under way hold {self.held_bytes} bytes already; try again")
+            raise Overloaded(
+                f"uploads under way hold {self.held_bytes} bytes, and {size_bytes} more are over the limit "
+                f"{self._max_held_bytes} (max_held_bytes); try again"
+            )
         of_client = self._client_bytes.get(client, 0)
         if of_client + size_bytes > self._max_client_bytes:
-            raise Overloaded(f"uploads of this client under way hold {of_client} bytes already; try again")
+            raise Overloaded(
+                f"uploads of this client under way hold {of_client} bytes, and {size_bytes} more are over the limit "
+                f"{self._max_client_bytes} (max_held_bytes_per_client); try again"
+            )
         self.held_bytes += size_bytes
         self._client_bytes[client] = of_client + size_bytes
 
@@ -79,7 +91,8 @@ class Held:
         self.size_bytes = 0
 
     def grow(self, size_bytes: int) -> None:
-        """Adds bytes; raises Overloaded when the budget is spent."""
+        """Adds bytes. Raises Overloaded when the budget is spent, ImageTooLarge when this upload alone is over it."""
+        self._budget.check(self.size_bytes + size_bytes)
         self._budget.take(self._client, size_bytes)
         self.size_bytes += size_bytes
 

@@ -84,3 +84,25 @@ async def test_one_that_is_cancelled_when_its_bytes_have_just_come_gives_them_ba
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert budget.held_bytes == 0
+
+
+async def test_a_lower_limit_tells_those_who_will_never_fit_and_holds_up_nobody_else() -> None:
+    budget = ByteBudget(100, "pixels")
+    held = await budget.hold(90, soon_s())
+    too_large = asyncio.ensure_future(budget.hold(80, soon_s()))
+    await asyncio.sleep(0)
+    budget.set_limit(70)
+    with pytest.raises(ImageTooLarge, match="80 bytes of pixels, the limit is 70"):
+        await too_large
+    held.release()
+    assert (await budget.hold(10, soon_s())).size_bytes == 10
+    assert budget.held_bytes == 10
+
+
+async def test_a_higher_limit_lets_in_who_waits() -> None:
+    budget = ByteBudget(100, "pixels")
+    await budget.hold(90, soon_s())
+    waiting = asyncio.ensure_future(budget.hold(50, soon_s()))
+    await asyncio.sleep(0)
+    budget.set_limit(200)
+    assert (await waiting).size_bytes == 50

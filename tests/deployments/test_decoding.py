@@ -11,7 +11,7 @@ import pytest
 from deployments.decoding import DecodeWatch, Decoding
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import DeadlineExceeded, ImageTooLarge
-from deployments.image_work import Work
+from deployments.image_work import SMALL_IMAGE_BYTES, Work
 from deployments.images import ImageLimits, to_pixels
 from deployments.metrics import NoMeter
 from deployments.picture.metered import MeteredFile
@@ -90,6 +90,29 @@ async def test_an_ordinary_image_waits_for_no_slow_one(slow: Callable[[], bytes]
     await asyncio.gather(*slow_ones)
     assert ended[-3:] == ["slow"] * 3, "at most one slow one was quicker than the ordinary ones"
     assert ended.count("ordinary") == 3
+    await model.close()
+
+
+async def test_an_ordinary_image_waits_for_no_slow_one_of_its_own_call() -> None:
+    model = replica()
+    # Small files travel through the threads together. One call into a decoder, which nothing can interrupt.
+    slow, quick = jpeg_of_scans(20, components=4), coloured("JPEG")
+    assert max(len(slow), len(quick)) < SMALL_IMAGE_BYTES
+    outcomes = await model.predict([Request(Image.from_encoded(one), deadline_s=0.4) for one in (slow, quick)])
+    assert isinstance(outcomes[1], Prediction), outcomes
+    assert isinstance(outcomes[0], DeadlineExceeded)
+    await model.close()
+
+
+async def test_small_files_of_large_frames_in_one_call_never_wait_for_each_others_room() -> None:
+    model = replica()
+    tiling = Tiling(tile_height_px=256, tile_width_px=256)
+    model.set_knobs(ModelKnobs(max_decoded_bytes=2_500_000, tiling=tiling))
+    frames = [Request(Image.from_encoded(png_of_zeros(600, 600)), deadline_s=20) for _ in range(3)]
+    other = asyncio.ensure_future(model.predict([Request(Image.from_encoded(png_of_zeros(104, 104)), deadline_s=20)]))
+    outcomes = [*await model.predict(frames), *await other]
+    assert all(isinstance(outcome, Prediction) for outcome in outcomes), outcomes
+    assert model.decoded_bytes == 0
     await model.close()
 
 
@@ -188,8 +211,10 @@ def test_a_decoder_is_stopped_after_its_seconds_and_after_the_deadline() -> None
     image = Image.from_encoded(coloured("BMP") + bytes(2**20))
     with pytest.raises(ImageTooLarge, match="more than 0 s of CPU time"):
         to_pixels(image, ImageLimits(max_decode_cpu_s=0.0))
-    with pytest.raises(DeadlineExceeded, match="while the image was decoded"):
+    with pytest.raises(DeadlineExceeded, match="before the image was decoded"):
         to_pixels(image, ends_at_s=time.monotonic())
+    with pytest.raises(DeadlineExceeded, match="while the image was decoded"):
+        MeteredFile(b"abc", 30.0, time.monotonic()).read(3)
     assert to_pixels(image, ends_at_s=time.monotonic() + 30).shape == COLOURS.shape
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
@@ -241,3 +242,18 @@ def test_a_model_that_answers_again_is_fed_twice_as_much_each_time_and_paused_at
     assert feeding.admit(3) == 3
     assert feeding.note(["c"] * 3, [DeadlineExceeded("late")] * 3, is_probe=False)
     assert feeding.is_paused
+
+
+async def test_a_model_that_was_idle_while_it_was_paused_is_tried_before_anybody_is_refused(
+    client: Client, predict: MoodyModel, start_bridge: StartBridge
+) -> None:
+    settings = SOON.model_copy(update={"pause_after": 1, "max_attempts": 2, "give_up_after_s": 0.8})
+    async with start_bridge(settings):
+        refused = await client.answer(await client.push((1, 2, 64)))
+        assert isinstance(refused, dict)
+        predict.is_broken = False
+        idle_until_s = time.monotonic() + 1.0
+        await eventually(lambda: time.monotonic() > idle_until_s)
+        ids = [await client.push((number + 1, 2, 64)) for number in range(30)]
+        answers = [await client.answer(job_id, within_s=10) for job_id in ids]
+    assert answers == [legacy_answer((number + 1, 2, 64)) for number in range(30)]

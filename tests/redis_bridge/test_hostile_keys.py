@@ -34,6 +34,10 @@ async def huge(redis: Redis, key: str) -> None:
     await redis.set(key, b"\x80" * 2_000_000)
 
 
+async def utf16(redis: Redis, key: str) -> None:
+    await redis.set(key, '{"a":{"model":"x"}}'.encode("utf-16-le"))
+
+
 async def names(redis: Redis, key: str) -> None:
     await redis.sadd(key, b"\xff\xfe", b"", "bridge", "0" * 13, b"\x00" * 12, "9" * 10_000)
 
@@ -74,7 +78,7 @@ TAKEN_AS_THEY_COME: list[tuple[str, Junk]] = [
     (keys.EXTERNAL_ASKED, scores),
     *((keys.heartbeat(DEAD), junk) for junk in OTHERS),
     *((keys.DEAD_LETTER_PAYLOAD + "1", junk) for junk in OTHERS),
-    *((FAST.registry_key, junk) for junk in (*OTHERS, huge)),
+    *((FAST.registry_key, junk) for junk in (*OTHERS, huge, utf16)),
 ]
 """Where junk does no harm."""
 
@@ -216,7 +220,8 @@ async def test_an_entry_of_somebody_else_is_kept_byte_for_byte(
 async def test_our_own_entry_that_names_no_bridge_goes_and_a_deep_one_does_not_stop_us(
     redis: Redis, start_bridge: StartBridge
 ) -> None:
-    for queue, bridge in (("image_queue_a", "null"), ("image_queue_b", DEEP), ("image_queue_c", "7")):
+    for number, bridge in enumerate(("null", DEEP, "7", '"\\ud800"')):
+        queue = f"image_queue_{number}"
         await redis.hset(FAST.registry_key, queue, f'{{"server": "fathomnet-serve", "bridge": {bridge}}}')
     await redis.config_resetstat()
     async with start_bridge():

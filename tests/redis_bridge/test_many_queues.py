@@ -1,16 +1,19 @@
 """Each queue is waited for on a connection of its own: many of them, and a server without room for them."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 
 from redis_bridge import keys
 from redis_bridge.addresses import close_client, open_client
 from redis_bridge.connection import TROUBLES, connect
+from redis_bridge.pools import PatientPool
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge, free_port
@@ -113,3 +116,25 @@ async def test_a_connection_that_cannot_be_made_is_given_back() -> None:
         with pytest.raises(TROUBLES):
             await asyncio.wait_for(client.ping(), 5)
     await close_client(client)
+
+
+class Unclosable(Connection):
+    """Closing it fails, as of one whose other end has gone without a word."""
+
+    async def disconnect(self, *args: Any, **options: Any) -> None:
+        await super().disconnect(*args, **options)
+        raise TimeoutError("the connection cannot be closed")
+
+
+async def test_who_waits_goes_on_when_a_connection_dies_as_it_is_given_back(valkey: ValkeyProcess) -> None:
+    pool = PatientPool.from_url(valkey.address, max_connections=1, connection_class=Unclosable)
+    first = await pool.get_connection()
+    waiting = asyncio.ensure_future(pool.get_connection())
+    await asyncio.sleep(0)
+    first.mark_for_reconnect()
+    with contextlib.suppress(TimeoutError):
+        await pool.release(first)
+    async with asyncio.timeout(5):
+        second = await waiting
+    with contextlib.suppress(TimeoutError):
+        await second.disconnect()

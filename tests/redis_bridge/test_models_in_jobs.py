@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -18,7 +19,7 @@ from redis_bridge.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer, model
 from tests.redis_bridge.test_bridge import Kept
-from tests.redis_bridge.test_delivery import answers_again
+from tests.redis_bridge.test_delivery import answers_again, has_slots
 
 JOBS = 40
 PROMISED_S = 2.0
@@ -218,3 +219,21 @@ async def test_the_bridge_stops_in_time_with_jobs_aside_while_redis_is_away(
     async with start_bridge(with_names(), url=own_valkey.address):
         assert await answers_of(Client(redis), ids) == SICK_ANSWERS
     await redis.aclose()
+
+
+async def test_a_model_that_is_away_for_a_moment_is_not_given_up_for_an_earlier_moment(
+    redis: Redis, client: Client, catalogue: FakeCatalogue, predict: TwoModels, start_bridge: StartBridge
+) -> None:
+    predict.recovered.set()
+    catalogue.shown = models(ModelState.STARTING)
+    async with start_bridge(with_names(give_up_after_s=1.5)):
+        for colour in ((1, 2, 64), (2, 2, 64)):
+            away_until_s = time.monotonic() + 0.6
+            job_id = await client.push(colour, model="sick")
+            await eventually(lambda: has_slots(redis, 1))
+            await eventually(lambda until_s=away_until_s: time.monotonic() > until_s)
+            catalogue.shown = models()
+            assert await client.answer(job_id) == legacy_answer(colour)
+            back_until_s = time.monotonic() + 1.2
+            await eventually(lambda until_s=back_until_s: time.monotonic() > until_s)
+            catalogue.shown = models(ModelState.STARTING)

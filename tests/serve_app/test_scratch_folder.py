@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.scratch_folder import held, remove_if_free, scratch_folder
+from serve_app.scratch_folder import held, is_scratch, remove_if_free, scratch_folder
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
@@ -88,3 +88,10 @@ def test_a_folder_of_somebody_else_with_such_a_name_stays(tmp_path: Path, name: 
     make_old(mine)
     with scratch_folder(str(tmp_path)):
         assert (mine / "frame.png").exists()
+
+
+def test_a_folder_that_a_user_named_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "frame.png").write_bytes(b"\x89PNG")
+    assert not is_scratch(tmp_path)
+    remove_if_free(tmp_path)
+    assert (tmp_path / "frame.png").exists()
