@@ -1,5 +1,6 @@
 """Models that fail or hang on every job: their jobs are kept, and a job that is at fault itself is still buried."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -43,7 +44,12 @@ class MoodyModel(FakeModel):
     def __init__(self) -> None:
         super().__init__()
         self.is_broken = True
+        self.takes_s = 0.0
         self.tries: Counter[int] = Counter()
+
+    async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
+        await asyncio.sleep(self.takes_s)
+        return await super().__call__(model, requests)
 
     def _outcome(self, request: Request) -> Outcome:
         pixels = request.image.pixels
@@ -251,7 +257,7 @@ async def test_a_model_that_was_idle_while_it_was_paused_is_tried_before_anybody
     async with start_bridge(settings):
         refused = await client.answer(await client.push((1, 2, 64)))
         assert isinstance(refused, dict)
-        predict.is_broken = False
+        predict.is_broken, predict.takes_s = False, 0.3
         idle_until_s = time.monotonic() + 1.0
         await eventually(lambda: time.monotonic() > idle_until_s)
         ids = [await client.push((number + 1, 2, 64)) for number in range(30)]
