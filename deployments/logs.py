@@ -49,6 +49,12 @@ def set_up_logs() -> None:
     make_no_unwanted_records()
 
 
+def keep_quiet(*libraries: str) -> None:
+    """Of what these say only warnings and errors are made."""
+    for library in libraries:
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
 def make_no_unwanted_records() -> None:
     """Where the replica's log has no access records, Serve's INFO records are not even made: for small requests that
     is a tenth of all work."""

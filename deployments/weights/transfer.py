@@ -21,7 +21,7 @@ from typing import BinaryIO
 import httpx
 
 from deployments.errors import ModelUnavailable
-from deployments.logs import OWN_LOGGER
+from deployments.logs import OWN_LOGGER, keep_quiet
 from deployments.shown_address import shown_text
 from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page, refuse_redirect
 from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
@@ -209,8 +209,7 @@ def http_client(settings: TransferSettings) -> httpx.Client:
     Raises ModelUnavailable when the environment names a proxy of a kind that is not known.
     """
     # They tell each address as it is, signature included, to whoever has switched on their logs.
-    for library in ("httpx", "httpcore"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    keep_quiet("httpx", "httpcore")
     timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
     try:
         return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})

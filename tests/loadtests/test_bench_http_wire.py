@@ -3,6 +3,7 @@
 import pytest
 
 from loadtests.bench.http_wire import AnswerReader, BrokenAnswer, Upload, upload_request
+from serve_app.predictor import FORM
 from serve_app.uploads import parse_form
 
 WITH_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: x\r\n\r\nhello"
@@ -14,7 +15,7 @@ def test_a_form_parser_finds_the_file_and_the_fields() -> None:
     request = upload_request("host:1", "/predictor/", Upload(content, "a.png", "image/png"), {"model_type": "m"})
     head, _, body = request.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-    form = parse_form(headers["Content-Type"], body)
+    form = parse_form(headers["Content-Type"], body, FORM)
     assert bytes(form.files["file"]) == content
     assert form.fields == {"model_type": "m"}
     assert headers["Content-Length"] == f"{len(body)}"

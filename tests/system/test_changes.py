@@ -95,8 +95,9 @@ def test_a_bridge_killed_with_twenty_jobs_in_flight_loses_none_and_leaves_valkey
     system.launch("add", str(block))
     valkey = valkey_process(system)
     jobs = [str(uuid.uuid4()) for _ in range(40)]
-    for job_id in jobs:
-        system.redis.rpush("image_queue_slow", job(SAMPLES / "seafloor-2.png", job_id))
+    texts = [job(SAMPLES / "seafloor-2.png", job_id) for job_id in jobs]
+    # Pushed together: the model must not answer them as fast as they are written.
+    system.redis.rpush("image_queue_slow", *texts)
 
     def in_flight() -> int:
         return len(list(system.redis.scan_iter("image_queue_slow:inflight:*")))

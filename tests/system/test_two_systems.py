@@ -26,7 +26,7 @@ import yaml
 from .conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
 from .test_launcher import Launched, document, launch, launched, model
 
-pytestmark = pytest.mark.timeout(2 * START_S + STOP_S)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * START_S + STOP_S)]
 
 FRAME = SAMPLES / "seafloor-1.png"
 QUEUE = "image_queue_quick"

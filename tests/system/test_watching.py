@@ -23,7 +23,7 @@ from .conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
 from .test_both_doors import job
 from .test_launcher import Launched, document, launch, launched, model
 
-pytestmark = pytest.mark.timeout(START_S + STOP_S + 120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
 
 NOTICED_S = 15.0
 BACK_S = 25.0
