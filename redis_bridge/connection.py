@@ -35,8 +35,8 @@ command, so that more would only keep a server busier that has one thread."""
 VITAL_CONNECTIONS = 4
 """For the heartbeat, the sweep and the watch: theirs alone, so that no queue's command is before them."""
 
-VITAL_TIMEOUT_S = 4.0
-"""For connecting and for an answer on these: two in a row, and the heartbeat has still not expired."""
+VITAL_TIMEOUT_S = 6.0
+"""For an answer on these: the heartbeat has still not expired then."""
 
 _NO_BOUND = 2**31
 

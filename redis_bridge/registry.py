@@ -17,7 +17,6 @@ from redis.exceptions import OutOfMemoryError, WatchError
 
 from deployments.definition import ModelRecord
 from deployments.logs import OWN_LOGGER
-from redis_bridge import keys
 from redis_bridge.registry_encodings import UnreadableRegistry, encoding_of
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -98,8 +97,8 @@ class Registry:
         if entry is None or not _is_ours(entry) or name in entries:
             return False
         bridge = entry.get("bridge")
-        # What is no bridge's name is no living bridge, and may be text that no command can carry.
-        is_name = isinstance(bridge, str) and keys.bridge_from_member(bridge.encode(errors="replace")) is not None
+        # JSON may hold halves of letters, which no command can carry.
+        is_name = isinstance(bridge, str) and bridge == bridge.encode(errors="replace").decode()
         return bridge == self._bridge or not is_name or not await self._is_alive(str(bridge))
 
     def _stamped(self, entry: Entry) -> bytes:
