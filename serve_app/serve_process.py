@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from serve_app.environment import RAY_ADDRESS, SystemSettings, joins_cluster
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> None:
     # The launcher blocks signals and a shell may have ignored SIGINT: both are inherited, and both undone here. An
     # interrupt waits until a Ray of our own has started, so that it does not get lost in the middle of that; a
     # cluster that is joined may never answer.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupt_once)
     signal.pthread_sigmask(signal.SIG_SETMASK, set() if joins_cluster(os.environ) else {signal.SIGINT})
     stop_with_parent(parent_pid)
     with _haproxy_folder(os.environ, parent_pid):
@@ -54,6 +55,17 @@ def main(arguments: list[str]) -> None:
         ray.init(**ray_options(SystemSettings.from_environment(os.environ), os.environ))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         cli.main(args=["run", config], prog_name="serve")
+
+
+def interrupt_once(number: int, _: FrameType | None) -> None:
+    """Handler of SIGINT: the first one raises KeyboardInterrupt, and those that follow do not cut the stop short.
+
+    Linux sends the signal of a parent's death once for each thread of the parent that the child is handed to on
+    the way (`forget_original_parent` in kernel/exit.c): a launcher that is killed sends several.
+    """
+    # Not SIG_IGN, which every process that is started from now on would inherit.
+    signal.signal(number, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 @contextmanager
