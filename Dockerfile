@@ -25,7 +25,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         gpu) set_name=gpu ;; \
         *) echo "ACCELERATOR is cpu or gpu, got $ACCELERATOR" >&2; exit 2 ;; \
     esac \
-    && mkdir deployments serve_app redis_bridge loadtests \
+    && mkdir deployments serve_app redis_bridge loadtests benchmarks training \
     && PYTHON=python3 ./install.sh /opt/venv "$set_name"
 
 COPY deployments/ deployments/

@@ -47,7 +47,7 @@ remove: $(BASE) ## remove one model from the running system: make remove MODEL=s
 	@$(LAUNCH) remove $(or $(MODEL),$(error MODEL=NAME is missing))
 
 bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the legacy design (ARGS=--quick)
-	$(BIN)/python -m loadtests.bench $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(TEST) ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix .

@@ -14,17 +14,17 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
-from deployments.batching import BATCHES_AT_ONCE
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
-from deployments.replica import Replica
-from deployments.replica_process import prepare_replica_process
 from deployments.request import Request
 from deployments.runtimes import Resources
 from deployments.runtimes.cores import threads_for
-from deployments.serve_meter import ServeMeter
+from deployments.serving.batching import BATCHES_AT_ONCE
+from deployments.serving.replica import Replica
+from deployments.serving.replica_process import prepare_replica_process
+from deployments.serving.serve_meter import ServeMeter
 from deployments.weights.fetch import Fetcher
 from deployments.weights.place import place_of
 from deployments.weights.resolve import remember_labels, with_local_weights

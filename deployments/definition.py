@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from deployments.watchdog import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
+from deployments.serving.watchdog import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""

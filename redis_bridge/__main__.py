@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from redis_bridge.addresses import blocking_client, without_password
-from redis_bridge.connection import TROUBLES
-from redis_bridge.dead_letters import DeadLetters, Letter, NoSuchLetter
+from redis_bridge.client.connection import TROUBLES
+from redis_bridge.client.urls import blocking_client, without_password
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
+from redis_bridge.store.dead_letters import DeadLetters, Letter, NoSuchLetter
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 _SHOWN_BYTES = 400

@@ -12,21 +12,21 @@ from ray.serve import Application
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.client import ModelClient
-from deployments.discovery import Discovery
+from deployments.client.discovery import Discovery
+from deployments.client.external_client import GATEWAY_DEPLOYMENT
+from deployments.client.model_client import ModelClient
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest, GatewayReport
-from deployments.external_client import GATEWAY_DEPLOYMENT
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
-from deployments.replica_process import prepare_replica_process
-from redis_bridge.addresses import without_password
+from deployments.serving.replica_process import prepare_replica_process
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import TROUBLES, connected
-from redis_bridge.external import ExternalGateway
-from redis_bridge.external_jobs import ExternalJobStore
+from redis_bridge.client.connection import TROUBLES, connected
+from redis_bridge.client.urls import without_password
+from redis_bridge.external.gateway import ExternalGateway
+from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.ray_metrics import RayRecorder
-from redis_bridge.server import refuse_unsupported
+from redis_bridge.server.requirements import refuse_unsupported
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 
 logger = logging.getLogger(OWN_LOGGER)

@@ -12,25 +12,25 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from deployments.client.protocols import Catalogue, Predict
 from deployments.definition import ModelRecord, ModelState, is_valid_name
-from deployments.doors import Catalogue, Predict
 from deployments.errors import ModelNotFound
 from deployments.logs import OWN_LOGGER
 from redis_bridge import metrics
-from redis_bridge.clock import SteadyClock
-from redis_bridge.connection import TROUBLES, Connections, TroubleLog, pause
-from redis_bridge.consumer import Consumer
-from redis_bridge.door import Door
-from redis_bridge.feeding import Feedings
-from redis_bridge.in_flight import InFlightBytes
-from redis_bridge.jobs import JobStore
+from redis_bridge.client.clock import SteadyClock
+from redis_bridge.client.connection import TROUBLES, Connections, TroubleLog, pause
+from redis_bridge.delivery.admission import InFlightBytes
+from redis_bridge.delivery.circuit_breaker import Feedings
+from redis_bridge.delivery.consumer import Consumer
+from redis_bridge.delivery.context import Door
 from redis_bridge.metrics import NoRecorder, Recorder
-from redis_bridge.own_keys import OwnKeys
-from redis_bridge.presence import Presence
-from redis_bridge.redis_watch import RedisWatch
-from redis_bridge.registry import Entry, Registry, entry_of
-from redis_bridge.server import refuse_unsupported
+from redis_bridge.registry.model_registry import Entry, Registry, entry_of
+from redis_bridge.server.requirements import refuse_unsupported
+from redis_bridge.server.watch import RedisWatch
 from redis_bridge.settings import BridgeSettings
+from redis_bridge.store.job_store import JobStore
+from redis_bridge.store.key_repair import OwnKeys
+from redis_bridge.store.liveness import Presence
 
 logger = logging.getLogger(OWN_LOGGER)
 

@@ -16,9 +16,9 @@ from ray.serve import Application
 
 from deployments.definition import Settings
 from deployments.logs import OWN_LOGGER
-from deployments.replica_process import prepare_replica_process
+from deployments.serving.replica_process import prepare_replica_process
+from redis_bridge.server.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 from redis_bridge.settings import REDIS_URL_VARIABLE
-from redis_bridge.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 
 logger = logging.getLogger(OWN_LOGGER)
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from deployments.definition import Name, Settings
 from deployments.request import MAX_DEADLINE_S
-from redis_bridge.profiles import CVISIONAI, QueueProfile
+from redis_bridge.wire.profiles import CVISIONAI, QueueProfile
 
 REDIS_URL_VARIABLE = "REDIS_URL"
 """Environment variable with the address of a real Redis; without it the embedded Valkey is used."""

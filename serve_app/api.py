@@ -18,15 +18,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.doors import Predict
+from deployments.client.protocols import Predict
 from deployments.errors import InternalError
 from deployments.logs import OWN_LOGGER
+from serve_app.faces.legacy.predictor import Predictor
+from serve_app.faces.legacy.segmentation import SAM_PATHS, sam_router
+from serve_app.faces.system.routes import PAGE_FOLDER, PAGE_HEADERS, System, system_router
 from serve_app.plain_http import PlainHttp, allowed_methods
-from serve_app.predictor import Predictor
 from serve_app.problems import http_problem, problem, status_problem
-from serve_app.sam_routes import SAM_PATHS, sam_router
 from serve_app.settings import DoorSettings
-from serve_app.system_routes import PAGE_FOLDER, PAGE_HEADERS, System, system_router
 from serve_app.uploads import UploadBudget
 
 logger = logging.getLogger(OWN_LOGGER)

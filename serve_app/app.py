@@ -9,18 +9,18 @@ from ray.serve import Application, metrics
 from starlette.types import ASGIApp
 
 import deployments
-from deployments.client import ModelClient
-from deployments.counting import Counting
-from deployments.discovery import Discovery
+from deployments.buffered_counter import Counting
+from deployments.client.discovery import Discovery
+from deployments.client.external_client import ExternalClient
+from deployments.client.model_client import ModelClient
+from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
 from deployments.external import WholeCatalogue
-from deployments.external_client import ExternalClient
-from deployments.replica_probe import ReplicaActors, ReplicaProbe
-from deployments.replica_process import prepare_replica_process
+from deployments.serving.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
-from serve_app.cluster_metrics import gather_metrics
-from serve_app.readiness import Signs
+from serve_app.faces.system.cluster_metrics import gather_metrics
+from serve_app.faces.system.readiness import Signs
+from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
-from serve_app.system_routes import System
 
 USER_CONFIG: dict[str, type[BaseModel]] = {}
 """The door has no live knobs."""

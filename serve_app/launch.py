@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve_app.system_process import StopSignals
-from serve_app.terminal import LaunchError, complain
+from serve_app.launcher.console import LaunchError, complain
+from serve_app.launcher.processes.child_process import StopSignals
 
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     try:
-        from serve_app import commands
+        from serve_app.launcher import commands
     except ValueError as error:  # Ray reads its own variables when it is imported
         raise LaunchError(str(error)) from error
     match chosen.command:

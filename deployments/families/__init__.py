@@ -21,16 +21,16 @@ class FamilyEntry:
 
 
 FAMILIES: dict[str, FamilyEntry] = {
-    "bench-detector": FamilyEntry("deployments.families.bench_detector:BenchDetector"),
-    "benthic-demo": FamilyEntry("deployments.families.benthic_demo:BenthicDemo"),
-    "yolov5": FamilyEntry("deployments.families.yolov5:YOLOv5"),
-    "ultralytics": FamilyEntry("deployments.families.ultralytics:Ultralytics"),
-    "detectron2-retinanet": FamilyEntry("deployments.families.detectron2_retinanet:Detectron2RetinaNet"),
-    "keras-retinanet": FamilyEntry("deployments.families.keras_retinanet:KerasRetinaNet"),
-    "saved-model": FamilyEntry("deployments.families.saved_model:SavedModel"),
-    "keras": FamilyEntry("deployments.families.keras_model:KerasModel"),
-    "onnx": FamilyEntry("deployments.families.onnx_model:OnnxModel", runtime="onnx"),
-    "fixed-answer": FamilyEntry("deployments.families.fixed_answer:FixedAnswer", runtime="callable"),
+    "bench-detector": FamilyEntry("deployments.families.synthetic.bench_detector:BenchDetector"),
+    "benthic-demo": FamilyEntry("deployments.families.demo.family:BenthicDemo"),
+    "yolov5": FamilyEntry("deployments.families.yolo.yolov5:YOLOv5"),
+    "ultralytics": FamilyEntry("deployments.families.yolo.ultralytics:Ultralytics"),
+    "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
+    "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
+    "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel"),
+    "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel"),
+    "onnx": FamilyEntry("deployments.families.generic.onnx_model:OnnxModel", runtime="onnx"),
+    "fixed-answer": FamilyEntry("deployments.families.synthetic.fixed_answer:FixedAnswer", runtime="callable"),
 }
 
 

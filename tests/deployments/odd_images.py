@@ -14,8 +14,7 @@ import numpy as np
 import PIL.Image
 
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
-
-from .odd_files import (
+from tests.deployments.odd_files import (
     AT,
     COLOURS,
     GREY,

@@ -6,8 +6,8 @@ from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
 from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, images_in_work
-from deployments.backlog import HEARD_FOR_S, Backlog
 from deployments.request import Image, Request
+from deployments.serving.backlog import HEARD_FOR_S, Backlog
 
 
 def context(

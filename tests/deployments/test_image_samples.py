@@ -11,8 +11,17 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidImage
 from deployments.images import decoded_upright, to_pixels
 from deployments.request import Image
-
-from .odd_files import COLOURS, GREY, chunk, coloured, png_with, saved, tiff_of_strips, tiff_values, turned
+from tests.deployments.odd_files import (
+    COLOURS,
+    GREY,
+    chunk,
+    coloured,
+    png_with,
+    saved,
+    tiff_of_strips,
+    tiff_values,
+    turned,
+)
 
 SIXTEEN = np.random.default_rng(5).integers(0, 2**16, (48, 64), np.uint16)
 SIXTEEN_COLOURS = np.random.default_rng(6).integers(0, 2**16, (48, 64, 3), np.uint16)

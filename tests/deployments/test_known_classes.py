@@ -8,11 +8,11 @@ import pytest
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import InvalidRequest
 from deployments.known_classes import KnownClasses
-from deployments.metrics import NoMeter
 from deployments.prediction import Prediction
-from deployments.replica import Replica
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
+from deployments.serving.metrics import NoMeter
+from deployments.serving.replica import Replica
 
 LABELS = ("Sea star", "Sea cucumber", "Crab", "Squat lobster", "Fish")
 

@@ -55,7 +55,7 @@ def test_every_setting_of_the_readme_stands_in_the_table_of_settings() -> None:
 
 
 def test_the_model_blocks_of_the_readme_are_valid() -> None:
-    from serve_app.configuration import block_problems
+    from serve_app.launcher.configuration.validation import block_problems
 
     found = [yaml.safe_load(block) for block in blocks("README.md", "yaml")]
     assert [block["name"] for block in found] == ["second-demo", "my-yolo"]
@@ -79,7 +79,7 @@ def test_the_image_gets_what_it_copies_and_listens_where_the_configuration_says(
 
 
 def test_a_container_is_given_time_to_drain() -> None:
-    from serve_app.environment import SystemSettings
+    from serve_app.launcher.configuration.env_settings import SystemSettings
 
     server = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["server"]
     assert server["stop_signal"] == "SIGINT"

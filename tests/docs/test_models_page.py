@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from deployments.definition import ModelDefinition
 from deployments.families import FAMILIES
-from deployments.families.generic_signature import SavedModelParameters
+from deployments.families.generic.generic_signature import SavedModelParameters
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
@@ -52,7 +52,7 @@ def test_every_family_is_named() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: str(block.get("name", block.get("family"))))
 def test_the_blocks_are_valid(block: dict[str, object]) -> None:
-    from serve_app.configuration import block_problems
+    from serve_app.launcher.configuration.validation import block_problems
 
     args = block.get("args", block)
     if "args" in block:

@@ -12,7 +12,7 @@ import redis
 from PIL import Image
 
 from loadtests.frames import SAMPLES
-from redis_bridge.valkey_process import ValkeyProcess, ValkeySettings
+from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings
 from tests.loadtests.load_run import run_users
 
 QUEUE = "image_queue_detectron2"

@@ -24,11 +24,11 @@ from redis.asyncio.client import Pipeline
 
 from deployments.prediction import Outcome
 from deployments.request import Request
-from redis_bridge import job_scripts
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import Connections
-from redis_bridge.scripts import ALLOW_OOM
-from redis_bridge.trials import TRIAL_S
+from redis_bridge.client.connection import Connections
+from redis_bridge.client.scripts import ALLOW_OOM
+from redis_bridge.delivery.fair_rw_lock import TRIAL_S
+from redis_bridge.store import job_scripts
 from tests.redis_bridge.fakes import FAST, FakeCatalogue, FakeModel, model
 
 SCRIPTS = {

@@ -17,12 +17,12 @@ from redis.asyncio import Redis
 
 from redis_bridge import keys
 from redis_bridge.bridge import Bridge
-from redis_bridge.connection import connect, connected
+from redis_bridge.client.bulk_read import Transfer
+from redis_bridge.client.connection import connect, connected
 from redis_bridge.metrics import NoRecorder, Recorder
+from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings
 from redis_bridge.settings import BridgeSettings
-from redis_bridge.transfer import Transfer
-from redis_bridge.valkey_process import ValkeyProcess, ValkeySettings
-from serve_app.ports import free_ports
+from serve_app.launcher.processes.ports import free_ports
 from tests.redis_bridge.fakes import FAST, MODEL, QUEUE, Client, FakeCatalogue, FakeModel, model
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
 

@@ -6,8 +6,8 @@ import pytest
 
 from redis_bridge import app, embedded
 from redis_bridge.embedded import EmbeddedSettings
+from redis_bridge.server.valkey_process import ValkeyError, ValkeyProcess
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
-from redis_bridge.valkey_process import ValkeyError, ValkeyProcess
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from deployments.errors import (
 )
 from redis_bridge import keys
 from redis_bridge.metrics import Metric
-from redis_bridge.valkey_process import ValkeyProcess
+from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import (
     FAST,

@@ -15,8 +15,8 @@ import psutil
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.connection import TROUBLES, connect
-from redis_bridge.valkey_process import ValkeyProcess
+from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import BridgeProcesses
 from tests.redis_bridge.fakes import QUEUE, Client, eventually, legacy_answer
 

@@ -9,9 +9,9 @@ import psutil
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.attempts import Record, fingerprint
-from redis_bridge.connection import TROUBLES, connect
-from redis_bridge.valkey_process import ValkeyProcess
+from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.server.valkey_process import ValkeyProcess
+from redis_bridge.store.retry_records import Record, fingerprint
 from tests.redis_bridge.bridge_process import MAX_ATTEMPTS, POISON
 from tests.redis_bridge.conftest import BridgeProcesses, StartBridge
 from tests.redis_bridge.fakes import (

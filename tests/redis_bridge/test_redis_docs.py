@@ -13,10 +13,10 @@ import yaml
 from pydantic import BaseModel
 
 from redis_bridge import keys
-from redis_bridge.presets import PRESETS
-from redis_bridge.profiles import AnswerFormat, QueueProfile
+from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.settings import BridgeSettings
-from redis_bridge.valkey_process import ValkeyProcess
+from redis_bridge.wire.presets import PRESETS
+from redis_bridge.wire.profiles import AnswerFormat, QueueProfile
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import Client, legacy_answer
 

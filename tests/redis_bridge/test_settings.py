@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from redis_bridge.addresses import without_password
-from redis_bridge.connection import connect
+from redis_bridge.client.connection import connect
+from redis_bridge.client.urls import without_password
 from redis_bridge.settings import BridgeSettings
 
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from redis_bridge.connection import connect
-from redis_bridge.valkey_process import ValkeyProcess
+from redis_bridge.client.connection import connect
+from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import (
     FAST,

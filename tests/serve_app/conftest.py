@@ -7,18 +7,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments.client.discovery import resolve_among
 from deployments.definition import ModelDefinition, ModelKnobs, ModelRecord, ModelState
-from deployments.discovery import resolve_among
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest
-from deployments.metrics import NoMeter
 from deployments.prediction import Opaque, Outcome
-from deployments.replica import Replica
 from deployments.request import Request
 from deployments.runtimes import Resources
+from deployments.serving.metrics import NoMeter
+from deployments.serving.replica import Replica
 from serve_app.api import create_api
+from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
-from serve_app.system_routes import System
 
 
 @dataclass

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import redis
 
-from serve_app.ports import free_ports
+from serve_app.launcher.processes.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "deployments" / "families" / "demo" / "samples"

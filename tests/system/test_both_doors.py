@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from .conftest import ROOT, SAMPLES, RunningSystem, wait_for
+from tests.system.conftest import ROOT, SAMPLES, RunningSystem, wait_for
 
 SAMPLE_NAMES = sorted(path.name for path in SAMPLES.glob("*.png"))
 QUEUES = ("image_queue_yolov5", "image_queue_detectron2")

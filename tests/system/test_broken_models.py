@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import SAMPLES, RunningSystem, wait_for
+from tests.system.conftest import SAMPLES, RunningSystem, wait_for
 
 HANGING: dict[str, Any] = {
     "name": "hanging",

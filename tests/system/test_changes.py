@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import yaml
 
-from .conftest import ROOT, SAMPLES, RunningSystem, wait_for
-from .test_both_doors import answer_of, job
+from tests.system.conftest import ROOT, SAMPLES, RunningSystem, wait_for
+from tests.system.test_both_doors import answer_of, job
 
 SECOND: dict[str, Any] = {
     "name": "second",

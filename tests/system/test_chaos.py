@@ -20,8 +20,8 @@ import pytest
 import redis
 import yaml
 
-from .conftest import RunningSystem, wait_for
-from .test_changes import SECOND, valkey_process
+from tests.system.conftest import RunningSystem, wait_for
+from tests.system.test_changes import SECOND, valkey_process
 
 JOBS = 500
 SEED = 20261124

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis
 
-from .conftest import SAMPLES, RunningSystem, wait_for
+from tests.system.conftest import SAMPLES, RunningSystem, wait_for
 
 CORAL = "image_queue_coral"
 SAM = "image_queue_sam"

@@ -1,7 +1,7 @@
 """One configured model of each family, deployed asleep into the running system, woken and asked through both doors.
 
 What the doors must answer is what the family itself answers here, in this process, for the same pixels: whether
-that is right is the matter of `tests/families`. Models fall asleep again soon, so that memory is bounded.
+that is right is the matter of `tests/deployments/families`. Models fall asleep again soon, so that memory is bounded.
 """
 
 import uuid
@@ -20,15 +20,14 @@ from deployments.families.contract import Thresholds
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Prediction
 from deployments.runtimes import Resources, load_runtime
-from tests.families import small_generic_models as generic
-from tests.families.conftest import THREADS
-from tests.families.served import Served
-from tests.families.small_checkpoints import write_detectron2_retinanet, write_keras_retinanet
+from tests.deployments.families import small_generic_models as generic
+from tests.deployments.families.conftest import THREADS
+from tests.deployments.families.served import Served
+from tests.deployments.families.small_checkpoints import write_detectron2_retinanet, write_keras_retinanet
+from tests.system.conftest import ROOT, SAMPLES, RunningSystem, fixture_file
+from tests.system.test_both_doors import answer_of, job
 
-from .conftest import ROOT, SAMPLES, RunningSystem, fixture_file
-from .test_both_doors import answer_of, job
-
-GOLDEN = Path(__file__).parents[1] / "families" / "golden"
+GOLDEN = Path(__file__).parents[1] / "deployments" / "families" / "golden"
 CONFIG = "configs/app.yaml"
 KNOBS = {"score_threshold": 0.05, "iou_threshold": 0.5, "max_detections": 20}
 NOT_OF_CHECKPOINTS = {"bench-detector", "benthic-demo", "fixed-answer"}

@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from deployments.weights.catalogue import CATALOGUE_FILE, read_document
-
-from .conftest import RunningSystem, fixture_file, wait_for
-from .test_both_doors import answer_of, job
+from tests.system.conftest import RunningSystem, fixture_file, wait_for
+from tests.system.test_both_doors import answer_of, job
 
 MODEL = "mbari-midwater-supercategory"
 CACHED = Path("hf/FathomNet/MBARI-midwater-supercategory-detector/main/best.pt")

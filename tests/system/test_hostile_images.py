@@ -22,9 +22,9 @@ import pytest
 
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
 from serve_app.problems import STATUS
+from tests.system.conftest import SAMPLES, RunningSystem, fixture_file, wait_for
 
 from ..deployments.odd_images import ODD_IMAGES, OddImage, saved
-from .conftest import SAMPLES, RunningSystem, fixture_file, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from tests.serve_app.raw_http import ask, get
-
-from .conftest import SAMPLES, RunningSystem
+from tests.system.conftest import SAMPLES, RunningSystem
 
 FRAME = SAMPLES / "seafloor-1.png"
 

@@ -24,10 +24,9 @@ import pytest
 import redis
 import yaml
 
-from serve_app.process_tree import lives
-
-from .conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
-from .test_launcher import Launched, document, in_flight, launch, launched, model
+from serve_app.launcher.processes.process_tree import lives
+from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
+from tests.system.test_launcher import Launched, document, in_flight, launch, launched, model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import yaml
 
-from .conftest import ROOT, SAMPLES, START_S, STOP_S, environment_for, free_port, wait_for
+from tests.system.conftest import ROOT, SAMPLES, START_S, STOP_S, environment_for, free_port, wait_for
 
 pytestmark = pytest.mark.timeout(START_S + STOP_S + 60)
 

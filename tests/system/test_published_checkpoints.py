@@ -9,8 +9,8 @@ from typing import Any
 import PIL.Image
 import yaml
 
-from .conftest import ROOT, RunningSystem, fixture_file
-from .test_both_doors import answer_of, job
+from tests.system.conftest import ROOT, RunningSystem, fixture_file
+from tests.system.test_both_doors import answer_of, job
 
 SECTION = "### Bring your own model"
 

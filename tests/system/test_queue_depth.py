@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from .conftest import RunningSystem, wait_for
+from tests.system.conftest import RunningSystem, wait_for
 
 QUEUE = "image_queue_slow"
 JOBS = 600

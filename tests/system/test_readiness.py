@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-from .conftest import RunningSystem, wait_for
+from tests.system.conftest import RunningSystem, wait_for
 
 NOTICED_S = 12.0
 """Ten seconds for the system, two for a machine that does other things."""

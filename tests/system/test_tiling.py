@@ -6,9 +6,8 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from tests.families.large_frames import Drawn, mosaic, recall
-
-from .conftest import RunningSystem
+from tests.deployments.families.large_frames import Drawn, mosaic, recall
+from tests.system.conftest import RunningSystem
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ import pytest
 import redis
 import yaml
 
-from .conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
-from .test_launcher import Launched, document, launch, launched, model
+from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
+from tests.system.test_launcher import Launched, document, launch, launched, model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * START_S + STOP_S)]
 

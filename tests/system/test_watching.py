@@ -16,12 +16,11 @@ import pytest
 import redis
 import yaml
 
-from redis_bridge.valkey_process import ValkeyProcess, ValkeySettings
-from serve_app.process_tree import lives
-
-from .conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
-from .test_both_doors import job
-from .test_launcher import Launched, document, launch, launched, model
+from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings
+from serve_app.launcher.processes.process_tree import lives
+from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
+from tests.system.test_both_doors import job
+from tests.system.test_launcher import Launched, document, launch, launched, model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
 

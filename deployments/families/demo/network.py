@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from deployments.families.anchor_free import HeadMaps, decode
+from deployments.families.shared.anchor_free import HeadMaps, decode
 
 STRIDES_PX = (8, 16, 32)
 """Canvas pixels per cell of the three levels."""

@@ -1,0 +1,1 @@
+"""Processes of a run: start, readiness, and the processor time that they use."""

@@ -1,0 +1,1 @@
+"""Figures, ratios, bars, charts and text, made of recorded runs. Runs nothing."""

@@ -1,0 +1,134 @@
+"""Reaches external workers through the application that can, by Serve handle. Makes the remote calls, nothing else.
+
+The system works without such an application: then there are no external workers.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from ray import serve
+from ray.exceptions import RayActorError, RayError
+from ray.serve.exceptions import DeploymentUnavailableError, RayServeException, ReplicaUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from deployments.client.model_client import serving_error
+from deployments.definition import ModelRecord
+from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
+from deployments.external import ExternalRequest, GatewayReport, record_of
+from deployments.logs import OWN_LOGGER
+from deployments.prediction import Opaque
+
+logger = logging.getLogger(OWN_LOGGER)
+
+GATEWAY_DEPLOYMENT = "Bridge"
+"""The deployment, in the application of the configuration, that has `report` and `ask_external`."""
+
+ANSWER_GRACE_S = 2.0
+"""The gateway keeps the deadline itself; this is for a gateway that hangs."""
+
+LOOK_TIMEOUT_S = 5.0
+
+SILENT_AFTER_S = 8.0
+"""A gateway that has not reported for longer than this does not answer."""
+
+_AWAY = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
+
+
+class ExternalClient:
+    """Asks external workers, and keeps a list of them, which is looked at anew every `period_s` seconds."""
+
+    def __init__(self, application: str, period_s: float = 2.0) -> None:
+        self._application = application
+        self._period_s = period_s
+        self._handle: DeploymentHandle | None = None
+        self._records: tuple[ModelRecord, ...] = ()
+        self._trouble = ""
+        self._reported_at_s = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Takes the handle, so that Serve stops this caller before the gateway, and looks from then on."""
+        with contextlib.suppress(ModelUnavailable):
+            await self._gateway()
+        self._reported_at_s = time.monotonic()
+        self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="external workers")
+
+    async def stop(self) -> None:
+        """Stops looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def check(self) -> None:
+        """Raises RuntimeError when the background task has died, for a health check."""
+        if self._task is not None and self._task.done():
+            raise RuntimeError("the looking for external workers is dead")
+
+    def trouble(self) -> str:
+        """Why the gateway serves its queues not, or what it serves is unknown; '' when all is well. Never waits."""
+        silent_s = time.monotonic() - self._reported_at_s
+        if silent_s > SILENT_AFTER_S:
+            return f"the application {self._application} has not answered for {silent_s:.0f} s"
+        return self._trouble
+
+    def records(self) -> tuple[ModelRecord, ...]:
+        """The external workers as models, as last seen."""
+        return self._records
+
+    async def ask(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
+        """The answer of the worker behind `queue`. Never asked twice: a worker may have the job already."""
+        try:
+            gateway = await self._gateway()
+            response = gateway.ask_external.remote(queue, request)
+            try:
+                async with asyncio.timeout(request.deadline_s + ANSWER_GRACE_S):
+                    outcome: Opaque | ServingError = await response
+            except (TimeoutError, asyncio.CancelledError):
+                response.cancel()
+                raise
+        except TimeoutError:
+            return DeadlineExceeded(f"no answer for queue {queue} within {request.deadline_s:g} s")
+        except ServingError as error:
+            return error
+        except _AWAY:
+            return ModelUnavailable("the way to external workers was lost; try again")
+        except Exception as error:
+            return serving_error(error)
+        return outcome
+
+    async def _gateway(self) -> DeploymentHandle:
+        handle: DeploymentHandle | None = self._handle
+        if handle is None:
+            try:
+                found = await asyncio.to_thread(serve.get_deployment_handle, GATEWAY_DEPLOYMENT, self._application)
+            except (RayServeException, RayError, KeyError):
+                raise ModelUnavailable(f"there is no application {self._application} to reach the worker") from None
+            self._handle = handle = found
+        # By reference, whatever the size of the question: Serve's gRPC transport has a limit of 4 MiB for answers
+        # too, and how large a worker's answer will be nobody knows.
+        return handle.options(_by_reference=True)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except Exception as error:
+                logger.debug("the external workers could not be listed: %s", error)
+            # What was not well is looked at again soon, so that nobody stays out of rotation for long.
+            is_soon = self._handle is not None and self.trouble()
+            await asyncio.sleep(self._period_s / 4 if is_soon else self._period_s)
+
+    async def _look(self) -> None:
+        response = (await self._gateway()).report.remote()
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                report: GatewayReport = await response
+        except TimeoutError:
+            response.cancel()
+            raise
+        self._trouble, self._reported_at_s = report.trouble, time.monotonic()
+        # A gateway that has just been started may not know yet; the last view stays meanwhile.
+        if report.workers is not None:
+            self._records = tuple(record_of(worker) for worker in report.workers)

@@ -1,0 +1,1 @@
+"""RetinaNet checkpoints: detectron2's and keras-retinanet's."""

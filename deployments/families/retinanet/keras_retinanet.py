@@ -1,0 +1,199 @@
+"""RetinaNet R50 from the `.h5` files of keras-retinanet 0.1, such as the FathomNet midwater detector.
+
+Knows the reference's resizing, suppression and scaling (fizyr/keras-retinanet 0.1 `utils/image.py`,
+`layers/_misc.py`), and class lists as its `CSVGenerator` reads them. Files of whole models and of weights only. The
+fork that the midwater detector comes from, cvisionai/keras_retinanet, does the same in all this.
+
+The reference's knobs: `score_threshold: 0.125, iou_threshold: 0.4, max_detections: 300`.
+"""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from deployments.checkpoints.hdf5 import KerasFile
+from deployments.checkpoints.hdf5_trial import open_tried
+from deployments.definition import ModelDefinition, Settings
+from deployments.errors import ModelUnavailable
+from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.retinanet.keras_retinanet_graph import GraphSettings, KerasRetinaNetGraph
+from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNetLayout, read_layout
+from deployments.families.retinanet.views import Size, canvas_size, draw, with_fractions
+from deployments.families.shared.detections import detections_of, have_area, rule_of
+from deployments.families.shared.nms import suppress
+from deployments.prediction import Detections
+
+FAMILY = "keras-retinanet"
+MAX_EDGE_PX = 4096
+MAX_CLASS_FILE_BYTES = 2**20
+
+
+class KerasRetinaNetParameters(Settings):
+    """The `parameters` of a keras-retinanet model in YAML. Defaults are those of the midwater detector."""
+
+    short_edge_px: int = Field(default=1100, ge=32, le=MAX_EDGE_PX)
+    """The shorter side of the resized image ..."""
+
+    long_edge_px: int = Field(default=1650, ge=32, le=MAX_EDGE_PX)
+    """... unless the longer one would exceed this."""
+
+    shape: Literal["fixed", "reference"] = "fixed"
+    """One canvas for all images (an upright image is made smaller to fit), or for each the size it is resized to,
+    as the reference does. Both are the same for images that fill the canvas: at 16:9, `canvas_px: [928, 1650]`."""
+
+    class_file: str | None = None
+    """The published class list, rows of name and number, instead of `labels`; beside the weights unless absolute."""
+
+    candidates: int = Field(default=3000, ge=1, le=30_000)
+    """Best boxes of an image that reach suppression. The reference has no bound; a lower one loses nothing but
+    detections beyond the best `candidates` boxes."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of weights and arithmetic; boxes and scores are always finished in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """source_px: height and width as asked.  gain: canvas pixels for one of the image, the same for both axes."""
+
+    source_px: Size
+    gain: float
+
+    def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
+        """Boxes (n, 4) from canvas to image pixels, clipped, which the reference leaves to its caller."""
+        height, width = self.source_px
+        mapped = np.asarray(boxes, np.float64).reshape(-1, 4) / self.gain
+        clipped: NDArray[np.float32] = np.clip(mapped, 0.0, np.array([width, height] * 2)).astype(np.float32)
+        return clipped
+
+
+class KerasRetinaNet:
+    """A `Family`. Raises ModelUnavailable when the file, labels, canvas or parameters disagree."""
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        if definition.weights_path is None:
+            raise ModelUnavailable(f"family {FAMILY!r} needs `weights`, the path of a .h5 file")
+        self._path = definition.weights_path
+        try:
+            self.parameters = KerasRetinaNetParameters.model_validate(definition.parameters)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in ("parameters", *first["loc"]))
+            raise ModelUnavailable(
+                f"{name} of family {FAMILY!r}: {first['msg']}; "
+                f"known: {', '.join(KerasRetinaNetParameters.model_fields)}"
+            ) from error
+        with open_tried(self._path) as file:
+            class_count = _checked_layout(file).class_count
+        self.labels = self._checked_labels(definition.labels, class_count)
+        self._input_px = definition.canvas_px or (self.parameters.short_edge_px, self.parameters.long_edge_px)
+        if any(not 32 <= side <= MAX_EDGE_PX for side in self._input_px):
+            raise ModelUnavailable(f"canvas_px {self._input_px} must be 32 to {MAX_EDGE_PX}")
+
+    @property
+    def canvas_px(self) -> Size:
+        """What the graph takes: the network's input twice, see `preprocess`, and rows that tell the image's size."""
+        return canvas_size([self._input_px] * 2)
+
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+        """Resize uint8 RGB (height, width, 3) by OpenCV's bilinear filter, by one factor for both axes, in float32.
+
+        The reference rounds nothing after resizing, so the canvas holds 256ths of grey levels too.
+        """
+        height, width = pixels.shape[0], pixels.shape[1]
+        gain = self._gain(height, width)
+        resized = _resized(pixels.astype(np.float32), gain)
+        part_px = self._input_px if self.parameters.shape == "fixed" else (resized.shape[0], resized.shape[1])
+        return Prepared(draw(with_fractions(resized), [part_px] * 2), Geometry((height, width), gain))
+
+    def build_graph(self) -> KerasRetinaNetGraph:
+        """The network with its weights; see `KerasRetinaNetGraph` for what goes in and comes out."""
+        settings = GraphSettings(self.parameters.candidates, self.parameters.precision)
+        with KerasFile(self._path) as file:
+            return KerasRetinaNetGraph(_checked_layout(file), settings)
+
+    def postprocess(self, outputs: Outputs, geometry: Geometry, thresholds: Thresholds) -> Detections:
+        """Suppression across all classes by each box's best score, then pixels of the asker's image; best first.
+        Boxes left without area are dropped."""
+        boxes, scores, classes = outputs
+        rule = rule_of(thresholds, self.labels, agnostic=True)
+        kept = suppress(boxes, scores, classes, rule)
+        found = geometry.to_image(boxes[kept])
+        real = have_area(found)
+        kept = kept[real]
+        return detections_of(found[real], scores[kept], classes[kept], self.labels)
+
+    def _gain(self, height: int, width: int) -> float:
+        gain = self.parameters.short_edge_px / min(height, width)
+        if max(height, width) * gain > self.parameters.long_edge_px:
+            gain = self.parameters.long_edge_px / max(height, width)
+        rows, columns = self._input_px
+        # Compared after rounding, so that an image that fills the canvas keeps the reference's own factor.
+        if self.parameters.shape == "fixed" and (round(height * gain) > rows or round(width * gain) > columns):
+            gain = min(rows / height, columns / width)
+        return gain
+
+    def _checked_labels(self, declared: tuple[str, ...] | None, class_count: int) -> tuple[str, ...]:
+        labels = declared
+        if self.parameters.class_file is not None:
+            path = self._path.parent / self.parameters.class_file
+            labels = read_class_file(path)
+            if declared is not None and declared != labels:
+                raise ModelUnavailable(f"labels and {path.name} name different classes; give one of them")
+        if labels is None:
+            raise ModelUnavailable(
+                f"{self._path.name} names no classes, so the definition needs `labels` or parameters.class_file; "
+                f"it has {class_count} classes"
+            )
+        if len(labels) != class_count:
+            raise ModelUnavailable(
+                f"{self._path.name} has {class_count} classes, but the definition names {len(labels)} labels"
+            )
+        return labels
+
+
+def _resized(pixels: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
+    height, width = pixels.shape[0], pixels.shape[1]
+    # A very long, thin image would otherwise round to a side of zero pixels.
+    if round(min(height, width) * gain) < 1:
+        size = (max(1, round(width * gain)), max(1, round(height * gain)))
+        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.resize(pixels, None, fx=gain, fy=gain, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def read_class_file(path: Path) -> tuple[str, ...]:
+    """Class names of a file with rows of name and number, in the order of their numbers, which start at 0.
+
+    Raises ModelUnavailable when it cannot be read, or the numbers are not each once.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CLASS_FILE_BYTES).decode("utf-8-sig")
+        rows = list(csv.reader(text.splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ModelUnavailable(f"class_file {path} cannot be read: {error}") from error
+    names: dict[int, str] = {}
+    for row in filter(None, rows):
+        if len(row) != 2 or not row[0].strip() or not re.fullmatch("[0-9]{1,6}", row[1].strip()):
+            raise ModelUnavailable(f"class_file {path.name}: the row {','.join(row)[:80]!r} is no name and number")
+        if int(row[1]) in names:
+            raise ModelUnavailable(f"class_file {path.name}: number {int(row[1])} stands twice")
+        names[int(row[1])] = row[0].strip()
+    if sorted(names) != list(range(len(names))) or not names:
+        raise ModelUnavailable(f"class_file {path.name}: {len(names)} classes, not numbered 0 to {len(names) - 1}")
+    return tuple(names[number] for number in range(len(names)))
+
+
+def _checked_layout(file: KerasFile) -> KerasRetinaNetLayout:
+    layers, description = file.layers(), file.description()
+    try:
+        return read_layout(layers, description)
+    except ModelUnavailable as error:
+        raise file.refusal(error.message) from error

@@ -1,0 +1,1 @@
+"""Steps that several families take: letterbox, NMS, anchor-free decoding. Knows no checkpoint format."""

@@ -1,0 +1,1 @@
+"""Families without a trained model, for tests and benchmarks."""

@@ -1,0 +1,1 @@
+"""YOLO checkpoints of PyTorch, read without PyTorch: YOLOv5 and ultralytics."""

@@ -1,0 +1,67 @@
+"""The two attentions of YOLO11 and YOLO12 over image positions, rebuilt in Keras from a checkpoint's shells.
+
+As in ultralytics `nn/modules/block.py`, `Attention` and `AAttn` (Tian et al. 2025, arXiv:2502.12524). Both run
+on (n, height, width, channels); a position's channels are split by head first and into q, k, v second.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from deployments.checkpoints import Shell
+from deployments.errors import ModelUnavailable
+from deployments.families.yolo.torch_layers import Builder, Program
+
+
+def make_attention(builder: Builder, shell: Shell) -> Program:
+    """Attention: all positions see each other; values also pass a depthwise convolution."""
+    qkv, proj, positional = (builder.child(shell, name) for name in ("qkv", "proj", "pe"))
+    heads = shell.integer("num_heads")
+    widths = (shell.integer("key_dim"), shell.integer("key_dim"), shell.integer("head_dim"))
+    scale = shell.number("scale")
+
+    def run(x: Any) -> Any:
+        _, height, width, _ = x.shape
+        queries, keys, values = _heads(qkv(x), heads, widths)
+        mixed = _attend(queries, keys, values, scale)
+        shape = (-1, height, width, heads * widths[2])
+        return proj(ops.reshape(mixed, shape) + positional(ops.reshape(values, shape)))
+
+    return run
+
+
+def make_area_attention(builder: Builder, shell: Shell) -> Program:
+    """AAttn: the image is cut into `area` bands of rows, and positions see their own band only."""
+    qkv, proj, positional = (builder.child(shell, name) for name in ("qkv", "proj", "pe"))
+    heads, each, area = (shell.integer(name) for name in ("num_heads", "head_dim", "area"))
+
+    def run(x: Any) -> Any:
+        _, height, width, _ = x.shape
+        if area < 1 or height * width % area:
+            raise ModelUnavailable(f"area attention cannot cut {height} x {width} positions into {area} equal areas")
+        projected = qkv(x)
+        bands = ops.reshape(projected, (-1, height * width // area, 1, int(projected.shape[-1])))
+        queries, keys, values = _heads(bands, heads, (each, each, each))
+        mixed = _attend(queries, keys, values, each**-0.5)
+        shape = (-1, height, width, heads * each)
+        return proj(ops.reshape(mixed, shape) + positional(ops.reshape(values, shape)))
+
+    return run
+
+
+def _heads(x: Any, heads: int, widths: Sequence[int]) -> tuple[Any, Any, Any]:
+    """(n, h, w, heads * sum(widths)) to three tensors (n, h * w, heads, width)."""
+    positions = int(x.shape[1]) * int(x.shape[2])
+    if int(x.shape[-1]) != heads * sum(widths):
+        raise ModelUnavailable(f"attention has {x.shape[-1]} channels, expected {heads} x {sum(widths)}")
+    x = ops.reshape(x, (-1, positions, heads, sum(widths)))
+    first, second = widths[0], widths[0] + widths[1]
+    return x[..., :first], x[..., first:second], x[..., second:]
+
+
+def _attend(queries: Any, keys: Any, values: Any, scale: float) -> Any:
+    """softmax(q k / scale) v over positions; all (n, positions, heads, width)."""
+    logits = ops.matmul(ops.transpose(queries, (0, 2, 1, 3)), ops.transpose(keys, (0, 2, 3, 1)))
+    weights = ops.softmax(logits * scale, axis=-1)
+    return ops.transpose(ops.matmul(weights, ops.transpose(values, (0, 2, 1, 3))), (0, 2, 1, 3))

@@ -1,0 +1,4 @@
+"""Inside the replica of a model: decode, prepare, batch, infer, finish.
+
+Runs in the process that holds the model. May import families and runtimes; never `deployments.client`.
+"""

@@ -1,0 +1,273 @@
+"""The micro-batcher: a batch is formed when the model is free, from whatever waits then, up to a limit.
+
+A timer that closes batches while the model is busy makes batches of one under open-loop arrivals; taking what
+waits when the model becomes free fills them by itself. A full batch starts beside another one: it could not become
+any larger, and the model has no pause between the two; any other only where two do not slow each other. How large a
+batch may be and whether its first image waits a little for others is the pace's to say (`pace.py`). Knows no model,
+no Ray and no images.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded, ServingError
+from deployments.logs import OWN_LOGGER
+from deployments.serving.batch_policy import Load, Pace
+
+logger = logging.getLogger(OWN_LOGGER)
+
+BATCHES_AT_ONCE = 2
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Batched(Generic[R]):
+    """One item's result, with how long it waited and how long its batch of `batch_size` items ran."""
+
+    result: R
+    wait_s: float
+    run_s: float
+    batch_size: int
+
+
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[T, R]):
+    item: T
+    expires_at_s: float
+    future: asyncio.Future[Batched[R]]
+    entered_at_s: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run(Generic[T, R]):
+    """A batch on its way. number: of all that were started.  is_first: none ran when it was.  there: images in work
+    or waiting then, its own among them."""
+
+    batch: list[_Entry[T, R]]
+    number: int
+    is_first: bool
+    there: int
+    started_at_s: float = field(default_factory=time.monotonic)
+
+
+class MicroBatcher(Generic[T, R]):
+    """Runs items in batches, at most `BATCHES_AT_ONCE` together.
+
+    pace: how large a batch may be and how long it may wait; told of every batch.
+    may_wait: whether nobody else is kept waiting by a batch that is.
+    is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
+    run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
+        several, each is run again alone, so that one poisonous item does not take the others with it; but a
+        ServingError that it raises is meant for all of them.
+    on_batch_end: told of the items of each batch that was run, and whether at least one has its result.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        pace: Pace,
+        max_waiting: int,
+        may_wait: Callable[[], bool] = lambda: True,
+        is_side_by_side: bool = False,
+    ) -> None:
+        self.max_waiting = max_waiting
+        self.on_batch_end: Callable[[Sequence[T], bool], None] = lambda items, has_result: None
+        self._run = run
+        self._pace = pace
+        self._may_wait = may_wait
+        self._is_side_by_side = is_side_by_side
+        self._batches: set[asyncio.Task[None]] = set()
+        self._started = 0
+        self._running = 0
+        self._crowd = 0
+        self._idle_since_s = time.monotonic()
+        self._waiting: deque[_Entry[T, R]] = deque()
+        self._changed = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._serve(), name="micro-batcher")
+        self._is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch now."""
+        return len(self._waiting)
+
+    async def submit(self, item: T, expires_at_s: float) -> Batched[R]:
+        """The result of `item`. expires_at_s: on the monotonic clock; an item that is late is not run.
+
+        Raises Overloaded at once when too many items wait, DeadlineExceeded when it is late before its batch
+        starts, InternalError when it fails alone. Cancelling the call takes the item out of the queue.
+        """
+        if self._is_closed:
+            raise ModelUnavailable("the model is being stopped")
+        if len(self._waiting) >= self.max_waiting:
+            self._drop_late()
+        if len(self._waiting) >= self.max_waiting:
+            raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
+        entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        self._crowd = max(self._crowd, len(self._waiting) + self._running)
+        self._changed.set()
+        try:
+            return await entry.future
+        except asyncio.CancelledError:
+            # Those who went away count no longer: the limit is for those who wait.
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(entry)
+            raise
+
+    def look_again(self) -> None:
+        """What `may_wait` says has changed."""
+        self._changed.set()
+
+    def check(self) -> None:
+        """Raises RuntimeError when the batching task has died, for a health check."""
+        if self._task.done() and not self._is_closed:
+            raise RuntimeError("the micro-batcher's task is dead")
+
+    async def close(self) -> None:
+        """Stops; items that still wait, or are in a batch, get ModelUnavailable."""
+        self._is_closed = True
+        tasks = {self._task, *self._batches}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        while self._waiting:
+            _fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while not self._may_start():
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._patience_left_s() if self._waiting else None):
+                        await self._changed.wait()
+            batch = self._take()
+            if batch:
+                self._started += 1
+                self._running += len(batch)
+                run = _Run(batch, self._started, not self._batches, self._running + len(self._waiting))
+                self._batches.add(loop.create_task(self._run_and_leave(run)))
+
+    def _may_start(self) -> bool:
+        waiting = len(self._waiting)
+        if not waiting or len(self._batches) >= BATCHES_AT_ONCE:
+            return False
+        if waiting >= self._pace.limit(waiting):
+            return True
+        left_s = self._patience_left_s()
+        return left_s is not None and left_s <= 0
+
+    def _patience_left_s(self) -> float | None:
+        """How long the first item may wait for company from now on; None while the end of another batch decides."""
+        if self._batches and (not self._is_side_by_side or len(self._batches) >= BATCHES_AT_ONCE):
+            return None
+        if not self._may_wait():
+            return 0.0
+        first = self._waiting[0]
+        until_s = min(first.entered_at_s + self._pace.patience_s, first.expires_at_s - self._pace.run_s(1))
+        return until_s - time.monotonic()
+
+    def _take(self) -> list[_Entry[T, R]]:
+        batch: list[_Entry[T, R]] = []
+        now_s = time.monotonic()
+        limit = self._pace.limit(len(self._waiting))
+        while self._waiting and len(batch) < limit:
+            entry = self._waiting.popleft()
+            if not entry.future.done() and not _is_late(entry, now_s):
+                batch.append(entry)
+        return batch
+
+    def _drop_late(self) -> None:
+        """Those whose time is over count no longer, even while no batch ends in which they would be found out."""
+        now_s = time.monotonic()
+        self._waiting = deque(entry for entry in self._waiting if not _is_late(entry, now_s))
+
+    async def _run_and_leave(self, run: "_Run[T, R]") -> None:
+        """Runs a batch to its end."""
+        try:
+            if await self._run_batch(run.batch):
+                self._note_run(run)
+        except asyncio.CancelledError:
+            for entry in run.batch:
+                _fail(entry, ModelUnavailable("the model is being stopped"))
+            raise
+        finally:
+            self._running -= len(run.batch)
+            task = asyncio.current_task()
+            assert task is not None
+            self._batches.discard(task)
+            self._changed.set()
+
+    async def _run_batch(self, batch: list[_Entry[T, R]]) -> bool:
+        """Whether the batch ran as a whole."""
+        try:
+            await self._run_together(batch)
+        except ServingError as error:
+            for entry in batch:
+                _fail(entry, error)
+            return False
+        except Exception:
+            logger.exception("a batch of %d failed", len(batch))
+            is_whole, has_result = False, await self._run_alone(batch)
+        else:
+            is_whole, has_result = True, True
+        self.on_batch_end([entry.item for entry in batch], has_result)
+        return is_whole
+
+    async def _run_together(self, batch: list[_Entry[T, R]]) -> None:
+        started_at_s = time.monotonic()
+        results = await self._run([entry.item for entry in batch])
+        run_s = time.monotonic() - started_at_s
+        for entry, result in zip(batch, results, strict=True):
+            if not entry.future.done():
+                wait_s = started_at_s - entry.entered_at_s
+                entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
+
+    def _note_run(self, run: "_Run[T, R]") -> None:
+        now_s = time.monotonic()
+        # Waiting for company is no idleness: it would take away the load that is the reason for waiting.
+        idle_s = max(run.batch[0].entered_at_s - self._idle_since_s, 0.0)
+        is_alone = self._is_side_by_side or (run.is_first and self._started == run.number)
+        self._pace.note_run(len(run.batch), Load(now_s - run.started_at_s, idle_s, run.there, self._crowd), is_alone)
+        self._idle_since_s = now_s
+        self._crowd = len(self._waiting)
+
+    async def _run_alone(self, batch: list[_Entry[T, R]]) -> bool:
+        """Runs each item of a batch that failed by itself; whether any has its result now."""
+        has_result = False
+        for entry in batch:
+            if entry.future.done() or _is_late(entry, time.monotonic()):
+                continue
+            try:
+                if len(batch) == 1:
+                    raise InternalError("the model failed on this image")
+                await self._run_together([entry])
+                has_result = True
+            except ServingError as error:
+                _fail(entry, error)
+            except Exception:
+                logger.exception("an image failed alone, too")
+                _fail(entry, InternalError("the model failed on this image"))
+        return has_result
+
+
+def _is_late(entry: _Entry[T, R], now_s: float) -> bool:
+    """Whether its time is over; it is told so then."""
+    if entry.expires_at_s > now_s:
+        return False
+    _fail(entry, DeadlineExceeded("the time was over before the image's turn came"))
+    return True
+
+
+def _fail(entry: _Entry[T, R], error: Exception) -> None:
+    if not entry.future.done():
+        entry.future.set_exception(error)

@@ -1,7 +1,0 @@
-"""Free TCP ports of the loopback address, as the launcher finds them. Knows sockets only."""
-
-from serve_app.ports import free_ports
-
-__all__ = ["LOOPBACK", "free_ports"]
-
-LOOPBACK = "127.0.0.1"

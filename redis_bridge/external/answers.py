@@ -1,0 +1,117 @@
+"""Waits for the answers of external workers: all askers together, in one command. Knows no image and no text.
+
+Workers only `SET` their answers, so these must be looked for: often after something has happened, ever more rarely
+while nothing does, and not at all while nobody waits.
+"""
+
+import asyncio
+import logging
+
+from deployments.logs import OWN_LOGGER
+from redis_bridge.client.connection import TROUBLES, TroubleLog, pause
+from redis_bridge.external.store import ExternalJobStore
+
+logger = logging.getLogger(OWN_LOGGER)
+
+SHORTEST_LOOK_S = 0.005
+LONGEST_LOOK_S = 0.1
+_LOOKS_GROW_BY = 1.3
+SWEEP_S = 10.0
+TROUBLED_SWEEP_S = 1.0
+
+
+class ExternalAnswers:
+    """The answers that are waited for, from `start` to `stop`.
+
+    trouble: why Redis cannot be reached; '' when it can.
+    """
+
+    def __init__(self, store: ExternalJobStore) -> None:
+        self.trouble = ""
+        self._store = store
+        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._asked = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._troubles = TroubleLog()
+        self._look_s = SHORTEST_LOOK_S
+        self._loops: list[asyncio.Task[None]] = []
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody may wait any more."""
+        return self._stop.is_set()
+
+    def start(self) -> None:
+        """Begins, in the background; Redis may still be away."""
+        loop = asyncio.get_running_loop()
+        self._loops = [
+            loop.create_task(self._look_for_answers(), name="answers of external workers"),
+            loop.create_task(self._sweep(), name="late answers of external workers"),
+        ]
+
+    def check(self) -> None:
+        """Raises RuntimeError when a loop has died, for a health check."""
+        for loop in self._loops:
+            if loop.done() and not self._stop.is_set():
+                raise RuntimeError(f"the loop '{loop.get_name()}' is dead") from loop.exception()
+
+    async def stop(self) -> None:
+        """Ends all waiting: what is waited for is cancelled."""
+        self._stop.set()
+        self._asked.set()
+        for answer in self._waiting.values():
+            answer.cancel()
+        if self._loops:
+            await asyncio.wait(self._loops)
+
+    def expect(self, job_id: str, answer: asyncio.Future[bytes]) -> None:
+        """`answer` is resolved as soon as the job has one, and cancelled at the stop."""
+        if self._stop.is_set():
+            answer.cancel()
+        self._waiting[job_id] = answer
+        self._look_s = SHORTEST_LOOK_S
+        self._asked.set()
+
+    def forget(self, job_id: str) -> None:
+        """Nobody waits for this job any more."""
+        self._waiting.pop(job_id, None)
+
+    def note_trouble(self, error: Exception) -> None:
+        """Redis could not be reached."""
+        self.trouble = f"the queues cannot be reached: {error}"
+        self._troubles.tell("the queues of external workers cannot be reached", error)
+
+    async def _look_for_answers(self) -> None:
+        while not self._stop.is_set():
+            if not self._waiting:
+                self._asked.clear()
+                await self._asked.wait()
+                continue
+            await self._look_once()
+            await pause(self._look_s, self._stop)
+
+    async def _look_once(self) -> None:
+        try:
+            found = await self._store.answers(list(self._waiting))
+        except TROUBLES as error:
+            self.note_trouble(error)
+            self._look_s = LONGEST_LOOK_S
+            return
+        self.trouble = ""
+        for job_id, payload in found.items():
+            answer = self._waiting.pop(job_id, None)
+            if answer is not None and not answer.done():
+                answer.set_result(payload)
+        self._look_s = SHORTEST_LOOK_S if found else min(self._look_s * _LOOKS_GROW_BY, LONGEST_LOOK_S)
+
+    async def _sweep(self) -> None:
+        while not self._stop.is_set():
+            try:
+                deleted = await self._store.sweep()
+                self.trouble = ""
+            except TROUBLES as error:
+                self.note_trouble(error)
+            else:
+                if deleted:
+                    logger.warning("%d answers of external workers came too late and were deleted", deleted)
+            await pause(TROUBLED_SWEEP_S if self.trouble else SWEEP_S, self._stop)

@@ -1,0 +1,95 @@
+"""Routes about the system: its models, its health, its metrics, its page and sample frames."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, Response
+
+from deployments.client.protocols import Catalogue
+from deployments.errors import ModelNotFound
+from deployments.external import AskExternal, no_external_workers
+from serve_app.faces.system.model_listing import describe
+from serve_app.faces.system.readiness import Signs, readiness
+from serve_app.problems import problem
+from serve_app.settings import DoorSettings
+
+PAGE_FOLDER = Path(__file__).parent / "page"
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+class Applications(Protocol):
+    """The applications that are no models, such as the bridge."""
+
+    def unhealthy_applications(self) -> Mapping[str, str]:
+        """Name -> why it is not running."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What the door knows of the running system. metrics_text: Prometheus text of the whole cluster.
+    ask_external: the way to the models that run elsewhere.  signs: what was found out in the background."""
+
+    catalogue: Catalogue
+    applications: Applications
+    metrics_text: Callable[[], Awaitable[str]]
+    samples_folder: Path
+    ask_external: AskExternal = no_external_workers
+    signs: Callable[[], Signs] = Signs
+
+
+def system_router(system: System, settings: DoorSettings) -> APIRouter:
+    """All routes but the predict endpoint."""
+    router = APIRouter()
+
+    @router.get("/v1/models")
+    async def list_models() -> Response:
+        models = [describe(record) for record in system.catalogue.records()]
+        return _json({"default_model": settings.default_model, "models": models})
+
+    @router.get("/v1/models/{model}")
+    async def show_model(model: str) -> Response:
+        try:
+            return _json(describe(system.catalogue.resolve(model)))
+        except ModelNotFound as error:
+            return problem(error)
+
+    @router.get("/v1/samples")
+    async def list_samples() -> Response:
+        names = sorted(path.name for path in system.samples_folder.glob("*.png"))
+        return _json([{"name": name, "url": f"static/samples/{name}"} for name in names])
+
+    @router.get("/health/live")
+    async def live() -> Response:
+        return _json({"status": "live"})
+
+    @router.get("/health/ready")
+    async def ready() -> Response:
+        records, unhealthy = system.catalogue.records(), system.applications.unhealthy_applications()
+        body = readiness(records, unhealthy, system.signs())
+        return _json(body, 503 if body["reasons"] else 200)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(await system.metrics_text(), media_type="text/plain; version=0.0.4")
+
+    @router.get("/")
+    async def page() -> Response:
+        # The file stands one folder deeper, under static/, and its base says so.
+        text = (PAGE_FOLDER / "index.html").read_text(encoding="utf-8")
+        return HTMLResponse(text.replace('<base href="../">', '<base href="./">'), headers=PAGE_HEADERS)
+
+    return router
+
+
+def _json(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json", headers={"Cache-Control": "no-store"})

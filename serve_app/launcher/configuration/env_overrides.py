@@ -1,0 +1,69 @@
+"""Turns a validated configuration and the environment into what Ray Serve is given. Pure: reads and writes no file
+but the one it is told to.
+"""
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH
+from serve_app.launcher.configuration.env_settings import SystemSettings, variable_name
+
+EMBEDDED_VALKEY_IMPORT_PATH = "redis_bridge.embedded:build"
+DEFAULT_REDIS_PORT = 6379
+
+Document = dict[str, Any]
+
+
+def rendered(document: Document, settings: SystemSettings, has_real_redis: bool) -> Document:
+    """A copy of `document` with the environment's values in their places.
+
+    has_real_redis: REDIS_URL is set, so the embedded Valkey is left out: nothing would use it.
+    """
+    result = copy.deepcopy(document)
+    http = {"host": settings.http_host, "port": settings.http_port}
+    result.setdefault("http_options", {}).update({key: value for key, value in http.items() if value is not None})
+    if has_real_redis:
+        result["applications"] = [
+            app for app in result["applications"] if app["import_path"] != EMBEDDED_VALKEY_IMPORT_PATH
+        ]
+    for application in result["applications"]:
+        render_application(application, settings)
+    return result
+
+
+def render_application(application: Document, settings: SystemSettings) -> None:
+    """Puts the environment's values into one application, in place."""
+    if application["import_path"] == EMBEDDED_VALKEY_IMPORT_PATH:
+        args = application.setdefault("args", {})
+        if settings.redis_port is not None:
+            args["port"] = settings.redis_port
+    elif application["import_path"] == MODEL_IMPORT_PATH and settings.num_gpus is not None:
+        for deployment in application.get("deployments", []):
+            if deployment["name"] == DEPLOYMENT_NAME:
+                deployment.setdefault("ray_actor_options", {})["num_gpus"] = settings.num_gpus
+
+
+def setting_name(application: Document, argument: str) -> str:
+    """By which name a person changes `argument` of an application: an environment variable, or its path."""
+    if application["import_path"] == EMBEDDED_VALKEY_IMPORT_PATH and argument == "port":
+        return variable_name("redis_port")
+    return f"{application['name']}: args.{argument}"
+
+
+def embedded_redis_port(document: Document) -> int | None:
+    """The port of the embedded Valkey; None when the system has none."""
+    for application in document["applications"]:
+        if application["import_path"] == EMBEDDED_VALKEY_IMPORT_PATH:
+            return int(application.get("args", {}).get("port", DEFAULT_REDIS_PORT))
+    return None
+
+
+def write_rendered(document: Document, path: Path) -> None:
+    """Writes `document` as YAML, readable by its owner only."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        yaml.safe_dump(document, file, sort_keys=False)

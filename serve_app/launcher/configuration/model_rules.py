@@ -1,0 +1,96 @@
+"""Rules that tie the parts of a configuration together: what no schema of one level can see.
+
+Works on a system that has already passed its schemas. Knows models; nothing of Ray beyond the key names.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
+from deployments.families import FAMILIES
+from deployments.weights.place import BadPlace, place_of
+from serve_app.launcher.configuration.builders import Builder
+from serve_app.launcher.configuration.schema_problems import nearest_of
+
+IMAGES_POLICY = "deployments.autoscaling:images_in_work"
+"""What counts images. A model of at most one replica needs no counting."""
+
+BATCHES_IN_WORK = 2
+"""A replica needs one batch in inference and the next one waiting, or the batches stay small."""
+
+
+def model_problems(document: dict[str, Any], load: Callable[[str], Builder]) -> Iterator[str]:
+    """What is wrong with the models of `document`; `load` gives the builder of an import path."""
+    owners: dict[str, str] = {}
+    for index, application in enumerate(document.get("applications", [])):
+        if application.get("import_path") != MODEL_IMPORT_PATH:
+            continue
+        path = f"applications[{index}]"
+        name = application.get("name", "default")
+        if not is_valid_name(name):
+            yield f"{path}.name: a model's name is letters, digits, . _ - and at most 128 long (got {name!r})"
+        definition = ModelDefinition.model_validate(application.get("args", {}))
+        yield from _name_problems(name, definition, owners, path)
+        yield from _content_problems(definition, path)
+        yield from _replica_problems(application, definition, load, path)
+
+
+def _name_problems(name: str, definition: ModelDefinition, owners: dict[str, str], path: str) -> Iterator[str]:
+    if owners.setdefault(name, name) != name:
+        yield f"{path}.name: {name} is already a queue of model {owners[name]}"
+    for position, queue in enumerate(definition.queues):
+        owner = owners.setdefault(queue, name)
+        if owner != name:
+            yield f"{path}.args.queues[{position}]: {queue} already belongs to model {owner}"
+
+
+def _content_problems(definition: ModelDefinition, path: str) -> Iterator[str]:
+    if definition.family not in FAMILIES:
+        yield f"{path}.args.family: unknown family {definition.family!r}; {nearest_of(definition.family, FAMILIES)}"
+    if definition.weights_source is not None:
+        try:
+            place_of(definition.weights_source)
+        except BadPlace as error:
+            yield f"{path}.args.weights: {error}"
+
+
+def _autoscaling_problems(config: Any, path: str) -> Iterator[str]:
+    if not isinstance(config, dict):
+        yield (
+            f"{path}: is missing; give it even when min_replicas = max_replicas, "
+            "as adding it later replaces the replicas"
+        )
+    elif config.get("max_replicas", 1) > 1 and config.get("policy") is None:
+        yield (
+            f"{path}.policy: is missing; without it Serve counts calls, which may carry many images. "
+            f"Add policy: {{policy_function: {IMAGES_POLICY}}}"
+        )
+
+
+def _replica_problems(
+    application: dict[str, Any], definition: ModelDefinition, load: Callable[[str], Builder], path: str
+) -> Iterator[str]:
+    if application.get("route_prefix", "/") is not None:
+        yield f"{path}.route_prefix: must be null, models are reached through the doors"
+    deployments = application.get("deployments", [])
+    index = next((i for i, one in enumerate(deployments) if one["name"] == DEPLOYMENT_NAME), None)
+    if index is None:
+        yield f"{path}.deployments: needs an entry named {DEPLOYMENT_NAME} with an autoscaling_config"
+        return
+    deployment, where = deployments[index], f"{path}.deployments[{index}]"
+    yield from _autoscaling_problems(deployment.get("autoscaling_config"), f"{where}.autoscaling_config")
+    knobs = ModelKnobs.model_validate(deployment.get("user_config") or {})
+    limit = definition.largest_batch if knobs.batch_limit is None else knobs.batch_limit
+    if limit > definition.largest_batch:
+        yield (
+            f"{where}.user_config.batch_limit: must be at most args.largest_batch, "
+            f"{definition.largest_batch} (got {limit})"
+        )
+    ongoing = deployment.get("max_ongoing_requests")
+    if ongoing is None:
+        ongoing = load(MODEL_IMPORT_PATH).max_ongoing_requests[DEPLOYMENT_NAME]
+    if ongoing < BATCHES_IN_WORK * limit:
+        yield (
+            f"{where}.max_ongoing_requests: must be at least {BATCHES_IN_WORK} x the batch limit, "
+            f"{BATCHES_IN_WORK * limit}, or batches cannot fill (got {ongoing})"
+        )

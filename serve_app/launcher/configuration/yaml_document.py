@@ -1,0 +1,68 @@
+"""Reads one YAML file, strictly. Knows YAML and nothing of what the keys mean.
+
+PyYAML lets the last of two equal keys win in silence; here a duplicate key is refused with its line.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serve_app.launcher.console import LaunchError
+
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of the YAML file `path`, which must hold one document.
+
+    Raises LaunchError with file and line when the file is missing, is no YAML or repeats a key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LaunchError(f"{path}: cannot be read: {error}") from error
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            raise LaunchError(f"{path}: is empty")
+        duplicates = [f"{path} line {line}: duplicate key {key!r}" for key, line in _duplicate_keys(root, set())]
+        if duplicates:
+            raise LaunchError(duplicates)
+        return loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise LaunchError(f"{path}: {_one_line(error)}") from error
+    finally:
+        loader.dispose()
+
+
+def without_anchors(document: Any) -> Any:
+    """`document` without the top-level `x-` keys, which exist only to hold YAML anchors."""
+    if not isinstance(document, dict):
+        return document
+    return {key: value for key, value in document.items() if not str(key).startswith("x-")}
+
+
+def _duplicate_keys(node: yaml.Node, seen: set[int]) -> Iterator[tuple[str, int]]:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _duplicate_keys(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            if key.tag != _MERGE_TAG and isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    yield key.value, key.start_mark.line + 1
+                keys.add(key.value)
+            yield from _duplicate_keys(value, seen)
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())

@@ -1,0 +1,111 @@
+"""Talks to the running system over the REST interface of Ray's dashboard: read it, change one application, wait.
+
+Knows HTTP and nothing of processes. Ray Serve's PUT is declarative (what is not in it goes), so a change of one
+application resubmits all the others exactly as they were submitted; that leaves their replicas alone.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from serve_app.launcher.app_status import Details, application_states, first_cause, submission
+from serve_app.launcher.console import LaunchError
+from serve_app.launcher.ray_token import auth_headers
+
+_APPLICATIONS = "/api/serve/applications/"
+_ANSWER_TIMEOUT_S = 10.0
+_GLANCE_TIMEOUT_S = 2.0
+_SUBMIT_TIMEOUT_S = 30.0
+POLL_S = 0.5
+
+
+class RunningSystem:
+    """The system behind the dashboard at `url`. Use as a context manager."""
+
+    def __init__(self, url: str, environ: Mapping[str, str] = os.environ) -> None:
+        self.url = url
+        self.silence = ""
+        """Why `details_or_none` had nothing to tell; '' when it had."""
+        self._environ = environ
+        # The dashboard is local, or a node of a private cluster: never by way of a proxy from the environment.
+        self._http = httpx.Client(base_url=url, timeout=_ANSWER_TIMEOUT_S, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def details(self) -> Details:
+        """The system's own report. Raises LaunchError when nobody answers or access is refused."""
+        return self._details(_ANSWER_TIMEOUT_S)
+
+    def details_or_none(self, timeout_s: float = _GLANCE_TIMEOUT_S) -> Details | None:
+        """The report, or None while the system is starting or stopping and cannot give one; asks briefly."""
+        try:
+            details = self._details(timeout_s)
+        except LaunchError as error:
+            self.silence = str(error).partition("; ")[0]
+            return None
+        self.silence = ""
+        return details
+
+    def submit(self, document: Mapping[str, Any]) -> None:
+        """Makes `document` the goal of the running system. Raises LaunchError with Ray Serve's reason."""
+        self._ask("PUT", _SUBMIT_TIMEOUT_S, json=document)
+
+    def change(self, edit: Callable[[list[Details]], list[Details]]) -> None:
+        """Submits the running configuration with `edit` applied to its list of applications."""
+        document = submission(self.details())
+        self.submit({**document, "applications": edit(document["applications"])})
+
+    def wait_until(self, condition: Callable[[Details], bool], patience_s: float) -> Details:
+        """The first report that meets `condition`, or the last one when `patience_s` is over."""
+        give_up_at_s = time.monotonic() + patience_s
+        while True:
+            # A busy dashboard may miss a beat; only at the end of patience does silence count as a failure.
+            is_over = time.monotonic() >= give_up_at_s
+            details = self.details() if is_over else self.details_or_none()
+            if details is not None and (is_over or condition(details)):
+                return details
+            time.sleep(POLL_S)
+
+    def _details(self, timeout_s: float) -> Details:
+        details: Details = self._ask("GET", timeout_s).json()
+        return details
+
+    def _ask(self, method: str, timeout_s: float, **body: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(
+                method, _APPLICATIONS, timeout=timeout_s, headers=auth_headers(self._environ), **body
+            )
+        except httpx.HTTPError as error:
+            reason = f"nothing answers at {self.url} (FATHOM_DASHBOARD_PORT): {str(error) or type(error).__name__}"
+            raise LaunchError(f"{reason}; is the system running?") from error
+        if answer.status_code in (401, 403):
+            raise LaunchError(
+                f"{self.url} refuses access: set RAY_AUTH_MODE as it was set when the system was started"
+            )
+        if answer.status_code == 503:
+            raise LaunchError(f"the system at {self.url} is still starting, or stopping; try again in a few seconds")
+        if answer.is_error:
+            cause = first_cause(answer.text)[:500]
+            raise LaunchError(f"{self.url} answered {answer.status_code} to {method}: {cause}")
+        return answer
+
+
+def all_settled(wanted: Iterable[str]) -> Callable[[Details], bool]:
+    """A condition: each wanted application is healthy or has failed, and no other is left."""
+    expected = set(wanted)
+
+    def condition(details: Details) -> bool:
+        states = application_states(details)
+        return states.keys() == expected and all(one.is_healthy or one.has_failed for one in states.values())
+
+    return condition

@@ -1,0 +1,4 @@
+"""HAProxy in front of the HTTP door: its settings, the configuration that Ray generates, and its own answers.
+
+What stands in its place without HAProxy (`in_front`) lives here, too.
+"""

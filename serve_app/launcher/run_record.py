@@ -1,0 +1,81 @@
+"""The folder of a running system, and the note in it by which `deploy`, `add`, `remove` and `status` find the
+system and render for it as it was rendered for at its start. Holds no secret.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+import psutil
+
+from serve_app.launcher.configuration.env_settings import PREFIX, REDIS_URL
+from serve_app.launcher.console import LaunchError
+
+_RECORD = "system.json"
+_KEPT_FOR_RAY = ("RAY_AUTH_MODE", "RAY_SERVE_ENABLE_HA_PROXY")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What the launcher noted at its start. pid and started_at_s (Unix time) together name one process.
+
+    environment: the FATHOM_... variables and those of Ray that a change must know.  has_real_redis: whether
+    REDIS_URL was set; its value is a secret and not noted.
+    """
+
+    pid: int = 0
+    started_at_s: float = 0.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    has_real_redis: bool = False
+
+
+def open_folder(folder: Path) -> None:
+    """Makes `folder` for its owner only, if it is new. Raises LaunchError when that is not allowed."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise LaunchError(
+            f"{folder}: cannot be used ({error.strerror}); set FATHOM_DATA_DIR to a folder that can"
+        ) from error
+
+
+def write_record(folder: Path, environ: Mapping[str, str]) -> None:
+    """Notes this process, with those of its variables that are no secrets, as the system of `folder`."""
+    kept = {name: value for name, value in environ.items() if name.startswith(PREFIX) or name in _KEPT_FOR_RAY}
+    process = psutil.Process()
+    record = RunRecord(process.pid, process.create_time(), kept, bool(environ.get(REDIS_URL.name)))
+    (folder / _RECORD).write_text(json.dumps(asdict(record)), encoding="utf-8")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The note in `folder`; an empty one when there is none or when its process has ended."""
+    try:
+        record = RunRecord(**json.loads((folder / _RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return RunRecord()
+    try:
+        lives = psutil.Process(record.pid).create_time() == record.started_at_s
+    except (psutil.Error, ValueError):
+        lives = False
+    return record if lives else RunRecord()
+
+
+def remove_record(folder: Path) -> None:
+    """Forgets the system of `folder`."""
+    (folder / _RECORD).unlink(missing_ok=True)
+
+
+@contextmanager
+def one_change_at_a_time(folder: Path) -> Iterator[None]:
+    """Holds a file lock, as a change reads the running configuration, edits it and writes it back."""
+    open_folder(folder)
+    with (folder / "change.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield

@@ -1,0 +1,160 @@
+"""Keeps a system in the foreground: waits until it is healthy, says so, and stops it in order.
+
+Knows the running system's report and its process; what the applications are is the configuration's affair.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+from serve_app.launcher.app_status import ApplicationState, application_states, proxies_are_healthy
+from serve_app.launcher.configuration.env_settings import SystemSettings
+from serve_app.launcher.console import LaunchError, complain, say
+from serve_app.launcher.dashboard_client import RunningSystem
+from serve_app.launcher.deaths import VALKEY, Deaths
+from serve_app.launcher.processes.child_process import StopSignals, SystemProcess
+from serve_app.launcher.processes.process_tree import end_descendants
+from serve_app.launcher.pulse import Pulse
+
+POLL_S = 1.0
+PROGRESS_EVERY_S = 15.0
+LEFTOVER_PATIENCE_S = 10.0
+SAVING_PATIENCE_S = 120.0
+"""How long the embedded Valkey may take to write what it keeps, before it is killed."""
+
+BROKEN_STOP_S = 20.0
+"""How long a system that has lost a part of Ray may take to stop: most of what is in flight is lost with it."""
+
+States = dict[str, ApplicationState]
+
+
+class Foreground:
+    """One system from its start to its end."""
+
+    def __init__(
+        self, process: SystemProcess, system: RunningSystem, signals: StopSignals, settings: SystemSettings
+    ) -> None:
+        self._process = process
+        self._system = system
+        self._signals = signals
+        self._settings = settings
+        self._deaths = Deaths()
+        self._told: dict[str, str] = {}
+
+    def wait_until_up(self, expected: list[str]) -> States | None:
+        """The state of each application once all are healthy or have failed, or when patience is over.
+
+        None when the process has ended or a signal asks to stop: `wait_for_the_end` deals with both.
+        """
+        started_at_s = time.monotonic()
+        next_progress_s = PROGRESS_EVERY_S
+        states: States = {name: ApplicationState(name, "NOT_STARTED") for name in expected}
+        while True:
+            self._signals.wait(POLL_S)
+            if self._signals.count or self._is_over():
+                return None
+            details = self._system.details_or_none()
+            states |= application_states(details or {})
+            self._tell_failures(states)
+            settled = all(state.is_healthy or state.has_failed for state in states.values())
+            waited_s = time.monotonic() - started_at_s
+            if waited_s >= self._settings.start_patience_s or (
+                settled and details is not None and proxies_are_healthy(details)
+            ):
+                return states
+            if waited_s >= next_progress_s:
+                next_progress_s += PROGRESS_EVERY_S
+                say(f"still starting after {waited_s:.0f} s: {self._system.silence or _waiting_for(states)}")
+
+    def wait_for_the_end(self, pulse: Pulse) -> int:
+        """Waits for a signal, for the process's own end, or until a part that the system cannot do without has
+        died or hangs; leaves nothing behind; returns the exit status."""
+        while not self._signals.count and not self._is_over(pulse):
+            self._signals.wait(POLL_S)
+        if self._process.has_ended:
+            complain(
+                f"serve run (process {self._process.pid}) has died; the system has ended by itself: "
+                f"{self._process.last_words()}"
+            )
+            self._end_what_is_left()
+            return 1
+        return self._stop() if self._signals.count else self._stop_what_is_broken()
+
+    def _is_over(self, pulse: Pulse | None = None) -> bool:
+        """Whether the system has ended, or has lost what it needs; tells of it. pulse: None during the start."""
+        if self._process.has_ended:
+            return True
+        for line in self._deaths.look(is_starting=pulse is None):
+            complain(line)
+        if pulse is None or self._deaths.lost:
+            return self._deaths.lost
+        for line in pulse.look():
+            complain(line)
+        return pulse.lost
+
+    def _stop(self) -> int:
+        say("stopping: what is in flight is finished first (Ctrl-C again stops at once)")
+        may_wait = self._patience(self._settings.stop_grace_s)
+        self._close_http(may_wait)
+        in_order = self._stop_process(may_wait)
+        if not in_order:
+            complain("stopped at once: what was in flight may be lost")
+        self._end_what_is_left()
+        return 0 if in_order else 1
+
+    def _stop_what_is_broken(self) -> int:
+        complain("stopping what is left: jobs stay in Redis, requests in flight may be lost")
+        self._stop_process(self._patience(min(BROKEN_STOP_S, self._settings.stop_grace_s)))
+        self._end_what_is_left()
+        return 1
+
+    def _patience(self, patience_s: float) -> Callable[[], bool]:
+        """Whether there is still time to wait: until `patience_s` is over or another signal comes."""
+        give_up_at_s = time.monotonic() + patience_s
+        first_count = self._signals.count
+        return lambda: time.monotonic() < give_up_at_s and self._signals.count == first_count
+
+    def _stop_process(self, may_wait: Callable[[], bool]) -> bool:
+        """Whether the process stopped in order; it is gone afterwards."""
+        if may_wait() and not self._process.has_ended:
+            self._process.interrupt()
+        while may_wait() and not self._process.has_ended:
+            self._signals.wait(POLL_S / 4)
+        if self._process.has_ended:
+            return True
+        self._process.kill()
+        return False
+
+    def _end_what_is_left(self) -> None:
+        told = end_descendants(LEFTOVER_PATIENCE_S, VALKEY, SAVING_PATIENCE_S)
+        say(f"stopped; also had to end: {', '.join(sorted(told))}" if told else "stopped")
+
+    def _close_http(self, may_wait: Callable[[], bool]) -> None:
+        # Ray Serve kills its HTTP proxy the moment it shuts down, and with it every request in flight. An
+        # application that is removed finishes its requests, so what has a route is removed before.
+        details = self._system.details_or_none()
+        if details is None:
+            return
+        routed = {name for name, app in details["applications"].items() if app.get("route_prefix") is not None}
+        if not routed:
+            return
+        try:
+            self._system.change(lambda apps: [app for app in apps if app.get("name", "default") not in routed])
+        except LaunchError as error:
+            complain(f"the HTTP door could not be closed first: {error}")
+            return
+        while may_wait() and not self._process.has_ended:
+            details = self._system.details_or_none()
+            if details is None or not routed & details["applications"].keys():
+                return
+            self._signals.wait(POLL_S / 4)
+
+    def _tell_failures(self, states: Mapping[str, ApplicationState]) -> None:
+        for state in states.values():
+            if state.has_failed and self._told.get(state.name) != state.reason:
+                self._told[state.name] = state.reason
+                complain(f"{state.name} has failed: {state.reason or state.status}")
+
+
+def _waiting_for(states: Mapping[str, ApplicationState]) -> str:
+    waiting = [f"{one.name} ({one.reason or one.status})" for one in states.values() if not one.is_healthy]
+    return ", ".join(waiting) or "the HTTP proxy"

@@ -1,0 +1,219 @@
+"""Single layers built from shells: what is not known is refused in words, and a few results by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.checkpoints import Shell, open_checkpoint
+from deployments.errors import ModelUnavailable
+from deployments.families.shared.anchor_free import best_classes
+from deployments.families.yolo.torch_layers import Builder, check_layers
+from deployments.families.yolo.ultralytics import Ultralytics
+from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.yolo_layout import Stage, YoloLayout
+from deployments.families.yolo.yolov5 import YOLOv5, make_levels
+from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, write
+
+NN = "torch.nn.modules"
+CONV = {
+    "in_channels": 4,
+    "out_channels": 8,
+    "kernel_size": (3, 3),
+    "stride": (1, 1),
+    "padding": (1, 1),
+    "dilation": (1, 1),
+    "groups": 1,
+}
+
+
+class Shells:
+    """Makes shells as the reader would, by way of a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._weights = Weights()
+
+    def module(self, kind: str, children: dict[str, bytes] | None = None, **more: Any) -> bytes:
+        tensors = {key: value for key, value in more.items() if isinstance(value, np.ndarray)}
+        plain = {key: value for key, value in more.items() if not isinstance(value, np.ndarray)}
+        return self._weights.module(kind, children, tensors, **plain)
+
+    def read(self, module: bytes) -> Shell:
+        path = write(self._folder / "shell.pt", mapping({"model": module}), self._weights.storages)
+        self.checkpoint = open_checkpoint(path)
+        return self.checkpoint.network()
+
+    def conv(self, weight: np.ndarray | None = None, **changes: Any) -> bytes:
+        values = np.ones((8, 4, 3, 3), np.float32) if weight is None else weight
+        return self.module(f"{NN}.conv.Conv2d", weight=values, **(CONV | changes))
+
+    def norm(self, channels: int) -> bytes:
+        ones = np.ones(channels, np.float32)
+        statistics = {"running_mean": ones, "running_var": ones, "weight": ones, "bias": ones}
+        return self.module(f"{NN}.batchnorm.BatchNorm2d", eps=1e-3, **statistics)
+
+
+@pytest.fixture
+def shells(tmp_path: Path) -> Shells:
+    return Shells(tmp_path)
+
+
+def refused(shell: Shell, reason: str) -> None:
+    with pytest.raises(ModelUnavailable, match=reason):
+        Builder(BLOCKS).build(shell)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"groups": 2}, r"weights of shape \(8, 4, 3, 3\), expected \(8, 2, 3, 3\)"),
+        ({"padding_mode": "reflect"}, "pads with something else than zeros"),
+        ({"padding": "same"}, "'padding' of .*Conv2d is no pair of integers"),
+        ({"stride": (1, 1, 1)}, "'stride' of .*Conv2d is no pair of integers"),
+        ({"stride": (-1, 1)}, "'stride' of .*Conv2d is no pair of integers"),
+        ({"dilation": (9999, 1)}, "'dilation' of .*Conv2d is no pair of integers"),
+    ],
+)
+def test_convolutions_that_are_not_known_are_refused(shells: Shells, changes: dict[str, Any], reason: str) -> None:
+    refused(shells.read(shells.conv(**changes)), reason)
+
+
+def test_groups_of_several_channels_are_refused(shells: Shells) -> None:
+    weight = np.ones((8, 2, 3, 3), np.float32)
+    refused(shells.read(shells.conv(weight, groups=2)), "has 2 groups, expected 1 or one for each channel")
+
+
+def test_a_conv_without_its_convolution_is_refused(shells: Shells) -> None:
+    silu = shells.module(f"{NN}.activation.SiLU")
+    refused(shells.read(shells.module("models.common.Conv", {"conv": silu, "act": silu})), "expected|stands where")
+
+
+def test_a_norm_of_other_channels_is_refused(shells: Shells) -> None:
+    children = {"conv": shells.conv(), "bn": shells.norm(5), "act": shells.module(f"{NN}.activation.SiLU")}
+    refused(shells.read(shells.module("models.common.Conv", children)), "a batch norm of 5 channels follows 8")
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(2, 1, 1), (3, 2, 1), (5, 1, 1)])
+def test_pooling_that_changes_the_size_is_refused(shells: Shells, size: int, stride: int, padding: int) -> None:
+    pool = shells.module(f"{NN}.pooling.MaxPool2d", kernel_size=size, stride=stride, padding=padding)
+    refused(shells.read(pool), "max pooling of .* is not known")
+
+
+def test_a_norm_by_itself_is_refused(shells: Shells) -> None:
+    refused(shells.read(shells.norm(4)), "unknown layer .*BatchNorm2d; known: ")
+
+
+def test_joining_along_another_axis_is_refused(shells: Shells) -> None:
+    refused(shells.read(shells.module("models.common.Concat", d=2)), "concatenation along axis 2")
+
+
+def test_a_pool_repeated_too_often_is_refused(shells: Shells) -> None:
+    pool = shells.module(f"{NN}.pooling.MaxPool2d", kernel_size=5, stride=1, padding=2)
+    identity = shells.module(f"{NN}.linear.Identity")
+    children = {"cv1": identity, "cv2": identity, "m": pool}
+    refused(shells.read(shells.module("models.common.SPPF", children, n=1000)), "pools 1000 times, expected 1 to 16")
+
+
+def attention(shells: Shells, kind: str, **attributes: Any) -> Any:
+    identity = shells.module(f"{NN}.linear.Identity")
+    children = {"qkv": identity, "proj": identity, "pe": identity}
+    return Builder(BLOCKS).build(
+        shells.read(shells.module(f"ultralytics.nn.modules.block.{kind}", children, **attributes))
+    )
+
+
+def test_attention_over_other_channels_is_refused(shells: Shells) -> None:
+    program = attention(shells, "Attention", num_heads=2, key_dim=2, head_dim=4, scale=0.5)
+    with pytest.raises(ModelUnavailable, match="attention has 12 channels, expected 2 x 8"):
+        program(np.zeros((1, 4, 4, 12), np.float32))
+
+
+@pytest.mark.parametrize("area", [0, 3])
+def test_areas_that_do_not_divide_are_refused(shells: Shells, area: int) -> None:
+    program = attention(shells, "AAttn", num_heads=1, head_dim=4, area=area)
+    with pytest.raises(ModelUnavailable, match=f"cannot cut 4 x 4 positions into {area} equal areas"):
+        program(np.zeros((1, 4, 4, 12), np.float32))
+
+
+def test_a_depthwise_convolution_with_several_outputs_a_channel(shells: Shells) -> None:
+    """Output c * 2 + m is channel c times weight (c, m), as in PyTorch."""
+    weight = np.arange(1, 5, dtype=np.float32).reshape(4, 1, 1, 1)
+    sizes = {"in_channels": 2, "out_channels": 4, "groups": 2, "kernel_size": (1, 1), "padding": (0, 0)}
+    program = Builder(BLOCKS).build(shells.read(shells.conv(weight, **sizes)))
+    result = np.asarray(program(np.array([[[[10.0, 100.0]]]], np.float32)))
+    np.testing.assert_allclose(result.ravel(), [10, 20, 300, 400])
+
+
+def test_a_strided_convolution_pads_on_both_sides(shells: Shells) -> None:
+    """TensorFlow's own padding would pad an even side at its end only."""
+    weight = np.ones((1, 1, 3, 3), np.float32)
+    sizes = {"in_channels": 1, "out_channels": 1, "stride": (2, 2)}
+    program = Builder(BLOCKS).build(shells.read(shells.conv(weight, **sizes)))
+    result = np.asarray(program(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)))
+    np.testing.assert_allclose(result[0, :, :, 0], [[10, 24], [51, 90]])
+
+
+def test_modules_without_end_are_refused_by_number() -> None:
+    """Each of 30 levels holds the next one twice: a thousand million paths through 30 objects."""
+    shell = Shell(f"{NN}.container.Sequential")
+    for _ in range(30):
+        outer = Shell(f"{NN}.container.Sequential")
+        outer.state = {"_modules": {"0": shell, "1": shell}}
+        shell = outer
+    with pytest.raises(ModelUnavailable, match="more than 20000 modules"):
+        check_layers(shell, BLOCKS)
+    refused(shell, "more than 20000 modules")
+
+
+def test_the_best_class_is_the_first_of_equals_and_always_a_class() -> None:
+    scores = np.array([[1, 5, 5], [-3, -2, -9], [7, 7, 7], [np.nan, 1, np.nan]], np.float32)
+    found = np.asarray(best_classes(scores))
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found[:3], [1, 1, 0])
+    assert 0 <= found[3] <= 2
+
+
+def layout_of(head: Shell, strides_px: tuple[int, ...] = (8,)) -> YoloLayout:
+    return YoloLayout((), Stage(head, (0,), True), strides_px, class_count=1, names=None, train_size_px=None)
+
+
+@pytest.mark.parametrize(
+    ("children", "reg_max", "reason"),
+    [
+        (("cv2", "cv3", "one2one_cv2"), 16, "end-to-end"),
+        (("cv2", "cv3"), 0, "reg_max is 0, expected 1 to 64"),
+        (("cv2", "cv3"), 1000, "reg_max is 1000, expected 1 to 64"),
+        (("cv2", "cv3"), 16, "cv2 of the head has 0 branches for 1 levels"),
+    ],
+)
+def test_other_anchor_free_heads_are_refused(
+    shells: Shells, children: tuple[str, ...], reg_max: int, reason: str
+) -> None:
+    empty = shells.module(f"{NN}.container.ModuleList")
+    head = shells.read(
+        shells.module("ultralytics.nn.modules.head.Detect", dict.fromkeys(children, empty), reg_max=reg_max)
+    )
+    with pytest.raises(ModelUnavailable, match=reason):
+        Ultralytics.check_head(Ultralytics.__new__(Ultralytics), layout_of(head))
+
+
+def yolov5_head(shells: Shells, channels: int = 18, shapes: int = 3) -> Shell:
+    weight = np.ones((channels, 4, 1, 1), np.float32)
+    convolution = shells.conv(weight, out_channels=channels, kernel_size=(1, 1), padding=(0, 0))
+    members = shells.module(f"{NN}.container.ModuleList", {"0": convolution})
+    anchors = np.ones((1, shapes, 2), np.float32)
+    return shells.read(shells.module("models.yolo.Detect", {"m": members}, na=3, anchors=anchors))
+
+
+def test_anchors_that_are_not_those_of_the_head_are_refused(shells: Shells) -> None:
+    layout = layout_of(yolov5_head(shells, shapes=5))
+    with pytest.raises(ModelUnavailable, match=r"anchors of shape \(1, 5, 2\), expected 1 and \(1, 3, 2\)"):
+        YOLOv5.check_head(YOLOv5.__new__(YOLOv5), layout)
+
+
+def test_an_anchor_head_of_other_channels_is_refused(shells: Shells) -> None:
+    layout = layout_of(yolov5_head(shells, channels=20))
+    with pytest.raises(ModelUnavailable, match=r"has 20 channels, expected 3 anchors x \(5 \+ 1 classes\)"):
+        make_levels(layout, Builder(BLOCKS))

@@ -1,0 +1,244 @@
+"""YOLOv5 checkpoints of other tags than the fixtures', made by the original code (`golden/make_yolov5_layouts.py`).
+
+v3.0: BottleneckCSP, Focus, SPP, Hardswish.  v5.0: C3, Focus, `Model`, names as a list.  v7.0: P6 with four levels,
+`DetectionModel`, names as a dict, un-stripped: the weights that count are under `ema`, an optimizer lies beside.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deployments.checkpoints import Shell, open_checkpoint
+from deployments.definition import ModelDefinition
+from deployments.errors import ModelUnavailable
+from deployments.families.yolo.yolov5 import YOLOv5
+from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, plain, write
+from tests.deployments.families.yolo.test_yolov5 import raw_rows
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CHECKPOINTS = sorted(GOLDEN.glob("yolov5-*.pt"))
+EVERY = 17
+ANCHORS = 3
+
+
+def family_of(path: Path) -> YOLOv5:
+    return YOLOv5(ModelDefinition(family="yolov5", weights=str(path), canvas_px=(128, 192)))
+
+
+def reference_order(strides_px: tuple[int, ...]) -> np.ndarray:
+    """Where the reference's rows (anchors outermost) are among ours (cells outermost)."""
+    order, start = [], 0
+    for stride_px in strides_px:
+        height, width = 128 // stride_px, 192 // stride_px
+        rows = np.arange(height * width * ANCHORS).reshape(height, width, ANCHORS) + start
+        order.append(rows.transpose(2, 0, 1).ravel())
+        start += rows.size
+    return np.concatenate(order)
+
+
+@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
+def test_raw_rows_agree_with_the_original_code(path: Path) -> None:
+    golden = json.loads(path.with_suffix(".json").read_text())
+    image = np.random.default_rng(7).integers(0, 256, (128, 192, 3), np.uint8)
+    rows = raw_rows(family_of(path), path, image)
+    assert len(rows) == golden["rows"]
+    strides_px = (8, 16, 32, 64) if "p6" in path.stem else (8, 16, 32)
+    ordered = rows[reference_order(strides_px)]
+    np.testing.assert_allclose(ordered[::EVERY], golden[f"every_{EVERY}th"], rtol=1e-3, atol=1e-3)
+    assert rows.sum() == pytest.approx(golden["sum"], rel=1e-5)
+
+
+def test_all_three_layouts_are_there() -> None:
+    assert [path.stem for path in CHECKPOINTS] == ["yolov5-v3-csp", "yolov5-v5-focus", "yolov5-v7-p6-unstripped"]
+
+
+@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
+def test_names_are_read_from_lists_and_dicts(path: Path) -> None:
+    assert family_of(path).labels == ("coral", "crinoid", "sponge", "fish")
+
+
+def test_a_p6_canvas_is_a_multiple_of_64() -> None:
+    path = str(GOLDEN / "yolov5-v7-p6-unstripped.pt")
+    with pytest.raises(ModelUnavailable, match="multiples of 64"):
+        YOLOv5(ModelDefinition(family="yolov5", weights=path, canvas_px=(96, 192)))
+
+
+class TinyNetwork:
+    """A checkpoint with two stages and a head, of which each test spoils something."""
+
+    def __init__(self) -> None:
+        self.weights = Weights()
+        self.stride = self.weights.tensor(np.array([8.0], np.float32))
+        self.names: object = ["fish"]
+        self.factor = 2.0
+        self.classes: object = 1
+        self.head_kind = "models.yolo.Detect"
+        self.sources: object = [1]
+        self.layer = self.stage("torch.nn.modules.activation.SiLU", 0, -1)
+
+    def stage(self, kind: str, index: int, source: object, **more: bytes) -> bytes:
+        return self.weights.module(kind, {}, None, i=index, f=source, **more)
+
+    def convolution(self, channels: int, declared: int, size: int, held: int = 3) -> bytes:
+        return self.weights.module(
+            "torch.nn.modules.conv.Conv2d",
+            {},
+            {"weight": np.ones((channels, held, size, size), np.float32)},
+            f=-1,
+            out_channels=channels,
+            in_channels=declared,
+            kernel_size=(size, size),
+            stride=(1, 1),
+            padding=(size // 2, size // 2),
+        )
+
+    def head(self) -> bytes:
+        members = self.weights.sequence("ModuleList", [self.convolution(18, 3, 1)])
+        return self.weights.module(
+            self.head_kind,
+            {"m": members},
+            {"anchors": np.ones((1, 3, 2), np.float32)},
+            nc=self.classes,
+            na=3,
+            f=self.sources,
+            stride=self.stride,
+        )
+
+    def write(self, path: Path) -> Path:
+        upsample = self.stage(
+            "torch.nn.modules.upsampling.Upsample", 1, -1, scale_factor=plain(self.factor), mode=plain("nearest")
+        )
+        stages = self.weights.sequence("Sequential", [self.layer, upsample, self.head()])
+        network = self.weights.module("models.yolo.Model", {"model": stages}, names=self.names)
+        return write(path, mapping({"model": network}), self.weights.storages)
+
+
+def refused(network: TinyNetwork, tmp_path: Path, reason: str) -> None:
+    with pytest.raises(ModelUnavailable, match=reason):
+        family_of(network.write(tmp_path / "tiny.pt"))
+
+
+def test_the_tiny_network_is_sound_before_it_is_spoiled(tmp_path: Path) -> None:
+    assert family_of(TinyNetwork().write(tmp_path / "tiny.pt")).labels == ("fish",)
+
+
+def test_an_unknown_layer_is_named(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.layer = network.stage("models.common.GhostConv", 0, -1)
+    refused(network, tmp_path, r"tiny\.pt: unknown layer models\.common\.GhostConv; known: .*C3")
+
+
+def test_another_head_is_named(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.head_kind = "models.yolo.Segment"
+    refused(network, tmp_path, r"the head is a models\.yolo\.Segment, but family 'yolov5' expects")
+
+
+@pytest.mark.parametrize(
+    ("names", "count"), [(["fish", "crab"], "2"), ({0: "fish", 1: "crab"}, "2"), ("fish", "none")]
+)
+def test_names_that_disagree_with_the_head_are_counted(tmp_path: Path, names: object, count: str) -> None:
+    network = TinyNetwork()
+    network.names = names
+    refused(network, tmp_path, f"the head has 1 classes, but the checkpoint names {count} of them")
+
+
+@pytest.mark.parametrize(
+    ("sources", "reason"),
+    [
+        ([7], r"stage 2 reads from stages \(7,\), expected earlier ones"),
+        ([-9], r"stage 2 reads from stages \(-7,\), expected earlier ones"),
+        ("all", "stage 2 does not say which stages"),
+        ([0, 1], "the head reads 2 levels but has the strides"),
+    ],
+)
+def test_stages_that_read_from_nowhere_are_refused(tmp_path: Path, sources: object, reason: str) -> None:
+    network = TinyNetwork()
+    network.sources = sources
+    refused(network, tmp_path, reason)
+
+
+@pytest.mark.parametrize("stride", [np.nan, np.inf, 0.0, 8.5, -8.0])
+def test_an_impossible_stride_is_refused(tmp_path: Path, stride: float) -> None:
+    network = TinyNetwork()
+    network.stride = network.weights.tensor(np.array([stride], np.float32))
+    refused(network, tmp_path, "the head reads 1 levels but has the strides")
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf, 1.5, 100.0])
+def test_an_upsampling_that_is_not_known_is_refused(tmp_path: Path, factor: float) -> None:
+    network = TinyNetwork()
+    network.factor = factor
+    with pytest.raises(ModelUnavailable, match=r"stage 1: upsampling \('nearest'\) by .* is not known"):
+        family_of(network.write(tmp_path / "tiny.pt")).build_graph()
+
+
+@pytest.mark.parametrize("classes", [0, 10**9, "many"])
+def test_an_impossible_number_of_classes_is_refused(tmp_path: Path, classes: object) -> None:
+    network = TinyNetwork()
+    network.classes = classes
+    refused(network, tmp_path, "classes, expected 1 to|attribute 'nc' .* expected an integer")
+
+
+def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    """A cycle: the first stage's child is that stage. Walking it must end."""
+    network = TinyNetwork()
+    inner = network.stage("torch.nn.modules.container.Sequential", 0, -1)
+    path = tmp_path / "cyclic.pt"
+    network.layer = inner
+    with open_checkpoint(network.write(path)) as checkpoint:
+        layer = checkpoint.network().child("model").child("0")
+    layer.state["_modules"]["again"] = layer
+    from deployments.families.yolo.torch_layers import check_layers
+    from deployments.families.yolo.yolo_blocks import BLOCKS
+
+    assert isinstance(layer, Shell)
+    with pytest.raises(ModelUnavailable, match="nested more than 50 deep"):
+        check_layers(layer, BLOCKS)
+
+
+def test_weights_of_another_shape_are_refused_when_the_graph_is_built(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.layer = network.convolution(8, 4, 3)
+    family = family_of(network.write(tmp_path / "tiny.pt"))
+    with pytest.raises(
+        ModelUnavailable, match=r"stage 0: .* weights of shape \(8, 3, 3, 3\), expected \(8, 4, 3, 3\)"
+    ):
+        family.build_graph()
+
+
+def test_stages_that_do_not_fit_are_refused_when_the_graph_is_traced(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    network = TinyNetwork()
+    network.layer = network.convolution(8, 4, 3, held=4)
+    graph = family_of(network.write(tmp_path / "tiny.pt")).build_graph()
+    reason = r"stage 0 \(torch\.nn\.modules\.conv\.Conv2d\) does not fit: a convolution of 4 channels is given 3"
+    with pytest.raises(ModelUnavailable, match=reason):
+        graph(tf.zeros((1, 128, 192, 3), tf.uint8))
+
+
+def test_names_that_are_no_texts_are_refused(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.names = [7]
+    refused(network, tmp_path, "the names of the classes are no texts")
+
+
+def test_a_checkpoint_without_names_needs_labels(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.names = None
+    path = network.write(tmp_path / "tiny.pt")
+    with pytest.raises(ModelUnavailable, match=r"tiny\.pt names no classes, so the definition needs `labels`"):
+        family_of(path)
+    named = YOLOv5(ModelDefinition(family="yolov5", weights=str(path), labels=("fish",), canvas_px=(128, 192)))
+    assert named.labels == ("fish",)
+
+
+def test_a_network_of_nothing_but_a_head_is_refused(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    stages = network.weights.sequence("Sequential", [network.head()])
+    model = network.weights.module("models.yolo.Model", {"model": stages})
+    with pytest.raises(ModelUnavailable, match="the network has 1 stages, expected 2 to 1000"):
+        family_of(write(tmp_path / "tiny.pt", mapping({"model": model}), network.weights.storages))

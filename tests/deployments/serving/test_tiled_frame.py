@@ -1,0 +1,211 @@
+"""A large image is looked at in tiles: merged, counted as so many images, ended together, and others get by."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deployments.definition import ModelDefinition, ModelKnobs, Tiling
+from deployments.errors import DeadlineExceeded, InvalidImage, InvalidRequest, Overloaded
+from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.synthetic.fixed_answer import FixedAnswer
+from deployments.prediction import ClassScores, Detections, Outcome, Prediction
+from deployments.request import Image, Options, Request
+from deployments.runtimes import Resources
+from deployments.serving.batching import BATCHES_AT_ONCE, Batched
+from deployments.serving.metrics import NoMeter
+from deployments.serving.replica import Replica
+from deployments.serving.tiled_frame import TiledFrame, TiledModel
+from deployments.serving.tiling import Tile, cut_into_tiles
+
+SIX = Tiling(tile_height_px=100, tile_width_px=100, overlap=0, whole_frame=False)
+SIZE_PX = (200, 300)
+LIMITS = Thresholds(score_threshold=0.25, iou_threshold=0.45, max_detections=1000)
+
+
+class BatchCount(NoMeter):
+    """The sizes of the batches that ran; `began` is set when one does."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.began = asyncio.Event()
+
+    def batch(self, size: int, in_work: int) -> None:
+        self.sizes.append(size)
+        self.began.set()
+
+
+@pytest.fixture
+async def meter() -> BatchCount:
+    return BatchCount()
+
+
+@pytest.fixture
+async def one_by_one(meter: BatchCount) -> AsyncIterator[Replica]:
+    """A model that takes 20 ms for an image and never two at a time."""
+    model = replica(meter, largest_batch=1, delay_ms=20)
+    yield model
+    await model.close()
+
+
+def replica(meter: BatchCount, largest_batch: int = 8, delay_ms: float = 0) -> Replica:
+    definition = ModelDefinition(
+        family="fixed-answer", parameters={"delay_ms": delay_ms}, largest_batch=largest_batch
+    )
+    return Replica("fixed", definition, Resources(), meter)
+
+
+def request(options: Options, deadline_s: float = 30, size_px: tuple[int, int] = SIZE_PX) -> Request:
+    return Request(Image.from_pixels(np.zeros((*size_px, 3), np.uint8)), options, deadline_s)
+
+
+def boxes(outcome: Outcome) -> set[tuple[str, tuple[float, ...]]]:
+    assert isinstance(outcome, Prediction), outcome
+    assert isinstance(outcome.result, Detections)
+    return {(one.label, tuple(round(side) for side in one.box)) for one in outcome.result}
+
+
+async def test_the_boxes_of_all_tiles_are_in_pixels_of_the_image(meter: BatchCount) -> None:
+    model = replica(meter)
+    [outcome] = await model.predict([request(Options(tiling=SIX))])
+    corners = [(left, top) for left in (0, 100, 200) for top in (0, 100)]
+    first = {("fixed answer A", (left + 10, top + 20, left + 50, top + 60)) for left, top in corners}
+    second = {("fixed answer B", (left + 50, top + 50, left + 90, top + 90)) for left, top in corners}
+    assert boxes(outcome) == first | second
+    assert isinstance(outcome, Prediction)
+    assert outcome.image_size_px == SIZE_PX
+    assert outcome.timings.batch_size == 6
+    assert outcome.timings.decode_s > 0
+    assert meter.sizes == [6]
+    assert model.images_in_work == 0
+    await model.close()
+
+
+async def test_the_model_tiles_by_its_own_knob_and_a_request_may_say_otherwise(meter: BatchCount) -> None:
+    model = replica(meter)
+    model.set_knobs(ModelKnobs(tiling=SIX))
+    own, off, other = await model.predict(
+        [
+            request(Options()),
+            request(Options(tiling="off")),
+            request(Options(tiling=Tiling(tile_height_px=200, tile_width_px=150, overlap=0, whole_frame=False))),
+        ]
+    )
+    assert [len(boxes(outcome)) for outcome in (own, off, other)] == [12, 2, 4]
+    await model.close()
+
+
+async def test_an_image_that_fits_one_tile_takes_the_usual_way(meter: BatchCount) -> None:
+    model = replica(meter)
+    [outcome] = await model.predict([request(Options(tiling=SIX), size_px=(100, 100))])
+    assert len(boxes(outcome)) == 2
+    assert meter.sizes == [1]
+    await model.close()
+
+
+async def test_each_tile_counts_as_an_image_for_the_limits(one_by_one: Replica, meter: BatchCount) -> None:
+    one_by_one.set_knobs(ModelKnobs(max_waiting_images=5))
+    [refused] = await one_by_one.predict([request(Options(tiling=SIX))])
+    assert isinstance(refused, InvalidRequest)
+    assert all(word in refused.message for word in ("tiling", "6 pieces", "5 images", "max_waiting_images"))
+
+    one_by_one.set_knobs(ModelKnobs(max_waiting_images=6))
+    first = asyncio.create_task(one_by_one.predict([request(Options(tiling=SIX))]))
+    await meter.began.wait()
+    assert one_by_one.images_in_work == 6
+    [plain] = await one_by_one.predict([request(Options())])
+    assert isinstance(plain, Overloaded)
+    assert len(boxes((await first)[0])) == 12
+
+    meter.began.clear()
+    small = asyncio.create_task(one_by_one.predict([request(Options())]))
+    await meter.began.wait()
+    [tiled] = await one_by_one.predict([request(Options(tiling=SIX))])
+    assert isinstance(tiled, Overloaded)
+    assert "cut into 6" in tiled.message
+    assert len(boxes((await small)[0])) == 2
+    assert one_by_one.images_in_work == 0
+
+
+async def test_the_deadline_holds_for_all_tiles_together(one_by_one: Replica, meter: BatchCount) -> None:
+    [late] = await one_by_one.predict([request(Options(tiling=SIX), deadline_s=0.02)])
+    assert isinstance(late, DeadlineExceeded)
+    assert len(meter.sizes) < 6
+    assert one_by_one.images_in_work == 0
+
+
+async def test_a_cancelled_request_takes_all_its_tiles_along(one_by_one: Replica, meter: BatchCount) -> None:
+    call = asyncio.create_task(one_by_one.predict([request(Options(tiling=SIX))]))
+    await meter.began.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert one_by_one.images_in_work == 0
+    [plain] = await one_by_one.predict([request(Options())])
+    assert len(boxes(plain)) == 2
+    # Two of the seven pieces were under way, and then the plain image.
+    assert len(meter.sizes) <= BATCHES_AT_ONCE + 1
+
+
+async def test_who_comes_later_does_not_wait_for_all_tiles(one_by_one: Replica, meter: BatchCount) -> None:
+    tiling = Tiling(tile_height_px=64, tile_width_px=64, overlap=0, whole_frame=False)
+    call = asyncio.create_task(one_by_one.predict([request(Options(tiling=tiling), size_px=(256, 512))]))
+    await meter.began.wait()
+    [plain] = await one_by_one.predict([request(Options())])
+    assert len(boxes(plain)) == 2
+    assert len(meter.sizes) <= 16
+    assert len(boxes((await call)[0])) == 64
+    assert len(meter.sizes) == 33
+
+
+class Fussy(FixedAnswer):
+    """Refuses a tile whose first pixel is white, and counts the tiles that it prepared."""
+
+    prepared = 0
+
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+        self.prepared += 1
+        if pixels[0, 0, 0] == 255:
+            raise InvalidImage("this tile is white")
+        return super().preprocess(pixels)
+
+
+class Classifier(FixedAnswer):
+    """Answers scores of classes instead of boxes."""
+
+    def postprocess(self, outputs: Outputs, geometry: tuple[int, int], thresholds: Thresholds) -> ClassScores:  # type: ignore[override]
+        return ClassScores(outputs[1], self.labels)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+async def answer_at_once(canvas: NDArray[np.uint8], expires_at_s: float) -> Batched[Outputs]:
+    graph = FixedAnswer(ModelDefinition(family="fixed-answer")).build_graph()
+    return Batched(tuple(output[0] for output in graph(canvas[None])), 0.0, 0.0, 1)
+
+
+def frame(pixels: NDArray[np.uint8]) -> TiledFrame:
+    tiles: tuple[Tile, ...] = cut_into_tiles((pixels.shape[0], pixels.shape[1]), SIX, (8, 8))
+    return TiledFrame(pixels, tiles, LIMITS, float("inf"))
+
+
+async def test_a_tile_that_fails_ends_the_others(threads: ThreadPoolExecutor) -> None:
+    family = Fussy(ModelDefinition(family="fixed-answer"))
+    pixels = np.zeros((*SIZE_PX, 3), np.uint8)
+    pixels[0, 100] = 255
+    with pytest.raises(InvalidImage, match="white"):
+        await TiledModel(family, threads, answer_at_once, 1).look_at(frame(pixels))
+    assert family.prepared < 6
+
+
+async def test_a_classifier_is_not_tiled(threads: ThreadPoolExecutor) -> None:
+    family = Classifier(ModelDefinition(family="fixed-answer"))
+    with pytest.raises(InvalidRequest, match="only detectors tile"):
+        await TiledModel(family, threads, answer_at_once, 8).look_at(frame(np.zeros((*SIZE_PX, 3), np.uint8)))

@@ -1,0 +1,179 @@
+"""Who may be in work beside whom, and how many places and bytes are taken: without Redis."""
+
+import asyncio
+
+import pytest
+
+from redis_bridge.delivery.admission import InFlightBytes, Places
+from redis_bridge.delivery.fair_rw_lock import GRACE_S, Trials
+from redis_bridge.store.retry_records import Record, fingerprint, record_from
+
+
+async def rounds() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_many_work_together_and_a_trial_waits_for_all_of_them_and_keeps_others_out() -> None:
+    trials = Trials()
+    await trials.join()
+    await trials.join()
+    trial = asyncio.ensure_future(trials.begin())
+    late = asyncio.ensure_future(trials.join())
+    await rounds()
+    assert not trial.done()
+    assert not late.done()
+    trials.leave()
+    await rounds()
+    assert not trial.done()
+    trials.leave()
+    assert await trial
+    await rounds()
+    assert not late.done()
+    trials.close_window()
+    await late
+    trials.end()
+
+
+async def test_a_trial_does_not_wait_for_work_that_is_long_in_its_model() -> None:
+    trials = Trials()
+    await trials.join()
+    async with asyncio.timeout(5 * GRACE_S):
+        assert await trials.begin()
+    trials.close_window()
+    trials.end()
+    trials.leave()
+
+
+async def test_between_two_trials_all_work_that_waits_has_its_turn() -> None:
+    trials = Trials()
+    await trials.begin()
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        await trials.join()
+        order.append(name)
+        trials.leave()
+
+    async def trial(name: str) -> None:
+        await trials.begin()
+        order.append(name)
+        trials.close_window()
+        trials.end()
+
+    tasks = [asyncio.ensure_future(each) for each in (work("a"), trial("b"), work("c"), trial("d"))]
+    await rounds()
+    assert order == []
+    trials.close_window()
+    trials.end()
+    await asyncio.gather(*tasks)
+    assert order == ["a", "c", "b", "d"]
+
+
+async def test_a_job_that_outlasts_its_window_lets_others_in_and_other_trials() -> None:
+    trials = Trials()
+    await trials.begin()
+    other = asyncio.ensure_future(trials.join())
+    second = asyncio.ensure_future(trials.begin())
+    trials.close_window()
+    await other
+    trials.leave()
+    assert await second
+    trials.close_window()
+    trials.end()
+    trials.end()
+
+
+async def test_one_that_is_kept_apart_is_on_trial_while_no_other_is() -> None:
+    trials = Trials()
+    await trials.begin()
+    trials.close_window()
+    apart = asyncio.ensure_future(trials.begin(apart=True))
+    behind = asyncio.ensure_future(trials.begin())
+    await rounds()
+    assert not apart.done()
+    await asyncio.wait_for(trials.join(), 1)
+    trials.leave()
+    trials.end()
+    assert await apart
+    trials.close_window()
+    await asyncio.wait_for(trials.join(), 1)
+    trials.leave()
+    await rounds()
+    assert not behind.done()
+    trials.end()
+    assert await behind
+
+
+@pytest.mark.parametrize("is_admitted", [False, True])
+async def test_who_gives_up_waiting_is_in_nobodys_way(is_admitted: bool) -> None:
+    trials = Trials()
+    await trials.join()
+    trial = asyncio.ensure_future(trials.begin(apart=True))
+    await rounds()
+    if is_admitted:
+        trials.leave()
+    trial.cancel()
+    await asyncio.wait({trial})
+    if not is_admitted:
+        trials.leave()
+    async with asyncio.timeout(1):
+        await trials.join()
+        trials.leave()
+        await trials.begin(apart=True)
+
+
+async def test_places_wait_a_moment_for_company_only_while_most_are_taken() -> None:
+    places = Places(16)
+    assert await places.wait_for_some(patience_s=60) == 16
+    places.take(16)
+    waiting = asyncio.ensure_future(places.wait_for_some(patience_s=60))
+    await rounds()
+    assert not waiting.done()
+    places.give_back(1)
+    assert await waiting == 1
+    company = asyncio.ensure_future(places.wait_for_some(patience_s=60))
+    await rounds()
+    assert not company.done()
+    places.give_back(3)
+    assert await company == 4
+    places.take(3)
+    assert await places.wait_for_some(patience_s=0.001) == 1
+    assert places.taken == 15
+
+
+def test_room_is_what_is_left_of_the_budget_and_never_less_than_nothing() -> None:
+    budget = InFlightBytes(100)
+    budget.change(70)
+    assert budget.room_bytes == 30
+    budget.change(70)
+    assert (budget.room_bytes, budget.held_bytes) == (0, 140)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Record(0, 5.0),
+        Record(3, 1795505981.175, is_suspect=True),
+        Record(3, 1795505981.175, is_suspect=True, is_apart=True),
+    ],
+)
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    assert record_from(record.text().encode()) == record
+
+
+@pytest.mark.parametrize("text", [None, b"", b"\xff", b"1", b"one 5.0", b"1 5.0 guilty", b"1 5.0 apart"])
+def test_anything_else_is_no_record(text: bytes | None) -> None:
+    assert record_from(text) is None
+
+
+def test_jobs_differ_in_their_fingerprints_wherever_their_ids_stand() -> None:
+    picture = b"A" * 100_000
+    texts: list[bytes | bytearray] = [
+        b'{"id":"1","image":"' + picture,
+        b'{"id":"2","image":"' + picture,
+        picture + b'","id":"1"}',
+        picture,
+    ]
+    texts += [picture + b'","id":"2"}', picture + b"A", bytearray(b"short")]
+    assert len({fingerprint(text) for text in texts}) == len(texts)

@@ -1,0 +1,106 @@
+"""Reading a job without its picture gives what reading all of it gives, whatever the text."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from deployments.errors import InvalidImage
+from redis_bridge.wire.json_fields import CUT_FROM_BYTES, NoJson, fields_of
+from redis_bridge.wire.pixels import rgb_from_bgr
+
+PICTURE = bytes(range(256)) * 32
+TEXT = base64.b64encode(PICTURE).decode()
+
+
+def read_as_a_whole(payload: bytes) -> Any:
+    """The fields, with a long picture decoded."""
+    fields = orjson.loads(payload)
+    if isinstance(fields, dict) and fields.get("image") == TEXT:
+        fields["image"] = PICTURE
+    return fields
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps({"id": "a", "image": TEXT, "height": 2, "width": 3}),
+        json.dumps({"image": TEXT, "id": "a"}),
+        json.dumps({"id": "a", "image": TEXT}, separators=(",", ":")),
+        json.dumps({"id": "a", "image": TEXT}, indent=2),
+        '{"image": "first", "id": "a", "image": "' + TEXT + '"}',
+        json.dumps({"id": 'say "image": "' + TEXT + '"', "image": TEXT}),
+        json.dumps({"id": "a", "image": TEXT, "prompt": "of a text " * 200}),
+        json.dumps(["image", TEXT]),
+        json.dumps(TEXT),
+        json.dumps({"id": "a", "image": None, "padding": TEXT}),
+    ],
+)
+def test_the_fields_are_those_of_the_whole_text(payload: str) -> None:
+    fields = fields_of(payload.encode())
+    whole = read_as_a_whole(payload.encode())
+    if isinstance(fields, dict) and isinstance(whole, dict) and fields.get("image") == TEXT:
+        fields["image"] = PICTURE
+    assert fields == whole
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps({"id": "a", "metadata": {"image": TEXT}}),
+        json.dumps({"id": "a", "metadata": {"image": TEXT}, "image": "cut out"}),
+        '{"image": "' + TEXT + '", "image": "last"}',
+        json.dumps({"id": "a", "image": TEXT[:100] + "\n" + TEXT[100:]}),
+        json.dumps({"id": "a", "image": "ä" + TEXT}),
+        json.dumps({"id": "a", "image": TEXT + "="}),
+        json.dumps({"image": ", " + TEXT + ' "image": "x'}),
+        json.dumps({"id": "a", "image": "QUJD"}),
+    ],
+)
+def test_a_picture_that_cannot_be_cut_out_is_left_as_it_stands(payload: str) -> None:
+    assert fields_of(payload.encode()) == orjson.loads(payload)
+
+
+def test_a_long_picture_is_decoded_without_a_copy_of_its_text() -> None:
+    payload = json.dumps({"id": "a", "image": TEXT, "height": 1}).encode()
+    assert len(payload) > CUT_FROM_BYTES
+    assert fields_of(payload) == {"id": "a", "image": PICTURE, "height": 1}
+
+
+@pytest.mark.parametrize("payload", ['{"image": "' + TEXT, '{"image": "' + TEXT + '"', '{"image": "' + TEXT + '"}}'])
+def test_damaged_json_is_told_as_for_the_whole_text(payload: str) -> None:
+    with pytest.raises(NoJson):
+        fields_of(payload.encode())
+
+
+def test_values_are_rounded_half_to_even_and_clipped_whatever_their_size() -> None:
+    rows = [
+        [0.5, 1.5, 2.5],
+        [-0.5, -3, 255.5],
+        [254.5, 256, 1e9],
+        [2.0**31, -(2.0**31), 3e38],
+        [-3e38, 1e-40, 127.49],
+    ]
+    bgr = np.array([rows], np.float32)
+    expected = np.clip(np.rint(bgr), 0, 255).astype(np.uint8)[:, :, ::-1]
+    for one in (bgr, bgr[:, :3], bgr[:, 3:]):
+        start = 3 if one.shape[1] == 2 else 0
+        assert (rgb_from_bgr(one) == expected[:, start : start + one.shape[1]]).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0, 0), (6, 4, 2), (3, 2, 1)])
+def test_a_value_that_is_no_number_is_found_wherever_it_is(value: float, place: tuple[int, int, int]) -> None:
+    bgr = np.full((7, 5, 3), 200, np.float32)
+    bgr[place] = value
+    with pytest.raises(InvalidImage, match="no finite numbers"):
+        rgb_from_bgr(bgr)
+
+
+def test_a_picture_whose_sum_is_large_is_converted_all_the_same() -> None:
+    bgr = np.full((1500, 1000, 3), 250.5, np.float32)
+    assert bgr.sum(dtype=float) > 2.0**30
+    assert (rgb_from_bgr(bgr) == 250).all()

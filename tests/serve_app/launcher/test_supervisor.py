@@ -1,0 +1,192 @@
+"""From start to stop: what is told, what is closed first, what is killed, and the exit status."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.serve_app.launcher.fake_dashboard import FakeDashboard, serving
+from tests.serve_app.launcher.test_configuration import model_block
+from tests.serve_app.launcher.test_dashboard_client import API
+
+ROOT = Path(__file__).parents[3]
+DRIVER = Path(__file__).with_name("foreground_driver.py")
+
+UNBLOCK = "import signal, sys, time; signal.pthread_sigmask(signal.SIG_SETMASK, []);"
+STOPS_IN_ORDER = UNBLOCK + "signal.signal(signal.SIGINT, lambda *_: sys.exit(0)); time.sleep(600)"
+NEVER_STOPS = UNBLOCK + "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+DIES = "raise ValueError('no such disk')"
+
+
+@dataclass
+class Driven:
+    """A foreground at work. output: its standard output, line by line."""
+
+    process: subprocess.Popen[str]
+
+    def said(self, text: str) -> str:
+        """Reads on to the line with `text`; fails when the output ends before."""
+        assert self.process.stdout is not None
+        seen = []
+        for line in self.process.stdout:
+            seen.append(line)
+            if text in line:
+                return line
+        pytest.fail(f"{text!r} was not said; said: {seen}")
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextmanager
+def driven(url: str, log: Path, code: str, grace_s: float = 30) -> Iterator[Driven]:
+    with subprocess.Popen(
+        [sys.executable, str(DRIVER), url, str(log), str(grace_s), code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        # A run under nohup ignores hang-ups, and the launcher would inherit that, as it should.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    ) as process:
+        try:
+            yield Driven(process)
+        finally:
+            left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            for one in (process, *left):
+                one.kill()
+
+
+@pytest.fixture
+def dashboard() -> Iterator[FakeDashboard]:
+    with serving(FakeDashboard(busy_answers=1)) as running:
+        running.run(model_block("first"), API)
+        yield running
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "serve.log"
+
+
+@pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_closes_the_http_door_first_and_then_stops_in_order(
+    dashboard: FakeDashboard, log: Path, order: signal.Signals
+) -> None:
+    with driven(dashboard.url, log, STOPS_IN_ORDER) as foreground:
+        assert foreground.said("up: ").strip() == "up: api, first"
+        left = foreground.descendants()
+        foreground.process.send_signal(order)
+        assert foreground.said("stopped").strip() == "stopped"
+        assert foreground.process.wait(10) == 0
+    assert [app["name"] for app in dashboard.submitted[0]["applications"]] == ["first"]
+    assert len(left) == 1
+    assert not left[0].is_running()
+
+
+def test_a_second_signal_kills(dashboard: FakeDashboard, log: Path) -> None:
+    with driven(dashboard.url, log, NEVER_STOPS) as foreground:
+        foreground.said("up: ")
+        left = foreground.descendants()
+        foreground.process.send_signal(signal.SIGINT)
+        foreground.said("stopping")
+        foreground.process.send_signal(signal.SIGINT)
+        foreground.said("stopped at once")
+        assert foreground.process.wait(20) == 1
+    assert not left[0].is_running()
+
+
+def test_a_stop_that_takes_too_long_ends_after_its_grace(dashboard: FakeDashboard, log: Path) -> None:
+    with driven(dashboard.url, log, NEVER_STOPS, grace_s=0.5) as foreground:
+        foreground.said("up: ")
+        foreground.process.send_signal(signal.SIGTERM)
+        foreground.said("stopped at once")
+        assert foreground.process.wait(20) == 1
+
+
+def test_a_system_that_ends_by_itself_is_told_with_its_reason(dashboard: FakeDashboard, log: Path) -> None:
+    with driven(dashboard.url, log, DIES) as foreground:
+        line = foreground.said("ended by itself")
+        assert line.startswith("serve run (process ")
+        assert "ValueError: no such disk (exit status 1, log: " in line
+        assert foreground.process.wait(20) == 1
+
+
+def test_a_signal_during_the_start_stops_in_order(dashboard: FakeDashboard, log: Path) -> None:
+    dashboard.busy_answers = 10_000
+    with driven(dashboard.url, log, "print('runs', flush=True);" + STOPS_IN_ORDER) as foreground:
+        while not (log.exists() and "runs" in log.read_text()):
+            assert foreground.process.poll() is None
+        foreground.process.send_signal(signal.SIGINT)
+        foreground.said("stopped")
+        assert foreground.process.wait(20) == 0
+
+
+def test_a_failed_application_is_told_and_the_others_go_on(dashboard: FakeDashboard, log: Path) -> None:
+    dashboard.failing = {"first"}
+    dashboard.run(model_block("first"), API)
+    with driven(dashboard.url, log, STOPS_IN_ORDER) as foreground:
+        line = foreground.said("first has failed")
+        assert line.strip() == "first has failed: ModelUnavailable: the weights w.npz cannot be read"
+        assert foreground.said("up: ").strip() == "up: api"
+
+
+LOSES_ITS_RAYLET = (
+    "import subprocess;"
+    "subprocess.Popen(['raylet', '-c', 'read forever'], executable='/bin/sh', stdin=subprocess.PIPE);"
+)
+
+
+def test_the_death_of_a_part_that_nobody_replaces_is_told_and_ends_the_rest_in_order(
+    dashboard: FakeDashboard, log: Path
+) -> None:
+    with driven(dashboard.url, log, LOSES_ITS_RAYLET + STOPS_IN_ORDER) as foreground:
+        foreground.said("up: ")
+        left = foreground.descendants()
+        [raylet] = [process for process in left if process.cmdline()[0] == "raylet"]
+        raylet.kill()
+        assert f"raylet (process {raylet.pid}) has died; the system cannot go on" in foreground.said("raylet")
+        foreground.said("stopping what is left: jobs stay in Redis")
+        assert foreground.said("stopped").strip() == "stopped"
+        assert foreground.process.wait(20) == 1
+    assert not any(process.is_running() for process in left)
+    assert dashboard.submitted == [], "the HTTP door cannot be closed first any more"
+
+
+def test_a_part_that_dies_during_the_start_ends_the_waiting(dashboard: FakeDashboard, log: Path) -> None:
+    dashboard.busy_answers = 1_000_000
+    with driven(dashboard.url, log, LOSES_ITS_RAYLET + STOPS_IN_ORDER) as foreground:
+        while not (raylets := [one for one in foreground.descendants() if one.cmdline()[:1] == ["raylet"]]):
+            assert foreground.process.poll() is None
+        while dashboard.busy_answers > 1_000_000 - 2:
+            assert foreground.process.poll() is None
+        raylets[0].kill()
+        foreground.said(f"raylet (process {raylets[0].pid}) has died")
+        assert foreground.process.wait(30) == 1
+
+
+def test_a_system_that_hangs_is_told_and_ended(dashboard: FakeDashboard, log: Path) -> None:
+    with driven(dashboard.url, log, NEVER_STOPS, grace_s=0.5) as foreground:
+        foreground.said("up: ")
+        dashboard.busy_answers = 1_000_000
+        foreground.said("Ray Serve's controller has been silent for ")
+        foreground.said("stopping what is left")
+        assert foreground.process.wait(20) == 1
+
+
+def test_a_controller_that_is_silent_for_a_moment_ends_nothing(dashboard: FakeDashboard, log: Path) -> None:
+    with driven(dashboard.url, log, STOPS_IN_ORDER) as foreground:
+        foreground.said("up: ")
+        dashboard.busy_answers = 3
+        while dashboard.busy_answers:
+            assert foreground.process.poll() is None
+        foreground.process.send_signal(signal.SIGINT)
+        foreground.said("stopping: what is in flight is finished first")
+        assert foreground.process.wait(20) == 0

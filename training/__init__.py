@@ -1,0 +1,1 @@
+"""Programs that train the models that we ship. Not part of the server: nothing imports this package."""
