@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
+import serve_app
 from deployments.client.protocols import Catalogue
 from deployments.errors import ModelNotFound
 from deployments.external import AskExternal, no_external_workers
@@ -17,7 +18,7 @@ from serve_app.faces.system.readiness import Signs, readiness
 from serve_app.problems import problem
 from serve_app.settings import DoorSettings
 
-PAGE_FOLDER = Path(__file__).parent / "page"
+PAGE_FOLDER = Path(serve_app.__file__).parent / "page"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
