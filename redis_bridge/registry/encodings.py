@@ -11,7 +11,7 @@ import orjson
 
 from redis_bridge import keys
 from redis_bridge.registry.json_members import Member, members_of
-from redis_bridge.wire.json_fields import NoJson, read_json
+from redis_bridge.wire.json_encoding import NoJson, read_json
 
 Content = dict[str, dict[str, Any] | None]
 """Queue -> entry; None where the entry is a bare name or nothing that we understand."""

@@ -35,7 +35,7 @@ from redis_bridge import keys
 from redis_bridge.store.retry_records import Text
 from redis_bridge.wire.answers import answer_text
 from redis_bridge.wire.image_field import image_from_file, image_from_job, shown
-from redis_bridge.wire.json_fields import NoJson, fields_of
+from redis_bridge.wire.json_encoding import NoJson, fields_of
 from redis_bridge.wire.profiles import CVISIONAI, QueueProfile
 
 MAX_ID_LENGTH = 256

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from deployments.errors import InvalidImage
-from redis_bridge.wire.json_fields import CUT_FROM_BYTES, NoJson, fields_of
+from redis_bridge.wire.json_encoding import CUT_FROM_BYTES, NoJson, fields_of
 from redis_bridge.wire.pixels import rgb_from_bgr
 
 PICTURE = bytes(range(256)) * 32
