@@ -50,16 +50,16 @@ class QueueProfile(Settings):
     """The known format that fills in every field not given."""
 
     encoding: str = DEFAULT_ENCODING
-    """Encoding of jobs and answers: `json` or `msgpack`."""
+    """How the fields of a job and the answer are written as bytes."""
 
     image_field: str = Field(default="image", min_length=1, max_length=128)
     """Field of a job that holds its image."""
 
     image: Literal["auto", "pixels", "file"] = "auto"
-    """What that field holds: `pixels` in C order, a `file`, or `auto`: told from its length and beginning."""
+    """What that field holds: `pixels` in C order, a `file`, or `auto`: by its length and beginning."""
 
     dtype: Literal["auto", "uint8", "float32"] = "auto"
-    """Type of the pixels: `uint8`, little-endian `float32`, or `auto`: told from their length."""
+    """Type of the pixels: `uint8`, little-endian `float32`, or `auto`: by their length."""
 
     channels: Literal[1, 3] = 3
     """Values of a pixel: 3, or 1 for grey. A `shape` of three or four numbers overrides it."""
@@ -68,13 +68,13 @@ class QueueProfile(Settings):
     """`rgb`, `bgr`, or `auto`: `bgr` for float32 as it is and for `caffe`, otherwise `rgb`."""
 
     shape_from: Literal["auto", "height-width", "h-w", "shape", "fixed"] = "auto"
-    """What gives the size: `height-width`, `h-w`, `shape`, `fixed`, or `auto`: the first of them that is there."""
+    """What gives the size: `height-width`, `h-w`, `shape`, `fixed`, or `auto`: the first of them that is present."""
 
     fixed_shape_px: tuple[int, int] | None = None
     """Height and width of every image, for jobs that do not say."""
 
     preprocessing: Literal["none", "caffe", "tf", "torch", "unit"] = "none"
-    """What is undone: `caffe`, `tf` or `torch` of Keras' `preprocess_input`, `unit` for a scaling to 0..1; `none`."""
+    """What is undone: `caffe`, `tf` or `torch` of Keras' `preprocess_input`, `unit` (values from 0 to 1), `none`."""
 
     image_key_field: str | None = Field(default=None, min_length=1, max_length=128)
     """Field that may name a Redis key with the image file, for jobs without `image_field`."""
@@ -89,7 +89,7 @@ class QueueProfile(Settings):
     """Key of the answer; `{id}` stands for the job's id."""
 
     result_ttl_s: int | None = Field(default=None, ge=1)
-    """How long an answer waits for its client; none for the bridge's own `result_ttl_s`."""
+    """How long an answer is kept; None for the bridge's own `result_ttl_s`."""
 
     answer: AnswerFormat = AnswerFormat.DETECTIONS
     """Shape of the answer."""
