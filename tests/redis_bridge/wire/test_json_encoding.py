@@ -71,6 +71,13 @@ def test_a_long_picture_is_decoded_without_a_copy_of_its_text() -> None:
     assert fields_of(payload, "image") == {"id": "a", "image": PICTURE, "height": 1}
 
 
+@pytest.mark.parametrize("name", ["frame", "a.b*", 'say "image"', "Bild-für-alle"])
+def test_a_picture_in_a_field_of_another_name_is_cut_out_too(name: str) -> None:
+    payload = json.dumps({"id": "a", "image": "QUJD", name: TEXT, "height": 1}).encode()
+    assert fields_of(payload, name) == {"id": "a", "image": "QUJD", name: PICTURE, "height": 1}
+    assert fields_of(payload, "image") == json.loads(payload)
+
+
 @pytest.mark.parametrize("payload", ['{"image": "' + TEXT, '{"image": "' + TEXT + '"', '{"image": "' + TEXT + '"}}'])
 def test_damaged_json_is_told_as_for_the_whole_text(payload: str) -> None:
     with pytest.raises(Unreadable):
