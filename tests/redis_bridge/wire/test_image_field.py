@@ -168,7 +168,7 @@ def test_a_black_border_does_not_hide_what_is_inside() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 255.0, 256.5, -2.25])
-def test_dark_bright_and_overshooting_pictures_pass(level: float) -> None:
+def test_dark_bright_and_overshooting_images_pass(level: float) -> None:
     pixels = read({}, image=floats(np.full((5, 7, 3), level)), height=5, width=7).pixels
     np.testing.assert_array_equal(pixels, np.full((5, 7, 3), min(255, max(0, round(level)))))
 

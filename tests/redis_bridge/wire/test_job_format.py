@@ -58,7 +58,7 @@ def file_bytes(format_name: str) -> bytes:
     return target.getvalue()
 
 
-def test_float_bgr_becomes_the_same_picture_in_rgb() -> None:
+def test_float_bgr_becomes_the_same_image_in_rgb() -> None:
     job = parsed(job_text())
     assert job.job_id == "5e7c"
     assert job.image.pixels is not None
@@ -94,7 +94,7 @@ def test_floats_are_rounded_half_to_even_and_clipped() -> None:
     np.testing.assert_array_equal(rgb_from_bgr(values), [[[0, 0, 0]], [[255, 255, 2]]])
 
 
-def test_a_picture_larger_than_one_block_is_converted_whole() -> None:
+def test_an_image_larger_than_one_block_is_converted_whole() -> None:
     rgb = np.random.default_rng(7).integers(0, 256, (613, 401, 3), dtype=np.uint8)
     bgr = np.ascontiguousarray(rgb[:, :, ::-1], np.float32)
     np.testing.assert_array_equal(rgb_from_bgr(bgr), rgb)
@@ -109,7 +109,7 @@ def test_values_that_are_no_numbers_are_refused(value: float) -> None:
     assert "finite" in malformed.error.message
 
 
-def test_a_large_picture_is_not_copied_more_often_than_needed() -> None:
+def test_a_large_image_is_not_copied_more_often_than_needed() -> None:
     rgb = np.random.default_rng(3).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     text = float_bgr(rgb)
     tracemalloc.start()
@@ -119,7 +119,7 @@ def test_a_large_picture_is_not_copied_more_often_than_needed() -> None:
     finally:
         tracemalloc.stop()
     assert image.nbytes == rgb.nbytes
-    # The float32 pixels are 3/4 of the text and the picture is 3/16; one more copy of either would show.
+    # The float32 pixels are 3/4 of the text and the image is 3/16; one more copy of either would show.
     assert peak_bytes < (3 / 4 + 3 / 16 + 0.15) * len(text)
 
 

@@ -1,4 +1,4 @@
-"""Reading a job without its picture gives what reading all of it gives, whatever the text."""
+"""Reading a job without its image gives what reading all of it gives, whatever the text."""
 
 import base64
 import json
@@ -13,15 +13,15 @@ from redis_bridge.wire.encoding_contract import Unreadable
 from redis_bridge.wire.json_encoding import CUT_FROM_BYTES, fields_of
 from redis_bridge.wire.pixels import rgb_from_bgr
 
-PICTURE = bytes(range(256)) * 32
-TEXT = base64.b64encode(PICTURE).decode()
+IMAGE = bytes(range(256)) * 32
+TEXT = base64.b64encode(IMAGE).decode()
 
 
 def read_as_a_whole(payload: bytes) -> Any:
-    """The fields, with a long picture decoded."""
+    """The fields, with a long image decoded."""
     fields = orjson.loads(payload)
     if isinstance(fields, dict) and fields.get("image") == TEXT:
-        fields["image"] = PICTURE
+        fields["image"] = IMAGE
     return fields
 
 
@@ -44,7 +44,7 @@ def test_the_fields_are_those_of_the_whole_text(payload: str) -> None:
     fields = fields_of(payload.encode(), "image")
     whole = read_as_a_whole(payload.encode())
     if isinstance(fields, dict) and isinstance(whole, dict) and fields.get("image") == TEXT:
-        fields["image"] = PICTURE
+        fields["image"] = IMAGE
     assert fields == whole
 
 
@@ -61,20 +61,20 @@ def test_the_fields_are_those_of_the_whole_text(payload: str) -> None:
         json.dumps({"id": "a", "image": "QUJD"}),
     ],
 )
-def test_a_picture_that_cannot_be_cut_out_is_left_as_it_stands(payload: str) -> None:
+def test_an_image_that_cannot_be_cut_out_is_left_as_it_stands(payload: str) -> None:
     assert fields_of(payload.encode(), "image") == orjson.loads(payload)
 
 
-def test_a_long_picture_is_decoded_without_a_copy_of_its_text() -> None:
+def test_a_long_image_is_decoded_without_a_copy_of_its_text() -> None:
     payload = json.dumps({"id": "a", "image": TEXT, "height": 1}).encode()
     assert len(payload) > CUT_FROM_BYTES
-    assert fields_of(payload, "image") == {"id": "a", "image": PICTURE, "height": 1}
+    assert fields_of(payload, "image") == {"id": "a", "image": IMAGE, "height": 1}
 
 
 @pytest.mark.parametrize("name", ["frame", "a.b*", 'say "image"', "Bild-für-alle"])
-def test_a_picture_in_a_field_of_another_name_is_cut_out_too(name: str) -> None:
+def test_an_image_in_a_field_of_another_name_is_cut_out_too(name: str) -> None:
     payload = json.dumps({"id": "a", "image": "QUJD", name: TEXT, "height": 1}).encode()
-    assert fields_of(payload, name) == {"id": "a", "image": "QUJD", name: PICTURE, "height": 1}
+    assert fields_of(payload, name) == {"id": "a", "image": "QUJD", name: IMAGE, "height": 1}
     assert fields_of(payload, "image") == json.loads(payload)
 
 
@@ -108,7 +108,7 @@ def test_a_value_that_is_no_number_is_found_wherever_it_is(value: float, place: 
         rgb_from_bgr(bgr)
 
 
-def test_a_picture_whose_sum_is_large_is_converted_all_the_same() -> None:
+def test_an_image_whose_sum_is_large_is_converted_all_the_same() -> None:
     bgr = np.full((1500, 1000, 3), 250.5, np.float32)
     assert bgr.sum(dtype=float) > 2.0**30
     assert (rgb_from_bgr(bgr) == 250).all()

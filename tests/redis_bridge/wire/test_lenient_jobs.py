@@ -1,4 +1,4 @@
-"""A job is read as Python's json reads it, which all old workers use, and its picture in every form of base64."""
+"""A job is read as Python's json reads it, which all old workers use, and its image in every form of base64."""
 
 import base64
 import json
@@ -74,9 +74,9 @@ def test_what_cannot_be_read_or_counts_is_named(text: str | bytes, words: str) -
     assert words in malformed.error.message
 
 
-PICTURE = bytes(range(250, 256)) * 30 + b"\xfb\xff"
-PLAIN = base64.b64encode(PICTURE).decode()
-SAFE = base64.urlsafe_b64encode(PICTURE).decode()
+IMAGE = bytes(range(250, 256)) * 30 + b"\xfb\xff"
+PLAIN = base64.b64encode(IMAGE).decode()
+SAFE = base64.urlsafe_b64encode(IMAGE).decode()
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ SAFE = base64.urlsafe_b64encode(PICTURE).decode()
         PLAIN.rstrip("="),
         SAFE,
         SAFE.rstrip("="),
-        base64.encodebytes(PICTURE).decode(),
-        base64.encodebytes(PICTURE).decode().replace("\n", "\r\n"),
+        base64.encodebytes(IMAGE).decode(),
+        base64.encodebytes(IMAGE).decode().replace("\n", "\r\n"),
         f"  {PLAIN}\n",
         f"\t{SAFE[:50]} {SAFE[50:]}",
         f"data:image/jpeg;base64,{PLAIN}",
         f"DATA:image/png;charset=utf-8; BASE64,{SAFE.rstrip('=')}",
-        f"data:;base64,\n{base64.encodebytes(PICTURE).decode()}",
+        f"data:;base64,\n{base64.encodebytes(IMAGE).decode()}",
     ],
 )
 def test_base64_is_read_in_every_form(text: str) -> None:
     assert PLAIN != SAFE
     assert PLAIN.endswith("=")
-    assert decoded_base64(text) == PICTURE
+    assert decoded_base64(text) == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_what_is_no_base64_is_named(text: str, words: str) -> None:
     assert words in refused.value.message
 
 
-@pytest.mark.parametrize("form", [SAFE, f"data:image/png;base64,{PLAIN}", base64.encodebytes(PICTURE).decode()])
-def test_a_long_picture_in_another_form_is_read_too(form: str) -> None:
+@pytest.mark.parametrize("form", [SAFE, f"data:image/png;base64,{PLAIN}", base64.encodebytes(IMAGE).decode()])
+def test_a_long_image_in_another_form_is_read_too(form: str) -> None:
     pixels = LARGE.copy()
-    pixels.reshape(-1)[: len(PICTURE)] = np.frombuffer(PICTURE, np.uint8)
+    pixels.reshape(-1)[: len(IMAGE)] = np.frombuffer(IMAGE, np.uint8)
     text = base64.b64encode(pixels.tobytes()).decode()
     if form is SAFE:
         text = text.translate(str.maketrans("+/", "-_"))

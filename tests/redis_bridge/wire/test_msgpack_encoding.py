@@ -17,7 +17,7 @@ from redis_bridge.wire.profiles import QueueProfile
 from tests.redis_bridge import producers
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, FakeModel, eventually
-from tests.redis_bridge.wire.test_variants import with_profiles
+from tests.redis_bridge.wire.seeing_model import with_profiles
 
 FRAME = QueueProfile.model_validate("msgpack")
 PIXELS = QueueProfile.model_validate({"encoding": "msgpack"})

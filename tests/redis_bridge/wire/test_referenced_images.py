@@ -1,4 +1,4 @@
-"""Jobs that say where something lies or who shall answer: a picture under a key of its own, a model by its name."""
+"""Jobs that say where something lies or who shall answer: an image under a key of its own, a model by its name."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,11 +13,11 @@ from redis_bridge import keys
 from tests.redis_bridge import producers
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, MODEL, FakeCatalogue, eventually, model
-from tests.redis_bridge.wire.test_variants import QUEUE, SeeingModel, a_picture, found, push, with_profiles
+from tests.redis_bridge.wire.seeing_model import QUEUE, SeeingModel, an_image, found, push, with_profiles
 
 SAM = with_profiles({QUEUE: "segment-anything"})
 MODEL_IN_JOB = with_profiles({QUEUE: "model-in-job"})
-PICTURE = a_picture((299, 299))
+IMAGE = an_image((299, 299))
 
 
 @pytest.fixture
@@ -37,20 +37,20 @@ async def stored(redis: Redis, content: bytes) -> str:
     return key
 
 
-async def test_a_picture_under_a_key_of_its_own_is_fetched_and_then_no_longer_kept_for_ever(
+async def test_an_image_under_a_key_of_its_own_is_fetched_and_then_no_longer_kept_for_ever(
     redis: Redis, predict: SeeingModel, start_bridge: StartBridge
 ) -> None:
-    picture = a_picture((64, 80))
-    image_key = await stored(redis, producers.png(picture))
+    image = an_image((64, 80))
+    image_key = await stored(redis, producers.png(image))
     job_id = await push(redis, producers.segment_anything_2(image_key))
     async with start_bridge(SAM):
         assert (await found(redis, job_id)).startswith(b'[{"box":[{"x":1.5,')
-    np.testing.assert_array_equal(predict.seen[0], picture)
+    np.testing.assert_array_equal(predict.seen[0], image)
     assert 0 < await redis.ttl(image_key) <= SAM.result_ttl_s
 
 
 async def test_an_expiry_that_the_producer_has_set_is_left_as_it_is(redis: Redis, start_bridge: StartBridge) -> None:
-    image_key = await stored(redis, producers.png(a_picture((64, 80))))
+    image_key = await stored(redis, producers.png(an_image((64, 80))))
     await redis.expire(image_key, 10 * SAM.result_ttl_s)
     job_id = await push(redis, producers.segment_anything_2(image_key))
     async with start_bridge(SAM):
@@ -136,9 +136,9 @@ async def test_a_job_is_answered_by_the_model_that_it_names(
 ) -> None:
     catalogue.shown = (model(MODEL, QUEUE), model("InceptionV3", "other_queue"))
     predict.is_classifier = True
-    nameless = producers.model_in_job(PICTURE)
+    nameless = producers.model_in_job(IMAGE)
     del nameless["model_name"]
-    ids = [await push(redis, fields) for fields in (producers.model_in_job(PICTURE), nameless)]
+    ids = [await push(redis, fields) for fields in (producers.model_in_job(IMAGE), nameless)]
     async with start_bridge(MODEL_IN_JOB):
         for job_id in ids:
             assert (await found(redis, job_id)).startswith(b'[{"label":"a",')
@@ -160,7 +160,7 @@ async def test_a_job_is_answered_by_the_model_that_it_names(
 async def test_a_model_that_does_not_exist_is_told_at_once_and_holds_up_nobody(
     profile: Any, name: Any, words: bytes, redis: Redis, predict: SeeingModel, start_bridge: StartBridge
 ) -> None:
-    wrong = await push(redis, {**producers.model_in_job(PICTURE), "model_name": name})
+    wrong = await push(redis, {**producers.model_in_job(IMAGE), "model_name": name})
     async with start_bridge(with_profiles({QUEUE: profile})):
         assert words in await found(redis, wrong)
     assert not predict.seen
@@ -171,7 +171,7 @@ async def test_a_job_for_a_model_that_cannot_answer_now_waits(
 ) -> None:
     starting = model("InceptionV3", "other_queue", state=ModelState.STARTING)
     catalogue.shown = (model(MODEL, QUEUE), starting)
-    job_id = await push(redis, producers.model_in_job(PICTURE))
+    job_id = await push(redis, producers.model_in_job(IMAGE))
     async with start_bridge(MODEL_IN_JOB):
         await eventually(lambda: is_taken(redis))
         assert not await redis.exists(job_id)

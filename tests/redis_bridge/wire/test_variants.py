@@ -3,7 +3,7 @@ sees the very pixels, and the client finds its answer where it looks for it, in 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,43 +12,11 @@ import numpy as np
 import pytest
 from redis.asyncio import Redis
 
-from deployments.images import to_pixels
-from deployments.prediction import ClassScores, Detections, Outcome, Prediction
-from deployments.request import Request
-from redis_bridge.settings import BridgeSettings
 from tests.redis_bridge import producers
 from tests.redis_bridge.conftest import StartBridge
-from tests.redis_bridge.fakes import FAST, MODEL, FakeCatalogue, eventually, model
-from tests.redis_bridge.producers import Picture, Producer
-
-QUEUE = "image_queue"
-
-BOX = [[1.5, 2, 30, 40.25]]
-
-
-class SeeingModel:
-    """Answers one detection, or the scores of four classes, and remembers what it was asked and saw."""
-
-    def __init__(self, is_classifier: bool = False) -> None:
-        self.is_classifier = is_classifier
-        self.asked: list[str] = []
-        self.seen: list[Picture] = []
-
-    async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for request in requests:
-            pixels = to_pixels(request.image)
-            self.asked.append(model)
-            self.seen.append(pixels)
-            outcomes.append(Prediction(self._result(), (pixels.shape[0], pixels.shape[1]), model, "1"))
-        return outcomes
-
-    def _result(self) -> Detections | ClassScores:
-        if self.is_classifier:
-            return ClassScores(np.array([0.5, 0.25, 0.125, 0.125], np.float32), ("a", "b", "c", "d"))
-        return Detections(
-            np.array(BOX, np.float32), np.array([0.75], np.float32), np.array([3], np.int32), ("Sea star",)
-        )
+from tests.redis_bridge.fakes import MODEL, FakeCatalogue, eventually, model
+from tests.redis_bridge.producers import Producer, Rgb
+from tests.redis_bridge.wire.seeing_model import QUEUE, SeeingModel, an_image, found, push, with_profiles
 
 
 @dataclass(frozen=True)
@@ -69,8 +37,8 @@ class Variant:
     write: Callable[[producers.Fields], str | bytes] = json.dumps
     """Makes the payload of the job's fields."""
 
-    as_seen: Callable[[Picture], Picture] = np.asarray
-    """The producer's picture as the model sees it."""
+    as_seen: Callable[[Rgb], Rgb] = np.asarray
+    """The producer's image as the model sees it."""
 
 
 DETECTION = b'[{"category_id":"Sea star","scores":[0.75],"bbox":[1.5,2.0,30.0,40.25]}]'
@@ -163,35 +131,7 @@ VARIANTS = {
 }
 
 SAYS_ENOUGH = ["D now, W1, W2", "G uint8", "H encoded file", "J async", "W6 segment anything", "W9 dextr"]
-"""Variants whose jobs say what they are: their pictures are read on any queue without a profile."""
-
-
-def with_profiles(profiles: dict[str, Any]) -> BridgeSettings:
-    """The settings of the tests with these profiles, read as from YAML."""
-    return BridgeSettings.model_validate({**FAST.model_dump(), "profiles": profiles})
-
-
-def a_picture(size_px: tuple[int, int], is_grey: bool = False) -> Picture:
-    picture = np.random.default_rng(2).integers(0, 256, (*size_px, 3), dtype=np.uint8)
-    return np.repeat(picture[:, :, :1], 3, axis=2) if is_grey else picture
-
-
-async def push(
-    redis: Redis,
-    fields: producers.Fields,
-    queue: str = QUEUE,
-    write: Callable[[producers.Fields], str | bytes] = json.dumps,
-) -> str:
-    await redis.rpush(queue, write(fields))
-    return str(fields["id"])
-
-
-async def found(redis: Redis, key: str) -> bytes:
-    """What the client finds under `key`, which it then deletes, as all of them do but one."""
-    await eventually(lambda: redis.exists(key))
-    answer: bytes = await redis.get(key)
-    await redis.delete(key)
-    return answer
+"""Variants whose jobs say what they are: their images are read on any queue without a profile."""
 
 
 @pytest.fixture
@@ -211,11 +151,11 @@ async def test_a_producer_of_this_variant_gets_its_answer_in_its_own_shape(
     variant = VARIANTS[name]
     predict.is_classifier = variant.is_classifier
     settings = with_profiles({QUEUE: variant.profile})
-    picture = a_picture(variant.size_px, variant.is_grey)
-    job_id = await push(redis, variant.produce(picture), write=variant.write)
+    image = an_image(variant.size_px, variant.is_grey)
+    job_id = await push(redis, variant.produce(image), write=variant.write)
     async with start_bridge(settings):
         assert await found(redis, variant.answer_key.replace("{id}", job_id)) == variant.answer
-    np.testing.assert_array_equal(predict.seen[0], variant.as_seen(picture))
+    np.testing.assert_array_equal(predict.seen[0], variant.as_seen(image))
     assert len(predict.seen) == 1
 
 
@@ -223,11 +163,11 @@ async def test_a_producer_of_this_variant_gets_its_answer_in_its_own_shape(
 async def test_a_job_that_says_what_it_is_needs_no_profile(
     name: str, redis: Redis, predict: SeeingModel, start_bridge: StartBridge
 ) -> None:
-    picture = a_picture((64, 80))
-    job_id = await push(redis, VARIANTS[name].produce(picture))
+    image = an_image((64, 80))
+    job_id = await push(redis, VARIANTS[name].produce(image))
     async with start_bridge():
         assert await found(redis, job_id) == DETECTION
-    np.testing.assert_array_equal(predict.seen[0], picture)
+    np.testing.assert_array_equal(predict.seen[0], image)
 
 
 async def test_one_model_serves_queues_of_different_formats_at_once(
@@ -245,14 +185,14 @@ async def test_one_model_serves_queues_of_different_formats_at_once(
     async with start_bridge(settings):
         for queue, name in queues.items():
             variant = VARIANTS[name]
-            job_id = await push(redis, variant.produce(a_picture((64, 80))), queue, variant.write)
+            job_id = await push(redis, variant.produce(an_image((64, 80))), queue, variant.write)
             assert await found(redis, variant.answer_key.replace("{id}", job_id)) == variant.answer
     assert predict.asked == [MODEL] * 4
 
 
 async def test_an_answer_that_is_asked_for_later_is_kept_for_a_week(redis: Redis, start_bridge: StartBridge) -> None:
     settings = with_profiles({QUEUE: "async"})
-    job_id = await push(redis, producers.async_style(a_picture((64, 80))))
+    job_id = await push(redis, producers.async_style(an_image((64, 80))))
     async with start_bridge(settings):
         await eventually(lambda: redis.exists(job_id))
     assert 6 * 24 * 3600 < await redis.ttl(job_id) <= 7 * 24 * 3600
