@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from redis_bridge.store.retry_records import Text
+Payload = bytes | memoryview
+"""A job before decoding; a view of bytes where it is large."""
 
 
 class Unreadable(ValueError):
@@ -24,7 +25,7 @@ class Encoding:
     image_type: str
     """What the field with the image must be: `base64 text`."""
 
-    read: Callable[[Text, str], Any]
+    read: Callable[[Payload, str], Any]
     """(payload, name of the field with the image) -> the value in the payload, a dict for a job. The image may be
     `bytes`, which are its pixels or its file, or base64 text. Its memory is bounded by the size of the payload,
     and nothing in the payload is executed. Raises Unreadable, and nothing else."""
@@ -32,7 +33,7 @@ class Encoding:
     write: Callable[[Any], bytes]
     """An answer or an error, made of dict, list, str, int, float, bool and None, as the client reads it."""
 
-    id_at_the_front: Callable[[Text], str | None]
+    id_at_the_front: Callable[[Payload], str | None]
     """The `id` of a job that cannot be read as a whole, where it is the first field; otherwise None. Looks at
     FRONT_BYTES only, as reading more may be what kills a bridge. Raises nothing."""
 

@@ -29,9 +29,8 @@ from deployments.images import ImageLimits
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Image
 from redis_bridge import keys
-from redis_bridge.store.retry_records import Text
 from redis_bridge.wire.answers import answer_value
-from redis_bridge.wire.encoding_contract import Unreadable
+from redis_bridge.wire.encoding_contract import Payload, Unreadable
 from redis_bridge.wire.encodings import ENCODINGS
 from redis_bridge.wire.image_field import image_from_file, image_from_job, shown
 from redis_bridge.wire.profiles import CVISIONAI, QueueProfile
@@ -119,7 +118,7 @@ def disposition(error: ServingError) -> Disposition:
 
 
 def parse_job(
-    payload: Text,
+    payload: Payload,
     limits: WireLimits,
     taken_keys: Collection[str] = (),
     profile: QueueProfile = CVISIONAI,
@@ -232,7 +231,7 @@ def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
     return profile.models[name]
 
 
-def id_at_the_front(payload: Text, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
+def id_at_the_front(payload: Payload, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
     """The key for the answer to a job that cannot be read as a whole, so that its client can be told."""
     job_id = ENCODINGS[profile.encoding].id_at_the_front(payload)
     try:

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 import pybase64
 
-from redis_bridge.store.retry_records import Text
-from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Unreadable
+from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Payload, Unreadable
 
 CUT_FROM_BYTES = 4096
 """Shorter payloads are read as they are."""
@@ -27,7 +26,7 @@ _PLACEHOLDER = secrets.token_hex(8)
 """Random for each process, so that no client can write it into a job on purpose."""
 
 
-def fields_of(payload: Text, image_field: str) -> Any:
+def fields_of(payload: Payload, image_field: str) -> Any:
     """The JSON value in `payload`, as `Encoding.read` says: in an object whose `image_field` is long and plain
     base64, that is `bytes`, decoded already.
 
@@ -48,7 +47,7 @@ def _image_start(image_field: str) -> re.Pattern[bytes]:
     return re.compile(re.escape(json.dumps(image_field).encode()) + rb'\s*:\s*"')
 
 
-def id_at_the_front(payload: Text) -> str | None:
+def id_at_the_front(payload: Payload) -> str | None:
     """The id, as `Encoding.id_at_the_front` says."""
     found = _ID_AT_THE_FRONT.match(payload, 0, FRONT_BYTES)
     try:
@@ -57,7 +56,7 @@ def id_at_the_front(payload: Text) -> str | None:
         return None
 
 
-def read_json(text: Text) -> Any:
+def read_json(text: Payload) -> Any:
     """The value in `text`, as Python's own reader understands it, which all old workers use: NaN and Infinity, lone
     surrogates, large integers, a byte order mark and UTF-16 are read. Raises Unreadable.
 
@@ -87,7 +86,7 @@ class _Cut(NamedTuple):
     end: int
 
 
-def _cut(payload: Text, start: int) -> _Cut | None:
+def _cut(payload: Payload, start: int) -> _Cut | None:
     """The image whose base64 begins at `start`; None where that is short, or is not plain base64."""
     # The first quote ends it. One near the end is tried before everything is searched, as most clients write little
     # after the image; were there a quote in between, what is cut out would not be base64.

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from redis_bridge.store.retry_records import Text
-from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Unreadable
+from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Payload, Unreadable
 
 MAX_LIST_ITEMS = 4096
 """Of one list or map. Room for all items is taken before the first is read, on each of up to 1,024 levels."""
@@ -29,7 +28,7 @@ class ExtensionValue(NamedTuple):
     content: bytes
 
 
-def fields_of(payload: Text, image_field: str) -> Any:
+def fields_of(payload: Payload, image_field: str) -> Any:
     """The value in `payload`, as `Encoding.read` says."""
     count_items = _ItemCounter()
     try:
@@ -84,7 +83,7 @@ class _ItemCounter:
         return value
 
 
-def id_at_the_front(payload: Text) -> str | None:
+def id_at_the_front(payload: Payload) -> str | None:
     """The id, as `Encoding.id_at_the_front` says."""
     front = msgpack.Unpacker(max_str_len=MAX_ID_BYTES, max_bin_len=0, max_array_len=0, max_map_len=0, max_ext_len=0)
     front.feed(payload[:FRONT_BYTES])
