@@ -53,9 +53,15 @@ def _show(letters: DeadLetters, letter: Letter) -> None:
     except NoSuchLetter as error:
         sys.stdout.write(f"{error}\n")
         return
-    shown = payload[:_SHOWN_BYTES].decode(errors="backslashreplace")
+    shown = _printable(payload[:_SHOWN_BYTES])
     rest_bytes = max(0, len(payload) - _SHOWN_BYTES)
     sys.stdout.write(f"{shown}\n" + (f"... and {rest_bytes} bytes more\n" if rest_bytes else ""))
+
+
+def _printable(payload: bytes) -> str:
+    """For a terminal, which a job's bytes must not steer."""
+    text = payload.decode(errors="backslashreplace")
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
 def _replay(letters: DeadLetters, number: int | None) -> None:

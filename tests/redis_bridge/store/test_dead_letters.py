@@ -91,6 +91,16 @@ async def test_a_job_without_an_id_is_a_letter_and_its_bytes_are_kept_as_they_we
     assert "  -  " in capsys.readouterr().out
 
 
+async def test_a_job_that_is_not_text_does_not_steer_the_terminal(
+    redis: Redis, start_bridge: StartBridge, valkey: ValkeyProcess, capsys: Captured
+) -> None:
+    await redis.rpush(QUEUE, b"\x82\xa2id\xa3\x1b[2J\xff\r\nnew line")
+    async with start_bridge():
+        await eventually(lambda: has_length(redis, 1))
+    assert await run(valkey, "show", "1") == 0
+    assert capsys.readouterr().out.endswith("\n\\x82\\xa2id\\xa3\\x1b[2J\\xff\\r\nnew line\n")
+
+
 async def test_a_redis_that_is_away_is_one_line_without_the_password(capsys: Captured) -> None:
     url = f"redis://:secret@127.0.0.1:{free_port()}/0"
     assert await asyncio.to_thread(main, ["dead-letters", "--url", url, "list"]) == 2
