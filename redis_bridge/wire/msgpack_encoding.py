@@ -85,7 +85,14 @@ class _ItemCounter:
 
 def id_at_the_front(payload: Payload) -> str | None:
     """The id, as `Encoding.id_at_the_front` says."""
-    front = msgpack.Unpacker(max_str_len=MAX_ID_BYTES, max_bin_len=0, max_array_len=0, max_map_len=0, max_ext_len=0)
+    front = msgpack.Unpacker(
+        max_buffer_size=FRONT_BYTES,
+        max_str_len=MAX_ID_BYTES,
+        max_bin_len=0,
+        max_array_len=0,
+        max_map_len=0,
+        max_ext_len=0,
+    )
     front.feed(payload[:FRONT_BYTES])
     try:
         front.read_map_header()
