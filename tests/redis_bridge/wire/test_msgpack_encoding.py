@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from deployments.images import ImageLimits
 from redis_bridge import keys
-from redis_bridge.store.retry_records import Record, fingerprint
+from redis_bridge.store.retry_records import fingerprint
 from redis_bridge.wire.job_format import Job, Malformed, WireLimits, id_at_the_front, parse_job
 from redis_bridge.wire.msgpack_encoding import MAX_ITEMS, MAX_LIST_ITEMS
 from redis_bridge.wire.profiles import QueueProfile
@@ -233,8 +233,8 @@ async def test_the_client_of_a_job_that_is_better_not_read_is_told_in_msgpack(
     redis: Redis, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
     await redis.rpush(QUEUE, payload())
-    killer = Record(FAST.max_attempts, 1e9, is_suspect=True)
-    await redis.hset(keys.attempts(QUEUE), fingerprint(payload()), killer.text())
+    killer = f"{FAST.max_attempts} 1000000000.000 suspect"
+    await redis.hset(keys.attempts(QUEUE), fingerprint(payload()), killer)
     await redis.expire(keys.attempts(QUEUE), 60)
     async with start_bridge(with_profiles({QUEUE: "msgpack"})):
         await eventually(lambda: redis.exists("5e7c"))
