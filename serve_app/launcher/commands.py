@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.definition import MODEL_IMPORT_PATH
+from deployments.nearest_name import nearest_of
 from serve_app.launcher import child_main
 from serve_app.launcher.app_status import ApplicationState, Details, application_states, names, submission, table
 from serve_app.launcher.banner import banner, http_address, redis_address
@@ -27,7 +28,6 @@ from serve_app.launcher.configuration.env_settings import (
     joins_cluster,
     settings_page,
 )
-from serve_app.launcher.configuration.schema_problems import nearest_of
 from serve_app.launcher.configuration.validation import (
     check_file,
     load_model_block,
