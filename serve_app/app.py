@@ -9,12 +9,12 @@ from ray.serve import Application, metrics
 from starlette.types import ASGIApp
 
 import deployments
-from deployments.buffered_counter import Counting
 from deployments.client.discovery import Discovery
 from deployments.client.external_client import ExternalClient
 from deployments.client.model_client import ModelClient
 from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
 from deployments.external import WholeCatalogue
+from deployments.process.buffered_counter import Counting
 from deployments.serving.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
 from serve_app.faces.system.cluster_metrics import gather_metrics

@@ -63,8 +63,8 @@ class Decoding:
 class DecodeWatch:
     """Finds a thread that an image holds for good.
 
-    A decoder is stopped by the file it reads (`picture.metered`), unless it never returns from one call; then only
-    a new process helps. limit_s: seconds of the thread's own time, which a busy machine does not lengthen.
+    A decoder is stopped by the file it reads (`image_formats.metered`), unless it never returns from one call; then
+    only a new process helps. limit_s: seconds of the thread's own time, which a busy machine does not lengthen.
     """
 
     def __init__(self, limit_s: float) -> None:

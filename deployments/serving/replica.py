@@ -17,7 +17,6 @@ from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, Overloaded, ServingError
 from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Outputs, Thresholds
-from deployments.known_classes import KnownClasses
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome, Prediction, Timings
 from deployments.request import Options, Request
@@ -27,6 +26,7 @@ from deployments.serving.batch_policy import Pace
 from deployments.serving.batch_runs import BatchRuns, given_up
 from deployments.serving.batching import MicroBatcher
 from deployments.serving.decoding import Decoding
+from deployments.serving.known_classes import KnownClasses
 from deployments.serving.metrics import Meter
 from deployments.serving.request_state import Work, do_each, groups_of
 from deployments.serving.tiled_frame import TiledFrame, TiledModel

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from ray.serve import metrics
 
-from deployments.buffered_counter import Counting
 from deployments.prediction import Outcome, Prediction
+from deployments.process.buffered_counter import Counting
 from deployments.serving.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, outcome_code, stage_seconds
 
 STAGES = ("decode", "wait", "inference", "postprocess")

@@ -12,8 +12,8 @@ from typing import Self
 from pydantic import Field, ValidationError, field_validator
 
 from deployments.definition import Settings
-from deployments.local_traffic import keep_local_traffic_direct
 from deployments.nearest_name import nearest_of
+from deployments.process.local_traffic import keep_local_traffic_direct
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES

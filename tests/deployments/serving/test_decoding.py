@@ -10,8 +10,8 @@ import pytest
 
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import DeadlineExceeded, ImageTooLarge
+from deployments.image_formats.metered import MeteredFile
 from deployments.images import ImageLimits, to_pixels
-from deployments.picture.metered import MeteredFile
 from deployments.prediction import Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources

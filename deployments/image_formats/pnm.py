@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidImage
-from deployments.picture.header import Header, damaged
-from deployments.picture.samples import grey_rgb
+from deployments.image_formats.header import Header, damaged
+from deployments.image_formats.samples import grey_rgb
 
 KIND = "PPM"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from deployments.buffered_counter import Counting
+from deployments.process.buffered_counter import Counting
 
 
 class Series:

@@ -1,7 +1,7 @@
 """BMP: its size; there is nothing to leave out."""
 
 from deployments.errors import ImageTooLarge, InvalidImage
-from deployments.picture.header import Header, damaged
+from deployments.image_formats.header import Header, damaged
 
 KIND = "BMP"
 

@@ -6,8 +6,8 @@ The orientation is left out, so that the decoder gives the file's own pixels as 
 import struct
 
 from deployments.errors import InvalidImage
-from deployments.picture.header import MAX_PARTS, Header, damaged, not_read, too_many
-from deployments.picture.tags import ORIENTATION, Directory
+from deployments.image_formats.header import MAX_PARTS, Header, damaged, not_read, too_many
+from deployments.image_formats.tags import ORIENTATION, Directory
 
 KIND = "TIFF"
 

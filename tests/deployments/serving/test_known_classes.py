@@ -7,10 +7,10 @@ import pytest
 
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import InvalidRequest
-from deployments.known_classes import KnownClasses
 from deployments.prediction import Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
+from deployments.serving.known_classes import KnownClasses
 from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
 

@@ -3,8 +3,8 @@
 import re
 
 from deployments.errors import ImageTooLarge, InvalidImage
-from deployments.picture.exif import orientation_of
-from deployments.picture.header import Header, Kept, damaged
+from deployments.image_formats.exif import orientation_of
+from deployments.image_formats.header import Header, Kept, damaged
 
 KIND = "JPEG"
 

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from deployments.picture.header import Header, not_read
+from deployments.image_formats.header import Header, not_read
 
 _CONVERTED = frozenset(("1", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))
 """Modes of Pillow with 8 bits a value, or fewer, which it converts itself. An alpha channel is dropped."""

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import Self
 
-from deployments.picture.header import damaged
+from deployments.image_formats.header import damaged
 
 ORIENTATION = 274
 MAX_TAGS = 4096

@@ -1,7 +1,7 @@
 """PNG: its chunks, of which only those that make pixels are kept (W3C PNG, section 11)."""
 
-from deployments.picture.exif import orientation_of
-from deployments.picture.header import MAX_PARTS, Header, Kept, damaged, too_many
+from deployments.image_formats.exif import orientation_of
+from deployments.image_formats.header import MAX_PARTS, Header, Kept, damaged, too_many
 
 KIND = "PNG"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

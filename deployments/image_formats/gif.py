@@ -2,7 +2,7 @@
 
 import re
 
-from deployments.picture.header import MAX_PARTS, Header, Kept, damaged, too_many
+from deployments.image_formats.header import MAX_PARTS, Header, Kept, damaged, too_many
 
 KIND = "GIF"
 

@@ -1,7 +1,7 @@
 """WebP: its size and its first frame; profiles, notes and further frames are left out (RFC 9649)."""
 
-from deployments.picture.exif import orientation_of
-from deployments.picture.header import MAX_PARTS, Header, Kept, damaged, too_many
+from deployments.image_formats.exif import orientation_of
+from deployments.image_formats.header import MAX_PARTS, Header, Kept, damaged, too_many
 
 KIND = "WEBP"
 

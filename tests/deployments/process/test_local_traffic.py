@@ -8,15 +8,15 @@ from urllib.request import proxy_bypass_environment
 
 import pytest
 
-from deployments.local_traffic import keep_local_traffic_direct
+from deployments.process.local_traffic import keep_local_traffic_direct
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 CALL = """
 import os, sys
 from concurrent import futures
 import grpc
-from deployments.local_traffic import keep_local_traffic_direct
+from deployments.process.local_traffic import keep_local_traffic_direct
 
 if sys.argv[1] == "direct":
     os.environ.update(keep_local_traffic_direct(os.environ))
@@ -82,7 +82,7 @@ def test_this_machine_and_the_users_own_exceptions_are_reached_directly(host: st
 
 FETCH = """
 import os, sys
-from deployments.local_traffic import keep_local_traffic_direct
+from deployments.process.local_traffic import keep_local_traffic_direct
 from deployments.weights.transfer import TransferSettings, http_client
 import httpx
 

@@ -1,7 +1,7 @@
 """The one thing of EXIF that counts: which way up the picture was taken (EXIF 2.3, tag 0x0112)."""
 
 from deployments.errors import InvalidImage
-from deployments.picture.tags import ORIENTATION, Directory
+from deployments.image_formats.tags import ORIENTATION, Directory
 
 
 def orientation_of(exif: memoryview) -> int:
