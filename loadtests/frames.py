@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import orjson
 import pybase64
 from PIL import Image
 
-import deployments
-
-SAMPLES = Path(deployments.__file__).parent / "families" / "demo" / "samples"
+from deployments.families.demo import SAMPLES_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +21,9 @@ class Frame:
 
 def sample_frames() -> list[Frame]:
     """The shipped samples, by name. Raises FileNotFoundError when there are none."""
-    frames = [Frame(path.name, path.read_bytes()) for path in sorted(SAMPLES.glob("*.png"))]
+    frames = [Frame(path.name, path.read_bytes()) for path in sorted(SAMPLES_FOLDER.glob("*.png"))]
     if not frames:
-        raise FileNotFoundError(f"no sample frames (*.png) in {SAMPLES}")
+        raise FileNotFoundError(f"no sample frames (*.png) in {SAMPLES_FOLDER}")
     return frames
 
 

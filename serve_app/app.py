@@ -1,19 +1,17 @@
 """The HTTP door on Ray Serve: what `import_path: serve_app.app:build` in a configuration names. Only wires."""
 
-from pathlib import Path
-
 import ray
 from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application, metrics
 from starlette.types import ASGIApp
 
-import deployments
 from deployments.client.discovery import Discovery
 from deployments.client.external_client import ExternalClient
 from deployments.client.model_client import ModelClient
 from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
 from deployments.external import WholeCatalogue
+from deployments.families.demo import SAMPLES_FOLDER
 from deployments.process.buffered_counter import Counting
 from deployments.serving.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
@@ -28,8 +26,6 @@ USER_CONFIG: dict[str, type[BaseModel]] = {}
 MAX_REQUESTS = 4096
 """As many as HAProxy has connections: beyond it Ray lets requests wait for a place, while it keeps all that they send
 and /health/live waits with them. What they may hold is bounded by the door itself."""
-
-SAMPLES_FOLDER = Path(deployments.__file__).parent / "families" / "demo" / "samples"
 
 
 class ServeRequestMeter:

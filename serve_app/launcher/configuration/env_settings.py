@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from deployments.definition import Settings
 from deployments.nearest_name import nearest_of
 from deployments.process.local_traffic import keep_local_traffic_direct
+from deployments.process.state_folder import DEFAULT_STATE_FOLDER, default_state_folder
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
@@ -49,7 +50,7 @@ class SystemSettings(Settings):
     num_gpus: float | None = Field(default=None, ge=0)
     """Share of a GPU that every replica of every model takes: 0, a part such as 0.25, or whole GPUs."""
 
-    data_dir: Path = Path("~/.local/state/fathomnet-serve")
+    data_dir: Path = DEFAULT_STATE_FOLDER
     """Folder of the running system: its rendered configuration, its log and the data of the embedded Valkey.
     Two systems on one machine need two. XDG_STATE_HOME moves the default."""
 
@@ -113,8 +114,7 @@ class SystemSettings(Settings):
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
         problems = [_unknown(name, list(names)) for name in given if name not in names]
         values = {names[name]: value for name, value in given.items() if name in names}
-        if environ.get("XDG_STATE_HOME"):
-            values.setdefault("data_dir", f"{environ['XDG_STATE_HOME']}/fathomnet-serve")
+        values.setdefault("data_dir", str(default_state_folder(environ)))
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:

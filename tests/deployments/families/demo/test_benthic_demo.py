@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family, Thresholds
+from deployments.families.demo import SAMPLES_FOLDER
 from deployments.families.demo.family import CANVAS_PX, SHIPPED_WEIGHTS, BenthicDemo
 from deployments.prediction import Detections
 from training.benthic_demo.animals import LABELS
-from training.benthic_demo.samples import SAMPLES_DIRECTORY, SEEDS, TRUTH_NAME
+from training.benthic_demo.samples import SEEDS, TRUTH_NAME
 from training.benthic_demo.scenes import draw_scene
 
 _THRESHOLDS = Thresholds(score_threshold=0.25, iou_threshold=0.45, max_detections=300)
@@ -44,12 +45,12 @@ def graph(family: BenthicDemo) -> Any:
 
 @pytest.fixture(scope="module")
 def truth() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((SAMPLES_DIRECTORY / TRUTH_NAME).read_text())
+    content: dict[str, Any] = json.loads((SAMPLES_FOLDER / TRUTH_NAME).read_text())
     return content
 
 
 def _pixels(name: str) -> NDArray[np.uint8]:
-    stored = cv2.imread(str(SAMPLES_DIRECTORY / name))
+    stored = cv2.imread(str(SAMPLES_FOLDER / name))
     assert stored is not None
     return np.ascontiguousarray(stored[..., ::-1], np.uint8)
 
@@ -149,7 +150,7 @@ def test_the_samples_are_what_the_script_draws(truth: dict[str, Any]) -> None:
     difference = np.abs(scene.pixels.astype(int) - _pixels(name))
     # Another cv2 build may round a pixel differently; a different drawing would differ by far more.
     assert difference.mean() < 0.5
-    assert all((SAMPLES_DIRECTORY / name).stat().st_size < 1_200_000 for name in SEEDS)
+    assert all((SAMPLES_FOLDER / name).stat().st_size < 1_200_000 for name in SEEDS)
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:
