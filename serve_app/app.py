@@ -57,7 +57,7 @@ class Door:
         prepare_replica_process()
         self._settings = settings
         self._discovery = Discovery()
-        self._client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
+        self._client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
         self._external = ExternalClient(settings.bridge_application)
         self._probe = ReplicaProbe(self._discovery.required_replicas, ReplicaActors())
 

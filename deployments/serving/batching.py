@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
+from deployments.process.background_task import BackgroundTask
 from deployments.serving.batch_policy import Load, Pace
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -91,7 +92,8 @@ class MicroBatcher(Generic[T, R]):
         self._idle_since_s = time.monotonic()
         self._waiting: deque[_Entry[T, R]] = deque()
         self._changed = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._serve(), name="micro-batcher")
+        self._serving = BackgroundTask("micro-batcher", self._serve)
+        self._serving.start()
         self._is_closed = False
 
     @property
@@ -129,16 +131,18 @@ class MicroBatcher(Generic[T, R]):
 
     def check(self) -> None:
         """Raises RuntimeError when the batching task has died, for a health check."""
-        if self._task.done() and not self._is_closed:
-            raise RuntimeError("the micro-batcher's task is dead")
+        if not self._is_closed:
+            self._serving.check()
 
     async def close(self) -> None:
         """Stops; items that still wait, or are in a batch, get ModelUnavailable."""
         self._is_closed = True
-        tasks = {self._task, *self._batches}
-        for task in tasks:
+        await self._serving.stop()
+        batches = set(self._batches)
+        for task in batches:
             task.cancel()
-        await asyncio.wait(tasks)
+        if batches:
+            await asyncio.wait(batches)
         while self._waiting:
             _fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
 

@@ -10,11 +10,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
-STUCK_AFTER_S = 120.0
-"""So long may a batch, or a step of one image in a thread, run. A batch of a slow model on a busy CPU takes 20 s."""
-
-UNHEALTHY_AFTER_BATCHES = 5
-"""So many batches in a row that fail, of different images, are the model's fault and not the images'."""
+from deployments.definition import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import httpx
 
-from serve_app.launcher.app_status import Details, application_states, first_cause, submission
+from deployments.error_text import cause_in
+from serve_app.launcher.app_status import Details, application_states, submission
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers
 
@@ -95,7 +96,7 @@ class RunningSystem:
         if answer.status_code == 503:
             raise LaunchError(f"the system at {self.url} is still starting, or stopping; try again in a few seconds")
         if answer.is_error:
-            cause = first_cause(answer.text)[:500]
+            cause = cause_in(answer.text)[:500]
             raise LaunchError(f"{self.url} answered {answer.status_code} to {method}: {cause}")
         return answer
 

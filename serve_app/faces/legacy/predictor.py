@@ -14,13 +14,12 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from deployments.client.protocols import Catalogue, Predict
-from deployments.definition import ModelRecord, ModelState
+from deployments.catalogue import Catalogue, ModelRecord, ModelState
+from deployments.client.protocols import Predict
 from deployments.errors import (
     DeadlineExceeded,
     InvalidImage,
     InvalidRequest,
-    ModelUnavailable,
     ServingError,
 )
 from deployments.external import AskExternal, ExternalRequest, Task
@@ -109,13 +108,13 @@ class Predictor:
     async def ask(self, record: ModelRecord, request: Request) -> Outcome:
         """The model's outcome. Raises ModelUnavailable when it cannot answer now."""
         if not record.can_answer and record.state is not ModelState.STARTING:
-            raise ModelUnavailable(f"model {record.name} is {record.state}: {record.reason or 'no reason given'}")
+            raise record.unavailable()
         if record.is_external:
             task = ExternalRequest(Task.PREDICT, request.image, request.deadline_s)
             return await self.ask_external(record.name, task)
         [outcome] = await self.predict(record.name, [request])
         if isinstance(outcome, DeadlineExceeded) and not record.can_answer:
-            return ModelUnavailable(f"model {record.name} is {record.state}: {record.reason or 'not ready yet'}")
+            return record.unavailable()
         return outcome
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployments.definition import ModelRecord, ModelState
+from deployments.catalogue import ModelRecord, ModelState
 
 CONTROLLER_SILENT_AFTER_S = 15.0
 """A view of the models that is older than this is told; it is refreshed every 2 s, and an answer may take 10 s."""

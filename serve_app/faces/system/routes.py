@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
 import serve_app
-from deployments.client.protocols import Catalogue
+from deployments.catalogue import Catalogue
 from deployments.errors import ModelNotFound
 from deployments.external import AskExternal, no_external_workers
 from serve_app.faces.system.model_listing import describe

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.client.discovery import Surroundings, last_line, records_from
+from deployments.client.discovery import Surroundings, records_from
 from deployments.definition import ModelDefinition, WeightsSource
+from deployments.error_text import reason_in
 from deployments.errors import ModelUnavailable
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.commands import Commands
@@ -135,7 +136,7 @@ def test_neither_the_record_nor_the_list_holds_it(cache: WeightsSettings, conten
 
 
 def test_what_serve_says_of_a_failure_is_shown_without_it_and_the_fetch_has_it() -> None:
-    assert last_line(f"Traceback\n  File x\nOSError: GET {SIGNED} failed") == (
+    assert reason_in(f"Traceback\n  File x\nOSError: GET {SIGNED} failed") == (
         "OSError: GET https://weights.example/models/best.pt?... failed"
     )
     failed = {"status": "DEPLOY_FAILED", "message": f"OSError: GET {SIGNED} failed"}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from deployments.catalogue import ModelState
 from deployments.client.discovery import Surroundings, records_from
 from deployments.client.model_client import ModelClient
-from deployments.definition import ModelDefinition, ModelState, WeightsSource
+from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ServingError
 from deployments.prediction import Outcome
 from deployments.request import Image, Request
@@ -153,7 +154,7 @@ class Answers(ModelClient):
     """The client with the remote call itself in a test's hands."""
 
     def __init__(self, answer: ServingError | None, trouble: str) -> None:
-        super().__init__(trouble_of=lambda model: trouble)
+        super().__init__(error_of=lambda model: ModelUnavailable(trouble) if trouble else None)
         self._answer = answer
 
     async def _send(self, model: str, requests: list[Request]) -> list[Outcome]:

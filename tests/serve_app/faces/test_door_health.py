@@ -16,9 +16,11 @@ async def test_a_door_one_of_whose_background_tasks_has_died_is_not_well(part: s
     door = Door(DoorSettings())
     await door.check_health()
     alive = asyncio.Event()
-    getattr(door, part)._task = asyncio.create_task(alive.wait())
+    background = getattr(door, part)._background
+    background._work = alive.wait
+    background.start()
     await door.check_health()
     alive.set()
-    await asyncio.wait([getattr(door, part)._task])
+    await asyncio.wait([background._task])
     with pytest.raises(RuntimeError, match=words):
         await door.check_health()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from serve_app.api import create_api
 from serve_app.faces.system.readiness import CONTROLLER_SILENT_AFTER_S, Signs, readiness
 from serve_app.faces.system.routes import System

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from deployments.error_text import cause_in
 from serve_app.launcher import commands
-from serve_app.launcher.app_status import application_states, first_cause, proxies_are_healthy, submission, table
+from serve_app.launcher.app_status import application_states, proxies_are_healthy, submission, table
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.dashboard_client import RunningSystem
 from tests.serve_app.launcher.fake_dashboard import FAILURE, FakeDashboard, serving
@@ -179,9 +180,9 @@ def test_an_application_on_its_way_out_is_not_submitted_again(dashboard: FakeDas
 
 
 def test_the_cause_of_a_failure_is_found_in_rays_message() -> None:
-    assert first_cause(FAILURE) == "ModelUnavailable: the weights w.npz cannot be read"
-    assert first_cause("Waiting for\n  a CPU") == "Waiting for a CPU"
-    assert first_cause("") == ""
+    assert cause_in(FAILURE) == "ModelUnavailable: the weights w.npz cannot be read"
+    assert cause_in("Waiting for\n  a CPU") == "Waiting for a CPU"
+    assert cause_in("") == ""
 
 
 def test_no_proxy_is_no_healthy_proxy() -> None:
