@@ -67,7 +67,7 @@ class Reading:
         if fetched is None:
             await self._endings.give_back(held)
             return None
-        complete = job_format.with_picture(job, fetched[0], self._limits, self._profile)
+        complete = job_format.with_image(job, fetched[0], self._limits, self._profile)
         if isinstance(complete, Job):
             await self._endings.is_done(lambda: self._door.jobs.let_expire(job.image_key))
         return complete

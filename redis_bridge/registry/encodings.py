@@ -11,7 +11,8 @@ import orjson
 
 from redis_bridge import keys
 from redis_bridge.registry.json_members import Member, members_of
-from redis_bridge.wire.json_fields import NoJson, read_json
+from redis_bridge.wire.encoding_contract import Unreadable
+from redis_bridge.wire.json_encoding import read_json
 
 Content = dict[str, dict[str, Any] | None]
 """Queue -> entry; None where the entry is a bare name or nothing that we understand."""
@@ -123,7 +124,7 @@ class JsonText:
                 raise UnreadableRegistry("it is a JSON string, but no object of queue and entry")
             text.decode()
             self._members = members_of(text)
-        except NoJson as error:
+        except Unreadable as error:
             raise UnreadableRegistry(f"it is a string, but no JSON: {error}") from None
         except UnicodeDecodeError:
             raise UnreadableRegistry("it is JSON, but not in UTF-8") from None
@@ -159,7 +160,7 @@ def _text(raw: bytes) -> str:
 def _entry(raw: bytes) -> dict[str, Any] | None:
     try:
         entry = read_json(raw)
-    except NoJson:
+    except Unreadable:
         return None
     return entry if isinstance(entry, dict) else None
 

@@ -6,7 +6,7 @@ A value that was read and written again is another one: large integers become fl
 import re
 from typing import NamedTuple
 
-from redis_bridge.wire.json_fields import read_json
+from redis_bridge.wire.json_encoding import read_json
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
 

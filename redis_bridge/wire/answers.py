@@ -1,4 +1,4 @@
-"""Predictions in the shapes that legacy workers wrote. Pure; knows no job and no Redis.
+"""Predictions in the shapes that legacy workers wrote; the queue's encoding makes bytes of them. Pure.
 
     detections               [{"category_id": "Sea star", "scores": [0.91], "bbox": [x1, y1, x2, y2]}, ...]
     detections-nested-scores ... "scores": [[0.91]] ...
@@ -20,8 +20,6 @@ system find boxes, so an outline is the four corners of its box.
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from deployments.errors import InvalidRequest
 from deployments.legacy_answer import boxes_with_area, legacy_rows
 from deployments.prediction import ClassScores, Detections, Prediction
@@ -31,28 +29,28 @@ Box = list[float]
 """x1, y1, x2, y2 in pixels."""
 
 
-def answer_text(prediction: Prediction, profile: QueueProfile) -> bytes:
-    """The JSON text that the queue's client reads.
+def answer_value(prediction: Prediction, profile: QueueProfile) -> Any:
+    """What the queue's client reads, made of dict, list, str, int and float.
 
     Raises InvalidRequest when the profile asks for something that this kind of model does not find.
     """
     result = prediction.result
     if profile.answer is AnswerFormat.LABEL_PROBABILITY:
-        return orjson.dumps(_label_probability(result, profile.top_classes))
+        return _label_probability(result, profile.top_classes)
     if isinstance(result, ClassScores):
         if profile.answer in _OF_DETECTIONS and profile.answer not in _ROWS_OF_DETECTIONS:
             raise InvalidRequest(
                 f"the queue's profile answers {profile.answer}, which needs boxes, "
                 f"but model {prediction.model} answers class scores"
             )
-        return orjson.dumps(legacy_rows(prediction))
+        return legacy_rows(prediction)
     write = _OF_DETECTIONS.get(profile.answer)
     if write is None:
         raise InvalidRequest(
             f"the queue's profile answers {profile.answer}, which needs a score of every class, "
             f"but model {prediction.model} answers boxes"
         )
-    return orjson.dumps(write(prediction, result))
+    return write(prediction, result)
 
 
 def _label_probability(result: Detections | ClassScores, top_classes: int) -> list[dict[str, Any]]:
@@ -139,7 +137,7 @@ def _corners(box: Box) -> list[list[float]]:
 
 
 def _whole(points: list[list[float]]) -> list[list[int]]:
-    """Whole pixels, as callers hand outlines to drawing functions that take nothing else."""
+    """Whole pixels: clients hand outlines to drawing functions that take nothing else."""
     return [[round(x), round(y)] for x, y in points]
 
 
@@ -164,4 +162,5 @@ _ROWS_OF_DETECTIONS = frozenset(
         AnswerFormat.DETECTIONS_AS_TEXT,
     }
 )
-"""Of these a classifier may answer its row of scores: one server's detectors and classifiers did so side by side."""
+"""On a queue with one of these a classifier answers its row of scores, as the detectors and classifiers of one
+legacy server did side by side."""

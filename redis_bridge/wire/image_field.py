@@ -1,9 +1,9 @@
-"""The picture of a legacy job as an Image, as the queue's profile says or as the job itself tells. Knows no Redis.
+"""The image of a legacy job, as the queue's profile says or as the job itself shows.
 
-Where the profile leaves it open, size and type are told from the job: `height` x `width` x 3 bytes are uint8 RGB,
-four times as many are little-endian float32 BGR, as the legacy web server writes them. A length that is neither
-is read as an image file where it begins like a JPEG, PNG, ... file. The length is asked first, as a picture may
-by chance begin like a file, while a file never has exactly the length of its pixels.
+Where the profile leaves it open, size and type follow from the job: `height` x `width` x 3 bytes are uint8 RGB,
+four times as many are little-endian float32 BGR, as the legacy web server writes them. Any other length is read as an
+image file where it begins like a JPEG, PNG, ... file. The length is checked first, as pixels may by chance begin like
+a file, while a file never has exactly the length of its pixels.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from deployments.errors import ImageTooLarge, InvalidImage, InvalidRequest
 from deployments.images import ImageLimits
 from deployments.request import Image
 from redis_bridge.wire.base64_text import decoded_base64
+from redis_bridge.wire.encodings import ENCODINGS
 from redis_bridge.wire.pixels import rgb_from_floats, rgb_from_integers
 from redis_bridge.wire.profiles import MAX_SIDE_PX, DType, QueueProfile
 
@@ -38,12 +39,14 @@ _SIZE_FIELDS = {"height-width": ("height", "width"), "h-w": ("h", "w")}
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Of raw pixels. is_fixed: whether the profile, and not the job, says so."""
+    """Of raw pixels."""
 
     height_px: int
     width_px: int
     channels: int
+
     is_fixed: bool = False
+    """Whether the profile says so, and not the job."""
 
     @property
     def values(self) -> int:
@@ -51,29 +54,29 @@ class _Shape:
 
 
 def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: ImageLimits) -> Image:
-    """The picture in the field `image`: base64 text of pixels in C order, or of an image file; `bytes` are decoded
-    already.
+    """The image in the profile's `image_field`: pixels in C order, or an image file, as bytes or as base64 text.
 
     Raises InvalidRequest, InvalidImage or ImageTooLarge, which name the field, the limit and the value.
     """
-    field = fields.get("image")
+    name = profile.image_field
+    field = fields.get(name)
     if not isinstance(field, str | bytes) or not field:
-        raise InvalidRequest(f"image must be base64 text, got {shown(field)}")
-    content = field if isinstance(field, bytes) else decoded_base64(field)
+        raise InvalidRequest(f"{name} must be {ENCODINGS[profile.encoding].image_type}, got {shown(field)}")
+    content = field if isinstance(field, bytes) else decoded_base64(field, name)
     if profile.image == "file":
-        return _file_image(content, limits)
+        return _file_image(content, name, limits)
     could_be_file = profile.image == "auto" and content.startswith(FILE_BEGINNINGS)
     try:
         shape = _shape_of(fields, profile)
     except InvalidRequest:
         if could_be_file:
-            return _file_image(content, limits)
+            return _file_image(content, name, limits)
         raise
     size_bytes = len(content)
     dtype = _dtype_of_length(size_bytes, shape.values, profile)
     if dtype is None:
         if could_be_file:
-            return _file_image(content, limits)
+            return _file_image(content, name, limits)
         raise InvalidImage(_wrong_length(size_bytes, shape, profile))
     pixels_count = shape.height_px * shape.width_px
     if pixels_count > limits.max_pixels:
@@ -88,9 +91,9 @@ def image_from_job(fields: Mapping[str, Any], profile: QueueProfile, limits: Ima
 
 
 def image_from_file(content: bytes, field: str, limits: ImageLimits) -> Image:
-    """The picture whose file lies under a Redis key of its own. field: which named the key.
+    """The image whose file lies under a Redis key of its own. field: the job's field that names the key.
 
-    Raises InvalidImage when it is no image file, ImageTooLarge over the limit.
+    Raises InvalidImage when it is not an image file, ImageTooLarge over the limit.
     """
     if len(content) > limits.max_encoded_bytes:
         raise ImageTooLarge(f"the image file has {len(content)} bytes, the limit is {limits.max_encoded_bytes}")
@@ -109,7 +112,7 @@ def shown(value: Any) -> str:
 
 
 def _dtype_of_length(size_bytes: int, values: int, profile: QueueProfile) -> DType | None:
-    """The type of `values` values in so many bytes; None where none fits that the profile allows."""
+    """The type of `values` values in `size_bytes` bytes; None where no type that the profile allows fits."""
     for dtype, value_bytes in _VALUE_BYTES.items():
         if size_bytes == values * value_bytes and profile.dtype in ("auto", dtype):
             return dtype
@@ -123,15 +126,15 @@ def _wrong_length(size_bytes: int, shape: _Shape, profile: QueueProfile) -> str:
         if profile.dtype in ("auto", dtype)
     )
     whose = " of the queue's profile" if shape.is_fixed else ""
-    file = ", and it is no image file" if profile.image == "auto" else ""
+    file = ", and it is not an image file" if profile.image == "auto" else ""
     return (
-        f"image has {size_bytes} bytes, but height {shape.height_px} and width {shape.width_px}{whose} "
-        f"need {needed}{file}"
+        f"{profile.image_field} has {size_bytes} bytes, but height {shape.height_px} and width {shape.width_px}"
+        f"{whose} need {needed}{file}"
     )
 
 
 def _shape_of(fields: Mapping[str, Any], profile: QueueProfile) -> _Shape:
-    source = profile.shape_from if profile.shape_from != "auto" else _said_source(fields, profile)
+    source = profile.shape_from if profile.shape_from != "auto" else _shape_source(fields, profile)
     if source == "fixed" and profile.fixed_shape_px is not None:
         return _Shape(*profile.fixed_shape_px, profile.channels, is_fixed=True)
     if source == "shape":
@@ -140,7 +143,7 @@ def _shape_of(fields: Mapping[str, Any], profile: QueueProfile) -> _Shape:
     return _Shape(_side(height, fields.get(height)), _side(width, fields.get(width)), profile.channels)
 
 
-def _said_source(fields: Mapping[str, Any], profile: QueueProfile) -> str:
+def _shape_source(fields: Mapping[str, Any], profile: QueueProfile) -> str:
     for source, names in _SIZE_FIELDS.items():
         if any(fields.get(name) is not None for name in names):
             return source
@@ -149,7 +152,7 @@ def _said_source(fields: Mapping[str, Any], profile: QueueProfile) -> str:
     if profile.fixed_shape_px is not None:
         return "fixed"
     raise InvalidRequest(
-        "the job does not say how large its picture is: needed are height and width, or h and w, or shape, "
+        "the job does not say how large its image is: needed are height and width, or h and w, or shape, "
         f"or an image file ({KNOWN_FILES}), or a profile of the queue with fixed_shape_px"
     )
 
@@ -173,9 +176,9 @@ def _side(name: str, value: Any) -> int:
     return value
 
 
-def _file_image(content: bytes, limits: ImageLimits) -> Image:
+def _file_image(content: bytes, field: str, limits: ImageLimits) -> Image:
     if len(content) > limits.max_encoded_bytes:
         raise ImageTooLarge(f"the image file has {len(content)} bytes, the limit is {limits.max_encoded_bytes}")
     if not content.startswith(FILE_BEGINNINGS):
-        raise InvalidImage(f"image must be a {KNOWN_FILES} file on this queue, got {shown(content[:8])}")
+        raise InvalidImage(f"{field} must be a {KNOWN_FILES} file on this queue, got {shown(content[:8])}")
     return Image.from_encoded(content)

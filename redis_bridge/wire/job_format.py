@@ -1,20 +1,17 @@
-"""The wire of the legacy queue clients: job text to Job, outcome to answer text. Pure; knows no Redis commands.
+"""The wire of the legacy queue clients: payload to Job, outcome to answer. Pure.
 
     RPUSH <queue> {"id": "<uuid>", "image": "<base64>", "height": 1080, "width": 1920}
     GET <uuid>    [{"category_id": "Sea star", "scores": [0.91], "bbox": [x1, y1, x2, y2]}, ...]
     or            {"error": {"code": "invalid-image", "message": "..."}}
 
-That is the default; a queue's profile says in what its jobs and answers differ. An error looks the same on every
-queue: an object and never a list, so that no client takes it for "nothing found".
+That is the default; a queue's profile says how its jobs and answers differ, also in their encoding. An error has the
+same shape on every queue: an object and never a list, so that no client takes it for "nothing found".
 """
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
-
-import orjson
 
 from deployments.errors import (
     DeadlineExceeded,
@@ -33,39 +30,45 @@ from deployments.prediction import Opaque, Outcome
 from deployments.request import Image
 from redis_bridge import keys
 from redis_bridge.store.retry_records import Text
-from redis_bridge.wire.answers import answer_text
+from redis_bridge.wire.answers import answer_value
+from redis_bridge.wire.encoding_contract import Unreadable
+from redis_bridge.wire.encodings import ENCODINGS
 from redis_bridge.wire.image_field import image_from_file, image_from_job, shown
-from redis_bridge.wire.json_fields import NoJson, fields_of
 from redis_bridge.wire.profiles import CVISIONAI, QueueProfile
 
 MAX_ID_LENGTH = 256
 
-_ID_AT_THE_FRONT = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\\x00-\x1f]{1,256})"')
-
 
 @dataclass(frozen=True, slots=True)
 class WireLimits:
-    """max_job_bytes: longest job text.  image: what the core takes."""
+    """How large a job may be."""
 
     max_job_bytes: int
+    """Longest payload."""
+
     image: ImageLimits = field(default_factory=ImageLimits)
+    """What the core takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that can be tried. job_id: the key under which the client waits for the answer.
-    model: the model that the job names, None for the queue's own; jobs of one queue may name different ones.
-    done_list: the Redis list on which the client waits to be told that its answer is there."""
+    """A job that a model can answer."""
 
     job_id: str
+    """Key under which the client waits for the answer."""
+
     image: Image
+
     model: str | None = None
+    """The model that the job names, None for the queue's own; jobs of one queue may name different ones."""
+
     done_list: str | None = None
+    """The Redis list on which the client waits for the news that its answer is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
-    """A job whose picture lies under a Redis key of its own: `with_picture` makes it a Job."""
+    """A job whose image lies under a Redis key of its own: `with_image` makes it a Job."""
 
     job_id: str
     image_key: str
@@ -75,9 +78,11 @@ class Referenced:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A job that can never be tried, and why. job_id: where to say so; None where nothing may be written."""
+    """A job that no model can answer, and why."""
 
     job_id: str | None
+    """Key for the error; None where nothing may be written."""
+
     error: ServingError
     done_list: str | None = None
 
@@ -122,18 +127,19 @@ def parse_job(
     """The job in `payload`. taken_keys: Redis keys in use for something else, which no answer may overwrite.
     profile: the wire format of its queue.
 
-    Takes tens of milliseconds for a large picture, so it is run in a thread. Raises nothing.
+    Takes tens of milliseconds for a large image, so it is run in a thread. Raises nothing.
     """
+    encoding = ENCODINGS[profile.encoding]
     if len(payload) > limits.max_job_bytes:
-        text = f"the job has {len(payload)} bytes, the limit is {limits.max_job_bytes}"
-        return Malformed(id_at_the_front(payload, taken_keys, profile), ImageTooLarge(text))
+        too_large = ImageTooLarge(f"the job has {len(payload)} bytes, the limit is {limits.max_job_bytes}")
+        return Malformed(id_at_the_front(payload, taken_keys, profile), too_large)
     try:
-        fields = fields_of(payload)
-    except NoJson as error:
-        refusal = InvalidRequest(f"the job is no valid JSON: {error}")
-        return Malformed(id_at_the_front(payload, taken_keys, profile), refusal)
+        fields = encoding.read(payload, profile.image_field)
+    except Unreadable as error:
+        invalid = InvalidRequest(f"the job is not valid {encoding.title}: {error}")
+        return Malformed(id_at_the_front(payload, taken_keys, profile), invalid)
     if not isinstance(fields, dict):
-        return Malformed(None, InvalidRequest(f"a job must be a JSON object, got {_json_kind(fields)}"))
+        return Malformed(None, InvalidRequest(f"a job must be {encoding.job_type}, got {_type_name(fields)}"))
     try:
         job_id = answer_key(fields.get("id"), taken_keys, profile)
     except InvalidRequest as error:
@@ -141,20 +147,20 @@ def parse_job(
     done_list = None
     try:
         done_list = _done_list(fields, job_id, taken_keys)
-        _refuse_other_wishes(fields, profile)
+        _refuse_embedding(fields, profile)
         model = _named_model(fields, profile)
         key_field = profile.image_key_field
-        if key_field in fields and fields.get("image") is None:
+        if key_field in fields and fields.get(profile.image_field) is None:
             return Referenced(job_id, checked_key(str(key_field), fields[key_field], taken_keys), model, done_list)
         return Job(job_id, image_from_job(fields, profile, limits.image), model, done_list)
     except ServingError as error:
         return Malformed(job_id, error, done_list)
 
 
-def with_picture(
+def with_image(
     job: Referenced, content: bytes | ServingError | None, limits: WireLimits, profile: QueueProfile
 ) -> Job | Malformed:
-    """`job` with its picture. content: what lies under its key; None where nothing does, or why it was not read."""
+    """`job` with its image. content: what lies under its key, None for nothing, or the error of reading it."""
     field = profile.image_key_field or "image key"
     try:
         if isinstance(content, ServingError):
@@ -168,13 +174,13 @@ def with_picture(
 
 def answer_key(job_id: Any, taken_keys: Collection[str], profile: QueueProfile = CVISIONAI) -> str:
     """The key for the answer to the job `job_id`. Raises InvalidRequest when no answer may be written there."""
-    return checked_key("id", profile.result_key_of(checked_key("id", job_id, taken_keys)), taken_keys)
+    return checked_key("id", profile.answer_key_of(checked_key("id", job_id, taken_keys)), taken_keys)
 
 
 def checked_key(field: str, key: Any, taken_keys: Collection[str]) -> str:
     """`key`, the value of `field`, when a client may name it. Raises InvalidRequest."""
     if not isinstance(key, str) or not 1 <= len(key) <= MAX_ID_LENGTH:
-        raise InvalidRequest(f"{field} must be text of 1 to {MAX_ID_LENGTH} characters, got {_json_kind(key)}")
+        raise InvalidRequest(f"{field} must be text of 1 to {MAX_ID_LENGTH} characters, got {_type_name(key)}")
     if not key.isprintable():
         raise InvalidRequest(f"{field} must not hold control characters")
     if keys.is_reserved(key) or key in taken_keys:
@@ -183,15 +189,16 @@ def checked_key(field: str, key: Any, taken_keys: Collection[str]) -> str:
 
 
 def answer(outcome: Outcome, profile: QueueProfile = CVISIONAI) -> bytes:
-    """The text that the client finds under its answer's key, in the shape of its queue."""
+    """What the client finds under its answer's key, in the shape and the encoding of its queue."""
     if isinstance(outcome, Opaque):
         return outcome.payload
+    write = ENCODINGS[profile.encoding].write
     if not isinstance(outcome, ServingError):
         try:
-            return answer_text(outcome, profile)
+            return write(answer_value(outcome, profile))
         except InvalidRequest as error:
             outcome = error
-    return orjson.dumps({"error": {"code": outcome.code, "message": outcome.message}})
+    return write({"error": {"code": outcome.code, "message": outcome.message}})
 
 
 def _done_list(fields: dict[str, Any], job_id: str, taken_keys: Collection[str]) -> str | None:
@@ -204,7 +211,7 @@ def _done_list(fields: dict[str, Any], job_id: str, taken_keys: Collection[str])
     return checked_key("done_list", done_list, taken_keys)
 
 
-def _refuse_other_wishes(fields: dict[str, Any], profile: QueueProfile) -> None:
+def _refuse_embedding(fields: dict[str, Any], profile: QueueProfile) -> None:
     """A client that asks for an embedding would take any answer for its bytes."""
     if profile.image_key_field is not None and fields.get("embedding") is True:
         raise InvalidRequest("embedding asks for the embedding of the image, which no model of this system gives")
@@ -217,7 +224,7 @@ def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
     if name is None:
         return None
     if not isinstance(name, str):
-        raise InvalidRequest(f"{field} must be text, got {_json_kind(name)}")
+        raise InvalidRequest(f"{field} must be text, got {_type_name(name)}")
     if not profile.models:
         return name
     if name not in profile.models:
@@ -226,18 +233,27 @@ def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
 
 
 def id_at_the_front(payload: Text, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
-    """The id of a job that cannot be read as a whole, so that its client need not wait for ever."""
-    found = _ID_AT_THE_FRONT.match(payload, 0, 2048)
-    if found is None:
-        return None
+    """The key for the answer to a job that cannot be read as a whole, so that its client can be told."""
+    job_id = ENCODINGS[profile.encoding].id_at_the_front(payload)
     try:
-        return answer_key(found[1].decode(), taken_keys, profile)
-    except (UnicodeDecodeError, InvalidRequest):
+        return None if job_id is None else answer_key(job_id, taken_keys, profile)
+    except InvalidRequest:
         return None
 
 
-def _json_kind(value: Any) -> str:
+_TYPE_NAMES = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number",
+    int: "a number",
+    list: "a list",
+    type(None): "nothing",
+}
+
+
+def _type_name(value: Any) -> str:
     if isinstance(value, str):
         return f"text of {len(value)} characters"
-    kinds = {dict: "an object", list: "a list", bool: "true or false", type(None): "nothing"}
-    return kinds.get(type(value), "a number")
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return _TYPE_NAMES.get(type(value), "something else")

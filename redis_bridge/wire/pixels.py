@@ -1,7 +1,7 @@
-"""The values of a legacy picture as RGB uint8 pixels: BGR, float32 and preprocessing end here. Pure; knows no job.
+"""The values of a legacy image as RGB uint8 pixels: BGR, float32 and preprocessing end here. Pure.
 
 The modes are those of Keras' `imagenet_utils.preprocess_input`, which servers of the pyimagesearch family apply
-before they queue a picture. Sources of the constants: keras.applications.imagenet_utils.
+before they queue an image. Sources of the constants: keras.applications.imagenet_utils.
 """
 
 import math
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidImage
 from redis_bridge.wire.profiles import QueueProfile
 
-# Pictures are converted side by side in threads of their own; OpenCV's threads would only spin beside them.
+# Images are converted in several threads of ours at once; OpenCV's own threads would only compete with them.
 cv2.setNumThreads(1)
 
 _SURELY_CLIPPED_RIGHT = 2.0**30
@@ -22,7 +22,7 @@ _SURELY_CLIPPED_RIGHT = 2.0**30
 
 SAMPLES = 256
 MARGIN = 30.0
-"""How far values may lie outside 0 to 255, as a resampling filter overshoots; beyond it they are no picture."""
+"""How far values may lie outside 0 to 255, as a resampling filter overshoots; beyond it they are not an image."""
 
 
 class _Undo(NamedTuple):
@@ -50,7 +50,7 @@ def rgb_from_integers(values: NDArray[np.uint8], profile: QueueProfile) -> NDArr
 def rgb_from_floats(values: NDArray[np.float32], profile: QueueProfile) -> NDArray[np.uint8]:
     """float32 (height, width, 1 or 3) as RGB uint8 of the same size, the profile's preprocessing undone.
 
-    Raises InvalidImage for values that are no finite numbers, or that the profile cannot mean.
+    Raises InvalidImage for values that are not finite, or that the profile cannot mean.
     """
     order = profile.order_of("float32")
     if values.shape[2] == 1:
@@ -66,12 +66,12 @@ def rgb_from_floats(values: NDArray[np.float32], profile: QueueProfile) -> NDArr
 def rgb_from_bgr(bgr: NDArray[np.float32]) -> NDArray[np.uint8]:
     """float32 BGR (height, width, 3), 0 to 255, as uint8 RGB of the same size: rounded half to even, clipped.
 
-    Raises InvalidImage for values that are no finite numbers.
+    Raises InvalidImage for values that are not finite.
     """
     # Four passes over memory in OpenCV, which lets other threads run meanwhile, take a quarter of NumPy's time.
     largest = total = cv2.norm(bgr, cv2.NORM_L1)
     if not math.isfinite(total):
-        raise InvalidImage("image holds values that are no finite numbers (NaN or infinity)")
+        raise InvalidImage("image holds values that are not finite (NaN or infinity)")
     if total >= _SURELY_CLIPPED_RIGHT:
         largest = cv2.norm(bgr, cv2.NORM_INF)
     if largest >= _SURELY_CLIPPED_RIGHT:
@@ -88,7 +88,7 @@ def _factors(preprocessing: str, order: str) -> tuple[NDArray[np.float32], NDArr
 
 
 def _refuse_what_is_not_meant(values: NDArray[np.float32], order: str, profile: QueueProfile) -> None:
-    """Looks at some of the pixels: a picture preprocessed in another way would be answered, but wrongly."""
+    """Looks at some of the pixels: an image preprocessed in another way would be answered, but wrongly."""
     pixels = values.reshape(-1, 3)
     # An odd step, or in widths that are powers of two it would see a single column.
     some = pixels[:: (len(pixels) // SAMPLES) | 1]
@@ -98,11 +98,11 @@ def _refuse_what_is_not_meant(values: NDArray[np.float32], order: str, profile: 
         restored = some * scale + offset
     lowest, highest = float(restored.min()), float(restored.max())
     if not math.isfinite(lowest) or not math.isfinite(highest):
-        return  # Told by the conversion, which looks at every value.
+        return  # The conversion looks at every value, and refuses them.
     if lowest < -MARGIN or highest > 255 + MARGIN:
         raise InvalidImage(
-            f"image holds values from {some.min():g} to {some.max():g}, which are no picture with the preprocessing "
-            f"{profile.preprocessing!r} of the queue's profile; known: none, {', '.join(_UNDO)}"
+            f"image holds values from {some.min():g} to {some.max():g}, which are not those of an image with the "
+            f"preprocessing {profile.preprocessing!r} of the queue's profile; known: none, {', '.join(_UNDO)}"
         )
     if profile.preprocessing == "none" and 0 < highest <= 1 and np.mean(restored != np.rint(restored)) > 0.5:
         raise InvalidImage(

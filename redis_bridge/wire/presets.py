@@ -13,6 +13,7 @@ The family goes back to a tutorial of 2018 (A); each server that copied it chang
 | `h-w-keys` | float32 RGB, size in `h` and `w`; boxes x, y, w, h with score and class number |
 | `uint8` | uint8 RGB in its true size |
 | `encoded-file` | a JPEG or PNG file |
+| `msgpack` | a msgpack map with a JPEG or PNG file, as bytes, in `frame`; the answer is msgpack too |
 | `model-in-job` | 299 x 299, scaled to -1..1 as Keras does for Inception V3; the job names its model |
 | `async` | an image file; the answer is asked for later and stays for a week |
 | `pipeline` | uint8 RGB; the answer stands under `<id>-object` |
@@ -62,6 +63,7 @@ PRESETS: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
         },
         "uint8": {"image": "pixels", "dtype": "uint8", "shape_from": "height-width"},
         "encoded-file": {"image": "file"},
+        "msgpack": {"encoding": "msgpack", "image_field": "frame", "image": "file"},
         "model-in-job": {
             "image": "pixels",
             "dtype": "float32",

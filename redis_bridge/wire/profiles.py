@@ -1,22 +1,26 @@
-"""A queue's wire format as configuration: how its jobs carry a picture, and what its answers look like.
+"""A queue's wire format as configuration: how its jobs carry an image, and what its answers look like.
 
-Settings only: no job is read and no answer written here. A profile is the name of a preset, or a mapping with
-the fields below, on top of a preset if one is named.
+Settings only: no job is read and no answer written here. A profile is the name of a preset, or a mapping with the
+fields below, which changes a preset where one is named.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from deployments.definition import Name, Settings
 from redis_bridge import keys
+from redis_bridge.wire.encodings import DEFAULT_ENCODING, ENCODINGS
 from redis_bridge.wire.presets import DEFAULT, PRESETS
 
 MAX_SIDE_PX = 65535
-"""Longest side of a picture whose size is given in numbers."""
+"""Longest side of an image whose size is given in numbers."""
 
+FIELDS_OF_THE_WIRE = frozenset({"id", "height", "width", "h", "w", "shape", "done_list"})
+"""Names of job fields that have a meaning on every queue."""
 
 DType = Literal["uint8", "float32"]
 """Types of pixels; float32 is little-endian."""
@@ -45,11 +49,17 @@ class QueueProfile(Settings):
     preset: str = DEFAULT
     """The known format that fills in every field not given."""
 
+    encoding: str = DEFAULT_ENCODING
+    """How the fields of a job and the answer are written as bytes."""
+
+    image_field: str = Field(default="image", min_length=1, max_length=128)
+    """Field of a job that holds its image."""
+
     image: Literal["auto", "pixels", "file"] = "auto"
-    """What `image` holds: `pixels` in C order, a `file`, or `auto`: told from its length and beginning."""
+    """What that field holds: `pixels` in C order, a `file`, or `auto`: by its length and beginning."""
 
     dtype: Literal["auto", "uint8", "float32"] = "auto"
-    """Type of the pixels: `uint8`, little-endian `float32`, or `auto`: told from their length."""
+    """Type of the pixels: `uint8`, little-endian `float32`, or `auto`: by their length."""
 
     channels: Literal[1, 3] = 3
     """Values of a pixel: 3, or 1 for grey. A `shape` of three or four numbers overrides it."""
@@ -58,16 +68,16 @@ class QueueProfile(Settings):
     """`rgb`, `bgr`, or `auto`: `bgr` for float32 as it is and for `caffe`, otherwise `rgb`."""
 
     shape_from: Literal["auto", "height-width", "h-w", "shape", "fixed"] = "auto"
-    """What gives the size: `height-width`, `h-w`, `shape`, `fixed`, or `auto`: the first of them that is there."""
+    """What gives the size: `height-width`, `h-w`, `shape`, `fixed`, or `auto`: the first of them that is present."""
 
     fixed_shape_px: tuple[int, int] | None = None
-    """Height and width of every picture, for jobs that do not say."""
+    """Height and width of every image, for jobs that do not say."""
 
     preprocessing: Literal["none", "caffe", "tf", "torch", "unit"] = "none"
-    """What is undone: `caffe`, `tf` or `torch` of Keras' `preprocess_input`, `unit` for a scaling to 0..1; `none`."""
+    """What is undone: `caffe`, `tf` or `torch` of Keras' `preprocess_input`, `unit` (values from 0 to 1), `none`."""
 
     image_key_field: str | None = Field(default=None, min_length=1, max_length=128)
-    """Field that may name a Redis key with the image file, for jobs without `image`."""
+    """Field that may name a Redis key with the image file, for jobs without `image_field`."""
 
     model_field: str | None = Field(default=None, min_length=1, max_length=128)
     """Field in which a job may name its model; without it the queue's own model answers."""
@@ -79,7 +89,7 @@ class QueueProfile(Settings):
     """Key of the answer; `{id}` stands for the job's id."""
 
     result_ttl_s: int | None = Field(default=None, ge=1)
-    """How long an answer waits for its client; none for the bridge's own `result_ttl_s`."""
+    """How long an answer is kept; None for the bridge's own `result_ttl_s`."""
 
     answer: AnswerFormat = AnswerFormat.DETECTIONS
     """Shape of the answer."""
@@ -96,10 +106,21 @@ class QueueProfile(Settings):
             return given
         name = given.get("preset", DEFAULT)
         if not isinstance(name, str) or name not in PRESETS:
-            nearest = get_close_matches(str(name), PRESETS, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(PRESETS)}"
-            raise ValueError(f"no preset is called {name!r}; {hint}")
+            raise ValueError(f"no preset is called {name!r}; {_hint(str(name), PRESETS)}")
         return {**PRESETS[name], **given}
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, name: str) -> str:
+        if name not in ENCODINGS:
+            raise ValueError(f"no encoding is called {name!r}; {_hint(name, ENCODINGS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _image_field_is_free(self) -> Self:
+        if self.image_field in FIELDS_OF_THE_WIRE | {self.image_key_field, self.model_field}:
+            raise ValueError(f"image_field must be a field of its own, got {self.image_field!r}")
+        return self
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> Self:
@@ -127,9 +148,14 @@ class QueueProfile(Settings):
             return self.channel_order
         return "bgr" if dtype == "float32" and self.preprocessing in ("none", "caffe") else "rgb"
 
-    def result_key_of(self, job_id: str) -> str:
+    def answer_key_of(self, job_id: str) -> str:
         """The key under which the client of this job waits."""
         return self.result_key.replace("{id}", job_id)
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    return f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(known)}"
 
 
 CVISIONAI = QueueProfile()

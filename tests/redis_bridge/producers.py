@@ -1,7 +1,8 @@
 """The web servers of the legacy family, as far as they write jobs: each from its line in the table of variants.
 
 A producer is given a picture, RGB uint8 (height, width, 3), and makes the job's fields in the order of the original;
-`json.dumps` of them is what it pushes. All arrays are in C order and in the byte order of the hosts of those days.
+`json.dumps` of them is what it pushes, and of the last one `msgpack.packb`. All arrays are in C order and in the byte
+order of the hosts of those days.
 """
 
 import base64
@@ -33,6 +34,18 @@ def png(rgb: Picture) -> bytes:
     target = io.BytesIO()
     PIL.Image.fromarray(rgb).save(target, "PNG")
     return target.getvalue()
+
+
+def jpeg(rgb: Picture) -> bytes:
+    """A file as cameras write it."""
+    target = io.BytesIO()
+    PIL.Image.fromarray(rgb).save(target, "JPEG")
+    return target.getvalue()
+
+
+def after_jpeg(rgb: Picture) -> Picture:
+    """What a JPEG keeps of a picture."""
+    return np.asarray(PIL.Image.open(io.BytesIO(jpeg(rgb))))
 
 
 def classic(rgb: Picture) -> Fields:
@@ -106,3 +119,8 @@ def dextr(rgb: Picture) -> Fields:
 def dextr_older(rgb: Picture) -> Fields:
     """DEXTR before that: the points at the top."""
     return {**cvisionai(rgb), "points": [[1, 2], [3, 4], [5, 6], [7, 8]]}
+
+
+def msgpack_frame(rgb: Picture) -> Fields:
+    """A camera that writes msgpack: the file as bytes, without base64."""
+    return {"id": new_id(), "frame": jpeg(rgb), "camera": 2}

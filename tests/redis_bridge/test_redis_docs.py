@@ -1,4 +1,4 @@
-"""docs/redis.md says what the code does: its client script runs, its tables are those of the code."""
+"""The two pages on Redis say what the code does: the client script runs, the tables are those of the code."""
 
 import asyncio
 import json
@@ -12,21 +12,26 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from deployments.errors import all_error_types
 from redis_bridge import keys
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.settings import BridgeSettings
+from redis_bridge.wire.encodings import ENCODINGS
+from redis_bridge.wire.msgpack_encoding import MAX_ITEMS, MAX_LIST_ITEMS
 from redis_bridge.wire.presets import PRESETS
 from redis_bridge.wire.profiles import AnswerFormat, QueueProfile
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import Client, legacy_answer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "redis.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+FOR_CLIENTS = (DOCS / "redis.md").read_text()
+FOR_OPERATORS = (DOCS / "redis-operating.md").read_text()
 
 
 async def test_the_ten_line_client_gets_its_answer(
     client: Client, start_bridge: StartBridge, valkey: ValkeyProcess, tmp_path: Path
 ) -> None:
-    found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    found = re.search(r"```python\n(.*?)```", FOR_CLIENTS, re.DOTALL)
     assert found
     lines = [line for line in found[1].splitlines() if line]
     assert len(lines) == 10
@@ -50,21 +55,41 @@ def settings_models() -> list[type[BaseModel]]:
 def test_the_tables_of_settings_are_those_of_the_code() -> None:
     for settings in settings_models():
         for name, field in settings.model_fields.items():
-            assert f"| `{name}` | `{field.default}` | {field.description} |" in PAGE
+            assert f"| `{name}` | `{field.default}` | {field.description} |" in FOR_OPERATORS
 
 
 def test_the_table_of_profiles_is_that_of_the_code() -> None:
     for name, field in QueueProfile.model_fields.items():
         default = field.default.value if isinstance(field.default, AnswerFormat) else field.default
-        assert f"| `{name}` | `{default}` | {field.description} |" in PAGE
-    rows = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `") and line.count("|") == 5]
+        assert f"| `{name}` | `{default}` | {field.description} |" in FOR_CLIENTS
+    rows = [
+        line.split("|")[1] for line in FOR_CLIENTS.splitlines() if line.startswith("| `") and line.count("|") == 5
+    ]
     told = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
     assert set(PRESETS) <= told
-    assert all(f"\n| `{answer.value}` | " in PAGE for answer in AnswerFormat)
+    assert all(f"\n| `{answer.value}` | " in FOR_CLIENTS for answer in AnswerFormat)
+
+
+def test_the_table_of_encodings_is_that_of_the_code() -> None:
+    for name, encoding in ENCODINGS.items():
+        assert f"| `{name}` | {encoding.job_type} | {encoding.image_type} | {encoding.title} |" in FOR_CLIENTS
+
+
+def test_every_error_of_a_job_is_in_both_tables() -> None:
+    codes = {kind.code for kind in all_error_types()}
+    for page in (FOR_CLIENTS, FOR_OPERATORS):
+        rows = [line for line in page.splitlines() if line.startswith("|")]
+        assert {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)} >= codes
+
+
+def test_the_limits_of_msgpack_are_those_of_the_code() -> None:
+    assert f"at most {MAX_LIST_ITEMS:,} items, all of a job together {MAX_ITEMS:,}" in FOR_CLIENTS
 
 
 def test_the_examples_of_bridge_settings_are_valid() -> None:
-    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+    examples = [
+        yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", FOR_CLIENTS + FOR_OPERATORS, re.DOTALL)
+    ]
     blocks = [example[0] if isinstance(example, list) else example for example in examples]
     args = [block["args"] for block in blocks if "args" in block]
     assert len(args) >= 2
@@ -89,6 +114,6 @@ def test_the_examples_of_bridge_settings_are_valid() -> None:
     ],
 )
 def test_every_key_is_in_both_tables(key: str) -> None:
-    assert f"| `{key}` |" in PAGE
+    assert f"| `{key}` |" in FOR_OPERATORS
     assert keys.__doc__
     assert f"| `{key}` |" in keys.__doc__

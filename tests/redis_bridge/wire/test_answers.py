@@ -6,6 +6,7 @@ import pytest
 from deployments.errors import InvalidRequest
 from deployments.prediction import ClassScores, Detections, Prediction
 from redis_bridge.wire import answers
+from redis_bridge.wire.json_encoding import JSON
 from redis_bridge.wire.profiles import AnswerFormat, QueueProfile
 
 FOUND = Detections(
@@ -80,7 +81,7 @@ BOXES_ONLY = [
 
 def text(result: Detections | ClassScores, answer: str, top_classes: int = 5) -> bytes:
     profile = QueueProfile.model_validate({"answer": answer, "top_classes": top_classes})
-    return answers.answer_text(Prediction(result, (100, 200), "demo", "1"), profile)
+    return JSON.write(answers.answer_value(Prediction(result, (100, 200), "demo", "1"), profile))
 
 
 def joined(lines: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a job's picture is: told by the profile, else by the job, else asked for in words."""
+"""What a job's image is: as the profile says, else as the job shows, else refused in words."""
 
 import base64
 import io
@@ -58,7 +58,7 @@ def test_a_job_that_does_not_say_its_size_is_told_what_would_be_accepted() -> No
     error = refusal({}, image=base64_of(RGB.tobytes()))
     assert isinstance(error, InvalidRequest)
     assert error.message == (
-        "the job does not say how large its picture is: needed are height and width, or h and w, or shape, "
+        "the job does not say how large its image is: needed are height and width, or h and w, or shape, "
         "or an image file (JPEG, PNG, WebP, BMP, TIFF or GIF), or a profile of the queue with fixed_shape_px"
     )
 
@@ -71,7 +71,7 @@ def test_the_fixed_shape_of_the_profile_stands_in_where_the_job_is_silent() -> N
     np.testing.assert_array_equal(pixels, other)
     assert refusal(profile, image=base64_of(bytes(104))).message == (
         "image has 104 bytes, but height 5 and width 7 of the queue's profile need "
-        "105 (uint8 RGB) or 420 (float32 BGR), and it is no image file"
+        "105 (uint8 RGB) or 420 (float32 BGR), and it is not an image file"
     )
 
 
@@ -145,7 +145,7 @@ def test_pixels_as_they_are_do_not_pass_as_preprocessed(mode: str) -> None:
     error = refusal({"preprocessing": mode}, image=floats(bright), height=5, width=7)
     assert isinstance(error, InvalidImage)
     assert error.message == (
-        f"image holds values from 250 to 250, which are no picture with the preprocessing {mode!r} "
+        f"image holds values from 250 to 250, which are not those of an image with the preprocessing {mode!r} "
         "of the queue's profile; known: none, caffe, tf, torch, unit"
     )
 

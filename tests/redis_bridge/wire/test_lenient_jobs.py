@@ -10,7 +10,7 @@ import pytest
 from deployments.errors import InvalidImage
 from redis_bridge.wire.base64_text import decoded_base64
 from redis_bridge.wire.job_format import Job, Malformed, WireLimits, parse_job
-from redis_bridge.wire.json_fields import CUT_FROM_BYTES
+from redis_bridge.wire.json_encoding import CUT_FROM_BYTES
 
 LIMITS = WireLimits(max_job_bytes=2**20)
 SMALL = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)

@@ -63,6 +63,13 @@ def test_each_queue_has_its_own_time_to_keep_answers() -> None:
         ("shanesho", "no preset is called 'shanesho'; did you mean shanesoh?"),
         ("zzz", "no preset is called 'zzz'; known: cvisionai, cvisionai-2022"),
         ({"preset": 7}, "no preset is called 7"),
+        ({"encoding": "mspack"}, "no encoding is called 'mspack'; did you mean msgpack?"),
+        ({"encoding": "zzz"}, "no encoding is called 'zzz'; known: json, msgpack"),
+        ({"image_field": ""}, "at least 1 character"),
+        ({"image_field": "id"}, "image_field must be a field of its own, got 'id'"),
+        ({"image_field": "height"}, "image_field must be a field of its own, got 'height'"),
+        ({"image_field": "key", "image_key_field": "key"}, "image_field must be a field of its own, got 'key'"),
+        ({"image_field": "model", "model_field": "model"}, "image_field must be a field of its own, got 'model'"),
         ({"shape_from": "fixed"}, "fixed_shape_px is missing: shape_from is fixed"),
         ({"fixed_shape_px": [0, 4]}, "fixed_shape_px must be from 1 to 65535, got [0, 4]"),
         ({"fixed_shape_px": [70000, 4]}, "fixed_shape_px must be from 1 to 65535"),
@@ -90,6 +97,9 @@ def test_the_launcher_names_the_path_of_a_wrong_profile_and_the_nearest_right_on
     ]
     assert bridge_problems(profiles={"image_queue": "pyimagesarch"}) == [
         "applications[0].args.profiles.image_queue: no preset is called 'pyimagesarch'; did you mean pyimagesearch?"
+    ]
+    assert bridge_problems(profiles={"image_queue": {"encoding": "msgpak"}}) == [
+        "applications[0].args.profiles.image_queue.encoding: no encoding is called 'msgpak'; did you mean msgpack?"
     ]
     [problem] = bridge_problems(profiles={"image_queue": {"dtype": "int8"}})
     assert problem.startswith("applications[0].args.profiles.image_queue.dtype: Input should be 'auto', 'uint8' or")

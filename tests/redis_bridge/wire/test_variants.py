@@ -3,10 +3,11 @@ sees the very pixels, and the client finds its answer where it looks for it, in 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from redis.asyncio import Redis
@@ -52,15 +53,24 @@ class SeeingModel:
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of the table. answer: the bytes that the client finds."""
+    """One line of the table."""
 
     profile: Any
     produce: Producer
+
     answer: bytes
+    """What the client finds."""
+
     size_px: tuple[int, int] = (64, 80)
     is_classifier: bool = False
     is_grey: bool = False
     answer_key: str = "{id}"
+
+    write: Callable[[producers.Fields], str | bytes] = json.dumps
+    """Makes the payload of the job's fields."""
+
+    as_seen: Callable[[Picture], Picture] = np.asarray
+    """The producer's picture as the model sees it."""
 
 
 DETECTION = b'[{"category_id":"Sea star","scores":[0.75],"bbox":[1.5,2.0,30.0,40.25]}]'
@@ -101,6 +111,30 @@ VARIANTS = {
     ),
     "G uint8": Variant("uint8", producers.uint8_true_size, DETECTION),
     "H encoded file": Variant("encoded-file", producers.encoded_file, DETECTION),
+    "msgpack frame": Variant(
+        "msgpack",
+        producers.msgpack_frame,
+        msgpack.packb([{"category_id": "Sea star", "scores": [0.75], "bbox": [1.5, 2.0, 30.0, 40.25]}]),
+        write=msgpack.packb,
+        as_seen=producers.after_jpeg,
+    ),
+    "msgpack pixels": Variant(
+        {"encoding": "msgpack"},
+        lambda rgb: {"image": rgb.tobytes(), "shape": list(rgb.shape), "id": producers.new_id()},
+        msgpack.packb([{"category_id": "Sea star", "scores": [0.75], "bbox": [1.5, 2.0, 30.0, 40.25]}]),
+        write=msgpack.packb,
+    ),
+    "msgpack with base64": Variant(
+        {"preset": "segment-anything", "encoding": "msgpack"},
+        producers.segment_anything,
+        msgpack.packb(json.loads(SEGMENT)),
+        write=msgpack.packb,
+    ),
+    "JSON frame": Variant(
+        {"image_field": "frame"},
+        lambda rgb: {"frame": producers.text_of(rgb), "shape": list(rgb.shape), "id": producers.new_id()},
+        DETECTION,
+    ),
     "I model in job": Variant(
         {"preset": "model-in-job", "models": {"InceptionV3": MODEL}},
         producers.model_in_job,
@@ -142,8 +176,13 @@ def a_picture(size_px: tuple[int, int], is_grey: bool = False) -> Picture:
     return np.repeat(picture[:, :, :1], 3, axis=2) if is_grey else picture
 
 
-async def push(redis: Redis, fields: producers.Fields, queue: str = QUEUE) -> str:
-    await redis.rpush(queue, json.dumps(fields))
+async def push(
+    redis: Redis,
+    fields: producers.Fields,
+    queue: str = QUEUE,
+    write: Callable[[producers.Fields], str | bytes] = json.dumps,
+) -> str:
+    await redis.rpush(queue, write(fields))
     return str(fields["id"])
 
 
@@ -173,10 +212,10 @@ async def test_a_producer_of_this_variant_gets_its_answer_in_its_own_shape(
     predict.is_classifier = variant.is_classifier
     settings = with_profiles({QUEUE: variant.profile})
     picture = a_picture(variant.size_px, variant.is_grey)
-    job_id = await push(redis, variant.produce(picture))
+    job_id = await push(redis, variant.produce(picture), write=variant.write)
     async with start_bridge(settings):
         assert await found(redis, variant.answer_key.replace("{id}", job_id)) == variant.answer
-    np.testing.assert_array_equal(predict.seen[0], picture)
+    np.testing.assert_array_equal(predict.seen[0], variant.as_seen(picture))
     assert len(predict.seen) == 1
 
 
@@ -194,16 +233,21 @@ async def test_a_job_that_says_what_it_is_needs_no_profile(
 async def test_one_model_serves_queues_of_different_formats_at_once(
     redis: Redis, catalogue: FakeCatalogue, predict: SeeingModel, start_bridge: StartBridge
 ) -> None:
-    queues = {"image_queue_d": "D now, W1, W2", "image_queue_f": "F h and w", "image_queue_k": "K pipeline"}
+    queues = {
+        "image_queue_d": "D now, W1, W2",
+        "image_queue_f": "F h and w",
+        "image_queue_k": "K pipeline",
+        "image_queue_m": "msgpack frame",
+    }
     catalogue.shown = (model(MODEL, *queues),)
     profiles = {queue: VARIANTS[name].profile for queue, name in queues.items()}
     settings = with_profiles(profiles)
     async with start_bridge(settings):
         for queue, name in queues.items():
             variant = VARIANTS[name]
-            job_id = await push(redis, variant.produce(a_picture((64, 80))), queue)
+            job_id = await push(redis, variant.produce(a_picture((64, 80))), queue, variant.write)
             assert await found(redis, variant.answer_key.replace("{id}", job_id)) == variant.answer
-    assert predict.asked == [MODEL] * 3
+    assert predict.asked == [MODEL] * 4
 
 
 async def test_an_answer_that_is_asked_for_later_is_kept_for_a_week(redis: Redis, start_bridge: StartBridge) -> None:

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from deployments.errors import InvalidImage
-from redis_bridge.wire.json_fields import CUT_FROM_BYTES, NoJson, fields_of
+from redis_bridge.wire.encoding_contract import Unreadable
+from redis_bridge.wire.json_encoding import CUT_FROM_BYTES, fields_of
 from redis_bridge.wire.pixels import rgb_from_bgr
 
 PICTURE = bytes(range(256)) * 32
@@ -40,7 +41,7 @@ def read_as_a_whole(payload: bytes) -> Any:
     ],
 )
 def test_the_fields_are_those_of_the_whole_text(payload: str) -> None:
-    fields = fields_of(payload.encode())
+    fields = fields_of(payload.encode(), "image")
     whole = read_as_a_whole(payload.encode())
     if isinstance(fields, dict) and isinstance(whole, dict) and fields.get("image") == TEXT:
         fields["image"] = PICTURE
@@ -61,19 +62,26 @@ def test_the_fields_are_those_of_the_whole_text(payload: str) -> None:
     ],
 )
 def test_a_picture_that_cannot_be_cut_out_is_left_as_it_stands(payload: str) -> None:
-    assert fields_of(payload.encode()) == orjson.loads(payload)
+    assert fields_of(payload.encode(), "image") == orjson.loads(payload)
 
 
 def test_a_long_picture_is_decoded_without_a_copy_of_its_text() -> None:
     payload = json.dumps({"id": "a", "image": TEXT, "height": 1}).encode()
     assert len(payload) > CUT_FROM_BYTES
-    assert fields_of(payload) == {"id": "a", "image": PICTURE, "height": 1}
+    assert fields_of(payload, "image") == {"id": "a", "image": PICTURE, "height": 1}
+
+
+@pytest.mark.parametrize("name", ["frame", "a.b*", 'say "image"', "Bild-für-alle"])
+def test_a_picture_in_a_field_of_another_name_is_cut_out_too(name: str) -> None:
+    payload = json.dumps({"id": "a", "image": "QUJD", name: TEXT, "height": 1}).encode()
+    assert fields_of(payload, name) == {"id": "a", "image": "QUJD", name: PICTURE, "height": 1}
+    assert fields_of(payload, "image") == json.loads(payload)
 
 
 @pytest.mark.parametrize("payload", ['{"image": "' + TEXT, '{"image": "' + TEXT + '"', '{"image": "' + TEXT + '"}}'])
 def test_damaged_json_is_told_as_for_the_whole_text(payload: str) -> None:
-    with pytest.raises(NoJson):
-        fields_of(payload.encode())
+    with pytest.raises(Unreadable):
+        fields_of(payload.encode(), "image")
 
 
 def test_values_are_rounded_half_to_even_and_clipped_whatever_their_size() -> None:
@@ -96,7 +104,7 @@ def test_values_are_rounded_half_to_even_and_clipped_whatever_their_size() -> No
 def test_a_value_that_is_no_number_is_found_wherever_it_is(value: float, place: tuple[int, int, int]) -> None:
     bgr = np.full((7, 5, 3), 200, np.float32)
     bgr[place] = value
-    with pytest.raises(InvalidImage, match="no finite numbers"):
+    with pytest.raises(InvalidImage, match="not finite"):
         rgb_from_bgr(bgr)
 
 
