@@ -1,4 +1,5 @@
 """Ray's dashboard as the launcher sees it: GET and PUT of /api/serve/applications/ over real HTTP.
+Beside it, at the same address, the HTTP door's list of models, for commands that wait until a model is listed.
 
 Answers in the shape of Ray Serve 2.60. An application runs as soon as it is submitted, unless its name is in
 `failing`; one that is not submitted again is gone.
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+MODELS = "/v1/models/"
 
 FAILURE = """The deployment failed to start 3 times in a row. See controller logs for details. Error:
 \x1b[36mray::ServeReplica:broken:Model.initialize_and_get_metadata()\x1b[39m (pid=1, ip=127.0.0.1)
@@ -63,6 +66,11 @@ class FakeDashboard:
     def run(self, *configs: dict[str, Any]) -> None:
         """Makes these the running applications."""
         self.applications = {config["name"]: self._report(config) for config in configs}
+
+    def open_door(self) -> None:
+        """From now on the HTTP door is there, at this server's own address, and lists what runs."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        self.http_options = {"host": host, "port": int(port)}
 
     def details(self) -> dict[str, Any]:
         return {
@@ -116,7 +124,9 @@ def serving(dashboard: FakeDashboard, port: int = 0) -> Iterator[FakeDashboard]:
         def _answer(self, act: Any) -> None:
             status, body = 200, b""
             dashboard.wait_until_it_may_answer()
-            if self.path != "/api/serve/applications/":
+            if self.path.startswith(MODELS):
+                status = 200 if self.path.removeprefix(MODELS) in dashboard.applications else 404
+            elif self.path != "/api/serve/applications/":
                 status = 404
             elif dashboard.token is not None and self.headers["Authorization"] != f"Bearer {dashboard.token}":
                 status = 401
