@@ -9,7 +9,8 @@ from typing import Any
 import PIL.Image
 import yaml
 
-from tests.system.conftest import ROOT, RunningSystem, fixture_file
+from tests.support.fixtures import fixture_file
+from tests.system.conftest import ROOT, RunningSystem
 from tests.system.test_both_doors import answer_of, job
 
 SECTION = "### Bring your own model"

@@ -63,6 +63,19 @@ class FakeDashboard:
         while self.silent:
             threading.Event().wait(0.02)
 
+    def status_of(self, path: str, authorization: str | None) -> int:
+        """The status of the answer to a request."""
+        if path.startswith(MODELS):
+            return 200 if path.removeprefix(MODELS) in self.applications else 404
+        if path != "/api/serve/applications/":
+            return 404
+        if self.token is not None and authorization != f"Bearer {self.token}":
+            return 401
+        if self.busy_answers > 0:
+            self.busy_answers -= 1
+            return 503
+        return 500 if self.error else 200
+
     def run(self, *configs: dict[str, Any]) -> None:
         """Makes these the running applications."""
         self.applications = {config["name"]: self._report(config) for config in configs}
@@ -122,20 +135,10 @@ def serving(dashboard: FakeDashboard, port: int = 0) -> Iterator[FakeDashboard]:
             self._answer(submit)
 
         def _answer(self, act: Any) -> None:
-            status, body = 200, b""
             dashboard.wait_until_it_may_answer()
-            if self.path.startswith(MODELS):
-                status = 200 if self.path.removeprefix(MODELS) in dashboard.applications else 404
-            elif self.path != "/api/serve/applications/":
-                status = 404
-            elif dashboard.token is not None and self.headers["Authorization"] != f"Bearer {dashboard.token}":
-                status = 401
-            elif dashboard.busy_answers > 0:
-                dashboard.busy_answers -= 1
-                status = 503
-            elif dashboard.error:
-                status, body = 500, dashboard.error.encode()
-            else:
+            status = dashboard.status_of(self.path, self.headers["Authorization"])
+            body = dashboard.error.encode() if status == 500 else b""
+            if status == 200 and not self.path.startswith(MODELS):
                 body = json.dumps(act()).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
