@@ -27,6 +27,8 @@ from tests.deployments.families.small_checkpoints import write_detectron2_retina
 from tests.system.conftest import ROOT, SAMPLES, RunningSystem
 from tests.system.test_both_doors import answer_of, job
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[1] / "deployments" / "families" / "golden"
 CONFIG = "configs/app.yaml"
 KNOBS = {"score_threshold": 0.05, "iou_threshold": 0.5, "max_detections": 20}

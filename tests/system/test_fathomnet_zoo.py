@@ -16,6 +16,8 @@ from tests.support.fixtures import fixture_file
 from tests.system.conftest import RunningSystem, wait_for
 from tests.system.test_both_doors import answer_of, job
 
+pytestmark = pytest.mark.slow
+
 MODEL = "mbari-midwater-supercategory"
 CACHED = Path("hf/FathomNet/MBARI-midwater-supercategory-detector/main/best.pt")
 DEADLINE_S = 25.0
