@@ -182,6 +182,7 @@ def test_a_killed_system_is_told_and_leaves_nothing_behind(tmp_path: Path, envir
         assert run.left_behind() == []
 
 
+@pytest.mark.slow
 def test_plain_serve_run_works_without_the_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
     port = free_port()
     config = tmp_path / "system.yaml"

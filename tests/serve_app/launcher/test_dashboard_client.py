@@ -45,6 +45,7 @@ def written(folder: Path, document: dict[str, Any]) -> Path:
 def test_add_submits_the_others_exactly_as_they_were(
     dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    dashboard.open_door()
     before = submission(dashboard.details())
     block = model_block("second", queues=["q2"])
     assert commands.add(written(tmp_path, block), environ) == 0
@@ -55,6 +56,7 @@ def test_add_submits_the_others_exactly_as_they_were(
 def test_add_takes_the_share_of_a_gpu_from_the_environment(
     dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path
 ) -> None:
+    dashboard.open_door()
     commands.add(written(tmp_path, model_block("second")), environ | {"FATHOM_NUM_GPUS": "0.25"})
     assert dashboard.submitted[0]["applications"][-1]["deployments"][0]["ray_actor_options"]["num_gpus"] == 0.25
 
