@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from deployments.definition import Settings, WeightsSource
 from deployments.logs import OWN_LOGGER
-from deployments.weights.place import Place
+from deployments.weights.weights_uri import WeightsUri
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -29,7 +29,7 @@ MAX_RECORD_BYTES = 4 * 2**20
 DigestOrigin = Literal["declared", "publisher", "first fetch"]
 
 
-class Record(Settings):
+class CacheRecord(Settings):
     """What is known of one cached file, kept beside it."""
 
     uri: str
@@ -55,16 +55,16 @@ class Record(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One file's place in the cache."""
+class CacheEntry:
+    """One file in the cache, which may not be there yet."""
 
     folder: Path
-    place: Place
+    uri: WeightsUri
 
     @property
     def file(self) -> Path:
         """The weights, complete and checked."""
-        return self.folder / self.place.key
+        return self.folder / self.uri.key
 
     @property
     def record_file(self) -> Path:
@@ -80,7 +80,7 @@ class Entry:
         """A file of the cache's own beside the weights."""
         return self.file.with_name(self.file.name + ending)
 
-    def record(self) -> Record | None:
+    def record(self) -> CacheRecord | None:
         """What is known of the file; None when there is no readable record."""
         return read_record(self.record_file)
 
@@ -126,8 +126,8 @@ class Entry:
 
     def note(self, sha256: str, origin: DigestOrigin, commit: str = "", size_bytes: int | None = None) -> None:
         """Writes the record. A cache that cannot be written, such as a disc, does without."""
-        record = Record(
-            uri=self.place.shown,
+        record = CacheRecord(
+            uri=self.uri.shown,
             size_bytes=size_of(self.file) or 0 if size_bytes is None else size_bytes,
             sha256=sha256,
             sha256_from=origin,
@@ -142,23 +142,23 @@ class Entry:
         if record is not None and record.labels != labels:
             self._write(record.model_copy(update={"labels": labels}))
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: CacheRecord) -> None:
         try:
             write_atomically(self.record_file, record.model_dump_json(indent=1).encode())
         except OSError as error:
             logger.warning("the record of %s could not be written: %s", self.file, error)
 
 
-def read_record(path: Path) -> Record | None:
+def read_record(path: Path) -> CacheRecord | None:
     """The record in `path`; None when there is none that can be read."""
     with contextlib.suppress(OSError, ValidationError):
         return parse_record(_read_limited(path))
     return None
 
 
-def parse_record(text: bytes) -> Record:
+def parse_record(text: bytes) -> CacheRecord:
     """A record as it is stored. Raises pydantic's ValidationError."""
-    return Record.model_validate_json(text)
+    return CacheRecord.model_validate_json(text)
 
 
 def size_of(path: Path) -> int | None:

@@ -22,17 +22,17 @@ from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.weights.answers import HEAD_BYTES, refuse_page
-from deployments.weights.cache import MAX_RECORD_BYTES, DigestOrigin, Entry, digest_of, parse_record
-from deployments.weights.place import BadPlace, Place, place_of
+from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, digest_of, parse_record
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import (
+    FileTransfer,
     Progress,
     Published,
-    Transfer,
     TransferSettings,
     http_client,
     opened,
 )
+from deployments.weights.weights_uri import InvalidWeightsUri, WeightsUri, parse_uri
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -56,12 +56,12 @@ class Fetcher:
         settings: WeightsSettings,
         transfer: TransferSettings | None = None,
         publishers: Publishers | None = None,
-        lock_patience_s: float = LOCK_PATIENCE_S,
+        lock_timeout_s: float = LOCK_PATIENCE_S,
     ) -> None:
         self._settings = settings
         self._transfer = transfer or TransferSettings()
         self._publishers = publishers or Publishers()
-        self._lock_patience_s = lock_patience_s
+        self._lock_timeout_s = lock_timeout_s
 
     def ensure(self, source: WeightsSource, progress: Progress) -> Path:
         """The path of the weights of `source`, complete and checked; fetched when they are not there."""
@@ -69,7 +69,7 @@ class Fetcher:
         problem = entry.problem(source)
         if not problem:
             return entry.file
-        if self._settings.offline and entry.place.needs_network:
+        if self._settings.offline and entry.uri.needs_network:
             raise ModelUnavailable(_offline_text(entry, problem))
         with self._only_writer(entry):
             # Another writer may have been faster.
@@ -77,31 +77,31 @@ class Fetcher:
                 self._fetch(entry, source, progress)
         return entry.file
 
-    def _fetch(self, entry: Entry, source: WeightsSource, progress: Progress) -> None:
+    def _fetch(self, entry: CacheEntry, source: WeightsSource, progress: Progress) -> None:
         published = Published(size_bytes=source.size_bytes)
-        if entry.place.scheme == "file":
+        if entry.uri.scheme == "file":
             _copy(entry, progress)
         else:
-            url = self._url(entry.place, published)
-            Transfer(entry.file.name, entry.part, self._transfer, published).run(url, progress)
+            url = self._url(entry.uri, published)
+            FileTransfer(entry.file.name, entry.part, self._transfer, published).run(url, progress)
         sha256, origin = _checked(entry, source, published)
         entry.note(sha256, origin, published.commit, entry.part.stat().st_size)
         os.replace(entry.part, entry.file)
 
-    def _url(self, place: Place, published: Published) -> str:
+    def _url(self, uri: WeightsUri, published: Published) -> str:
         """Where to fetch from; what the publisher says of the file beforehand goes into `published`."""
         if self._settings.mirror is not None:
-            url = f"{self._settings.mirror}/{place.key}"
+            url = f"{self._settings.mirror}/{uri.key}"
             _learn_from_mirror(self._small(f"{url}.record.json"), published)
             return url
-        if place.scheme == "hf":
-            return f"{self._publishers.hugging_face}/{place.address}"
-        if place.scheme == "doi":
-            record, _, name = place.address.partition("/")
+        if uri.scheme == "hf":
+            return f"{self._publishers.hugging_face}/{uri.address}"
+        if uri.scheme == "doi":
+            record, _, name = uri.address.partition("/")
             base = self._publishers.zenodo
             _learn_from_zenodo(self._small(f"{base}/api/records/{record}"), name, published)
             return f"{base}/records/{record}/files/{name}?download=1"
-        return place.address
+        return uri.address
 
     def _small(self, url: str) -> bytes | None:
         """The body of a small answer; None when there is none. A dead line is told by the transfer itself."""
@@ -121,15 +121,15 @@ class Fetcher:
         return None
 
     @contextmanager
-    def _only_writer(self, entry: Entry) -> Iterator[None]:
+    def _only_writer(self, entry: CacheEntry) -> Iterator[None]:
         """Holds the lock of the entry: between processes, and between machines where the file system can."""
         try:
             entry.file.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(entry.beside(".lock"), timeout=self._lock_patience_s)
+            lock = FileLock(entry.beside(".lock"), timeout=self._lock_timeout_s)
             lock.acquire()
         except Timeout:
             raise ModelUnavailable(
-                f"{entry.file.name} is being fetched by another process for more than {self._lock_patience_s:g} s"
+                f"{entry.file.name} is being fetched by another process for more than {self._lock_timeout_s:g} s"
             ) from None
         except OSError as error:
             raise ModelUnavailable(f"the cache folder {entry.folder} cannot be written: {error.strerror}") from error
@@ -139,20 +139,20 @@ class Fetcher:
             lock.release()
 
 
-def entry_of(source: WeightsSource, settings: WeightsSettings) -> Entry:
+def entry_of(source: WeightsSource, settings: WeightsSettings) -> CacheEntry:
     """The place of `source` in the cache. Raises ModelUnavailable for a URI that is not allowed."""
     try:
-        return Entry(settings.folder, place_of(source))
-    except BadPlace as error:
+        return CacheEntry(settings.folder, parse_uri(source))
+    except InvalidWeightsUri as error:
         raise ModelUnavailable(f"weights: {error}") from error
 
 
-def _offline_text(entry: Entry, problem: str) -> str:
-    return f"the weights {entry.place.shown} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
+def _offline_text(entry: CacheEntry, problem: str) -> str:
+    return f"the weights {entry.uri.shown} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
 
 
-def _copy(entry: Entry, progress: Progress) -> None:
-    origin = Path(entry.place.address)
+def _copy(entry: CacheEntry, progress: Progress) -> None:
+    origin = Path(entry.uri.address)
     if not origin.is_file():
         raise ModelUnavailable(f"the weights {origin} are not there, or no plain file")
     try:
@@ -168,7 +168,7 @@ def _copy(entry: Entry, progress: Progress) -> None:
     progress(size_bytes, size_bytes)
 
 
-def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple[str, DigestOrigin]:
+def _checked(entry: CacheEntry, source: WeightsSource, published: Published) -> tuple[str, DigestOrigin]:
     """The SHA-256 of the part file and who vouches for it. A file that is not the right one, or that may be only the
     beginning of it, is thrown away."""
     size_bytes = entry.part.stat().st_size
@@ -188,21 +188,21 @@ def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple
         if actual != wanted:
             entry.part.unlink(missing_ok=True)
             raise ModelUnavailable(
-                f"{entry.place.shown}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
+                f"{entry.uri.shown}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
             )
     return found["sha256"], "declared" if source.sha256 else published.origin if published.digests else "first fetch"
 
 
-def _refuse_incomplete(entry: Entry, source: WeightsSource, published: Published) -> None:
+def _refuse_incomplete(entry: CacheEntry, source: WeightsSource, published: Published) -> None:
     """Raises ModelUnavailable for what cannot be the whole file, or cannot be known to be."""
     with entry.part.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise ModelUnavailable(f"{entry.place.shown}: the file that came is empty")
-    refuse_page(entry.file.name, entry.place.shown, head)
+        raise ModelUnavailable(f"{entry.uri.shown}: the file that came is empty")
+    refuse_page(entry.file.name, entry.uri.shown, head)
     if not published.has_known_end and source.sha256 is None and not published.digests:
         raise ModelUnavailable(
-            f"{entry.place.shown}: {entry.part.stat().st_size} bytes came, and then the connection ended; the server "
+            f"{entry.uri.shown}: {entry.part.stat().st_size} bytes came, and then the connection ended; the server "
             "does not say how large the file is, so nobody can tell whether that was all of it: give its sha256 or "
             "size_bytes in the definition"
         )

@@ -76,7 +76,7 @@ def hindrance(definition: ModelDefinition, settings: WeightsSettings) -> str:
 def needs_network(source: WeightsSource, settings: WeightsSettings) -> bool:
     """Whether the file comes over the network; a URI that is not allowed never comes at all."""
     try:
-        return entry_of(source, settings).place.needs_network
+        return entry_of(source, settings).uri.needs_network
     except ModelUnavailable:
         return True
 

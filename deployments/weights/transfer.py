@@ -67,7 +67,7 @@ class _Interrupted(Exception):
     """The connection ended early; trying again may help."""
 
 
-class Transfer:
+class FileTransfer:
     """The transfer of one file. name: what the file is called in errors."""
 
     def __init__(self, name: str, part: Path, settings: TransferSettings, published: Published) -> None:

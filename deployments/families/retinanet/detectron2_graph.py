@@ -16,7 +16,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families.retinanet.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
 from deployments.families.retinanet.views import Views
 from deployments.families.shared.anchor_free import rows_at
-from deployments.families.shared.convolution import Convolution, Geometry, dense_convolution
+from deployments.families.shared.convolution import Convolution, ConvolutionGeometry, dense_convolution
 
 PIXEL_MEAN_BGR = (103.53, 116.28, 123.675)
 CANDIDATES_A_LEVEL = 1000
@@ -46,7 +46,7 @@ class RetinaNetWeights:
         else:
             bias = self.read(f"{name}.bias")
         size = (int(weight.shape[2]), int(weight.shape[3]))
-        geometry = Geometry.of(size, (stride, stride), (size[0] // 2, size[1] // 2))
+        geometry = ConvolutionGeometry.of(size, (stride, stride), (size[0] // 2, size[1] // 2))
         return dense_convolution(weight, bias, geometry, self.dtype)
 
     def _norm(self, name: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -83,7 +83,7 @@ class RetinaNetParameters(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Geometry:
+class ViewGeometry:
     """Sizes of one image, (height, width): as asked, and as resized into the top left corner of its part."""
 
     source_px: Size
@@ -143,7 +143,7 @@ class Detectron2RetinaNet:
             else:
                 plain = cv2.resize(pixels.astype(np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR)
                 pictures += with_fractions(np.asarray(plain, np.float32))
-        geometry = tuple(Geometry((height, width), size) for size in sizes)
+        geometry = tuple(ViewGeometry((height, width), size) for size in sizes)
         return Prepared(draw(pictures, self._repeated(parts_px)), geometry)
 
     def build_graph(self) -> RetinaNetGraph:
@@ -161,7 +161,7 @@ class Detectron2RetinaNet:
             views = Views(len(self._parts_px), sizes_px, has_fractions=not self.parameters.antialias)
             return RetinaNetGraph(RetinaNetWeights(read, self.parameters.precision), len(self.labels), views)
 
-    def postprocess(self, outputs: Outputs, geometry: tuple[Geometry, ...], thresholds: Thresholds) -> Detections:
+    def postprocess(self, outputs: Outputs, geometry: tuple[ViewGeometry, ...], thresholds: Thresholds) -> Detections:
         """NMS for each class within each size, then, where asked for, across all, in pixels of the asker's image;
         best first. Boxes left without area are dropped."""
         boxes, scores, classes, views = outputs

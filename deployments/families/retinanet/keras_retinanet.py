@@ -60,7 +60,7 @@ class KerasRetinaNetParameters(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Geometry:
+class KerasRetinaNetGeometry:
     """source_px: height and width as asked.  gain: canvas pixels for one of the image, the same for both axes."""
 
     source_px: Size
@@ -111,7 +111,7 @@ class KerasRetinaNet:
         gain = self._gain(height, width)
         resized = _resized(pixels.astype(np.float32), gain)
         part_px = self._input_px if self.parameters.shape == "fixed" else (resized.shape[0], resized.shape[1])
-        return Prepared(draw(with_fractions(resized), [part_px] * 2), Geometry((height, width), gain))
+        return Prepared(draw(with_fractions(resized), [part_px] * 2), KerasRetinaNetGeometry((height, width), gain))
 
     def build_graph(self) -> KerasRetinaNetGraph:
         """The network with its weights; see `KerasRetinaNetGraph` for what goes in and comes out."""
@@ -119,7 +119,7 @@ class KerasRetinaNet:
         with KerasFile(self._path) as file:
             return KerasRetinaNetGraph(_checked_layout(file), settings)
 
-    def postprocess(self, outputs: Outputs, geometry: Geometry, thresholds: Thresholds) -> Detections:
+    def postprocess(self, outputs: Outputs, geometry: KerasRetinaNetGeometry, thresholds: Thresholds) -> Detections:
         """Suppression across all classes by each box's best score, then pixels of the asker's image; best first.
         Boxes left without area are dropped."""
         boxes, scores, classes = outputs

@@ -23,7 +23,7 @@ from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNet
 from deployments.families.retinanet.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
 from deployments.families.retinanet.views import Views
 from deployments.families.shared.anchor_free import best_classes, rows_at
-from deployments.families.shared.convolution import Convolution, Geometry, variable
+from deployments.families.shared.convolution import Convolution, ConvolutionGeometry, variable
 
 PIXEL_MEAN_BGR = (103.939, 116.779, 123.68)
 """What Caffe's networks subtract (keras-retinanet 0.1 `utils/image.py`)."""
@@ -121,7 +121,7 @@ class _Maker:
             kernel = kernel * scale
         else:
             bias = self.layout.read(f"{name}/bias")
-        geometry = Geometry((stride, stride), (1, 1), None if pad is None else (pad, pad))
+        geometry = ConvolutionGeometry((stride, stride), (1, 1), None if pad is None else (pad, pad))
         return Convolution(variable(kernel, self.dtype), variable(bias, self.dtype), geometry)
 
     def bottleneck(self, stage: int, block: int) -> Bottleneck:

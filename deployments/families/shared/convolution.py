@@ -22,7 +22,7 @@ def variable(values: NDArray[Any], dtype: str) -> keras.Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Geometry:
+class ConvolutionGeometry:
     """stride, dilation: (vertical, horizontal).  pad: pixels on each side, or None where 'same' does it."""
 
     stride: Pair
@@ -30,7 +30,7 @@ class Geometry:
     pad: Pair | None
 
     @classmethod
-    def of(cls, size: Pair, stride: Pair, pad: Pair, dilation: Pair = (1, 1)) -> "Geometry":
+    def of(cls, size: Pair, stride: Pair, pad: Pair, dilation: Pair = (1, 1)) -> "ConvolutionGeometry":
         """For a kernel of `size`, (height, width)."""
         # TensorFlow's 'same' is symmetric only for odd kernels and stride 1; there it saves a copy.
         is_same = all(stride[axis] == 1 and 2 * pad[axis] == dilation[axis] * (size[axis] - 1) for axis in (0, 1))
@@ -43,7 +43,7 @@ class Convolution:
 
     kernel: keras.Variable
     bias: keras.Variable
-    geometry: Geometry
+    geometry: ConvolutionGeometry
     is_depthwise: bool = False
 
     def __call__(self, x: Any) -> Any:
@@ -66,14 +66,14 @@ class Convolution:
 
 
 def dense_convolution(
-    weight: NDArray[Any], bias: NDArray[Any], geometry: Geometry, dtype: str = "float32"
+    weight: NDArray[Any], bias: NDArray[Any], geometry: ConvolutionGeometry, dtype: str = "float32"
 ) -> Convolution:
     """From weights (out, in, h, w) and bias (out,)."""
     return Convolution(variable(weight.transpose(2, 3, 1, 0), dtype), variable(bias, dtype), geometry)
 
 
 def depthwise_convolution(
-    weight: NDArray[Any], bias: NDArray[Any], geometry: Geometry, dtype: str = "float32"
+    weight: NDArray[Any], bias: NDArray[Any], geometry: ConvolutionGeometry, dtype: str = "float32"
 ) -> Convolution:
     """From weights (in, multiplier, h, w) and bias (in * multiplier,)."""
     kernel = weight.transpose(2, 3, 0, 1)

@@ -18,7 +18,7 @@ from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.detections import detections_of, rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox
 from deployments.families.shared.nms import suppress
-from deployments.families.yolo.torch_layers import Builder, check_layers
+from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_graph import Head, YoloGraph, build_body
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, read_layout
@@ -66,7 +66,7 @@ class YoloFamily:
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
         self._check_canvas(self.canvas_px)
 
-    def make_head(self, layout: YoloLayout, builder: Builder) -> Head:
+    def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
         """The head's program: feature maps to boxes (n, k, 4), scores (n, k), classes (n, k)."""
         raise NotImplementedError
 
@@ -78,7 +78,7 @@ class YoloFamily:
         """
         with open_checkpoint(self._path) as checkpoint:
             layout = self._checked_layout(checkpoint)
-            builder = Builder(BLOCKS, self.parameters.precision)
+            builder = LayerBuilder(BLOCKS, self.parameters.precision)
             try:
                 return build_body(layout, builder, self.make_head(layout, builder))
             except ModelUnavailable as error:
@@ -117,7 +117,7 @@ class YoloFamily:
         layout = read_layout(checkpoint, self.kind)
         try:
             for stage in layout.body:
-                check_layers(stage.shell, BLOCKS)
+                check_layers(stage.stub, BLOCKS)
             self.check_head(layout)
         except ModelUnavailable as error:
             raise checkpoint.refusal(error.message) from error

@@ -18,7 +18,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.anchor_free import best_classes, rows_at
 from deployments.families.shared.letterbox import Letterbox
-from deployments.families.yolo.torch_layers import Builder, Program, check_layers, make_conv2d_of
+from deployments.families.yolo.torch_layers import LayerBuilder, Program, check_layers, make_conv2d_of
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
@@ -69,7 +69,7 @@ class YOLOv5(YoloFamily):
 
     def check_head(self, layout: YoloLayout) -> None:
         """The head must have anchors, and one plain convolution for each level."""
-        head = layout.head.shell
+        head = layout.head.stub
         levels = len(layout.strides_px)
         branches = head.child("m")
         check_layers(branches, BLOCKS)
@@ -80,7 +80,7 @@ class YOLOv5(YoloFamily):
                 f"{head.tensor('anchors').shape}, expected {levels} and {shape}"
             )
 
-    def make_head(self, layout: YoloLayout, builder: Builder) -> Head:
+    def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
         """Candidates of all levels, the best first."""
         levels = make_levels(layout, builder)
         candidates = self.parameters.candidates
@@ -180,23 +180,23 @@ class Level:
         return ops.concatenate([centres - half, centres + half], axis=-1)
 
 
-def make_levels(layout: YoloLayout, builder: Builder) -> list[Level]:
+def make_levels(layout: YoloLayout, builder: LayerBuilder) -> list[Level]:
     """The levels of a checked head. Checkpoints keep anchors in strides."""
-    anchors = layout.head.shell.tensor("anchors").numpy().astype(np.float32)
-    shells = layout.head.shell.child("m").children.values()
+    anchors = layout.head.stub.tensor("anchors").numpy().astype(np.float32)
+    stubs = layout.head.stub.child("m").children.values()
     row = _BOX_AND_OBJECTNESS + layout.class_count
     levels = []
-    for shell, shapes, stride_px in zip(shells, anchors, layout.strides_px, strict=True):
-        if shell.class_name != "Conv2d" or shell.integer("out_channels") != row * len(shapes):
+    for stub, shapes, stride_px in zip(stubs, anchors, layout.strides_px, strict=True):
+        if stub.class_name != "Conv2d" or stub.integer("out_channels") != row * len(shapes):
             raise ModelUnavailable(
-                f"the head's {shell.kind} has {shell.state.get('out_channels')} channels, "
+                f"the head's {stub.kind} has {stub.state.get('out_channels')} channels, "
                 f"expected {len(shapes)} anchors x (5 + {layout.class_count} classes)"
             )
         channels = np.arange(row * len(shapes)).reshape(len(shapes), row)
         levels.append(
             Level(
-                to_boxes=make_conv2d_of(builder, shell, channels[:, :_BOX_AND_OBJECTNESS].ravel()),
-                to_classes=make_conv2d_of(builder, shell, channels[:, _BOX_AND_OBJECTNESS:].ravel()),
+                to_boxes=make_conv2d_of(builder, stub, channels[:, :_BOX_AND_OBJECTNESS].ravel()),
+                to_classes=make_conv2d_of(builder, stub, channels[:, _BOX_AND_OBJECTNESS:].ravel()),
                 anchors_px=shapes * stride_px,
                 stride_px=stride_px,
             )

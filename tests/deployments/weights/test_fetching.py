@@ -14,7 +14,7 @@ import pytest
 
 from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
-from deployments.weights.cache import Entry, read_record
+from deployments.weights.cache import CacheEntry, read_record
 from deployments.weights.fetch import Fetcher, Publishers, entry_of
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import TransferSettings
@@ -29,15 +29,15 @@ def silent(there_bytes: int, all_bytes: int | None) -> None:
     """Tells nobody."""
 
 
-def fetcher_of(cache: WeightsSettings, server: FileServer, lock_patience_s: float = 30.0) -> Fetcher:
-    return Fetcher(cache, PATIENT, Publishers(server.url, server.url), lock_patience_s)
+def fetcher_of(cache: WeightsSettings, server: FileServer, lock_timeout_s: float = 30.0) -> Fetcher:
+    return Fetcher(cache, PATIENT, Publishers(server.url, server.url), lock_timeout_s)
 
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def entry(cache: WeightsSettings, source: WeightsSource = SOURCE) -> Entry:
+def entry(cache: WeightsSettings, source: WeightsSource = SOURCE) -> CacheEntry:
     return entry_of(source, cache)
 
 
@@ -219,7 +219,7 @@ def test_a_second_process_waits_for_the_first_and_says_so_when_it_gives_up(
         assert holder.stdout.readline() == "1\n"
         server.files[PATH] = content
         with pytest.raises(ModelUnavailable, match=r"is being fetched by another process for more than 0\.2 s"):
-            fetcher_of(cache, server, lock_patience_s=0.2).ensure(SOURCE, silent)
+            fetcher_of(cache, server, lock_timeout_s=0.2).ensure(SOURCE, silent)
         assert server.asked == []
         holder.send_signal(signal.SIGKILL)
     # The lock of a process that died holds nobody up.

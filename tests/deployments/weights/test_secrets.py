@@ -15,10 +15,10 @@ from deployments.errors import ModelUnavailable
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.commands import Commands
 from deployments.weights.fetch import entry_of
-from deployments.weights.place import place_of
 from deployments.weights.resolve import missing_weights
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import Progress, Published, Transfer, TransferSettings
+from deployments.weights.transfer import FileTransfer, Progress, Published, TransferSettings
+from deployments.weights.weights_uri import parse_uri
 from redis_bridge.registry.model_registry import entry_of as registry_entry_of
 from serve_app.faces.system.model_listing import describe
 from serve_app.launcher.app_status import application_states
@@ -108,7 +108,7 @@ def test_neither_errors_nor_logs_hold_it(
     is_so: Callable[[FileServer, bytes], None],
 ) -> None:
     is_so(server, content)
-    transfer = Transfer("best.pt", tmp_path / "best.pt.part", QUICK, Published())
+    transfer = FileTransfer("best.pt", tmp_path / "best.pt.part", QUICK, Published())
     address = f"{server.url}/best.pt?{SECRET}"
     with caplog.at_level(logging.DEBUG):
         if is_so is there:
@@ -141,4 +141,4 @@ def test_what_serve_says_of_a_failure_is_shown_without_it_and_the_fetch_has_it()
     failed = {"status": "DEPLOY_FAILED", "message": f"OSError: GET {SIGNED} failed"}
     [state] = application_states({"applications": {"m": failed}}).values()
     assert state.reason == "OSError: GET https://weights.example/models/best.pt?... failed"
-    assert place_of(WeightsSource(uri=SIGNED)).address == SIGNED
+    assert parse_uri(WeightsSource(uri=SIGNED)).address == SIGNED
