@@ -7,7 +7,6 @@ the CPU, with the threads of the replica.
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family, Outputs
+from deployments.families.shared.optional_package import optional_package
 from deployments.logs import OWN_LOGGER
 from deployments.runtimes import Resources, padded_size
 
@@ -43,17 +43,6 @@ class Program(Protocol):
     def read(self, named: Mapping[str, NDArray[Any]]) -> Outputs:
         """The outputs that count, with their batch axis. Raises ModelUnavailable for others than declared."""
         ...
-
-
-def optional_package(name: str) -> Any:
-    """A package of the extra `onnx`. Raises ModelUnavailable, naming the extra, when it is not installed."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"ONNX models need the package {name}, which is not installed: the extra `onnx` has it "
-            "(pip install -e '.[onnx]')"
-        ) from error
 
 
 class OnnxRuntime:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from deployments.errors import ModelUnavailable
 from deployments.families.retinanet.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
 from deployments.families.retinanet.views import Views
-from deployments.families.shared.anchor_free import rows_at
 from deployments.families.shared.convolution import Convolution, ConvolutionGeometry, dense_convolution
+from deployments.families.shared.tensor_ops import rows_at
 
 PIXEL_MEAN_BGR = (103.53, 116.28, 123.675)
 CANDIDATES_A_LEVEL = 1000

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from deployments.checkpoints.hdf5 import KerasFile
-from deployments.checkpoints.hdf5_trial import open_tried
+from deployments.checkpoints.hdf5 import KerasFile, open_tried
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds

@@ -22,8 +22,8 @@ from deployments.families.retinanet.keras_retinanet_description import (
 from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNetLayout, block_name, head_layers
 from deployments.families.retinanet.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
 from deployments.families.retinanet.views import Views
-from deployments.families.shared.anchor_free import best_classes, rows_at
 from deployments.families.shared.convolution import Convolution, ConvolutionGeometry, variable
+from deployments.families.shared.tensor_ops import best_classes, rows_at
 
 PIXEL_MEAN_BGR = (103.939, 116.779, 123.68)
 """What Caffe's networks subtract (keras-retinanet 0.1 `utils/image.py`)."""

@@ -1,10 +1,7 @@
 """Anchor-free decoding in the graph: raw head maps to a bounded list of candidates.
 
-Shared by the demo model and by YOLOv8, 11 and 12. Knows head maps and canvas pixels;
-knows nothing of images, labels, thresholds or NMS. Replicas and training import it: it needs Keras.
+The demo model and YOLOv8, 11 and 12 use it, in replicas and in training. It needs Keras.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
+
+from deployments.families.shared.tensor_ops import best_classes, rows_at
 
 CANDIDATES = 300
 """Default bound K on the candidates of one image; a head with fewer cells gives fewer."""
@@ -73,31 +72,6 @@ def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDAT
     scale = ops.take(ops.convert_to_tensor(strides), index, axis=0)
     boxes = to_corners(centres, chosen * scale)
     return boxes, ops.sigmoid(best), ops.cast(classes, "int32")
-
-
-def rows_at(values: Any, index: Any) -> Any:
-    """Pick rows: values (N, A, C) and index (N, K), integers, to (N, K, C).
-
-    Whole rows are copied, which on a CPU is a hundred times faster than `take_along_axis`, which copies number by
-    number. Only where the batch has no size at all, as in a symbolic model, nothing else is possible.
-    """
-    batch, rows, columns = ops.shape(values)
-    if batch is None:
-        return ops.take_along_axis(values, ops.expand_dims(index, -1), axis=1)
-    first = ops.expand_dims(ops.arange(batch, dtype="int32") * rows, 1)
-    return ops.take(ops.reshape(values, (-1, columns)), ops.cast(index, "int32") + first, axis=0)
-
-
-def best_classes(scores: Any) -> Any:
-    """The class with the highest score, (..., C) to int32 (...); the first of equals.
-
-    Two vectorized passes: on a CPU `argmax` takes ten times as long.
-    """
-    count = int(scores.shape[-1])
-    numbers = ops.arange(count, dtype="int32")
-    peaks = ops.max(scores, axis=-1, keepdims=True)
-    # Where a score is no number nothing equals the peak; any class will do then, but it must be one.
-    return ops.min(ops.where(scores >= peaks, numbers, count - 1), axis=-1)
 
 
 def expected_distances(distances: Any, bins: int) -> Any:

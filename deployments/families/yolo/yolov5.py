@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
-from deployments.families.shared.anchor_free import best_classes, rows_at
 from deployments.families.shared.letterbox import Letterbox
+from deployments.families.shared.tensor_ops import best_classes, rows_at
 from deployments.families.yolo.torch_layers import LayerBuilder, Program, check_layers, make_conv2d_of
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters

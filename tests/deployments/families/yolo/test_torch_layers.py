@@ -8,7 +8,7 @@ import pytest
 
 from deployments.checkpoints import ModuleStub, open_checkpoint
 from deployments.errors import ModelUnavailable
-from deployments.families.shared.anchor_free import best_classes
+from deployments.families.shared.tensor_ops import best_classes
 from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
 from deployments.families.yolo.ultralytics import Ultralytics
 from deployments.families.yolo.yolo_blocks import BLOCKS
