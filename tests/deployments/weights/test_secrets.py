@@ -27,7 +27,7 @@ from tests.deployments.weights.file_server import FileServer
 SECRET = "X-Amz-Signature=s3cret"
 URI = f"https://weights.example/models/best.pt?{SECRET}#part"
 SIGNED = f"https://weights.example/models/best.pt?{SECRET}"
-QUICK = TransferSettings(connect_s=1, read_s=1, retry_wait_s=0.001, tries=2)
+QUICK = TransferSettings(connect_s=1, read_s=1, retry_wait_s=0.001, attempts=2)
 
 
 @pytest.mark.parametrize("weights", [SIGNED, {"uri": SIGNED, "sha256": "0" * 64}])
@@ -126,7 +126,7 @@ def test_neither_the_record_nor_the_list_holds_it(cache: WeightsSettings, conten
     entry = entry_of(source, cache)
     entry.file.parent.mkdir(parents=True)
     entry.file.write_bytes(content)
-    assert entry.problem(source) == ""
+    assert entry.reason(source) == ""
     assert "s3cret" not in entry.record_file.read_text()
     lines = Lines()
     Commands(cache, lines).show([CatalogueModel("m", ModelDefinition(family="yolov5", weights=source))])
