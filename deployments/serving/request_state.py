@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,7 @@ class PreparedImage:
     received: Received
     size_px: tuple[int, int]
     decode_s: float
-    prepared: Prepared
+    prepared: Prepared[Any]
 
     def end(self, outcome: Outcome) -> None:
         """Ends the request."""

@@ -1,4 +1,7 @@
-"""The demo model: its family, its weights and the sample images that show what it finds."""
+"""The demo model: the family, its network, its weights and samples. MODEL_CARD.md says what it is for.
+
+`training/benthic_demo` draws its images and trains it. No other family comes here.
+"""
 
 from pathlib import Path
 

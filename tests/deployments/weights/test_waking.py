@@ -14,7 +14,7 @@ from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ServingError
 from deployments.prediction import Outcome
 from deployments.request import Image, Request
-from deployments.weights.cache import Entry, digest_of
+from deployments.weights.cache import CacheEntry, digest_of
 from deployments.weights.fetch import Fetcher, entry_of
 from deployments.weights.resolve import log_progress, remember_labels, with_local_weights
 from deployments.weights.settings import WeightsSettings
@@ -38,7 +38,7 @@ def sleeping(num_gpus: float = 0, target: int = 0, message: str = "", **args: An
     }
 
 
-def put(cache: WeightsSettings, content: bytes = b"weights") -> Entry:
+def put(cache: WeightsSettings, content: bytes = b"weights") -> CacheEntry:
     entry = entry_of(SOURCE, cache)
     entry.file.parent.mkdir(parents=True, exist_ok=True)
     entry.file.write_bytes(content)

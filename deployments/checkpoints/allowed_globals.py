@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.checkpoints.archive import Archive
-from deployments.checkpoints.shell import Shell
+from deployments.checkpoints.module_stub import ModuleStub
 from deployments.checkpoints.tensors import STORAGE_TYPES, Tensor, rebuild
 
 MODULE_PACKAGES = ("models.", "ultralytics.", "yolov5.models.", "torch.nn.modules.")
-"""Classes of these packages become shells: layers, networks, their losses and settings."""
+"""Classes of these packages become stubs: layers, networks, their losses and settings."""
 
 _PLAIN_CLASSES = frozenset({"argparse.Namespace", "types.SimpleNamespace"})
 
-# Values of training settings and of optimizers. They are kept as shells since nothing of them is needed.
+# Values of training settings and of optimizers. They are kept as stubs since nothing of them is needed.
 _INERT_CALLS = frozenset(
     {
         "_codecs.encode",
@@ -49,7 +49,7 @@ class Global:
 
 
 def is_module_class(name: str) -> bool:
-    """Whether an object of this class is kept as a shell."""
+    """Whether an object of this class is kept as a stub."""
     return name in _PLAIN_CLASSES or name.startswith(MODULE_PACKAGES)
 
 
@@ -63,7 +63,7 @@ def call(archive: Archive, name: str, arguments: tuple[Any, ...]) -> object:
     if name in _CALLS:
         return _CALLS[name](archive, arguments)
     if name in _INERT_CALLS:
-        return Shell(name, arguments)
+        return ModuleStub(name, arguments)
     raise archive.refusal(f"the pickle calls {name}, which loading a model never needs")
 
 

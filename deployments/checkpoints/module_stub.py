@@ -1,6 +1,6 @@
-"""What is left of a pickled object when none of its code may run: its class's name and its attributes.
+"""What is left of a pickled object when none of its code may run: the name of its class, and its attributes.
 
-Knows how PyTorch modules keep their children and weights, but nothing of what any module computes.
+It finds children and weights where PyTorch modules keep them.
 """
 
 from collections.abc import Mapping
@@ -14,22 +14,25 @@ def describe(value: object) -> str:
     """`value` for a message. Of a container only its type: it may hold itself, or a million things."""
     if value is None or isinstance(value, str | int | float | bool):
         return repr(value)[:60]
-    return value.kind if isinstance(value, Shell) else f"a {type(value).__name__}"
+    return value.kind if isinstance(value, ModuleStub) else f"a {type(value).__name__}"
 
 
-class Shell:
-    """An inert object. kind: full name of its class, such as 'models.common.Conv'.  state: its attributes."""
+class ModuleStub:
+    """An inert object."""
 
     __slots__ = ("arguments", "kind", "state")
 
     def __init__(self, kind: str, arguments: tuple[Any, ...] = ()) -> None:
         self.kind = kind
+        """Full name of the class, such as 'models.common.Conv'."""
         self.arguments = arguments
+        """What the class was called with."""
         self.state: Mapping[str, Any] = {}
+        """The attributes."""
 
     # The default would print the whole tree below, which may be deep, shared and even cyclic.
     def __repr__(self) -> str:
-        return f"<shell of {self.kind}>"
+        return f"<stub of {self.kind}>"
 
     @property
     def class_name(self) -> str:
@@ -37,18 +40,18 @@ class Shell:
         return self.kind.rpartition(".")[2]
 
     @property
-    def children(self) -> Mapping[str, "Shell"]:
+    def children(self) -> Mapping[str, "ModuleStub"]:
         """Child modules in their order. Raises ModelUnavailable when they are something else."""
         modules = self.state.get("_modules", {})
         if not isinstance(modules, dict):
             raise ModelUnavailable(f"the children of {self.kind} are a {type(modules).__name__}, expected a dict")
         found = {name: child for name, child in modules.items() if child is not None}
         for name, child in found.items():
-            if not isinstance(name, str) or not isinstance(child, Shell):
-                raise ModelUnavailable(f"child {name!r} of {self.kind} is no module")
+            if not isinstance(name, str) or not isinstance(child, ModuleStub):
+                raise ModelUnavailable(f"child {name!r} of {self.kind} is not a module")
         return found
 
-    def child(self, name: str) -> "Shell":
+    def child(self, name: str) -> "ModuleStub":
         """The child module `name`. Raises ModelUnavailable when there is none."""
         child = self.children.get(name)
         if child is None:

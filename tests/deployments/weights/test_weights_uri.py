@@ -9,8 +9,8 @@ from deployments.app import build
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.weights.fetch import entry_of
-from deployments.weights.place import BadPlace, place_of
 from deployments.weights.settings import WeightsSettings
+from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
 
 
 @pytest.mark.parametrize(
@@ -22,20 +22,20 @@ from deployments.weights.settings import WeightsSettings
     ],
 )
 def test_the_key_shows_where_a_file_comes_from(uri: str, key: str, address: str) -> None:
-    place = place_of(WeightsSource(uri=uri))
-    assert (str(place.key), place.address) == (key, address)
+    parsed = parse_uri(WeightsSource(uri=uri))
+    assert (str(parsed.key), parsed.address) == (key, address)
 
 
 def test_addresses_that_differ_anywhere_have_places_of_their_own() -> None:
     uris = ["https://a.org/x/best.pt", "https://a.org/y/best.pt", "https://a.org/x/best.pt?v=2", "file:///x/best.pt"]
-    keys = {place_of(WeightsSource(uri=uri)).key for uri in uris}
+    keys = {parse_uri(WeightsSource(uri=uri)).key for uri in uris}
     assert len(keys) == len(uris)
     assert {key.name for key in keys} == {"best.pt"}
-    assert not place_of(WeightsSource(uri=uris[-1])).needs_network
+    assert not parse_uri(WeightsSource(uri=uris[-1])).needs_network
 
 
 def test_a_revision_can_stand_beside_the_uri() -> None:
-    assert place_of(WeightsSource(uri="hf://a/b/x.pt", revision="f31")).address == "a/b/resolve/f31/x.pt"
+    assert parse_uri(WeightsSource(uri="hf://a/b/x.pt", revision="f31")).address == "a/b/resolve/f31/x.pt"
 
 
 @pytest.mark.parametrize(
@@ -76,15 +76,15 @@ def test_a_revision_can_stand_beside_the_uri() -> None:
     ],
 )
 def test_what_could_lead_elsewhere_is_refused(uri: str) -> None:
-    with pytest.raises(BadPlace):
-        place_of(WeightsSource(uri=uri))
+    with pytest.raises(InvalidWeightsUri):
+        parse_uri(WeightsSource(uri=uri))
     with pytest.raises(ModelUnavailable, match="weights: "):
         entry_of(WeightsSource(uri=uri), WeightsSettings())
 
 
 def test_a_secret_in_an_address_is_not_repeated() -> None:
-    with pytest.raises(BadPlace) as caught:
-        place_of(WeightsSource(uri="https://user:secret@a.org/x.pt"))
+    with pytest.raises(InvalidWeightsUri) as caught:
+        parse_uri(WeightsSource(uri="https://user:secret@a.org/x.pt"))
     assert "secret" not in str(caught.value)
 
 
@@ -99,7 +99,7 @@ def test_a_path_is_no_source_and_a_mapping_is_one() -> None:
 
 
 def test_an_application_with_weights_from_elsewhere_is_not_built() -> None:
-    with pytest.raises(BadPlace, match=re.escape("got 'http://a.org/best.pt'")):
+    with pytest.raises(InvalidWeightsUri, match=re.escape("got 'http://a.org/best.pt'")):
         build(ModelDefinition(family="yolov5", weights="http://a.org/best.pt"))
 
 
