@@ -1,4 +1,4 @@
-"""Runs the foreground over a stand-in process: `foreground_driver.py DASHBOARD_URL LOG GRACE_S CODE`.
+"""Runs the foreground over a stand-in process: `supervisor_driver.py DASHBOARD_URL LOG GRACE_S CODE`.
 
 A program of its own, as the foreground blocks signals and ends every descendant of its process.
 """

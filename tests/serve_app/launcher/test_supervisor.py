@@ -16,7 +16,7 @@ from tests.serve_app.launcher.test_configuration import model_block
 from tests.serve_app.launcher.test_dashboard_client import API
 
 ROOT = Path(__file__).parents[3]
-DRIVER = Path(__file__).with_name("foreground_driver.py")
+DRIVER = Path(__file__).with_name("supervisor_driver.py")
 
 UNBLOCK = "import signal, sys, time; signal.pthread_sigmask(signal.SIG_SETMASK, []);"
 STOPS_IN_ORDER = UNBLOCK + "signal.signal(signal.SIGINT, lambda *_: sys.exit(0)); time.sleep(600)"
