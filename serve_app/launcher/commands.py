@@ -57,7 +57,7 @@ from serve_app.launcher.proxy.haproxy_config import LOOPBACK
 from serve_app.launcher.pulse import Pulse, Rhythm
 from serve_app.launcher.ray_token import ensure_token, token_place
 from serve_app.launcher.run_record import one_change_at_a_time, open_folder, read_record, remove_record, write_record
-from serve_app.launcher.supervisor import Foreground
+from serve_app.launcher.supervisor import Supervisor
 
 Environ = Mapping[str, str]
 
@@ -102,8 +102,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
         write_record(folder, environ)
         try:
             with RunningSystem(settings.dashboard_url, environ) as system:
-                foreground = Foreground(process, system, signals, settings)
-                return _keep_in_foreground(foreground, system, document, environ)
+                supervisor = Supervisor(process, system, signals, settings)
+                return _keep_in_foreground(supervisor, system, document, environ)
         finally:
             remove_record(folder)
 
@@ -137,9 +137,9 @@ def _for_serve(document: Details, environ: Environ) -> Details:
     return behind_haproxy(document) if is_enabled(environ) and not joins_cluster(environ) else document
 
 
-def _keep_in_foreground(foreground: Foreground, system: RunningSystem, document: Details, environ: Environ) -> int:
+def _keep_in_foreground(supervisor: Supervisor, system: RunningSystem, document: Details, environ: Environ) -> int:
     settings = SystemSettings.from_environment(environ)
-    states = foreground.wait_until_up(names(document))
+    states = supervisor.wait_until_up(names(document))
     if states is not None:
         redis = redis_address(environ.get(REDIS_URL.name, ""), embedded_redis_port(document))
         dashboard = settings.dashboard_url + token_place(environ)
@@ -148,7 +148,7 @@ def _keep_in_foreground(foreground: Foreground, system: RunningSystem, document:
     has_door = any(app.get("route_prefix") is not None for app in document["applications"])
     door = http_address(document) if has_door and not joins_cluster(environ) else None
     rhythm = Rhythm(hangs_after_s=settings.hang_patience_s)
-    return foreground.wait_for_the_end(Pulse(system, door, not joins_cluster(environ), rhythm))
+    return supervisor.wait_for_the_end(Pulse(system, door, not joins_cluster(environ), rhythm))
 
 
 def check(files: Iterable[Path]) -> int:
