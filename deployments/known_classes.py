@@ -1,10 +1,10 @@
 """The classes that a request asks for are classes of the model, or it is told which there are. Knows names only."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from deployments.definition import check_labels
 from deployments.errors import InvalidRequest, ModelUnavailable
+from deployments.nearest_name import nearest_in_any_case
 
 SHOWN = 3
 """Names that are told; a model may have thousands."""
@@ -34,9 +34,8 @@ class KnownClasses:
         raise InvalidRequest(f"classes: this model has no class {shown}; {self._instead_of(unknown)}")
 
     def _instead_of(self, unknown: str) -> str:
-        folded = {label.casefold(): label for label in reversed(self._labels)}
-        near = get_close_matches(unknown[:SHOWN_CHARACTERS].casefold(), folded, SHOWN)
+        near = nearest_in_any_case(unknown[:SHOWN_CHARACTERS], self._labels, SHOWN)
         if near:
-            return f"did you mean {' or '.join(repr(folded[name]) for name in near)}?"
+            return f"did you mean {' or '.join(map(repr, near))}?"
         some = ", ".join(repr(label) for label in self._labels[:SHOWN])
         return f"it has {len(self._labels)}, such as {some}"

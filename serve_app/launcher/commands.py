@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.definition import MODEL_IMPORT_PATH
+from deployments.nearest_name import nearest_of
 from serve_app.launcher.app_status import ApplicationState, Details, application_states, names, submission, table
 from serve_app.launcher.configuration.env_overrides import (
     render_application,
@@ -13,7 +14,6 @@ from serve_app.launcher.configuration.env_overrides import (
 )
 from serve_app.launcher.configuration.env_settings import SystemSettings
 from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray
-from serve_app.launcher.configuration.schema_problems import nearest_of
 from serve_app.launcher.configuration.settings_page import settings_page
 from serve_app.launcher.configuration.validation import (
     check_file,

@@ -13,7 +13,6 @@ from pydantic import Field, ValidationError, field_validator
 
 from deployments.definition import Settings
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
-from serve_app.launcher.configuration.schema_problems import nearest_of
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
 from deployments.families import FAMILIES
+from deployments.nearest_name import nearest_of
 from deployments.weights.place import BadPlace, place_of
 from serve_app.launcher.configuration.builders import Builder
-from serve_app.launcher.configuration.schema_problems import nearest_of
 
 IMAGES_POLICY = "deployments.autoscaling:images_in_work"
 """What counts images. A model of at most one replica needs no counting."""
