@@ -1,6 +1,7 @@
 """The work of one loaded model on one image. Each step runs in a thread and touches nothing but its image."""
 
 import time
+from typing import Any
 
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InvalidRequest
@@ -16,7 +17,7 @@ from deployments.serving.tiling import Tile, cut_into_tiles
 class LoadedModel:
     """knobs: may be changed at any time. Raises ModelUnavailable when the model has too many classes."""
 
-    def __init__(self, name: str, definition: ModelDefinition, family: Family) -> None:
+    def __init__(self, name: str, definition: ModelDefinition, family: Family[Any]) -> None:
         self.name = name
         self.family = family
         self.knobs = ModelKnobs()

@@ -31,9 +31,9 @@ class StopSignals:
         """From now on, signals wait until `wait` fetches them."""
         signal.pthread_sigmask(signal.SIG_BLOCK, self._awaited)
 
-    def wait(self, patience_s: float) -> None:
-        """Waits for a stop signal, which is counted, or for the end of any child; at most `patience_s`."""
-        info = signal.sigtimedwait(self._awaited, patience_s)
+    def wait(self, timeout_s: float) -> None:
+        """Waits for a stop signal, which is counted, or for the end of any child; at most `timeout_s`."""
+        info = signal.sigtimedwait(self._awaited, timeout_s)
         if info is not None and info.si_signo != signal.SIGCHLD:
             self.count += 1
 

@@ -173,7 +173,7 @@ def test_a_system_that_is_still_starting_has_no_report_yet(dashboard: FakeDashbo
 
 def test_waiting_ends_when_patience_does(dashboard: FakeDashboard) -> None:
     with RunningSystem(dashboard.url, {}) as system:
-        assert system.wait_until(lambda details: False, patience_s=0.01)["applications"]
+        assert system.wait_until(lambda details: False, timeout_s=0.01)["applications"]
 
 
 def test_an_application_on_its_way_out_is_not_submitted_again(dashboard: FakeDashboard) -> None:
@@ -200,5 +200,5 @@ def test_an_empty_system_has_a_status_line_too() -> None:
 def test_a_dashboard_that_misses_a_beat_does_not_end_the_waiting(dashboard: FakeDashboard) -> None:
     with RunningSystem(dashboard.url, {}) as system:
         dashboard.busy_answers = 1
-        assert system.wait_until(lambda details: "first" in details["applications"], patience_s=10)
+        assert system.wait_until(lambda details: "first" in details["applications"], timeout_s=10)
     assert dashboard.busy_answers == 0
