@@ -62,6 +62,39 @@ def test_the_model_blocks_of_the_readme_are_valid() -> None:
     assert [block_problems(block) for block in found] == [[], []]
 
 
+def published_at(uri: str) -> tuple[str, str]:
+    """What a person calls the place of these weights, and its address."""
+    scheme, _, rest = uri.partition(":")
+    words = rest.lstrip("/").split("/")
+    if scheme == "hf":
+        return (name := "/".join(words[:2])), f"https://huggingface.co/{name}"
+    if scheme == "doi":
+        return (name := "/".join(words[:2])), f"https://doi.org/{name}"
+    return (name := "/".join(words[1:3])), f"https://{words[0]}/{name}"
+
+
+def test_the_table_of_published_models_is_that_of_the_zoo() -> None:
+    zoo = yaml.safe_load((ROOT / "configs/fathomnet.yaml").read_text(encoding="utf-8"))
+    models = [(one["name"], one["args"]) for one in zoo["applications"] if "weights" in one.get("args", {})]
+    rows = [
+        f"| `{name}` | {args['description']} | {args['licence']} | [{place[0]}]({place[1]}) |"
+        for name, args in models
+        for place in [published_at(args["weights"]["uri"])]
+    ]
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Published models")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `.*", section, re.M) == rows
+
+
+def test_the_figures_of_the_readme_stand_in_the_page_on_performance() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [paragraph] = [one for one in readme.split("\n\n") if one.startswith("**Speed**")]
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    summary = page.split("\n## ")[1]
+    assert summary.startswith("In short\n")
+    figures = set(re.findall(r"\d[\d.]*\d", paragraph)) - {"720"}
+    assert [figure for figure in sorted(figures) if figure not in summary] == []
+
+
 def test_the_redis_client_of_the_readme_is_ten_lines_of_python() -> None:
     [client] = blocks("README.md", "python")
     assert len([line for line in client.splitlines() if line.strip()]) == 10
