@@ -28,6 +28,12 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     assert missing == []
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = [path.name for path in sorted(ROOT.glob("docs/*.md")) if path.name != "README.md"]
+    assert [page for page in pages if f"]({page})" not in index] == []
+
+
 def test_every_metric_of_the_code_stands_in_the_table_and_no_other() -> None:
     in_code = set()
     for package in PACKAGES:
