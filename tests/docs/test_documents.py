@@ -28,6 +28,20 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     assert missing == []
 
 
+def anchors_of(document: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    local = [(document.parent / page if page else document, anchor) for page, anchor in links if "://" not in page]
+    missing = [f"{page.name}#{anchor}" for page, anchor in local if anchor not in anchors_of(page)]
+    assert missing == []
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     pages = [path.name for path in sorted(ROOT.glob("docs/*.md")) if path.name != "README.md"]
