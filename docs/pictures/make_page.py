@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 HERE = Path(__file__).parent
 FRAME = HERE.parents[1] / "deployments" / "families" / "demo" / "samples" / "seafloor-1.png"
@@ -21,7 +21,7 @@ MAX_BYTES = 400_000
 
 CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-VIEWPORT = {"width": 1240, "height": 800}
+VIEWPORT: ViewportSize = {"width": 1240, "height": 800}
 TIMEOUT_MS = 60_000
 COLOURS = 192
 """A palette of this size makes a drawn frame a third as large as true colour, and no difference shows."""

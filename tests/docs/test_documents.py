@@ -1,4 +1,4 @@
-"""What the documents say is true where a test can tell: links, names of metrics and settings, the model block."""
+"""Checks what the documents say: links, names of metrics and settings, blocks of models, tables, figures."""
 
 import ast
 import re
