@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.scripts import cli
 
 from deployments.client.replica_probe import SERVE_NAMESPACE
-from serve_app.launcher.configuration.env_settings import RAY_DEFAULTS
+from serve_app.launcher.configuration.ray_variables import RAY_DEFAULTS
 from serve_app.launcher.proxy.haproxy import ENABLED, FOLDER, PORTS
 
 ROOT = Path(__file__).parents[2]
