@@ -11,8 +11,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-import deployments
 from benchmarks.load.http_wire import Upload
+from deployments.families.demo import SAMPLES_FOLDER
 
 SMALL, HD, LARGE = "64px", "720p", "4mb"
 PICTURES = (SMALL, HD, LARGE)
@@ -21,7 +21,7 @@ LARGE_BYTES = 3_900_000
 _LARGE_TOLERANCE = 0.03
 _LARGE_SIZE_PX = (1920, 1080)
 _SEED = 11
-_FRAME = Path(deployments.__file__).parent / "families" / "demo" / "samples" / "seafloor-1.png"
+_FRAME = SAMPLES_FOLDER / "seafloor-1.png"
 
 
 @dataclass(frozen=True, slots=True)

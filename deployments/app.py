@@ -26,9 +26,9 @@ from deployments.serving.replica import Replica
 from deployments.serving.replica_process import prepare_replica_process
 from deployments.serving.serve_meter import ServeMeter
 from deployments.weights.fetch import Fetcher
-from deployments.weights.place import place_of
 from deployments.weights.resolve import remember_labels, with_local_weights
 from deployments.weights.settings import WeightsSettings
+from deployments.weights.weights_uri import parse_uri
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -99,6 +99,6 @@ def build(args: ModelDefinition) -> Application:
     if args.family not in FAMILIES:
         raise ValueError(f"args.family: unknown family {args.family!r}; known: {', '.join(sorted(FAMILIES))}")
     if args.weights_source is not None:
-        place_of(args.weights_source)
+        parse_uri(args.weights_source)
     application: Application = Model.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
     return application

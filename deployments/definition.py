@@ -1,4 +1,4 @@
-"""A model as data: what YAML says of it, and the state it is in. Knows neither Ray nor any family's code.
+"""A model as YAML describes it.
 
 `ModelDefinition` is the `args` of an application: identity, a change of which replaces replicas. Files are named in
 it and not read, but for a list of labels, which is part of the data.
@@ -7,8 +7,6 @@ it and not read, but for a list of labels, which is part of the data.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,8 +20,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-
-from deployments.serving.watchdog import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""
@@ -49,6 +45,12 @@ processes have a limit of 4 MiB, for answers too, and how large one becomes is n
 
 MAX_LABELS_BYTES = 2**20
 """Of all names together, in UTF-8."""
+
+STUCK_AFTER_S = 120.0
+"""How long a batch, or a step of one image in a thread, may run. A batch of a slow model on a busy CPU takes 20 s."""
+
+UNHEALTHY_AFTER_BATCHES = 5
+"""When so many batches in a row fail, of different images, it is the model's fault and not the images'."""
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -231,39 +233,3 @@ class ModelKnobs(Settings):
 
     tiling: Tiling | None = None
     """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""
-
-
-class ModelState(StrEnum):
-    """What a model can do for an asker now."""
-
-    STARTING = "starting"
-    READY = "ready"
-    ASLEEP = "asleep"
-    """Zero replicas, by choice; the next request wakes it."""
-    UNHEALTHY = "unhealthy"
-    FAILED = "failed"
-    STOPPING = "stopping"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRecord:
-    """One model of the running system. reason: why it cannot answer, for people; '' when it can. A model that is
-    asleep and cannot be woken, as its weights or its GPU are not there, has one too.
-    is_external: it runs elsewhere, and is asked through `external.AskExternal`."""
-
-    name: str
-    definition: ModelDefinition
-    knobs: ModelKnobs
-    state: ModelState
-    reason: str = ""
-    replicas: int = 0
-    is_external: bool = False
-
-    @property
-    def can_answer(self) -> bool:
-        """Whether a request may be sent now: ready, or asleep and waking on demand."""
-        return self.state is ModelState.READY or (self.state is ModelState.ASLEEP and not self.reason)
-
-    def answers_for(self, name: str) -> bool:
-        """Whether `name` is this model or one of its queues."""
-        return name == self.name or name in self.definition.queues

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from deployments.client.protocols import Catalogue
-from deployments.definition import ModelDefinition, ModelKnobs, ModelRecord, ModelState
+from deployments.catalogue import Catalogue, ModelRecord, ModelState
+from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import InvalidRequest, ModelNotFound, ServingError
 from deployments.prediction import Opaque
 from deployments.request import MAX_DEADLINE_S, Image

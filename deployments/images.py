@@ -17,11 +17,11 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from deployments.errors import DeadlineExceeded, ImageTooLarge, InvalidImage, ServingError
+from deployments.image_formats import bmp, gif, jpeg, png, pnm, tiff, webp
+from deployments.image_formats.header import Header, damaged, not_read
+from deployments.image_formats.metered import MeteredFile
+from deployments.image_formats.samples import rgb_of
 from deployments.logs import OWN_LOGGER
-from deployments.picture import bmp, gif, jpeg, png, pnm, tiff, webp
-from deployments.picture.header import Header, damaged, not_read
-from deployments.picture.metered import MeteredFile
-from deployments.picture.samples import rgb_of
 from deployments.request import Image
 
 logger = logging.getLogger(OWN_LOGGER)

@@ -1,1 +1,5 @@
-"""Load for both doors, as their real clients make it. Imports no door: it knows them by their wires only."""
+"""Locust users for both doors, which load them as their real clients do.
+
+Speaks to the doors over HTTP and Redis only. May import `deployments`, for the sample frames; nothing imports this
+package.
+"""

@@ -1,29 +1,32 @@
-"""What is wrong with an answer, in words, or None. An answer counts only when it carries a list of predictions."""
+"""Checks answers: each function returns the reason why an answer does not count, or None when it does.
+
+An answer counts only if it carries a list of predictions.
+"""
 
 from typing import Any
 
 import orjson
 
 
-def http_fault(status: int, body: bytes) -> str | None:
-    """What is wrong with the answer of `POST /predictor/`."""
+def http_reason(status: int, body: bytes) -> str | None:
+    """Checks the answer of `POST /predictor/`."""
     answer = _parsed(body)
     if status != 200:
         detail = answer.get("detail") if isinstance(answer, dict) else None
         return f"status {status}: {detail or repr(body[:200])}"
     if not isinstance(answer, dict) or answer.get("success") is not True:
         return f"no success: {body[:200]!r}"
-    return _rows_fault(answer.get("predictions"))
+    return _rows_reason(answer.get("predictions"))
 
 
-def redis_fault(answer: bytes) -> str | None:
-    """What is wrong with the text under a job's id."""
-    return _rows_fault(_parsed(answer))
+def redis_reason(answer: bytes) -> str | None:
+    """Checks the answer under a job's id in Redis."""
+    return _rows_reason(_parsed(answer))
 
 
-def _rows_fault(rows: Any) -> str | None:
+def _rows_reason(rows: Any) -> str | None:
     if not isinstance(rows, list):
-        return f"no list of predictions: {str(rows)[:200]}"
+        return f"not a list of predictions: {str(rows)[:200]}"
     for row in rows:
         if not isinstance(row, dict) or not row.get("category_id") or not row.get("scores"):
             return f"a prediction without category_id or scores: {str(row)[:200]}"

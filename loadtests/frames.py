@@ -1,48 +1,49 @@
-"""The frames that load tests send: the drawn samples that ship with the demo model, as files and as queue jobs."""
+"""The images that load tests send: the drawn samples of the demo model, as files and as queue jobs."""
 
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import orjson
 import pybase64
 from PIL import Image
 
-import deployments
-
-SAMPLES = Path(deployments.__file__).parent / "families" / "demo" / "samples"
+from deployments.families.demo import SAMPLES_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """name, and the bytes of a PNG file."""
+    """One sample."""
 
     name: str
+    """Of its file."""
+
     png: bytes
+    """The file."""
 
 
 def sample_frames() -> list[Frame]:
-    """The shipped samples, by name. Raises FileNotFoundError when there are none."""
-    frames = [Frame(path.name, path.read_bytes()) for path in sorted(SAMPLES.glob("*.png"))]
+    """The samples of the demo model, sorted by name. Raises FileNotFoundError if there are none."""
+    frames = [Frame(path.name, path.read_bytes()) for path in sorted(SAMPLES_FOLDER.glob("*.png"))]
     if not frames:
-        raise FileNotFoundError(f"no sample frames (*.png) in {SAMPLES}")
+        raise FileNotFoundError(f"no sample frames (*.png) in {SAMPLES_FOLDER}")
     return frames
 
 
 @dataclass(frozen=True, slots=True)
 class JobTemplate:
-    """A queue job without its id: the picture is encoded once, as the clients' encoding is not under test."""
+    """A queue job without its id. The image is encoded only once, because encoding is not under test."""
 
     fields: bytes
+    """All but the opening brace and the id of the job's JSON."""
 
     def job(self, job_id: str) -> bytes:
-        """The job's JSON text."""
+        """The payload of one job."""
         return b'{"id":' + orjson.dumps(job_id) + b"," + self.fields
 
 
 def job_template(frame: Frame) -> JobTemplate:
-    """`frame` as legacy producers push it: base64 of float32 BGR pixels, 1 x height x width x 3, C order."""
+    """`frame` as legacy clients push it: base64 of float32 BGR pixels, 1 x height x width x 3, C order."""
     rgb = np.asarray(Image.open(BytesIO(frame.png)).convert("RGB"), dtype=np.float32)
     height, width = rgb.shape[:2]
     bgr = np.ascontiguousarray(rgb[np.newaxis, :, :, ::-1])

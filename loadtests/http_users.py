@@ -1,4 +1,4 @@
-"""Locust users of the HTTP door: they post frames as the legacy scripts do, `model_type` given.
+"""Locust users of the HTTP door: they post images as the legacy scripts do, with `model_type`.
 
 locust -f loadtests/http_users.py --headless -u 8 -r 8 -t 60s --host http://127.0.0.1:8082
 """
@@ -8,7 +8,7 @@ import random
 
 from locust import HttpUser, constant, task
 
-from loadtests.answers import http_fault
+from loadtests.answers import http_reason
 from loadtests.frames import sample_frames
 from loadtests.options import load_options
 from loadtests.thresholds import enforce
@@ -19,17 +19,17 @@ enforce(OPTIONS)
 
 
 class PostingUser(HttpUser):
-    """Posts one sample after the other and reads the answer."""
+    """Posts one sample after the other and checks each answer."""
 
     wait_time = constant(OPTIONS.pause_s)
 
     @task
     def predict(self) -> None:
-        """One form with the frame first and the model after it; the file's name is literally `file`."""
+        """Posts one form: the image first, the model after it, and `file` as the name of the file."""
         form = {
             "file": ("file", random.choice(FRAMES).png, "image/png"),
             "model_type": (None, OPTIONS.model),
         }
         with self.client.post("/predictor/", files=form, timeout=OPTIONS.patience_s, catch_response=True) as response:
-            if fault := http_fault(response.status_code, response.content or b""):
-                response.failure(fault)
+            if reason := http_reason(response.status_code, response.content or b""):
+                response.failure(reason)

@@ -1,4 +1,4 @@
-"""What all load tests have in common, read from the environment, since Locust owns the command line."""
+"""Options of all load tests. They come from the environment, because Locust owns the command line."""
 
 from collections.abc import Mapping
 
@@ -10,25 +10,25 @@ PREFIX = "LOADTEST_"
 
 
 class LoadOptions(Settings):
-    """One option for each variable LOADTEST_<NAME>; times in seconds."""
+    """The field `pause_s` is the variable LOADTEST_PAUSE_S; times are in seconds."""
 
     model: str = Field(default="image_queue_detectron2", min_length=1)
-    """`model_type` over HTTP, the queue over Redis: a name that a model answers for on both doors."""
+    """`model_type` over HTTP, the queue over Redis. A queue's name works at both doors."""
 
     pause_s: float = Field(default=0.05, ge=0)
-    """What a user waits between an answer and its next question."""
+    """Pause of a user between an answer and its next request."""
 
     patience_s: float = Field(default=30.0, gt=0)
-    """An answer that takes longer is a failure."""
+    """Timeout of an answer; one that takes longer is a failure."""
 
     poll_s: float = Field(default=0.02, gt=0)
-    """How often a Redis user looks for its answer; part of what it measures."""
+    """Poll interval of a Redis user; part of what it measures."""
 
     max_failed_ratio: float = Field(default=0.0, ge=0, le=1)
-    """More failures than this share of all requests, and the run has failed."""
+    """The run fails if more than this share of all requests fail."""
 
     max_p95_s: float | None = Field(default=None, gt=0)
-    """A 95th percentile above this, and the run has failed; not set: no such limit."""
+    """The run fails if the 95th percentile is above this; no limit if not set."""
 
 
 def load_options(environ: Mapping[str, str]) -> LoadOptions:

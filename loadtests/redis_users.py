@@ -1,4 +1,4 @@
-"""Locust users of the Redis door: they push jobs and wait for the key of the answer, as legacy producers do.
+"""Locust users of the Redis door: they push jobs and poll the key of the answer, as legacy clients do.
 
 locust -f loadtests/redis_users.py --headless -u 8 -r 8 -t 60s --host redis://127.0.0.1:6379/0
 """
@@ -11,7 +11,7 @@ import uuid
 import redis
 from locust import User, constant, task
 
-from loadtests.answers import redis_fault
+from loadtests.answers import redis_reason
 from loadtests.frames import JobTemplate, job_template, sample_frames
 from loadtests.options import load_options
 from loadtests.thresholds import enforce
@@ -21,48 +21,48 @@ TEMPLATES: list[JobTemplate] = [job_template(frame) for frame in sample_frames()
 enforce(OPTIONS)
 
 
-class WrongAnswer(Exception):
-    """The answer came, and is not a list of predictions."""
+class InvalidAnswer(Exception):
+    """The answer does not carry a list of predictions."""
 
 
 class NoAnswer(Exception):
-    """The answer did not come in time."""
+    """There was no answer within the timeout."""
 
 
 class QueueingUser(User):
-    """Pushes one job after the other and fetches each answer. `host` is the URL of Redis; REDIS_URL by default."""
+    """Pushes one job after the other and fetches each answer. `host` is the URL of Redis, by default REDIS_URL."""
 
     host = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
     wait_time = constant(OPTIONS.pause_s)
 
     def on_start(self) -> None:
-        """Connects; from then on, one connection for each user, as separate producers have."""
+        """Opens one connection for this user, as separate clients have."""
         self.connection = redis.Redis.from_url(self.host, socket_timeout=OPTIONS.patience_s)
 
     def on_stop(self) -> None:
-        """Disconnects."""
+        """Closes the connection."""
         self.connection.close()
 
     @task
     def predict(self) -> None:
-        """One job, timed from its push to its answer, told to Locust as one request."""
+        """Pushes one job and reports the time from its push to its answer to Locust, as one request."""
         job_id = str(uuid.uuid4())
         job = random.choice(TEMPLATES).job(job_id)
         answer: bytes = b""
-        fault: Exception | None = None
+        error: Exception | None = None
         start_s = time.perf_counter()
         try:
             answer = self._answer_for(job_id, job)
-            if words := redis_fault(answer):
-                fault = WrongAnswer(words)
-        except (redis.RedisError, NoAnswer) as error:
-            fault = error
+            if reason := redis_reason(answer):
+                error = InvalidAnswer(reason)
+        except (redis.RedisError, NoAnswer) as raised:
+            error = raised
         self.environment.events.request.fire(
             request_type="RPUSH",
             name=OPTIONS.model,
             response_time=(time.perf_counter() - start_s) * 1000,
             response_length=len(answer),
-            exception=fault,
+            exception=error,
             context=self.context(),
         )
 
@@ -72,7 +72,7 @@ class QueueingUser(User):
         while (answer := self.connection.get(job_id)) is None:
             if time.monotonic() > ends_at_s:
                 raise NoAnswer(f"no answer within {OPTIONS.patience_s:g} s")
-            time.sleep(OPTIONS.poll_s)  # Locust has made it one that lets the other users run
+            time.sleep(OPTIONS.poll_s)  # Locust has patched it to let the other users run
         self.connection.delete(job_id)
         assert isinstance(answer, bytes)
         return answer

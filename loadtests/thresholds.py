@@ -1,4 +1,4 @@
-"""Turns a finished Locust run into success or failure, as an exit code for scripts and CI."""
+"""Turns a finished Locust run into an exit code for scripts and CI."""
 
 import logging
 
@@ -11,7 +11,7 @@ logger = logging.getLogger("locust.thresholds")
 
 
 def enforce(options: LoadOptions) -> None:
-    """Sets the exit code when the run ends: 1 when a limit of `options` is broken or nothing was answered."""
+    """Sets the exit code when the run ends: 1 if a limit of `options` is broken or no request was sent."""
 
     def judge(environment: Environment, **_: object) -> None:
         broken = broken_limits(environment, options)
@@ -23,11 +23,11 @@ def enforce(options: LoadOptions) -> None:
 
 
 def broken_limits(environment: Environment, options: LoadOptions) -> list[str]:
-    """The limits of `options` that the run in `environment` broke, one line each."""
+    """One line for each limit of `options` that the run in `environment` broke."""
     total = environment.stats.total
     broken = []
     if total.num_requests == 0:
-        broken.append("nothing was asked")
+        broken.append("no request was sent")
     if total.fail_ratio > options.max_failed_ratio:
         broken.append(f"{total.fail_ratio:.2%} failed, the limit is {options.max_failed_ratio:.2%}")
     p95_s = total.get_response_time_percentile(0.95) / 1000

@@ -69,7 +69,7 @@ class BridgeReplica:
         self._discovery = Discovery()
         await self._discovery.start(settings.settle_s)
         self._closing.push_async_callback(self._discovery.stop)
-        client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
+        client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
         await client.attach(record.name for record in self._discovery.records())
         connections = await self._closing.enter_async_context(connected(url, settings.longest_block_s))
         with contextlib.suppress(*TROUBLES):

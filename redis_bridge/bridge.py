@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from deployments.client.protocols import Catalogue, Predict
-from deployments.definition import ModelRecord, ModelState, is_valid_name
+from deployments.catalogue import Catalogue, ModelRecord, ModelState
+from deployments.client.protocols import Predict
+from deployments.definition import is_valid_name
 from deployments.errors import ModelNotFound
 from deployments.logs import OWN_LOGGER
 from redis_bridge import metrics

@@ -16,6 +16,7 @@ from ray.serve import Application
 
 from deployments.definition import Settings
 from deployments.logs import OWN_LOGGER
+from deployments.process.state_folder import default_state_folder
 from deployments.serving.replica_process import prepare_replica_process
 from redis_bridge.server.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 from redis_bridge.settings import REDIS_URL_VARIABLE
@@ -109,8 +110,7 @@ def default_folder() -> Path:
     base = os.environ.get("FATHOM_DATA_DIR")
     if base:
         return Path(base).expanduser().resolve() / "valkey"
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().resolve() / "fathomnet-serve" / "valkey"
+    return default_state_folder(os.environ).expanduser().resolve() / "valkey"
 
 
 def refuse_many_nodes(nodes: int) -> None:

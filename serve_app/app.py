@@ -1,22 +1,21 @@
 """The HTTP door on Ray Serve: what `import_path: serve_app.app:build` in a configuration names. Only wires."""
 
-from pathlib import Path
-
 import ray
 from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application, metrics
 from starlette.types import ASGIApp
 
-import deployments
-from deployments.buffered_counter import Counting
 from deployments.client.discovery import Discovery
 from deployments.client.external_client import ExternalClient
 from deployments.client.model_client import ModelClient
 from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
 from deployments.external import WholeCatalogue
+from deployments.families.demo import SAMPLES_FOLDER
+from deployments.process.buffered_counter import Counting
 from deployments.serving.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
+from serve_app.faces.face import Models
 from serve_app.faces.system.cluster_metrics import gather_metrics
 from serve_app.faces.system.readiness import Signs
 from serve_app.faces.system.routes import System
@@ -28,8 +27,6 @@ USER_CONFIG: dict[str, type[BaseModel]] = {}
 MAX_REQUESTS = 4096
 """As many as HAProxy has connections: beyond it Ray lets requests wait for a place, while it keeps all that they send
 and /health/live waits with them. What they may hold is bounded by the door itself."""
-
-SAMPLES_FOLDER = Path(deployments.__file__).parent / "families" / "demo" / "samples"
 
 
 class ServeRequestMeter:
@@ -54,29 +51,29 @@ def node_metrics_urls() -> list[str]:
     ]
 
 
-class Door:
+class DoorDeployment:
     """The shell that Ray Serve runs; the work is in the ASGI application that it builds."""
 
     def __init__(self, settings: DoorSettings) -> None:
         prepare_replica_process()
         self._settings = settings
         self._discovery = Discovery()
-        self._client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
+        self._client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
         self._external = ExternalClient(settings.bridge_application)
         self._probe = ReplicaProbe(self._discovery.required_replicas, ReplicaActors())
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """The door wired to Ray; Serve calls it inside the replica."""
+        catalogue = WholeCatalogue(self._discovery, self._external.records)
+        models = Models(catalogue, self._client, self._external.ask)
         system = System(
-            catalogue=WholeCatalogue(self._discovery, self._external.records),
             applications=self._discovery,
             metrics_text=lambda: gather_metrics(node_metrics_urls()),
             samples_folder=SAMPLES_FOLDER,
-            ask_external=self._external.ask,
             signs=self._signs,
         )
         lifespan = when_started(self._start, self._stop)
-        return create_api(self._client, system, self._settings, ServeRequestMeter(), lifespan)
+        return create_api(models, system, self._settings, ServeRequestMeter(), lifespan)
 
     async def check_health(self) -> None:
         """Raises when a background task has died; Ray Serve replaces the replica then, and also when this does not
@@ -102,7 +99,7 @@ class Door:
         return Signs(
             silent_models=self._probe.silent(),
             gateway=name if has_gateway else None,
-            gateway_trouble=self._external.trouble() if has_gateway else "",
+            gateway_reason=self._external.trouble() if has_gateway else "",
             view_age_s=self._discovery.age_s,
         )
 
@@ -110,7 +107,7 @@ class Door:
 def build(args: DoorSettings) -> Application:
     """The application of the HTTP door."""
     deployment = serve.deployment(
-        serve.ingress()(Door),
+        serve.ingress()(DoorDeployment),
         name="Door",
         max_ongoing_requests=MAX_REQUESTS,
         health_check_period_s=2,

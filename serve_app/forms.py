@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from deployments.errors import InvalidRequest
-from serve_app.launcher.configuration.schema_problems import nearest_of
+from deployments.nearest_name import nearest_of
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 4096

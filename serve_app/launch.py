@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     try:
-        from serve_app.launcher import commands
+        from serve_app.launcher import commands, serve_command
     except ValueError as error:  # Ray reads its own variables when it is imported
         raise LaunchError(str(error)) from error
     match chosen.command:
         case "serve":
-            return commands.serve(chosen.config, chosen.verbose, os.environ)
+            return serve_command.serve(chosen.config, chosen.verbose, os.environ)
         case "check":
             return commands.check(chosen.files)
         case "deploy":

@@ -1,10 +1,10 @@
-"""The one table from the core's errors to HTTP answers (RFC 9457 problem details). Knows no route.
-
+"""The one table from the core's errors to HTTP answers (RFC 9457 problem details).
 On the legacy routes the members `"success": false, "predictions": null` stand beside the problem's own: old
 clients show an error for null, while an empty list would read as "no animals here".
 """
 
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -53,28 +53,31 @@ TITLE: dict[type[ServingError], str] = {
 
 RETRY_AFTER_S: dict[type[ServingError], float] = {ModelUnavailable: 5, Overloaded: 1}
 
-LEGACY_MEMBERS: dict[str, Any] = {"success": False, "predictions": None}
+LEGACY_MEMBERS: Mapping[str, Any] = {"success": False, "predictions": None}
 
 
-def problem(error: ServingError, is_legacy: bool = False) -> Response:
-    """The answer for `error`. is_legacy: add the members that old clients look for."""
+NO_MEMBERS: Mapping[str, Any] = {}
+
+
+def problem(error: ServingError, beside: Mapping[str, Any] = NO_MEMBERS) -> Response:
+    """The answer for `error`. beside: members that clients of this route look for beside the problem's own."""
     kind = type(error)
     members = _members(STATUS[kind], TITLE[kind], error.message) | {"code": error.code}
     headers = {}
     if kind in RETRY_AFTER_S:
         headers["Retry-After"] = str(math.ceil(RETRY_AFTER_S[kind]))
-    return _response(members, headers, is_legacy)
+    return _response(members, headers, beside)
 
 
-def status_problem(status: int, detail: str, is_legacy: bool = False) -> Response:
+def status_problem(status: int, detail: str, beside: Mapping[str, Any] = NO_MEMBERS) -> Response:
     """The answer for an HTTP condition outside the core, such as an unknown route."""
     title = HTTPStatus(status).phrase
-    return _response(_members(HTTPStatus(status), title, detail), {}, is_legacy)
+    return _response(_members(HTTPStatus(status), title, detail), {}, beside)
 
 
-def http_problem(error: HTTPException, detail: str, is_legacy: bool = False) -> Response:
+def http_problem(error: HTTPException, detail: str, beside: Mapping[str, Any] = NO_MEMBERS) -> Response:
     """The answer for an HTTP condition that was raised, with the headers that it brings."""
-    response = status_problem(error.status_code, detail, is_legacy)
+    response = status_problem(error.status_code, detail, beside)
     response.headers.update(error.headers or {})
     return response
 
@@ -83,8 +86,8 @@ def _members(status: HTTPStatus, title: str, detail: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": title, "status": int(status), "detail": detail}
 
 
-def _response(members: dict[str, Any], headers: dict[str, str], is_legacy: bool) -> Response:
-    body = LEGACY_MEMBERS | members if is_legacy else members
+def _response(members: dict[str, Any], headers: dict[str, str], beside: Mapping[str, Any]) -> Response:
+    body = {**beside, **members}
     return Response(
         orjson.dumps(body),
         status_code=members["status"],

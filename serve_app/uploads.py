@@ -18,8 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from deployments.errors import ImageTooLarge, InvalidRequest, Overloaded
+from deployments.nearest_name import nearest_of
 from serve_app.forms import FILE, MAX_PARTS, Accepted, Form
-from serve_app.launcher.configuration.schema_problems import nearest_of
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -1,4 +1,4 @@
-"""The zip file that `torch.save` writes, opened without trust. Knows entries and bytes, nothing of pickles.
+"""The zip file that `torch.save` writes, opened without trust: its entries and their bytes.
 
 Layout: `<root>/data.pkl`, `<root>/data/<key>` (raw little-endian storages), `<root>/version`, and in newer
 files `<root>/byteorder` and a few dot files. `<root>` is any folder name. torch stores its entries
@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self
 
+from deployments.checkpoints.zip_directory import read_zip_directory
 from deployments.errors import ModelUnavailable
 
 MAX_ENTRIES = 100_000
@@ -23,9 +24,6 @@ _MAX_READS_OF_FILE = 4
 _DAMAGE = (zipfile.BadZipFile, struct.error, ValueError, EOFError, NotImplementedError, OverflowError)
 _ENCRYPTED_FLAG = 0x1
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_END = struct.Struct("<4s4H2LH")
-_END64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR64_BYTES = 20
 
 
 class Archive:
@@ -107,27 +105,12 @@ class Archive:
             )
         if not head.startswith(b"PK\x03\x04"):
             raise self.refusal(f"no PyTorch checkpoint: starts with {head[:8]!r}, expected a zip archive")
-        entries, directory_bytes = self._directory_size(file)
-        if entries > MAX_ENTRIES or directory_bytes > MAX_DIRECTORY_BYTES:
+        directory = read_zip_directory(file)
+        if directory.entries > MAX_ENTRIES or directory.size_bytes > MAX_DIRECTORY_BYTES:
             raise self.refusal(
-                f"{entries} entries in a directory of {directory_bytes} bytes, "
+                f"{directory.entries} entries in a directory of {directory.size_bytes} bytes, "
                 f"the limits are {MAX_ENTRIES} and {MAX_DIRECTORY_BYTES}"
             )
-
-    def _directory_size(self, file: BinaryIO) -> tuple[int, int]:
-        """Entries and bytes of the zip directory, found where zipfile will look for them.
-
-        Read beforehand, since zipfile builds an object for every entry before anyone can count them.
-        """
-        file.seek(-min(self._size_bytes, _END64.size + _LOCATOR64_BYTES + _END.size), 2)
-        tail = file.read()
-        end = tail[-_END.size :]
-        if len(end) < _END.size or not end.startswith(b"PK\x05\x06") or not end.endswith(b"\0\0"):
-            raise self.refusal("the zip archive is cut short, or has a comment, which torch never writes")
-        _, _, _, _, entries, directory_bytes, _, _ = _END.unpack(end)
-        if tail[_END64.size :].startswith(b"PK\x06\x07") and tail.startswith(b"PK\x06\x06"):
-            *_, entries, directory_bytes, _ = _END64.unpack(tail[: _END64.size])
-        return entries, directory_bytes
 
     def _checked_entries(self) -> dict[str, zipfile.ZipInfo]:
         """Entries by their name below the root folder."""

@@ -1,10 +1,10 @@
-"""An open checkpoint and the two things that families look for in it. Knows no family."""
+"""An open checkpoint and the two things that families look for in it."""
 
 from pathlib import Path
 from typing import Any, Self
 
 from deployments.checkpoints.archive import Archive
-from deployments.checkpoints.shell import Shell, describe
+from deployments.checkpoints.module_stub import ModuleStub, describe
 from deployments.checkpoints.tensors import Tensor
 from deployments.checkpoints.unpickle import unpickle
 from deployments.errors import ModelUnavailable
@@ -31,14 +31,14 @@ class Checkpoint:
         """The error that refuses this file for `reason`."""
         return self._archive.refusal(reason)
 
-    def network(self) -> Shell:
+    def network(self) -> ModuleStub:
         """The pickled network: `ema`, the averaged weights of an un-stripped file, wins over `model`.
 
         Raises ModelUnavailable when the file holds neither.
         """
         root = self._top_dict()
         found = root.get("ema") if root.get("ema") is not None else root.get("model")
-        if not isinstance(found, Shell):
+        if not isinstance(found, ModuleStub):
             raise self.refusal(
                 f"its 'model' is {describe(found)}, expected a whole pickled network; it has {_keys(root)}"
             )

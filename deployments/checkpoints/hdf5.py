@@ -3,7 +3,7 @@
 Layout: a group for each layer with an attribute `weight_names`, in `model_weights` or at the root, whose attribute
 `layer_names` lists them; for a whole model the attribute `model_config` of the root, JSON, of which nothing is run.
 HDF5 can point outside its file, unpack through plugins and claim sizes that it does not hold: only plain arrays
-that lie in this file in one piece are read. Knows no family. Every refusal is a ModelUnavailable.
+that lie in this file in one piece are read. Every refusal is a ModelUnavailable.
 """
 
 import json
@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.checkpoints.sandbox import TIME_LIMIT_S, FileReader, try_in_child
 from deployments.errors import ModelUnavailable
 
 MAX_NAMES = 10_000
@@ -67,7 +68,7 @@ class KerasFile:
         if head != _MAGIC:
             raise self.refusal(f"no HDF5 file: starts with {head!r}, expected {_MAGIC!r}")
         with self.reading():
-            # Not locked: weights may lie on a file system that is read-only or knows no locks.
+            # Not locked: weights may lie on a file system that is read-only or has no locks.
             self._file = h5py.File(path, "r", locking=False)
 
     def __enter__(self) -> Self:
@@ -217,6 +218,22 @@ class KerasFile:
         if not is_text or held.dtype.itemsize > MAX_DESCRIPTION_BYTES:
             raise self.refusal(f"{key!r} is of type {held.dtype} and shape {held.shape}, expected one text")
         return _decoded(group.attrs[key])
+
+
+def open_tried(path: Path, time_limit_s: float = TIME_LIMIT_S) -> KerasFile:
+    """Open a file of Keras 2 after a child has read all of it but the numbers.
+
+    Raises ModelUnavailable for what `KerasFile` refuses, and when the child dies or takes longer than the limit.
+    """
+    try_in_child(FileReader("deployments.checkpoints.hdf5:check_file"), path, time_limit_s)
+    return KerasFile(path)
+
+
+def check_file(path: Path) -> None:
+    """Read all of a file but the numbers. Raises ModelUnavailable with what was found in it."""
+    with KerasFile(path) as file:
+        file.layers()
+        file.description()
 
 
 def _decoded(text: Any) -> str:

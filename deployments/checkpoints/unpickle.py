@@ -5,17 +5,17 @@ sets attributes of whatever is on the stack, the extension registry goes past `f
 ask for gigabytes. Of the packages, `picklescan` and `modelscan` look for known bad names and then let torch
 load the file; `fickling` decompiles pickles for analysts. So the standard library's tokenizer (`pickletools`)
 reads the opcodes, and this stack machine of the few that `torch.save` writes builds plain data from them:
-dicts, lists, tuples, tensors and shells. All other opcodes and all other names are refused, by name.
+dicts, lists, tuples, tensors and stubs. All other opcodes and all other names are refused, by name.
 """
 
 import pickletools
 from collections.abc import Callable
 from typing import Any
 
-from deployments.checkpoints import names
+from deployments.checkpoints import allowed_globals
+from deployments.checkpoints.allowed_globals import Global
 from deployments.checkpoints.archive import Archive
-from deployments.checkpoints.names import Global
-from deployments.checkpoints.shell import Shell, describe
+from deployments.checkpoints.module_stub import ModuleStub, describe
 from deployments.checkpoints.tensors import STORAGE_TYPES, Storage
 
 _HIGHEST_PROTOCOL = 5
@@ -176,7 +176,7 @@ class _Machine:
         if not isinstance(module, str) or not isinstance(name, str):
             raise self._archive.refusal("the pickle names a class by something that is no text")
         full = f"{module}.{name}"
-        if len(full) > _MAX_NAME_CHARACTERS or "." in name or not names.is_known(full):
+        if len(full) > _MAX_NAME_CHARACTERS or "." in name or not allowed_globals.is_known(full):
             raise self._archive.refusal(
                 f"the pickle names {full[:120]}, which is no part of a model; nothing of the file was run"
             )
@@ -188,23 +188,25 @@ class _Machine:
             raise self._archive.refusal(f"the pickle calls {_described(function)}, expected a name")
         if type(arguments) is not tuple:
             raise self._archive.refusal(f"the pickle calls {function.name} with no tuple of arguments")
-        self._stack.append(names.call(self._archive, function.name, arguments))
+        self._stack.append(allowed_globals.call(self._archive, function.name, arguments))
 
     def _op_newobj(self, _: object) -> None:
         kind, arguments = self._pop_many(2)
-        if not isinstance(kind, Global) or not names.is_module_class(kind.name):
+        if not isinstance(kind, Global) or not allowed_globals.is_module_class(kind.name):
             raise self._archive.refusal(f"the pickle makes an object of {_described(kind)}, expected a layer")
         if type(arguments) is not tuple:
             raise self._archive.refusal(f"the pickle makes {kind.name} with no tuple of arguments")
-        self._stack.append(Shell(kind.name, arguments))
+        self._stack.append(ModuleStub(kind.name, arguments))
 
     def _op_build(self, _: object) -> None:
         (state,) = self._pop_many(1)
         target = self._top()
         # A state_dict is a dict with attributes (`_metadata`), NumPy's objects have a tuple: not needed.
-        if type(target) is dict or (isinstance(target, Shell) and not names.is_module_class(target.kind)):
+        if type(target) is dict or (
+            isinstance(target, ModuleStub) and not allowed_globals.is_module_class(target.kind)
+        ):
             return
-        if not isinstance(target, Shell):
+        if not isinstance(target, ModuleStub):
             raise self._archive.refusal(f"the pickle sets the state of {_described(target)}")
         # Counted before looking at each: the same huge dict may be the state of a million objects.
         short = type(state) is dict and len(state) <= _MAX_ATTRIBUTES

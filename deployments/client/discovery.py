@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,16 +18,12 @@ import ray
 from pydantic import ValidationError
 from ray.serve.context import _get_global_client
 
-from deployments.definition import (
-    DEPLOYMENT_NAME,
-    MODEL_IMPORT_PATH,
-    ModelDefinition,
-    ModelKnobs,
-    ModelRecord,
-    ModelState,
-)
-from deployments.errors import ModelNotFound
+from deployments.catalogue import ModelRecord, ModelState
+from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs
+from deployments.error_text import reason_in
+from deployments.errors import ModelNotFound, ModelUnavailable
 from deployments.logs import OWN_LOGGER
+from deployments.process.background_task import BackgroundTask
 from deployments.shown_address import shown_text
 from deployments.weights.resolve import hindrance, missing_weights, with_known_labels
 from deployments.weights.settings import WeightsSettings
@@ -36,7 +31,6 @@ from deployments.weights.settings import WeightsSettings
 logger = logging.getLogger(OWN_LOGGER)
 
 LOOK_TIMEOUT_S = 10.0
-_ERROR_TYPE = re.compile(r"^deployments\.errors\.\w+: ")
 SETTLE_PERIOD_S = 0.2
 
 
@@ -62,25 +56,22 @@ class Discovery:
         self._replicas: dict[str, tuple[str, ...]] = {}
         self._applications: frozenset[str] = frozenset()
         self._looked_at_s = time.monotonic()
-        self._task: asyncio.Task[None] | None = None
+        self._background = BackgroundTask("discovery of models", self._keep_looking)
 
     async def start(self, settle_s: float = 30.0) -> None:
         """Looks until every configured model is built or has failed, at most `settle_s` seconds, and keeps
         looking in the background from then on."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._look_until_built(), settle_s)
-        self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="discovery")
+        self._background.start()
 
     async def stop(self) -> None:
         """Stops the background task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._background.stop()
 
     def check(self) -> None:
         """Raises RuntimeError when the background task has died, for a health check."""
-        if self._task is not None and self._task.done():
-            raise RuntimeError("the discovery of models is dead")
+        self._background.check()
 
     def records(self) -> tuple[ModelRecord, ...]:
         """All models, sorted by name."""
@@ -95,12 +86,10 @@ class Discovery:
         record = self._named(model)
         return 0 if record is None else record.replicas
 
-    def trouble_of(self, model: str) -> str:
-        """Why the model with this name cannot answer now, in a sentence; '' when it can, or is not known."""
+    def error_of(self, model: str) -> ModelUnavailable | None:
+        """Why the model with this name cannot answer now; None when it can, or is not known."""
         record = self._named(model)
-        if record is None or record.can_answer:
-            return ""
-        return f"model {model} is {record.state}: {record.reason or 'not ready yet'}"
+        return None if record is None or record.can_answer else record.unavailable()
 
     def _named(self, model: str) -> ModelRecord | None:
         return next((record for record in self._records if record.name == model), None)
@@ -268,7 +257,7 @@ def _state(application: Mapping[str, Any], deployment: Mapping[str, Any], runnin
 
 def _reason(application: Mapping[str, Any], deployment: Mapping[str, Any]) -> str:
     text = str(deployment.get("message") or application.get("message") or "")
-    return last_line(text)
+    return reason_in(text)
 
 
 def _missing_gpu(options: Mapping[str, Any], around: Surroundings) -> str:
@@ -280,13 +269,6 @@ def _missing_gpu(options: Mapping[str, Any], around: Surroundings) -> str:
         f"needs {share:g} GPU, and the machine with most has {around.gpus:g}; "
         "FATHOM_NUM_GPUS=0 at the start runs all models on the CPU"
     )
-
-
-def last_line(text: str) -> str:
-    """The line of a remote error that says what happened: its last line that is not indented, without the type
-    where the error is one of ours and speaks for itself."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    return shown_text(_ERROR_TYPE.sub("", lines[-1]))[:500] if lines else ""
 
 
 def _is_built(application: Mapping[str, Any]) -> bool:

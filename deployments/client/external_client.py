@@ -13,12 +13,13 @@ from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import DeploymentUnavailableError, RayServeException, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from deployments.catalogue import ModelRecord
 from deployments.client.model_client import serving_error
-from deployments.definition import ModelRecord
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.external import ExternalRequest, GatewayReport, record_of
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
+from deployments.process.background_task import BackgroundTask
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -46,25 +47,22 @@ class ExternalClient:
         self._records: tuple[ModelRecord, ...] = ()
         self._trouble = ""
         self._reported_at_s = time.monotonic()
-        self._task: asyncio.Task[None] | None = None
+        self._background = BackgroundTask("discovery of external workers", self._keep_looking)
 
     async def start(self) -> None:
         """Takes the handle, so that Serve stops this caller before the gateway, and looks from then on."""
         with contextlib.suppress(ModelUnavailable):
             await self._gateway()
         self._reported_at_s = time.monotonic()
-        self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="external workers")
+        self._background.start()
 
     async def stop(self) -> None:
         """Stops looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._background.stop()
 
     def check(self) -> None:
         """Raises RuntimeError when the background task has died, for a health check."""
-        if self._task is not None and self._task.done():
-            raise RuntimeError("the looking for external workers is dead")
+        self._background.check()
 
     def trouble(self) -> str:
         """Why the gateway serves its queues not, or what it serves is unknown; '' when all is well. Never waits."""

@@ -47,17 +47,17 @@ class ModelClient:
     """Calls models by name. Handles are fetched once and kept: they survive a model's redeployment, while
     fetching one fails for as long as the application is being rebuilt.
 
-    replicas_of: how many replicas a model has now, as far as known.  trouble_of: why a model cannot answer now,
-    '' when it can: told to those whose request failed for it.
+    replicas_of: how many replicas a model has now, as far as known.
+    error_of: why a model cannot answer now, None when it can: what a client is told whose request failed for that.
     """
 
     def __init__(
         self,
         replicas_of: Callable[[str], int] = lambda model: 1,
-        trouble_of: Callable[[str], str] = lambda model: "",
+        error_of: Callable[[str], ModelUnavailable | None] = lambda model: None,
     ) -> None:
         self._replicas_of = replicas_of
-        self._trouble_of = trouble_of
+        self._error_of = error_of
         self._handles: dict[str, DeploymentHandle] = {}
         self._coalescers: dict[str, Coalescer] = {}
         self._second_tries: dict[str, SecondTries] = {}
@@ -121,8 +121,8 @@ class ModelClient:
             return _late(model, request.deadline_s)
 
     def _explained(self, model: str, outcome: Outcome) -> Outcome:
-        if type(outcome) in (DeadlineExceeded, ModelUnavailable) and (trouble := self._trouble_of(model)):
-            return ModelUnavailable(trouble)
+        if type(outcome) in (DeadlineExceeded, ModelUnavailable) and (error := self._error_of(model)):
+            return error
         return outcome
 
     async def _send(self, model: str, requests: list[Request]) -> list[Outcome]:

@@ -1,11 +1,10 @@
-"""What the core offers a door, as two protocols. A door depends on these and never on Ray, so that its tests
-can put product-shaped fakes in their place.
+"""What the core offers a door beside the catalogue. A door depends on this protocol and not on Ray, so that its
+tests can put a fake in its place.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from deployments.definition import ModelRecord
 from deployments.prediction import Outcome
 from deployments.request import Request
 
@@ -13,20 +12,8 @@ from deployments.request import Request
 class Predict(Protocol):
     """Asks a model. One outcome for each request, in the same order; errors are values, never raised.
 
-    `model` is a model's name (resolve a queue's name with `Catalogue.resolve` first). Cancelling the call
-    cancels the work.
+    model: its name; that of a queue must be resolved first, by `Catalogue.resolve`. Cancelling the call cancels the
+    work.
     """
 
     async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]: ...
-
-
-class Catalogue(Protocol):
-    """The models of the running system as last seen; a change is noticed within seconds. Never blocks."""
-
-    def records(self) -> tuple[ModelRecord, ...]:
-        """All models, sorted by name."""
-        ...
-
-    def resolve(self, name: str) -> ModelRecord:
-        """The model with this name, or that answers for this queue. Raises ModelNotFound."""
-        ...

@@ -14,6 +14,8 @@ from typing import Any
 
 import ray
 
+from deployments.process.background_task import BackgroundTask
+
 SERVE_NAMESPACE = "serve"
 """Of Ray, in which Serve names its replicas."""
 
@@ -60,15 +62,16 @@ class ReplicaProbe:
         self._clock = clock
         self._answered_at_s: dict[str, float] = {}
         self._asked: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._background = BackgroundTask("probe of replicas", self._keep_asking)
 
     async def start(self) -> None:
         """Begins, in the background."""
-        self._task = asyncio.get_running_loop().create_task(self._keep_asking(), name="replica probe")
+        self._background.start()
 
     async def stop(self) -> None:
         """Ends all asking."""
-        tasks = {*self._asked.values(), *([self._task] if self._task else [])}
+        await self._background.stop()
+        tasks = set(self._asked.values())
         for task in tasks:
             task.cancel()
         if tasks:
@@ -76,8 +79,7 @@ class ReplicaProbe:
 
     def check(self) -> None:
         """Raises RuntimeError when the background task has died, for a health check."""
-        if self._task is not None and self._task.done():
-            raise RuntimeError("the probe of replicas is dead")
+        self._background.check()
 
     def silent(self) -> dict[str, str]:
         """The watched models of which no replica has answered lately: name -> words. Never waits."""

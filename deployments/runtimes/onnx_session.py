@@ -7,7 +7,6 @@ the CPU, with the threads of the replica.
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family, Outputs
+from deployments.families.shared.optional_package import optional_package
 from deployments.logs import OWN_LOGGER
 from deployments.runtimes import Resources, padded_size
 
@@ -45,17 +45,6 @@ class Program(Protocol):
         ...
 
 
-def optional_package(name: str) -> Any:
-    """A package of the extra `onnx`. Raises ModelUnavailable, naming the extra, when it is not installed."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"ONNX models need the package {name}, which is not installed: the extra `onnx` has it "
-            "(pip install -e '.[onnx]')"
-        ) from error
-
-
 class OnnxRuntime:
     """Runs one graph. Raises ModelUnavailable when it cannot be opened or run."""
 
@@ -67,7 +56,7 @@ class OnnxRuntime:
         self._batch_sizes: tuple[int, ...] = (1,)
         self._pads = False
 
-    def load(self, family: Family, batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
         """Opens the graph and runs every batch size once, so that no request pays for its preparation."""
         program: Program = family.build_graph()
         try:

@@ -43,7 +43,7 @@ class Load:
     crowd: int
 
 
-class Pace:
+class AdaptiveBatchPolicy:
     """The pace of one model's batches.
 
     largest: the largest batch that can be run.  target_s: seconds from ready for a batch to inferred that an image
@@ -78,7 +78,7 @@ class Pace:
         return self.largest if waiting >= CROWDED * limit else limit
 
     @property
-    def patience_s(self) -> float:
+    def max_wait_s(self) -> float:
         """Seconds that the first image of a batch may wait for others although the model is free.
 
         None without a target of the user's, who alone knows what time is worth; none when the model is rarely busy;

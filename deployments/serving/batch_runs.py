@@ -25,9 +25,16 @@ Program = tuple[tuple[int, ...], int]
 
 
 class BatchRuns:
-    """Runs the batches of one loaded model, `BATCHES_AT_ONCE` together. canvas_px: what it was compiled for."""
+    """Runs the batches of one loaded model, `BATCHES_AT_ONCE` together.
 
-    def __init__(self, runtime: Runtime, watchdog: Watchdog, canvas_px: tuple[int, int]) -> None:
+    canvas_px: height and width that it was compiled for.
+    is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
+    """
+
+    def __init__(
+        self, runtime: Runtime, watchdog: Watchdog, canvas_px: tuple[int, int], is_side_by_side: bool = False
+    ) -> None:
+        self.is_side_by_side = is_side_by_side
         self._runtime = runtime
         self._watchdog = watchdog
         self._threads = ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="inference")

@@ -1,10 +1,10 @@
-"""The micro-batcher: a batch is formed when the model is free, from whatever waits then, up to a limit.
+"""The micro-batcher: whenever the model is free, whatever waits becomes a batch, up to a limit.
 
-A timer that closes batches while the model is busy makes batches of one under open-loop arrivals; taking what
-waits when the model becomes free fills them by itself. A full batch starts beside another one: it could not become
-any larger, and the model has no pause between the two; any other only where two do not slow each other. How large a
-batch may be and whether its first image waits a little for others is the pace's to say (`pace.py`). Knows no model,
-no Ray and no images.
+A timer that closes batches while the model is busy makes batches of one when images arrive at a steady rate. Taking
+what waits when the model becomes free fills them by itself. A full batch also starts beside a running one: it could
+not become any larger, and the model has no pause between the two. A batch that is not full does so only where two
+batches do not slow each other. How large a batch may be, and whether its first image waits a little for others, is
+decided by `batch_policy.py`.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from typing import Generic, TypeVar
 
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
-from deployments.serving.batch_policy import Load, Pace
+from deployments.process.background_task import BackgroundTask
+from deployments.serving.batch_policy import AdaptiveBatchPolicy, Load
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -61,7 +62,7 @@ class _Run(Generic[T, R]):
 class MicroBatcher(Generic[T, R]):
     """Runs items in batches, at most `BATCHES_AT_ONCE` together.
 
-    pace: how large a batch may be and how long it may wait; told of every batch.
+    policy: how large a batch may be and how long it may wait; told of every batch.
     may_wait: whether nobody else is kept waiting by a batch that is.
     is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
     run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
@@ -73,7 +74,7 @@ class MicroBatcher(Generic[T, R]):
     def __init__(
         self,
         run: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
-        pace: Pace,
+        policy: AdaptiveBatchPolicy,
         max_waiting: int,
         may_wait: Callable[[], bool] = lambda: True,
         is_side_by_side: bool = False,
@@ -81,7 +82,7 @@ class MicroBatcher(Generic[T, R]):
         self.max_waiting = max_waiting
         self.on_batch_end: Callable[[Sequence[T], bool], None] = lambda items, has_result: None
         self._run = run
-        self._pace = pace
+        self._policy = policy
         self._may_wait = may_wait
         self._is_side_by_side = is_side_by_side
         self._batches: set[asyncio.Task[None]] = set()
@@ -91,7 +92,8 @@ class MicroBatcher(Generic[T, R]):
         self._idle_since_s = time.monotonic()
         self._waiting: deque[_Entry[T, R]] = deque()
         self._changed = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._serve(), name="micro-batcher")
+        self._serving = BackgroundTask("micro-batcher", self._serve)
+        self._serving.start()
         self._is_closed = False
 
     @property
@@ -129,16 +131,18 @@ class MicroBatcher(Generic[T, R]):
 
     def check(self) -> None:
         """Raises RuntimeError when the batching task has died, for a health check."""
-        if self._task.done() and not self._is_closed:
-            raise RuntimeError("the micro-batcher's task is dead")
+        if not self._is_closed:
+            self._serving.check()
 
     async def close(self) -> None:
         """Stops; items that still wait, or are in a batch, get ModelUnavailable."""
         self._is_closed = True
-        tasks = {self._task, *self._batches}
-        for task in tasks:
+        await self._serving.stop()
+        batches = set(self._batches)
+        for task in batches:
             task.cancel()
-        await asyncio.wait(tasks)
+        if batches:
+            await asyncio.wait(batches)
         while self._waiting:
             _fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
 
@@ -148,7 +152,7 @@ class MicroBatcher(Generic[T, R]):
             while not self._may_start():
                 self._changed.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._patience_left_s() if self._waiting else None):
+                    async with asyncio.timeout(self._wait_left_s() if self._waiting else None):
                         await self._changed.wait()
             batch = self._take()
             if batch:
@@ -161,25 +165,25 @@ class MicroBatcher(Generic[T, R]):
         waiting = len(self._waiting)
         if not waiting or len(self._batches) >= BATCHES_AT_ONCE:
             return False
-        if waiting >= self._pace.limit(waiting):
+        if waiting >= self._policy.limit(waiting):
             return True
-        left_s = self._patience_left_s()
+        left_s = self._wait_left_s()
         return left_s is not None and left_s <= 0
 
-    def _patience_left_s(self) -> float | None:
+    def _wait_left_s(self) -> float | None:
         """How long the first item may wait for company from now on; None while the end of another batch decides."""
         if self._batches and (not self._is_side_by_side or len(self._batches) >= BATCHES_AT_ONCE):
             return None
         if not self._may_wait():
             return 0.0
         first = self._waiting[0]
-        until_s = min(first.entered_at_s + self._pace.patience_s, first.expires_at_s - self._pace.run_s(1))
+        until_s = min(first.entered_at_s + self._policy.max_wait_s, first.expires_at_s - self._policy.run_s(1))
         return until_s - time.monotonic()
 
     def _take(self) -> list[_Entry[T, R]]:
         batch: list[_Entry[T, R]] = []
         now_s = time.monotonic()
-        limit = self._pace.limit(len(self._waiting))
+        limit = self._policy.limit(len(self._waiting))
         while self._waiting and len(batch) < limit:
             entry = self._waiting.popleft()
             if not entry.future.done() and not _is_late(entry, now_s):
@@ -237,7 +241,9 @@ class MicroBatcher(Generic[T, R]):
         # Waiting for company is no idleness: it would take away the load that is the reason for waiting.
         idle_s = max(run.batch[0].entered_at_s - self._idle_since_s, 0.0)
         is_alone = self._is_side_by_side or (run.is_first and self._started == run.number)
-        self._pace.note_run(len(run.batch), Load(now_s - run.started_at_s, idle_s, run.there, self._crowd), is_alone)
+        self._policy.note_run(
+            len(run.batch), Load(now_s - run.started_at_s, idle_s, run.there, self._crowd), is_alone
+        )
         self._idle_since_s = now_s
         self._crowd = len(self._waiting)
 

@@ -24,8 +24,8 @@ class Meter(Protocol):
         """A batch of `size` images starts; `in_work` images are taken in and not answered yet."""
         ...
 
-    def pace(self, limit: int, patience_s: float) -> None:
-        """A batch may have `limit` images now, and wait `patience_s` seconds for them."""
+    def batch_policy(self, limit: int, max_wait_s: float) -> None:
+        """A batch may have `limit` images now, and wait `max_wait_s` seconds for them."""
         ...
 
 
@@ -38,7 +38,7 @@ class NoMeter:
     def batch(self, size: int, in_work: int) -> None:
         """Ignored."""
 
-    def pace(self, limit: int, patience_s: float) -> None:
+    def batch_policy(self, limit: int, max_wait_s: float) -> None:
         """Ignored."""
 
 

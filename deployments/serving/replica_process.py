@@ -2,8 +2,8 @@
 
 import os
 
-from deployments.local_traffic import keep_local_traffic_direct
 from deployments.logs import set_up_logs
+from deployments.process.local_traffic import keep_local_traffic_direct
 
 
 def prepare_replica_process() -> None:

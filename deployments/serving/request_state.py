@@ -1,15 +1,22 @@
-"""One image's way through a replica, as data, and which images go through its threads together. Knows no model."""
+"""The stages of one image on its way through a replica, each a type of its own.
+
+    Received -> (MustWait ->) PreparedImage -> BatchedImage      answered when it is postprocessed
+                           `-> CutImage                          answered when its tiles are
+
+Every stage knows the `Received` that it began as, and can end it with an outcome.
+"""
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.byte_budget import HeldBytes
-from deployments.errors import InternalError, ServingError
+from deployments.errors import DeadlineExceeded, InternalError, ServingError
 from deployments.families.contract import Outputs, Prepared
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
@@ -22,72 +29,171 @@ logger = logging.getLogger(OWN_LOGGER)
 SMALL_IMAGE_BYTES = 32 * 1024
 
 
-@dataclass(slots=True)
-class Work:
-    """One request on its way through the replica; `outcome` ends it. pixels, tiles: of an image that is cut.
-    is_held_up: it has its outcome and waits for the others of its call.
-    held: the room for its pixels.  wanted_bytes, is_slow: of one that must wait before it is decoded.
-    is_in_thread: while it is being decoded.  is_decoded: whether that is over, with or without pixels."""
+class PixelRoom:
+    """The room in memory that the pixels of one image hold. It is given back when nobody needs them: by the thread
+    that decodes, if one still does, or else by whoever ends the decoding.
+    """
 
-    request: Request
-    expires_at_s: float
-    size_px: tuple[int, int] = (0, 0)
-    pixels: NDArray[np.uint8] | None = None
-    tiles: tuple[Tile, ...] = ()
-    prepared: Prepared | None = None
-    batched: Batched[Outputs] | None = None
-    decode_s: float = 0.0
-    outcome: Outcome | None = None
-    is_held_up: bool = False
-    held: HeldBytes | None = None
-    wanted_bytes: int = 0
-    is_slow: bool = False
-    is_in_thread: bool = False
-    is_decoded: bool = False
+    def __init__(self) -> None:
+        self.held: HeldBytes | None = None
+        self._pixels: NDArray[np.uint8] | None = None
+        self._is_in_thread = False
+        self._is_over = False
+
+    @contextmanager
+    def in_thread(self) -> Iterator[None]:
+        """Around the decoding, in its thread. Raises DeadlineExceeded if `end` was called before."""
+        self._is_in_thread = True
+        try:
+            if self._is_over:
+                raise DeadlineExceeded("nobody waits for this image any more")
+            yield
+        finally:
+            self._is_in_thread = False
+            if self._is_over or self._pixels is None:
+                self.release()
+
+    def keep(self, pixels: NDArray[np.uint8]) -> None:
+        """The pixels are needed after the thread has ended, until `end`."""
+        self._pixels = pixels
 
     @property
-    def must_wait(self) -> bool:
-        """Whether it takes a turn before it is decoded."""
-        return self.outcome is None and self.wanted_bytes > 0
+    def pixels(self) -> NDArray[np.uint8]:
+        """Those that were kept. Raises DeadlineExceeded after `end`."""
+        if self._pixels is None:
+            raise DeadlineExceeded("nobody waits for this image any more")
+        return self._pixels
 
-    def end_decoding(self) -> None:
-        """Nobody waits for its pixels any more; a thread that is still at them drops them by itself."""
-        self.is_decoded = True
-        if not self.is_in_thread:
-            self.drop_pixels()
+    def end(self) -> None:
+        """Nobody waits for the pixels any more; a thread that still decodes them gives the room back itself."""
+        self._is_over = True
+        if not self._is_in_thread:
+            self.release()
 
-    def drop_pixels(self) -> None:
-        """They are not needed any more; may be called twice."""
-        self.pixels = None
+    def release(self) -> None:
+        """Drops the pixels and gives the room back; may be called twice."""
+        self._pixels = None
         if self.held is not None:
             self.held.release()
 
+
+@dataclass(slots=True, eq=False)
+class Received:
+    """One request that was taken in."""
+
+    request: Request
+    expires_at_s: float
+    """On the monotonic clock."""
+    outcome: Outcome | None = None
+    """Ends the request once it is set."""
+    is_held_up: bool = False
+    """Whether it has its outcome and waits for the others of its call."""
+    room: PixelRoom = field(default_factory=PixelRoom)
+
+    def end(self, outcome: Outcome) -> None:
+        """This is what the client is answered."""
+        self.outcome = outcome
+
+    def end_late(self) -> None:
+        """The time is over: ends it unless it has an outcome already."""
+        self.outcome = self.outcome or DeadlineExceeded("the time was over before the image was done")
+
     @property
     def is_small(self) -> bool:
-        """Whether it is decoded sooner than it is handed to a thread of its own."""
+        """Whether decoding it takes less time than handing it to a thread of its own."""
         return self.request.image.nbytes < SMALL_IMAGE_BYTES and self.request.options.tiling is None
 
 
-def groups_of(work: list[Work]) -> list[list[Work]]:
-    """What goes through the threads together: small images, for which handing over a thread costs more than
-    decoding, and each larger image by itself, as each that may be cut into many."""
-    small = [one for one in work if one.is_small]
-    large = [[one] for one in work if not one.is_small]
-    return [small, *large] if small else large
+@dataclass(frozen=True, slots=True, eq=False)
+class MustWait:
+    """Before it is decoded: there is no room for its pixels, or it is slow to decode and others are before it."""
 
+    received: Received
+    wanted_bytes: int
+    is_slow: bool
+
+    def end(self, outcome: Outcome) -> None:
+        """Ends the request."""
+        self.received.end(outcome)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedImage:
+    """Decoded and preprocessed: ready for a batch. size_px: height and width of the image."""
+
+    received: Received
+    size_px: tuple[int, int]
+    decode_s: float
+    prepared: Prepared[Any]
+
+    def end(self, outcome: Outcome) -> None:
+        """Ends the request."""
+        self.received.end(outcome)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutImage:
+    """Decoded, and large enough to be cut into tiles. Its pixels are in its room, so that they go when it is ended.
+
+    size_px: height and width of the image.
+    """
+
+    received: Received
+    size_px: tuple[int, int]
+    decode_s: float
+    tiles: tuple[Tile, ...]
+
+    def end(self, outcome: Outcome) -> None:
+        """Ends the request."""
+        self.received.end(outcome)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchedImage:
+    """Inferred: ready to be postprocessed."""
+
+    image: PreparedImage
+    batched: Batched[Outputs]
+
+    def end(self, outcome: Outcome) -> None:
+        """Ends the request."""
+        self.image.end(outcome)
+
+
+class Stage(Protocol):
+    """Any of the types above."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Ends the request."""
+        ...
+
+
+S = TypeVar("S", bound=Stage)
+N = TypeVar("N")
 
 Watch = Callable[[], AbstractContextManager[None]]
 """Watches the work of a thread on one image (`watchdog.py`)."""
 
 
-def do_each(step: Callable[[Work], None], group: list[Work], watch: Watch) -> None:
-    """Does `step` for each of `group`; what it raises is the outcome of that one alone."""
+def groups_of(received: list[Received]) -> list[list[Received]]:
+    """What goes through the threads together: all small images, for which a change of threads costs more than
+    decoding, and each larger image by itself, since it may be cut into many."""
+    small = [one for one in received if one.is_small]
+    large = [[one] for one in received if not one.is_small]
+    return [small, *large] if small else large
+
+
+def do_each(step: Callable[[S], N], group: Sequence[S], watch: Watch) -> list[N]:
+    """What `step` makes of each of `group`. Where it raises, the error ends that request alone, and nothing of it is
+    returned."""
+    made = []
     for one in group:
         try:
             with watch():
-                step(one)
+                made.append(step(one))
         except ServingError as error:
-            one.outcome = error
+            one.end(error)
         except Exception:
             logger.exception("a request failed unexpectedly")
-            one.outcome = InternalError("the model failed on this image")
+            one.end(InternalError("the model failed on this image"))
+    return made

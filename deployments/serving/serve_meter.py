@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from ray.serve import metrics
 
-from deployments.buffered_counter import Counting
 from deployments.prediction import Outcome, Prediction
+from deployments.process.buffered_counter import Counting
 from deployments.serving.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, outcome_code, stage_seconds
 
 STAGES = ("decode", "wait", "inference", "postprocess")
@@ -37,10 +37,10 @@ class ServeMeter:
         self._batch_limit = metrics.Gauge(
             "fathom_batch_limit", "Images that a batch may have under the latency target.", tag_keys=("model",)
         )
-        self._batch_patience = metrics.Gauge(
+        self._batch_max_wait = metrics.Gauge(
             "fathom_batch_patience_seconds", "How long a batch may wait to be filled.", tag_keys=("model",)
         )
-        self._seen_pace: tuple[int, float] | None = None
+        self._seen_policy: tuple[int, float] | None = None
         self._stages = {
             stage: self._histogram(f"fathom_{stage}_seconds", f"Seconds of {stage} for an image.") for stage in STAGES
         }
@@ -64,13 +64,13 @@ class ServeMeter:
         self._batch_size.observe(size, self._tags)
         self._waiting_images.set(in_work, self._tags)
 
-    def pace(self, limit: int, patience_s: float) -> None:
+    def batch_policy(self, limit: int, max_wait_s: float) -> None:
         """Sets both gauges, when they differ from before by what anybody would see."""
-        seen = limit, round(patience_s, 3)
-        if seen != self._seen_pace:
-            self._seen_pace = seen
+        seen = limit, round(max_wait_s, 3)
+        if seen != self._seen_policy:
+            self._seen_policy = seen
             self._batch_limit.set(limit, self._tags)
-            self._batch_patience.set(patience_s, self._tags)
+            self._batch_max_wait.set(max_wait_s, self._tags)
 
     def _counting(self, name: str, description: str) -> Counting:
         return Counting(metrics.Counter(name, description, tag_keys=("model",)), (), self._tags)

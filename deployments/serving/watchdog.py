@@ -8,20 +8,23 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-STUCK_AFTER_S = 120.0
-"""So long may a batch, or a step of one image in a thread, run. A batch of a slow model on a busy CPU takes 20 s."""
-
-UNHEALTHY_AFTER_BATCHES = 5
-"""So many batches in a row that fail, of different images, are the model's fault and not the images'."""
+from deployments.definition import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Running:
     what: str
+    cpu_limit_s: float | None
     since_s: float
-    limit_s: float | None
+    thread: int = field(default_factory=threading.get_ident)
+    since_cpu_s: float = field(default_factory=time.thread_time)
+
+    @property
+    def spent_cpu_s(self) -> float:
+        """Processor time of its thread, which must not have ended."""
+        return time.clock_gettime(time.pthread_getcpuclockid(self.thread)) - self.since_cpu_s
 
 
 class Watchdog:
@@ -42,13 +45,14 @@ class Watchdog:
         self._trouble = ""
 
     @contextlib.contextmanager
-    def during(self, what: str, limit_s: float | None = None) -> Iterator[None]:
-        """Watches what is done inside: after `limit_s` seconds, `stuck_after_s` when not given, it is stuck.
+    def during(self, what: str, cpu_limit_s: float | None = None) -> Iterator[None]:
+        """Watches what is done inside: it is stuck after `stuck_after_s` seconds, and after `cpu_limit_s` seconds of
+        processor time, which a busy machine does not lengthen.
 
         what: for people, such as 'the decoding of an image'. To be entered in the thread that does it, so that
         waiting for the thread does not count.
         """
-        running = _Running(what, self._clock(), limit_s)
+        running = _Running(what, cpu_limit_s, self._clock())
         with self._lock:
             self._running.add(running)
         try:
@@ -84,12 +88,13 @@ class Watchdog:
         knows in which state."""
         if not self._trouble and self._running:
             now_s = self._clock()
+            # The lock keeps the threads alive whose clocks are read.
             with self._lock:
-                running = list(self._running)
-            for one in running:
-                limit_s = self.stuck_after_s if one.limit_s is None else one.limit_s
-                if now_s - one.since_s > limit_s:
-                    self.give_up(f"{one.what} has taken more than {limit_s:g} s and does not end")
+                for one in self._running:
+                    if now_s - one.since_s > self.stuck_after_s:
+                        self.give_up(f"{one.what} has taken more than {self.stuck_after_s:g} s and does not end")
+                    elif one.cpu_limit_s is not None and one.spent_cpu_s > one.cpu_limit_s:
+                        self.give_up(f"{one.what} has used more than {one.cpu_limit_s:g} s of processor time")
         return self._trouble
 
     def check(self) -> None:

@@ -1,6 +1,14 @@
 """The weights of models: fetched from where they are published into a cache that can be carried on board.
 
-`place` parses URIs, `cache` knows the folder, `transfer` brings bytes over HTTP, `fetch` puts these together,
-`resolve` is what the rest of the core uses, `catalogue` and `commands` are `python -m deployments.weights`.
-Knows neither Ray, nor families, nor any door.
+    weights_uri.py         URIs: what is allowed, and where a file lies in the cache
+    settings.py            the environment variables FATHOM_WEIGHTS_*
+    cache.py               the cache folder and its records
+    transfer.py            brings the bytes of one file over HTTP; answers.py judges what a server sends
+    fetch.py               makes sure that a file is in the cache, one writer at a time
+    resolve.py             what replicas and doors call
+    catalogue.py, commands.py, __main__.py    `python -m deployments.weights`
+
+A new place of publication is a scheme: one entry and one parser in weights_uri.py, and its address in fetch.py.
+Import this from anywhere in the product. It imports `deployments.definition` and small modules of the core, and
+neither families nor Ray.
 """

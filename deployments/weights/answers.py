@@ -1,4 +1,4 @@
-"""What an answer of a web server proves about the file in it. Pure, but for the answer that it looks at."""
+"""What the answer of a web server proves about the file in it."""
 
 import ipaddress
 
@@ -25,8 +25,8 @@ def has_changed(response: httpx.Response, validator: str) -> bool:
 
 
 def refuse_page(name: str, host: str, head: bytes) -> None:
-    """Raises ModelUnavailable for a web page, with which networks that want a login answer everything, and servers
-    what they do not find. head: where the file begins."""
+    """Raises ModelUnavailable for a web page. Networks that want a login answer every request with one, and some
+    servers a file that they do not find. head: the first bytes of the file."""
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES):
         raise ModelUnavailable(
             f"{name}: {host} sent a web page in place of the file; does this network want a login, and is the "

@@ -1,8 +1,7 @@
-"""The cache folder: which files are there, whether they are what they should be, what is known of them.
+"""The cache folder: which files are there, whether they are the right ones, and what is known about them.
 
 Beside `best.pt` lie `best.pt.record.json` (what it is), and while it is fetched `best.pt.part`, `best.pt.part.json`
-and `best.pt.lock`. A cache is copied with any tool, as it holds plain files, no links and no absolute paths. Knows
-no network.
+and `best.pt.lock`. Any tool can copy a cache, because it holds plain files, without links or absolute paths.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ from pydantic import ValidationError
 
 from deployments.definition import Settings, WeightsSource
 from deployments.logs import OWN_LOGGER
-from deployments.weights.place import Place
+from deployments.weights.weights_uri import WeightsUri
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -29,8 +28,8 @@ MAX_RECORD_BYTES = 4 * 2**20
 DigestOrigin = Literal["declared", "publisher", "first fetch"]
 
 
-class Record(Settings):
-    """What is known of one cached file, kept beside it."""
+class CacheRecord(Settings):
+    """What is known about one cached file, kept beside it."""
 
     uri: str
     """Where it came from, as it may be shown."""
@@ -55,48 +54,48 @@ class Record(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One file's place in the cache."""
+class CacheEntry:
+    """One file in the cache, which may not be there yet."""
 
     folder: Path
-    place: Place
+    uri: WeightsUri
 
     @property
     def file(self) -> Path:
         """The weights, complete and checked."""
-        return self.folder / self.place.key
+        return self.folder / self.uri.key
 
     @property
     def record_file(self) -> Path:
-        """What is known of them."""
+        """What is known about the weights."""
         return self.beside(".record.json")
 
     @property
     def part(self) -> Path:
-        """As much as has been fetched."""
+        """What has been fetched so far."""
         return self.beside(".part")
 
     def beside(self, ending: str) -> Path:
         """A file of the cache's own beside the weights."""
         return self.file.with_name(self.file.name + ending)
 
-    def record(self) -> Record | None:
-        """What is known of the file; None when there is no readable record."""
+    def record(self) -> CacheRecord | None:
+        """What is known about the file; None when there is no readable record."""
         return read_record(self.record_file)
 
-    def size_problem(self, source: WeightsSource) -> str:
-        """Why the file cannot be the one that `source` names, as far as its size tells; '' when it may be.
-        Reads no weights, so it is cheap enough to be asked every few seconds."""
+    def reason_by_size(self, source: WeightsSource) -> str:
+        """Why the file cannot be the one that `source` names, judged by its size; '' when it may be.
+        Reads no weights, so it is cheap enough to call every few seconds."""
         size_bytes = size_of(self.file)
         if size_bytes is None:
-            return self._part_problem(source)
+            return self._part_reason(source)
         record = self.record()
         expected_bytes = source.size_bytes or (record.size_bytes if record else size_bytes)
         if size_bytes != expected_bytes:
             return f"damaged: {size_bytes} bytes, expected {expected_bytes}"
         return ""
 
-    def _part_problem(self, source: WeightsSource) -> str:
+    def _part_reason(self, source: WeightsSource) -> str:
         fetched_bytes = size_of(self.part)
         if fetched_bytes is None:
             return "not there"
@@ -106,12 +105,12 @@ class Entry:
         of_all = f" of {megabytes(total_bytes)}" if total_bytes else ""
         return f"fetched in part: {megabytes(fetched_bytes)}{of_all}"
 
-    def problem(self, source: WeightsSource) -> str:
-        """Why the file is not the one that `source` names; '' when it is. Reads all of it. A file without a record,
-        such as one that was put there by hand, gets one."""
-        problem = self.size_problem(source)
-        if problem:
-            return problem
+    def reason(self, source: WeightsSource) -> str:
+        """Why the file is not the one that `source` names; '' when it is. Reads the whole file. A file without a
+        record, such as one that was put there by hand, gets one."""
+        reason = self.reason_by_size(source)
+        if reason:
+            return reason
         record = self.record()
         expected = source.sha256 or (record.sha256 if record else None)
         try:
@@ -125,9 +124,9 @@ class Entry:
         return ""
 
     def note(self, sha256: str, origin: DigestOrigin, commit: str = "", size_bytes: int | None = None) -> None:
-        """Writes the record. A cache that cannot be written, such as a disc, does without."""
-        record = Record(
-            uri=self.place.shown,
+        """Writes the record. A cache that cannot be written, such as a DVD, goes without."""
+        record = CacheRecord(
+            uri=self.uri.shown,
             size_bytes=size_of(self.file) or 0 if size_bytes is None else size_bytes,
             sha256=sha256,
             sha256_from=origin,
@@ -142,23 +141,23 @@ class Entry:
         if record is not None and record.labels != labels:
             self._write(record.model_copy(update={"labels": labels}))
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: CacheRecord) -> None:
         try:
             write_atomically(self.record_file, record.model_dump_json(indent=1).encode())
         except OSError as error:
             logger.warning("the record of %s could not be written: %s", self.file, error)
 
 
-def read_record(path: Path) -> Record | None:
+def read_record(path: Path) -> CacheRecord | None:
     """The record in `path`; None when there is none that can be read."""
     with contextlib.suppress(OSError, ValidationError):
         return parse_record(_read_limited(path))
     return None
 
 
-def parse_record(text: bytes) -> Record:
+def parse_record(text: bytes) -> CacheRecord:
     """A record as it is stored. Raises pydantic's ValidationError."""
-    return Record.model_validate_json(text)
+    return CacheRecord.model_validate_json(text)
 
 
 def size_of(path: Path) -> int | None:

@@ -1,6 +1,6 @@
 """The models with weights that configuration files name: what `python -m deployments.weights` works on.
 
-Reads the YAML of a system as it stands; the launcher is who validates it. Knows no cache and no network.
+Reads the YAML of a system as it is. The launcher validates it.
 """
 
 from collections.abc import Iterable
@@ -16,22 +16,26 @@ from deployments.definition import MODEL_IMPORT_PATH, ModelDefinition, WeightsSo
 CATALOGUE_FILE = Path(__file__).resolve().parents[2] / "configs" / "fathomnet.yaml"
 
 INCOMPLETE_KEY = "x-incomplete"
-"""Top-level key: name of a model -> what is not known of it. A name without an application is not hosted."""
+"""Top-level key: name of a model -> what is not known about it. A name without an application is not hosted."""
 
 _INCOMPLETE = TypeAdapter(dict[str, tuple[str, ...]])
 
 
 class CatalogueError(Exception):
-    """A file or a name that is no good; the text says which and why."""
+    """A file or a name that cannot be used; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueModel:
-    """One model. definition: None for one that is only known to exist.  missing: what is not known of it."""
+    """One model."""
 
     name: str
+
     definition: ModelDefinition | None
+    """None for a model that is only known to exist."""
+
     missing: tuple[str, ...] = ()
+    """What is not known about it."""
 
     @property
     def source(self) -> WeightsSource | None:

@@ -1,7 +1,4 @@
-"""The commands of `python -m deployments.weights`, one function each: they return an exit status.
-
-Knows the cache and the catalogue; writes to the terminal through what it is given.
-"""
+"""The commands of `python -m deployments.weights`, one function each, which returns an exit status."""
 
 import shutil
 from collections.abc import Callable, Iterable
@@ -58,27 +55,27 @@ class Commands:
         return 1 if failed else 0
 
     def show(self, models: Models) -> int:
-        """Tells of each model what is in the cache and what is not known of it."""
+        """Shows what is in the cache of each model, and what is not known about it."""
         self.terminal.say(f"cache: {self.settings.folder}{' (offline)' if self.settings.offline else ''}")
         for model in models:
             self.terminal.say("\n".join(self._described(model)))
         return 0
 
     def verify(self, models: Models) -> int:
-        """Reads every cached file and compares it with what it should be; 1 when one is damaged or in part."""
+        """Reads every cached file and compares it with what it should be; 1 when one is damaged or incomplete."""
         bad = 0
         for model in models:
             if model.source is None:
                 continue
             entry = entry_of(model.source, self.settings)
             is_begun = entry.file.exists() or entry.part.exists()
-            problem = entry.problem(model.source)
-            bad += bool(problem) and is_begun
-            self.terminal.say(f"{model.name}: {problem or 'good'}")
+            reason = entry.reason(model.source)
+            bad += bool(reason) and is_begun
+            self.terminal.say(f"{model.name}: {reason or 'good'}")
         return 1 if bad else 0
 
     def export(self, models: Models, folder: Path) -> int:
-        """Copies what is in the cache, checked, into `folder`, which then is a cache and can be a mirror."""
+        """Copies what is in the cache, checked, into `folder`: a cache of its own, which can be a mirror."""
         target = self.settings.model_copy(update={"dir": folder})
         if target.folder == self.settings.folder:
             self.terminal.say(f"{folder} is the cache itself; name another folder")
@@ -96,9 +93,9 @@ class Commands:
         lines = [model.name]
         if model.definition is not None and model.source is not None:
             entry = entry_of(model.source, self.settings)
-            problem, record = entry.size_problem(model.source), entry.record()
-            state = problem or f"in the cache, {megabytes(entry.file.stat().st_size)}"
-            if record is not None and not problem:
+            reason, record = entry.reason_by_size(model.source), entry.record()
+            state = reason or f"in the cache, {megabytes(entry.file.stat().st_size)}"
+            if record is not None and not reason:
                 state += f", sha256 {record.sha256} ({_voucher(record.sha256_from)})"
             labels = model.definition.labels or (record.labels if record else None)
             lines += [
@@ -123,11 +120,11 @@ def _voucher(origin: str) -> str:
 def _exported(model: CatalogueModel, settings: WeightsSettings, target: WeightsSettings) -> str:
     assert model.source is not None
     source, copy = entry_of(model.source, settings), entry_of(model.source, target)
-    problem = source.problem(model.source)
-    if problem == "not there":
+    reason = source.reason(model.source)
+    if reason == "not there":
         return "not in the cache, left out"
-    if problem:
-        raise ModelUnavailable(problem)
+    if reason:
+        raise ModelUnavailable(reason)
     record = source.record()
     copy.file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source.file, copy.part)

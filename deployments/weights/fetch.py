@@ -1,6 +1,11 @@
 """Makes sure that weights are in the cache: from the network, from a mirror or from a disk, one writer at a time.
 
-Whatever is handed out has been checked, size and hash. Raises ModelUnavailable only, with a text for people.
+The size and hash of a file are checked before it is used. Everything raises ModelUnavailable, with a message for
+people, and nothing else.
+
+Why neither `huggingface-hub` nor `pooch`: `huggingface-hub` serves one of the four kinds of source, compares sizes
+but no hashes, and keeps links into a store of blobs, while this cache must survive a copy to any disk and serve as a
+plain web mirror. `pooch` starts a broken download from the beginning, which a ship's line cannot afford.
 """
 
 import contextlib
@@ -22,27 +27,27 @@ from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.weights.answers import HEAD_BYTES, refuse_page
-from deployments.weights.cache import MAX_RECORD_BYTES, DigestOrigin, Entry, digest_of, parse_record
-from deployments.weights.place import BadPlace, Place, place_of
+from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, digest_of, parse_record
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import (
+    FileTransfer,
     Progress,
     Published,
-    Transfer,
     TransferSettings,
     http_client,
     opened,
 )
+from deployments.weights.weights_uri import InvalidWeightsUri, WeightsUri, parse_uri
 
 logger = logging.getLogger(OWN_LOGGER)
 
-LOCK_PATIENCE_S = 3600.0
+LOCK_TIMEOUT_S = 3600.0
 """How long one writer waits for another, which may fetch hundreds of megabytes over a slow line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publishers:
-    """Addresses of the two that have a scheme of their own."""
+    """Addresses of the two publishers that have a URI scheme of their own."""
 
     hugging_face: str = "https://huggingface.co"
     zenodo: str = "https://zenodo.org"
@@ -56,55 +61,55 @@ class Fetcher:
         settings: WeightsSettings,
         transfer: TransferSettings | None = None,
         publishers: Publishers | None = None,
-        lock_patience_s: float = LOCK_PATIENCE_S,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
     ) -> None:
         self._settings = settings
         self._transfer = transfer or TransferSettings()
         self._publishers = publishers or Publishers()
-        self._lock_patience_s = lock_patience_s
+        self._lock_timeout_s = lock_timeout_s
 
     def ensure(self, source: WeightsSource, progress: Progress) -> Path:
         """The path of the weights of `source`, complete and checked; fetched when they are not there."""
         entry = entry_of(source, self._settings)
-        problem = entry.problem(source)
-        if not problem:
+        reason = entry.reason(source)
+        if not reason:
             return entry.file
-        if self._settings.offline and entry.place.needs_network:
-            raise ModelUnavailable(_offline_text(entry, problem))
+        if self._settings.offline and entry.uri.needs_network:
+            raise ModelUnavailable(_offline_text(entry, reason))
         with self._only_writer(entry):
             # Another writer may have been faster.
-            if entry.problem(source):
+            if entry.reason(source):
                 self._fetch(entry, source, progress)
         return entry.file
 
-    def _fetch(self, entry: Entry, source: WeightsSource, progress: Progress) -> None:
+    def _fetch(self, entry: CacheEntry, source: WeightsSource, progress: Progress) -> None:
         published = Published(size_bytes=source.size_bytes)
-        if entry.place.scheme == "file":
+        if entry.uri.scheme == "file":
             _copy(entry, progress)
         else:
-            url = self._url(entry.place, published)
-            Transfer(entry.file.name, entry.part, self._transfer, published).run(url, progress)
+            url = self._url(entry.uri, published)
+            FileTransfer(entry.file.name, entry.part, self._transfer, published).run(url, progress)
         sha256, origin = _checked(entry, source, published)
         entry.note(sha256, origin, published.commit, entry.part.stat().st_size)
         os.replace(entry.part, entry.file)
 
-    def _url(self, place: Place, published: Published) -> str:
-        """Where to fetch from; what the publisher says of the file beforehand goes into `published`."""
+    def _url(self, uri: WeightsUri, published: Published) -> str:
+        """The address to fetch from. Puts into `published` what the publisher says about the file beforehand."""
         if self._settings.mirror is not None:
-            url = f"{self._settings.mirror}/{place.key}"
+            url = f"{self._settings.mirror}/{uri.key}"
             _learn_from_mirror(self._small(f"{url}.record.json"), published)
             return url
-        if place.scheme == "hf":
-            return f"{self._publishers.hugging_face}/{place.address}"
-        if place.scheme == "doi":
-            record, _, name = place.address.partition("/")
+        if uri.scheme == "hf":
+            return f"{self._publishers.hugging_face}/{uri.address}"
+        if uri.scheme == "doi":
+            record, _, name = uri.address.partition("/")
             base = self._publishers.zenodo
             _learn_from_zenodo(self._small(f"{base}/api/records/{record}"), name, published)
             return f"{base}/records/{record}/files/{name}?download=1"
-        return place.address
+        return uri.address
 
     def _small(self, url: str) -> bytes | None:
-        """The body of a small answer; None when there is none. A dead line is told by the transfer itself."""
+        """The body of a small answer; None when there is none. The transfer itself reports a dead connection."""
         body = b""
         with (
             contextlib.suppress(httpx.HTTPError),
@@ -121,15 +126,15 @@ class Fetcher:
         return None
 
     @contextmanager
-    def _only_writer(self, entry: Entry) -> Iterator[None]:
+    def _only_writer(self, entry: CacheEntry) -> Iterator[None]:
         """Holds the lock of the entry: between processes, and between machines where the file system can."""
         try:
             entry.file.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(entry.beside(".lock"), timeout=self._lock_patience_s)
+            lock = FileLock(entry.beside(".lock"), timeout=self._lock_timeout_s)
             lock.acquire()
         except Timeout:
             raise ModelUnavailable(
-                f"{entry.file.name} is being fetched by another process for more than {self._lock_patience_s:g} s"
+                f"{entry.file.name} has been locked by another process for more than {self._lock_timeout_s:g} s"
             ) from None
         except OSError as error:
             raise ModelUnavailable(f"the cache folder {entry.folder} cannot be written: {error.strerror}") from error
@@ -139,22 +144,22 @@ class Fetcher:
             lock.release()
 
 
-def entry_of(source: WeightsSource, settings: WeightsSettings) -> Entry:
-    """The place of `source` in the cache. Raises ModelUnavailable for a URI that is not allowed."""
+def entry_of(source: WeightsSource, settings: WeightsSettings) -> CacheEntry:
+    """The entry of `source` in the cache. Raises ModelUnavailable for a URI that is not allowed."""
     try:
-        return Entry(settings.folder, place_of(source))
-    except BadPlace as error:
+        return CacheEntry(settings.folder, parse_uri(source))
+    except InvalidWeightsUri as error:
         raise ModelUnavailable(f"weights: {error}") from error
 
 
-def _offline_text(entry: Entry, problem: str) -> str:
-    return f"the weights {entry.place.shown} are {problem}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
+def _offline_text(entry: CacheEntry, reason: str) -> str:
+    return f"the weights {entry.uri.shown} are {reason}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
 
 
-def _copy(entry: Entry, progress: Progress) -> None:
-    origin = Path(entry.place.address)
+def _copy(entry: CacheEntry, progress: Progress) -> None:
+    origin = Path(entry.uri.address)
     if not origin.is_file():
-        raise ModelUnavailable(f"the weights {origin} are not there, or no plain file")
+        raise ModelUnavailable(f"the weights {origin} are missing, or not a plain file")
     try:
         with origin.open("rb") as source, entry.part.open("wb") as target:
             shutil.copyfileobj(source, target, 2**20)
@@ -168,9 +173,9 @@ def _copy(entry: Entry, progress: Progress) -> None:
     progress(size_bytes, size_bytes)
 
 
-def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple[str, DigestOrigin]:
-    """The SHA-256 of the part file and who vouches for it. A file that is not the right one, or that may be only the
-    beginning of it, is thrown away."""
+def _checked(entry: CacheEntry, source: WeightsSource, published: Published) -> tuple[str, DigestOrigin]:
+    """The SHA-256 of the part file and who vouches for it. Deletes a file that is the wrong one, or that may be cut
+    short, and raises ModelUnavailable."""
     size_bytes = entry.part.stat().st_size
     try:
         _refuse_incomplete(entry, source, published)
@@ -188,23 +193,23 @@ def _checked(entry: Entry, source: WeightsSource, published: Published) -> tuple
         if actual != wanted:
             entry.part.unlink(missing_ok=True)
             raise ModelUnavailable(
-                f"{entry.place.shown}: the {what} is {wanted}, but the fetched file has {actual}; it was thrown away"
+                f"{entry.uri.shown}: the {what} is {wanted}, but the fetched file has {actual}; it was deleted"
             )
     return found["sha256"], "declared" if source.sha256 else published.origin if published.digests else "first fetch"
 
 
-def _refuse_incomplete(entry: Entry, source: WeightsSource, published: Published) -> None:
-    """Raises ModelUnavailable for what cannot be the whole file, or cannot be known to be."""
+def _refuse_incomplete(entry: CacheEntry, source: WeightsSource, published: Published) -> None:
+    """Raises ModelUnavailable for a file that cannot be whole, or cannot be known to be."""
     with entry.part.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise ModelUnavailable(f"{entry.place.shown}: the file that came is empty")
-    refuse_page(entry.file.name, entry.place.shown, head)
+        raise ModelUnavailable(f"{entry.uri.shown}: the fetched file is empty")
+    refuse_page(entry.file.name, entry.uri.shown, head)
     if not published.has_known_end and source.sha256 is None and not published.digests:
         raise ModelUnavailable(
-            f"{entry.place.shown}: {entry.part.stat().st_size} bytes came, and then the connection ended; the server "
-            "does not say how large the file is, so nobody can tell whether that was all of it: give its sha256 or "
-            "size_bytes in the definition"
+            f"{entry.uri.shown}: {entry.part.stat().st_size} bytes came before the connection ended; the server "
+            "does not say how large the file is, so it may be cut short: give its sha256 or size_bytes in the "
+            "definition"
         )
 
 
@@ -220,7 +225,7 @@ def _learn_from_mirror(text: bytes | None, published: Published) -> None:
 
 
 def _learn_from_zenodo(text: bytes | None, name: str, published: Published) -> None:
-    """Size and MD5, all that Zenodo publishes of a file. An answer of another shape teaches nothing."""
+    """Size and MD5, which is all that Zenodo publishes about a file. Ignores an answer of another shape."""
     if text is None:
         return
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):

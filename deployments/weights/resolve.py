@@ -1,7 +1,7 @@
-"""From the definition of a model to weights on this machine, and what is known of them before that.
+"""From the definition of a model to weights on this machine, and what is known about them before that.
 
 The doors ask what is known (cheap: sizes and small records); a replica that loads asks for the file itself. All
-machines of a system are expected to see the same cache, shared or copied. Knows neither Ray nor any family.
+machines of a system are expected to see the same cache, shared or copied.
 """
 
 import logging
@@ -52,20 +52,20 @@ def with_known_labels(definition: ModelDefinition, settings: WeightsSettings) ->
 
 
 def missing_weights(definition: ModelDefinition, settings: WeightsSettings) -> str:
-    """What is wrong with the weights in the cache, for people; '' when they seem to be there, or are a path."""
+    """Why the weights in the cache cannot be used, for people; '' when they seem to be there, or are a path."""
     source = definition.weights_source
     if source is None:
         return ""
     try:
-        problem = entry_of(source, settings).size_problem(source)
+        reason = entry_of(source, settings).reason_by_size(source)
     except ModelUnavailable as error:
         return error.message
-    return f"its weights {shown_address(source.uri)} are {problem}" if problem else ""
+    return f"its weights {shown_address(source.uri)} are {reason}" if reason else ""
 
 
 def hindrance(definition: ModelDefinition, settings: WeightsSettings) -> str:
-    """Why the model cannot be woken as far as its weights go; '' when it can. Weights that are not there hinder
-    only where they cannot be fetched."""
+    """Why the model's weights keep it from being woken; '' when they do not. Missing weights do so only where they
+    cannot be fetched."""
     source = definition.weights_source
     missing = missing_weights(definition, settings)
     if source is None or not missing or not (settings.offline and needs_network(source, settings)):
@@ -74,15 +74,15 @@ def hindrance(definition: ModelDefinition, settings: WeightsSettings) -> str:
 
 
 def needs_network(source: WeightsSource, settings: WeightsSettings) -> bool:
-    """Whether the file comes over the network; a URI that is not allowed never comes at all."""
+    """Whether the file comes over the network. True of a URI that is not allowed, which never comes."""
     try:
-        return entry_of(source, settings).place.needs_network
+        return entry_of(source, settings).uri.needs_network
     except ModelUnavailable:
         return True
 
 
 def log_progress(what: str, log: Callable[[str], None]) -> Progress:
-    """Progress as a line for each tenth that has come."""
+    """Progress as one line for each tenth of the file."""
     told = -1
 
     def note(there_bytes: int, all_bytes: int | None) -> None:

@@ -1,5 +1,5 @@
 """Where the cache of weights is and whether the network may be used. Read from the environment, which is the same
-for the launcher, the replicas and `python -m deployments.weights`. Knows no model.
+for the launcher, the replicas and `python -m deployments.weights`.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class WeightsSettings(Settings):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            # Without the value, in which somebody may have put a password.
+            # Without the value, which may hold a password.
             raise ModelUnavailable(f"{name_of(str(first['loc'][0]))}: {first['msg']}") from None
 
     @property

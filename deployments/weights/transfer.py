@@ -1,7 +1,7 @@
-"""Brings one file over HTTP into a part file, which a later attempt takes up where an earlier one ended.
+"""Brings one file over HTTP into a part file. A later attempt continues where an earlier one ended.
 
-Redirects are followed by hand: never to anything but http(s), and never from https to http. Knows nothing of the
-cache but the two files that it is told to write.
+Why not the downloads of `huggingface-hub` or `pooch`: neither refuses a redirect to plain http or to an inner
+address, nor a body beyond a bound, so redirects are followed and bytes are counted here.
 """
 
 import contextlib
@@ -32,43 +32,61 @@ _SHA256 = re.compile(r'^"?([0-9a-f]{64})"?$')
 _RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 
 _PASSING = (429, 500, 502, 503, 504)
-"""Answers of a server that may do better in a moment."""
+"""Statuses of a server that may recover in a moment."""
 
 Progress = Callable[[int, int | None], None]
-"""Told of bytes that are there and bytes in all, None when nobody knows."""
+"""Called with the bytes received so far and the bytes in all, None when that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
-    """Limits of one transfer. connect_s and read_s: silence after which an attempt has failed.  retry_wait_s:
-    wait before the second attempt, doubled each time.  tries: attempts in a row that bring nothing."""
+    """Limits of one transfer."""
 
     connect_s: float = 10.0
+    """How long an attempt waits for a connection."""
+
     read_s: float = 30.0
+    """How long an attempt waits for the next bytes."""
+
     retry_wait_s: float = 1.0
-    tries: int = 3
+    """Wait before the second attempt, doubled each time."""
+
+    attempts: int = 3
+    """How many attempts in a row may bring nothing."""
+
     redirects: int = 5
+    """How many redirects are followed."""
+
     largest_bytes: int = 16 * 2**30
+    """The largest file."""
 
 
 @dataclass(slots=True)
 class Published:
-    """What the publisher says of a file. digests: algorithm -> hexadecimal digest.  origin: who vouches for them,
-    which a mirror only passes on.  has_known_end: whether a file that was cut off would have been noticed."""
+    """What the publisher says about a file."""
 
     size_bytes: int | None = None
+    """Its size; None when unknown."""
+
     digests: dict[str, str] = field(default_factory=dict)
+    """Name of an algorithm -> hexadecimal digest."""
+
     origin: DigestOrigin = "publisher"
+    """Who vouches for the digests. A mirror only passes them on."""
+
     commit: str = ""
+    """The publisher's revision."""
+
     has_known_end: bool = True
+    """Whether a file that was cut short would have been noticed."""
 
 
 class _Interrupted(Exception):
     """The connection ended early; trying again may help."""
 
 
-class Transfer:
-    """The transfer of one file. name: what the file is called in errors."""
+class FileTransfer:
+    """The transfer of one file."""
 
     def __init__(self, name: str, part: Path, settings: TransferSettings, published: Published) -> None:
         self._name = name
@@ -80,8 +98,8 @@ class Transfer:
         self._known = replace(published, digests=dict(published.digests))
 
     def run(self, url: str, progress: Progress) -> None:
-        """Fetches `url` until the part file is complete. Raises ModelUnavailable with the reason; what has been
-        fetched by then stays."""
+        """Fetches `url` until the part file is complete. Raises ModelUnavailable with the reason, and keeps what has
+        been fetched by then."""
         self._part.parent.mkdir(parents=True, exist_ok=True)
         fruitless = 0
         with http_client(self._settings) as client:
@@ -92,7 +110,7 @@ class Transfer:
                     break
                 except _Interrupted as error:
                     fruitless = 1 if (size_of(self._part) or 0) > before_bytes else fruitless + 1
-                    if fruitless >= self._settings.tries:
+                    if fruitless >= self._settings.attempts:
                         raise self._failed(url, str(error)) from None
                     logger.info("%s: %s; trying again", self._name, error)
                     time.sleep(self._settings.retry_wait_s * 2 ** (fruitless - 1))
@@ -107,12 +125,12 @@ class Transfer:
                 self._learn([*hops, response])
                 if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                     self._part.unlink(missing_ok=True)
-                    raise _Interrupted("the server has no more bytes than were fetched, so it begins anew")
+                    raise _Interrupted("the server has no more bytes than were fetched; starting again")
                 if response.status_code in _PASSING:
                     raise _Interrupted(f"answered {response.status_code}")
                 if response.status_code == httpx.codes.PARTIAL_CONTENT and has_changed(response, validator):
                     self._part.unlink(missing_ok=True)
-                    raise _Interrupted("the file on the server is another one now, so it begins anew")
+                    raise _Interrupted("the file on the server has changed; starting again")
                 offset_bytes = self._start_of(response, offset_bytes)
                 self._note(response)
                 self._receive(response, offset_bytes, progress)
@@ -134,7 +152,7 @@ class Transfer:
         """Where the body of `response` begins in the file."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ModelUnavailable(
-                f"{self._name}: {response.url.host} sends it in an encoding that was not asked for"
+                f"{self._name}: {response.url.host} sends it in an encoding that was not requested"
             )
         if response.status_code == httpx.codes.OK:
             length = response.headers.get("content-length", "")
@@ -172,7 +190,7 @@ class Transfer:
             raise _Interrupted(f"ended at {received_bytes} of {total_bytes} bytes")
 
     def _learn(self, responses: list[httpx.Response]) -> None:
-        """What Hugging Face tells of a file of its large-file store, in headers of the answer that redirects."""
+        """What Hugging Face says about a file of its large-file store, in headers of the answer that redirects."""
         for response in responses:
             digest = _SHA256.match(response.headers.get("x-linked-etag", ""))
             if digest:
@@ -204,11 +222,11 @@ class Transfer:
 
 
 def http_client(settings: TransferSettings) -> httpx.Client:
-    """A client that follows no redirect by itself and asks for bytes as they are.
+    """A client that follows no redirect by itself and requests bytes without compression.
 
-    Raises ModelUnavailable when the environment names a proxy of a kind that is not known.
+    Raises ModelUnavailable when the environment names a proxy of a kind that is not supported.
     """
-    # They tell each address as it is, signature included, to whoever has switched on their logs.
+    # They log each address as it is, with its signature.
     keep_quiet("httpx", "httpcore")
     timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
     try:

@@ -6,7 +6,7 @@ One consumer for each queue, so that no queue starves another; within a queue sm
 import asyncio
 import time
 
-from deployments.definition import ModelRecord
+from deployments.catalogue import ModelRecord
 from redis_bridge import metrics
 from redis_bridge.client.connection import TROUBLES, Backoff, pause
 from redis_bridge.delivery.admission import Hold, InFlightBytes, Places

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
+from deployments.catalogue import ModelRecord
 from deployments.client.protocols import Predict
-from deployments.definition import ModelRecord
 from redis_bridge import metrics
 from redis_bridge.client.clock import SteadyClock
 from redis_bridge.client.connection import TroubleLog

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from deployments.definition import ModelRecord
+from deployments.catalogue import ModelRecord
 from deployments.errors import (
     DeadlineExceeded,
     InternalError,
@@ -65,7 +65,7 @@ class Asking:
                 return InvalidRequest(f"the job names a model that does not exist, {shown(name)}")
             return ModelNotFound(f"no model answers for queue {self._queue}")
         if not model.can_answer:
-            return ModelUnavailable(f"model {model.name} is {model.state}: {model.reason}".rstrip(": "))
+            return model.unavailable()
         return _paused(model) if self._door.feedings.of(model.name).is_paused else None
 
     async def ask(self, jobs: Sequence[Job]) -> list[Outcome | None]:

@@ -15,7 +15,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, WatchError
 
-from deployments.definition import ModelRecord
+from deployments.catalogue import ModelRecord
 from deployments.logs import OWN_LOGGER
 from redis_bridge.registry.encodings import UnreadableRegistry, encoding_of
 

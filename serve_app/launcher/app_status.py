@@ -2,18 +2,14 @@
 answers to GET /api/serve/applications/. Knows neither HTTP nor processes.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.shown_address import shown_text
+from deployments.error_text import cause_in, has_traceback
 
 Details = dict[str, Any]
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_STACK_LINE = re.compile(r'^\s+File ".*", line \d+', re.MULTILINE)
-_EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?P<kind>[A-Z]\w*): (?P<text>.+)$")
 _SETTLED_BADLY = {"DEPLOY_FAILED", "UNHEALTHY"}
 
 
@@ -70,17 +66,6 @@ def names(document: Mapping[str, Any]) -> list[str]:
     return [str(app.get("name", "default")) for app in document["applications"]]
 
 
-def first_cause(message: str) -> str:
-    """The line that says what went wrong, from a message that may hold whole tracebacks; '' from ''."""
-    message = _COLOUR.sub("", message).strip()
-    if not _STACK_LINE.search(message):
-        return " ".join(message.split())
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    # A traceback ends with the exception as its outermost frame saw it.
-    matches = [match for line in lines if (match := _EXCEPTION_LINE.match(line))]
-    return f"{matches[-1]['kind']}: {matches[-1]['text']}" if matches else lines[-1]
-
-
 def table(states: Iterable[ApplicationState]) -> str:
     """One line per application: name, status, replicas, reason."""
     rows = sorted(states, key=lambda state: state.name)
@@ -97,12 +82,12 @@ def _state(name: str, report: Details) -> ApplicationState:
     replicas = [replica for deployment in deployments for replica in deployment.get("replicas", [])]
     status = str(report.get("status", "NOT_STARTED"))
     messages = [report.get("message") or "", *(one.get("message") or "" for one in deployments)]
-    telling = next((text for text in messages if _STACK_LINE.search(text)), None)
+    telling = next((text for text in messages if has_traceback(text)), None)
     message = telling or next((text for text in messages if text), "")
     return ApplicationState(
         name=name,
         status=status,
-        reason="" if status == "RUNNING" else shown_text(first_cause(message)),
+        reason="" if status == "RUNNING" else cause_in(message),
         replicas=sum(replica.get("state") == "RUNNING" for replica in replicas),
         replica_ids=frozenset(replica["replica_id"] for replica in replicas),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import deployments
+from deployments.families.demo import SAMPLES_FOLDER
 from serve_app.launcher.app_status import ApplicationState
 from serve_app.launcher.configuration.env_settings import reachable_address
 
@@ -16,8 +16,6 @@ _HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 _HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
 _HAS_PORT = re.compile(r":\d+\Z")
 _UNTOLD_ADDRESS = "as REDIS_URL says"
-
-SAMPLES_FOLDER = Path(deployments.__file__).parent / "families" / "demo" / "samples"
 
 
 def http_address(document: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from serve_app.launcher.configuration.env_settings import RAY_ADDRESS, SystemSettings, joins_cluster
+from serve_app.launcher.configuration.env_settings import SystemSettings
+from serve_app.launcher.configuration.ray_variables import RAY_ADDRESS, joins_cluster
 from serve_app.launcher.machine_checks import object_store_options, ray_folder
 from serve_app.launcher.processes.process_tree import stop_with_parent
 from serve_app.launcher.processes.scratch_folder import held, is_scratch, remove_if_free

@@ -1,7 +1,7 @@
 """Talks to the running system over the REST interface of Ray's dashboard: read it, change one application, wait.
 
-Knows HTTP and nothing of processes. Ray Serve's PUT is declarative (what is not in it goes), so a change of one
-application resubmits all the others exactly as they were submitted; that leaves their replicas alone.
+Ray Serve's PUT is declarative (what is not in it goes), so a change of one application resubmits all the others
+exactly as they were submitted; that leaves their replicas alone.
 """
 
 import os
@@ -12,7 +12,9 @@ from typing import Any, Self
 
 import httpx
 
-from serve_app.launcher.app_status import Details, application_states, first_cause, submission
+from deployments.error_text import cause_in
+from serve_app.launcher.app_status import Details, application_states, submission
+from serve_app.launcher.configuration.env_settings import reachable_address
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers
 
@@ -20,7 +22,12 @@ _APPLICATIONS = "/api/serve/applications/"
 _ANSWER_TIMEOUT_S = 10.0
 _GLANCE_TIMEOUT_S = 2.0
 _SUBMIT_TIMEOUT_S = 30.0
-POLL_S = 0.5
+POLL_INTERVAL_S = 0.5
+
+LISTED_TIMEOUT_S = 15.0
+"""The HTTP door looks for new models every few seconds."""
+
+LISTED_POLL_INTERVAL_S = 0.2
 
 
 class RunningSystem:
@@ -65,16 +72,16 @@ class RunningSystem:
         document = submission(self.details())
         self.submit({**document, "applications": edit(document["applications"])})
 
-    def wait_until(self, condition: Callable[[Details], bool], patience_s: float) -> Details:
-        """The first report that meets `condition`, or the last one when `patience_s` is over."""
-        give_up_at_s = time.monotonic() + patience_s
+    def wait_until(self, condition: Callable[[Details], bool], timeout_s: float) -> Details:
+        """The first report that meets `condition`, or the last one when `timeout_s` is over."""
+        ends_at_s = time.monotonic() + timeout_s
         while True:
-            # A busy dashboard may miss a beat; only at the end of patience does silence count as a failure.
-            is_over = time.monotonic() >= give_up_at_s
+            # A busy dashboard may miss a beat: only at the end does silence count as a failure.
+            is_over = time.monotonic() >= ends_at_s
             details = self.details() if is_over else self.details_or_none()
             if details is not None and (is_over or condition(details)):
                 return details
-            time.sleep(POLL_S)
+            time.sleep(POLL_INTERVAL_S)
 
     def _details(self, timeout_s: float) -> Details:
         details: Details = self._ask("GET", timeout_s).json()
@@ -95,7 +102,7 @@ class RunningSystem:
         if answer.status_code == 503:
             raise LaunchError(f"the system at {self.url} is still starting, or stopping; try again in a few seconds")
         if answer.is_error:
-            cause = first_cause(answer.text)[:500]
+            cause = cause_in(answer.text)[:500]
             raise LaunchError(f"{self.url} answered {answer.status_code} to {method}: {cause}")
         return answer
 
@@ -109,3 +116,21 @@ def all_settled(wanted: Iterable[str]) -> Callable[[Details], bool]:
         return states.keys() == expected and all(one.is_healthy or one.has_failed for one in states.values())
 
     return condition
+
+
+def wait_until_listed(details: Mapping[str, Any], model: str, timeout_s: float = LISTED_TIMEOUT_S) -> bool:
+    """Whether the door described `model` within `timeout_s`. details: of the running system, whose `http_options`
+    say where the door is; a system without a door lists nothing."""
+    options = details.get("http_options") or {}
+    address = reachable_address(options.get("host") or "", options.get("port") or 8000)
+    ends_at_s = time.monotonic() + timeout_s
+    with httpx.Client(base_url=f"http://{address}", timeout=timeout_s, trust_env=False) as door:
+        while True:
+            try:
+                if door.get(f"/v1/models/{model}").status_code == httpx.codes.OK:
+                    return True
+            except httpx.HTTPError:
+                pass
+            if time.monotonic() >= ends_at_s:
+                return False
+            time.sleep(LISTED_POLL_INTERVAL_S)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from serve_app.launcher.configuration.env_settings import PREFIX, REDIS_URL
+from serve_app.launcher.configuration.env_settings import PREFIX
+from serve_app.launcher.configuration.ray_variables import REDIS_URL
 from serve_app.launcher.console import LaunchError
 
 _RECORD = "system.json"

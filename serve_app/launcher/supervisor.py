@@ -1,7 +1,4 @@
-"""Keeps a system in the foreground: waits until it is healthy, says so, and stops it in order.
-
-Knows the running system's report and its process; what the applications are is the configuration's affair.
-"""
+"""Keeps a system in the foreground: waits until it is healthy, watches over it, and stops it in order."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,19 +12,23 @@ from serve_app.launcher.processes.child_process import StopSignals, SystemProces
 from serve_app.launcher.processes.process_tree import end_descendants
 from serve_app.launcher.pulse import Pulse
 
-POLL_S = 1.0
-PROGRESS_EVERY_S = 15.0
-LEFTOVER_PATIENCE_S = 10.0
-SAVING_PATIENCE_S = 120.0
+POLL_INTERVAL_S = 1.0
+PROGRESS_INTERVAL_S = 15.0
+LEFTOVER_GRACE_S = 10.0
+SAVING_GRACE_S = 120.0
 """How long the embedded Valkey may take to write what it keeps, before it is killed."""
 
-BROKEN_STOP_S = 20.0
+BROKEN_STOP_GRACE_S = 20.0
 """How long a system that has lost a part of Ray may take to stop: most of what is in flight is lost with it."""
+
+CHILD_END_GRACE_S = 5.0
+"""How long a child that is ending may outlive the first part of Ray: at its exit, Ray ends its processes one after
+another and gives each of them a second."""
 
 States = dict[str, ApplicationState]
 
 
-class Foreground:
+class Supervisor:
     """One system from its start to its end."""
 
     def __init__(
@@ -38,18 +39,19 @@ class Foreground:
         self._signals = signals
         self._settings = settings
         self._deaths = Deaths()
+        self._lost_with_child: list[str] = []
         self._told: dict[str, str] = {}
 
     def wait_until_up(self, expected: list[str]) -> States | None:
-        """The state of each application once all are healthy or have failed, or when patience is over.
+        """The state of each application once all are healthy or have failed, or after `start_patience_s`.
 
         None when the process has ended or a signal asks to stop: `wait_for_the_end` deals with both.
         """
         started_at_s = time.monotonic()
-        next_progress_s = PROGRESS_EVERY_S
+        next_progress_s = PROGRESS_INTERVAL_S
         states: States = {name: ApplicationState(name, "NOT_STARTED") for name in expected}
         while True:
-            self._signals.wait(POLL_S)
+            self._signals.wait(POLL_INTERVAL_S)
             if self._signals.count or self._is_over():
                 return None
             details = self._system.details_or_none()
@@ -62,19 +64,21 @@ class Foreground:
             ):
                 return states
             if waited_s >= next_progress_s:
-                next_progress_s += PROGRESS_EVERY_S
+                next_progress_s += PROGRESS_INTERVAL_S
                 say(f"still starting after {waited_s:.0f} s: {self._system.silence or _waiting_for(states)}")
 
     def wait_for_the_end(self, pulse: Pulse) -> int:
         """Waits for a signal, for the process's own end, or until a part that the system cannot do without has
         died or hangs; leaves nothing behind; returns the exit status."""
         while not self._signals.count and not self._is_over(pulse):
-            self._signals.wait(POLL_S)
+            self._signals.wait(POLL_INTERVAL_S)
         if self._process.has_ended:
             complain(
                 f"serve run (process {self._process.pid}) has died; the system has ended by itself: "
                 f"{self._process.last_words()}"
             )
+            for line in self._lost_with_child:
+                complain(line)
             self._end_what_is_left()
             return 1
         return self._stop() if self._signals.count else self._stop_what_is_broken()
@@ -83,7 +87,13 @@ class Foreground:
         """Whether the system has ended, or has lost what it needs; tells of it. pulse: None during the start."""
         if self._process.has_ended:
             return True
-        for line in self._deaths.look(is_starting=pulse is None):
+        was_lost = self._deaths.lost
+        lines = self._deaths.look(is_starting=pulse is None)
+        if self._deaths.lost and not was_lost and self._child_ends():
+            # Its reason is reported first: a child that ends by itself takes all of Ray with it.
+            self._lost_with_child = lines
+            return True
+        for line in lines:
             complain(line)
         if pulse is None or self._deaths.lost:
             return self._deaths.lost
@@ -91,9 +101,16 @@ class Foreground:
             complain(line)
         return pulse.lost
 
+    def _child_ends(self) -> bool:
+        """Whether the child ends within CHILD_END_GRACE_S, as it does when it was the first to end."""
+        may_wait = self._timer(CHILD_END_GRACE_S)
+        while may_wait() and not self._process.has_ended:
+            self._signals.wait(POLL_INTERVAL_S / 4)
+        return self._process.has_ended
+
     def _stop(self) -> int:
         say("stopping: what is in flight is finished first (Ctrl-C again stops at once)")
-        may_wait = self._patience(self._settings.stop_grace_s)
+        may_wait = self._timer(self._settings.stop_grace_s)
         self._close_http(may_wait)
         in_order = self._stop_process(may_wait)
         if not in_order:
@@ -103,29 +120,29 @@ class Foreground:
 
     def _stop_what_is_broken(self) -> int:
         complain("stopping what is left: jobs stay in Redis, requests in flight may be lost")
-        self._stop_process(self._patience(min(BROKEN_STOP_S, self._settings.stop_grace_s)))
+        self._stop_process(self._timer(min(BROKEN_STOP_GRACE_S, self._settings.stop_grace_s)))
         self._end_what_is_left()
         return 1
 
-    def _patience(self, patience_s: float) -> Callable[[], bool]:
-        """Whether there is still time to wait: until `patience_s` is over or another signal comes."""
-        give_up_at_s = time.monotonic() + patience_s
+    def _timer(self, timeout_s: float) -> Callable[[], bool]:
+        """Whether there is still time to wait: until `timeout_s` is over or another signal comes."""
+        ends_at_s = time.monotonic() + timeout_s
         first_count = self._signals.count
-        return lambda: time.monotonic() < give_up_at_s and self._signals.count == first_count
+        return lambda: time.monotonic() < ends_at_s and self._signals.count == first_count
 
     def _stop_process(self, may_wait: Callable[[], bool]) -> bool:
         """Whether the process stopped in order; it is gone afterwards."""
         if may_wait() and not self._process.has_ended:
             self._process.interrupt()
         while may_wait() and not self._process.has_ended:
-            self._signals.wait(POLL_S / 4)
+            self._signals.wait(POLL_INTERVAL_S / 4)
         if self._process.has_ended:
             return True
         self._process.kill()
         return False
 
     def _end_what_is_left(self) -> None:
-        told = end_descendants(LEFTOVER_PATIENCE_S, VALKEY, SAVING_PATIENCE_S)
+        told = end_descendants(LEFTOVER_GRACE_S, VALKEY, SAVING_GRACE_S)
         say(f"stopped; also had to end: {', '.join(sorted(told))}" if told else "stopped")
 
     def _close_http(self, may_wait: Callable[[], bool]) -> None:
@@ -146,7 +163,7 @@ class Foreground:
             details = self._system.details_or_none()
             if details is None or not routed & details["applications"].keys():
                 return
-            self._signals.wait(POLL_S / 4)
+            self._signals.wait(POLL_INTERVAL_S / 4)
 
     def _tell_failures(self, states: Mapping[str, ApplicationState]) -> None:
         for state in states.values():

@@ -50,9 +50,15 @@ def test_the_family_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
-        ({"depht": 3}, "unknown parameters of bench-detector: depht; known: width, depth"),
-        ({"depth": 0}, "parameters.depth of bench-detector must be a whole number from 1 to 256, got 0"),
-        ({"width": 8.5}, "parameters.width of bench-detector must be a whole number from 4 to 256, got 8.5"),
+        (
+            {"depht": 3},
+            "parameters.depht of family 'bench-detector': Extra inputs .*; known: width, depth",
+        ),
+        (
+            {"depth": 0},
+            "depth of family 'bench-detector': Input should be greater than or equal to 1, got 0",
+        ),
+        ({"width": 8.5}, "parameters.width of family 'bench-detector': Input should be a valid integer, got 8.5"),
         ({"depth": True}, "got True"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.load.http_wire import AnswerReader, BrokenAnswer, Upload, upload_request
-from serve_app.faces.legacy.predictor import FORM
+from serve_app.faces.legacy.form_options import FORM
 from serve_app.uploads import parse_form
 
 WITH_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: x\r\n\r\nhello"

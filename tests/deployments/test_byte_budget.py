@@ -7,7 +7,7 @@ import time
 import pytest
 
 from deployments.byte_budget import ByteBudget
-from deployments.errors import DeadlineExceeded, ImageTooLarge
+from deployments.errors import DeadlineExceeded, ImageTooLarge, Overloaded
 
 
 def soon_s() -> float:
@@ -106,3 +106,32 @@ async def test_a_higher_limit_lets_in_who_waits() -> None:
     await asyncio.sleep(0)
     budget.set_limit(200)
     assert (await waiting).size_bytes == 50
+
+
+def test_a_holder_that_grows_is_refused_at_the_limit_and_at_what_can_never_be() -> None:
+    budget = ByteBudget(10, "uploads")
+    with budget.open("a") as first, budget.open("b") as second:
+        first.grow(4)
+        first.grow(3)
+        with pytest.raises(Overloaded, match=r"7 bytes of uploads are held, and 4 more are over the limit 10"):
+            second.grow(4)
+        with pytest.raises(ImageTooLarge, match=r"11 bytes of uploads, the limit is 10"):
+            second.grow(11)
+        second.grow(3)
+        assert budget.held_bytes == 10
+    assert budget.held_bytes == 0
+
+
+def test_one_client_has_a_limit_of_its_own_over_all_that_it_holds() -> None:
+    budget = ByteBudget(10, "uploads", client_limit_bytes=6)
+    with budget.open("a") as first, budget.open("a") as second, budget.open("b") as other:
+        first.grow(4)
+        with pytest.raises(Overloaded, match=r"holds 4 bytes of uploads, and 3 more are over the limit 6 of one"):
+            second.grow(3)
+        with pytest.raises(ImageTooLarge, match=r"7 bytes of uploads, the limit is 6"):
+            other.grow(7)
+        other.grow(6)
+        first.release()
+        second.grow(4)
+        assert budget.held_bytes == 10
+    assert budget.held_bytes == 0

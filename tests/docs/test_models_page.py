@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from deployments.definition import ModelDefinition
 from deployments.families import FAMILIES
 from deployments.families.generic.generic_signature import SavedModelParameters
+from deployments.serving.tiling import MAX_TILES, MERGED_BOXES
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
@@ -44,6 +45,12 @@ def _default(field: FieldInfo) -> str:
 
 def test_the_table_of_parameters_is_that_of_the_code() -> None:
     assert [row for row in re.findall(r"^\| `.*", TEXT, re.M) if row in rows()] == rows()
+
+
+def test_the_limits_of_tiling_are_those_of_the_code() -> None:
+    words = " ".join(TEXT.split())
+    assert f"More than {MAX_TILES} pieces, the whole frame among them, are refused" in words
+    assert f"The best {MERGED_BOXES:,} boxes of all tiles are merged" in words
 
 
 def test_every_family_is_named() -> None:

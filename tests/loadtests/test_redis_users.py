@@ -11,7 +11,7 @@ import pytest
 import redis
 from PIL import Image
 
-from loadtests.frames import SAMPLES
+from deployments.families.demo import SAMPLES_FOLDER
 from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings
 from tests.loadtests.load_run import run_users
 
@@ -64,7 +64,7 @@ def test_jobs_are_pushed_as_legacy_producers_do_and_answers_fetched(address: str
         assert run.asked >= 2
         assert run.failed == 0
         assert connection.dbsize() == 0
-    pictures = [np.asarray(Image.open(path))[:, :, ::-1].tobytes() for path in sorted(SAMPLES.glob("*.png"))]
+    pictures = [np.asarray(Image.open(path))[:, :, ::-1].tobytes() for path in sorted(SAMPLES_FOLDER.glob("*.png"))]
     job = json.loads(worker.jobs[0])
     assert list(job) == ["id", "image", "height", "width"]
     pixels = np.frombuffer(base64.b64decode(job["image"]), np.float32)

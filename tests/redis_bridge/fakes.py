@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from redis.asyncio import Redis
 
-from deployments.definition import ModelDefinition, ModelKnobs, ModelRecord, ModelState
+from deployments.catalogue import ModelRecord, ModelState
+from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import ModelNotFound
 from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Request

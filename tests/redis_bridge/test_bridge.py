@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 from redis.asyncio import Redis
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from deployments.errors import (
     DeadlineExceeded,
     InternalError,

@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments.catalogue import ModelRecord, ModelState
 from deployments.client.discovery import resolve_among
-from deployments.definition import ModelDefinition, ModelKnobs, ModelRecord, ModelState
+from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest
 from deployments.prediction import Opaque, Outcome
@@ -17,6 +18,7 @@ from deployments.runtimes import Resources
 from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
 from serve_app.api import create_api
+from serve_app.faces.face import Models
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
 
@@ -98,8 +100,8 @@ async def client(
     async def metrics_text() -> str:
         return "fathom_requests_total 1\n"
 
-    shown = System(system, system, metrics_text, tmp_path, system.ask_external)
-    api = create_api(system.predict, shown, settings, counted)
+    models = Models(system, system.predict, system.ask_external)
+    api = create_api(models, System(system, metrics_text, tmp_path), settings, counted)
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
         yield http

@@ -44,9 +44,9 @@ async def serving(app: ASGIApp) -> AsyncIterator[int]:
         await task
 
 
-async def ask(port: int, request: bytes, patience_s: float = ANSWER_S) -> Answer:
+async def ask(port: int, request: bytes, timeout_s: float = ANSWER_S) -> Answer:
     """The answer to the bytes of one request, on a connection of its own."""
-    async with asyncio.timeout(patience_s):
+    async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(request)

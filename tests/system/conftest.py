@@ -19,6 +19,7 @@ import pytest
 import redis
 
 from serve_app.launcher.processes.ports import free_ports
+from tests.support.fixtures import fixture_file
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "deployments" / "families" / "demo" / "samples"
@@ -151,17 +152,6 @@ def truth() -> dict[str, list[dict[str, Any]]]:
     """Objects that were drawn, by sample file: label and bbox."""
     document = json.loads((SAMPLES / "truth.json").read_text())
     return {name: sample["objects"] for name, sample in document.items()}
-
-
-def fixture_file(name: str) -> Path:
-    """A file that is too large for the repository; skips where it is absent, and fails where tests must be
-    complete."""
-    path = ROOT.parent / "shared" / "fixtures" / name
-    if not path.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{path.name} is missing where tests must be complete")
-        pytest.skip(f"{path.name} is not here")
-    return path
 
 
 @pytest.fixture(scope="session")

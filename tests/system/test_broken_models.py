@@ -8,6 +8,8 @@ import yaml
 
 from tests.system.conftest import SAMPLES, RunningSystem, wait_for
 
+pytestmark = pytest.mark.slow
+
 HANGING: dict[str, Any] = {
     "name": "hanging",
     "import_path": "deployments.app:build",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import yaml
 
 from tests.system.conftest import ROOT, SAMPLES, RunningSystem, wait_for
@@ -83,6 +84,7 @@ def test_changing_a_threshold_restarts_nothing(system: RunningSystem, tmp_path: 
     assert system.replica_ids() == before
 
 
+@pytest.mark.slow
 def test_a_bridge_killed_with_twenty_jobs_in_flight_loses_none_and_leaves_valkey_running(
     system: RunningSystem, tmp_path: Path
 ) -> None:

@@ -23,6 +23,8 @@ import yaml
 from tests.system.conftest import RunningSystem, wait_for
 from tests.system.test_changes import SECOND, valkey_process
 
+pytestmark = pytest.mark.slow
+
 JOBS = 500
 SEED = 20261124
 KILLS = ("bridge", "model", "valkey", "bridge", "model")

@@ -24,8 +24,10 @@ from tests.deployments.families import small_generic_models as generic
 from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.served import Served
 from tests.deployments.families.small_checkpoints import write_detectron2_retinanet, write_keras_retinanet
-from tests.system.conftest import ROOT, SAMPLES, RunningSystem, fixture_file
+from tests.system.conftest import ROOT, SAMPLES, RunningSystem
 from tests.system.test_both_doors import answer_of, job
+
+pytestmark = pytest.mark.slow
 
 GOLDEN = Path(__file__).parents[1] / "deployments" / "families" / "golden"
 CONFIG = "configs/app.yaml"
@@ -50,8 +52,7 @@ def published(name: str, **args: Any) -> Write:
 
     def find(folder: Path) -> dict[str, Any]:
         del folder
-        path = GOLDEN / name if (GOLDEN / name).exists() else fixture_file(f"weights/{name}")
-        return {"weights": str(path), **args}
+        return {"weights": str(GOLDEN / name), **args}
 
     return find
 
@@ -64,10 +65,6 @@ def seafloor() -> PIL.Image.Image:
     return PIL.Image.open(SAMPLES / "seafloor-1.png").convert("RGB")
 
 
-def street() -> PIL.Image.Image:
-    return PIL.Image.open(fixture_file("images/bus.jpg")).convert("RGB")
-
-
 def drawing() -> PIL.Image.Image:
     return PIL.Image.fromarray(generic.drawing())
 
@@ -78,7 +75,7 @@ def with_labels(name: str, write: Callable[[Path], Path], **args: Any) -> Write:
 
 
 CASES = {
-    "yolov5n": Case("yolov5", published("yolov5n.pt", canvas_px=[320, 320]), street),
+    "yolov5": Case("yolov5", published("yolov5-v5-focus.pt", canvas_px=[320, 320]), seafloor),
     "yolov8": Case("ultralytics", published("yolov8-first.pt", canvas_px=[128, 192]), seafloor),
     "benthic": Case(
         "detectron2-retinanet",

@@ -12,8 +12,11 @@ import pytest
 import yaml
 
 from deployments.weights.catalogue import CATALOGUE_FILE, read_document
-from tests.system.conftest import RunningSystem, fixture_file, wait_for
+from tests.support.fixtures import fixture_file
+from tests.system.conftest import RunningSystem, wait_for
 from tests.system.test_both_doors import answer_of, job
+
+pytestmark = pytest.mark.slow
 
 MODEL = "mbari-midwater-supercategory"
 CACHED = Path("hf/FathomNet/MBARI-midwater-supercategory-detector/main/best.pt")

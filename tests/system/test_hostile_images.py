@@ -22,7 +22,8 @@ import pytest
 
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
 from serve_app.problems import STATUS
-from tests.system.conftest import SAMPLES, RunningSystem, fixture_file, wait_for
+from tests.support.fixtures import fixture_file
+from tests.system.conftest import SAMPLES, RunningSystem, wait_for
 
 from ..deployments.odd_images import ODD_IMAGES, OddImage, saved
 

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import PIL.Image
+import pytest
 import yaml
 
-from tests.system.conftest import ROOT, RunningSystem, fixture_file
+from tests.support.fixtures import fixture_file
+from tests.system.conftest import ROOT, RunningSystem
 from tests.system.test_both_doors import answer_of, job
+
+pytestmark = pytest.mark.slow
 
 SECTION = "### Bring your own model"
 

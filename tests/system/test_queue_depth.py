@@ -11,6 +11,8 @@ import yaml
 
 from tests.system.conftest import RunningSystem, wait_for
 
+pytestmark = pytest.mark.slow
+
 QUEUE = "image_queue_slow"
 JOBS = 600
 

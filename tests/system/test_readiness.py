@@ -6,7 +6,11 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.system.conftest import RunningSystem, wait_for
+
+pytestmark = pytest.mark.slow
 
 NOTICED_S = 12.0
 """Ten seconds for the system, two for a machine that does other things."""

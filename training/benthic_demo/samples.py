@@ -1,9 +1,4 @@
-"""Write the three sample frames and their truth: `python -m training.benthic_demo.samples`.
-
-Knows which seeds are shown and how truth is written down; knows nothing of the model.
-"""
-
-from __future__ import annotations
+"""Write the three sample frames and their truth: `python -m training.benthic_demo.samples`."""
 
 import json
 from pathlib import Path
@@ -11,10 +6,9 @@ from typing import Any
 
 import cv2
 
-from deployments.families.demo.family import SHIPPED_WEIGHTS
+from deployments.families.demo import SAMPLES_FOLDER
 from training.benthic_demo.scenes import Scene, draw_scene
 
-SAMPLES_DIRECTORY = SHIPPED_WEIGHTS.parent / "samples"
 TRUTH_NAME = "truth.json"
 
 SEEDS: dict[str, int] = {
@@ -25,7 +19,7 @@ SEEDS: dict[str, int] = {
 """File name to seed; far from the seeds of training (0..), validation (1e6..) and test (2e6..)."""
 
 
-def write_samples(directory: Path = SAMPLES_DIRECTORY) -> None:
+def write_samples(directory: Path = SAMPLES_FOLDER) -> None:
     """Draw the samples as PNG (960 x 540) and write `truth.json` beside them.
 
     The truth maps each file name to its seed, height, width and objects; an object has a `label`,

@@ -1,10 +1,8 @@
 """Train the demo model on drawings: `python -m training.benthic_demo.train`.
 
-Knows the schedule and the files; knows nothing of serving. Everything is seeded, but
+Everything is seeded, but
 sums over threads are not ordered, so two runs agree closely and not bit for bit.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -40,7 +38,7 @@ _AVERAGE_DECAY = 0.9985
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """One training run. `steps` rather than hours, so that it can be repeated elsewhere."""
 
     steps: int
@@ -55,7 +53,7 @@ class Plan:
 class Trainer:
     """The network, its optimiser and a running average of its weights."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TrainingPlan) -> None:
         self.plan = plan
         self.network = trainable_network(CROP_PX, len(LABELS))
         self.average = trainable_network(CROP_PX, len(LABELS))
@@ -84,7 +82,7 @@ class Trainer:
         return terms
 
 
-def learning_rate(step: int, plan: Plan) -> float:
+def learning_rate(step: int, plan: TrainingPlan) -> float:
     """Linear warm-up, then a cosine down to 1 % of the peak."""
     if step < _WARM_UP_STEPS:
         return plan.peak_rate * (step + 1) / _WARM_UP_STEPS
@@ -92,7 +90,7 @@ def learning_rate(step: int, plan: Plan) -> float:
     return plan.peak_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
 
-def train(plan: Plan) -> None:
+def train(plan: TrainingPlan) -> None:
     """Draw, train and keep the weights that score best on the validation scenes."""
     keras.utils.set_random_seed(plan.seed)
     start_s = time.monotonic()
@@ -127,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--check-every", type=int, default=500)
     parser.add_argument("--output", type=Path, default=SHIPPED_WEIGHTS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(Plan(**vars(parser.parse_args(arguments))))
+    train(TrainingPlan(**vars(parser.parse_args(arguments))))
 
 
 def _check(trainer: Trainer, scenes: list[Scene], best: float, step: int) -> float:

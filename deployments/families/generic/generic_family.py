@@ -1,7 +1,7 @@
 """What the generic families share: the declared signature, labels, resizing, and the meaning of outputs.
 
-Knows neither file format nor framework: each format is a subclass, which tells the file's input and labels when
-made, without running anything in it, and builds the program when asked.
+Each file format is a subclass. When made, it reads the file's input and labels without running anything in the file;
+it builds the program when asked.
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,24 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.generic.generic_input import TensorFacts, plan_input
 from deployments.families.generic.generic_outputs import class_scores, keep_best
-from deployments.families.generic.generic_resize import Geometry, Resize
-from deployments.families.generic.generic_signature import GenericParameters, read_parameters
+from deployments.families.generic.generic_resize import CanvasGeometry, Resize
+from deployments.families.generic.generic_signature import GenericParameters
+from deployments.families.shared.definition_checks import needed_weights, read_parameters
 from deployments.families.shared.detections import detections_of
 from deployments.prediction import ClassScores, Detections
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file tells of its network. labels: None where it names no classes.  canvas_px: height and width that
-    were meant, for an input of any size; None where it does not say."""
+    """What a file says about its network."""
 
     input: TensorFacts
+
     labels: tuple[str, ...] | None = None
+    """None where it names no classes."""
+
     canvas_px: tuple[int, int] | None = None
+    """The intended height and width of an input of any size; None where it does not say."""
 
 
 class GenericFamily:
@@ -38,9 +42,7 @@ class GenericFamily:
     parameters_type: type[GenericParameters] = GenericParameters
 
     def __init__(self, definition: ModelDefinition) -> None:
-        if definition.weights_path is None:
-            raise ModelUnavailable(f"family {definition.family!r} needs `weights`, the path of a model")
-        self.path: Path = definition.weights_path
+        self.path: Path = needed_weights(definition, "a model")
         self.parameters = read_parameters(definition, self.parameters_type)
         facts = self.read_facts()
         labels = definition.labels or facts.labels
@@ -64,12 +66,14 @@ class GenericFamily:
         """The program, as the family's runtime takes it."""
         raise NotImplementedError
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[CanvasGeometry]:
         """uint8 RGB (height, width, 3) onto the canvas; the arithmetic on pixels is done by the program."""
         return Prepared(*self._resize.apply(pixels))
 
-    def postprocess(self, outputs: Outputs, geometry: Geometry, thresholds: Thresholds) -> Detections | ClassScores:
-        """Detections in pixels of the asker's image, best first; or all scores of a classifier, whatever the
+    def postprocess(
+        self, outputs: Outputs, geometry: CanvasGeometry, thresholds: Thresholds
+    ) -> Detections | ClassScores:
+        """Detections in pixels of the client's image, best first; or all scores of a classifier, whatever the
         thresholds, in the order of the labels."""
         if self.parameters.task == "classifier":
             return ClassScores(class_scores(outputs, self.parameters), self.labels)

@@ -1,7 +1,7 @@
 """The configuration in a `.keras` file of Keras 3, looked through before Keras makes anything of it.
 
 It is data, JSON, but can name any class, among them some that run code or read other files when they are made. So
-only those are let through that are known to do neither. `keras_zip.py` knows the file around it.
+only those are let through that are known to do neither. `keras_zip.py` reads the file around it.
 """
 
 import json
@@ -56,24 +56,24 @@ def check_archive(path: Path) -> KerasInput:
         # How the model was trained is not needed, and is not loaded.
         _check_object({**config, "compile_config": None}, 0)
         return _only_input(config)
-    except _Refusal as error:
+    except _UnsafeConfig as error:
         raise ModelUnavailable(f"{path.name}: {error}") from error
 
 
-class _Refusal(ValueError):
+class _UnsafeConfig(ValueError):
     """Why a configuration is not loaded."""
 
 
 def _check_object(value: Any, depth: int) -> None:
-    """Raises _Refusal for a class or function that may not be made from this configuration."""
+    """Raises _UnsafeConfig for a class or function that may not be made from this configuration."""
     if depth > MAX_DEPTH:
-        raise _Refusal(f"config.json is nested more than {MAX_DEPTH} deep")
+        raise _UnsafeConfig(f"config.json is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
         if "class_name" in value:
             _check_class(value)
         for key, inner in value.items():
             if key == "compile_config" and inner:
-                raise _Refusal("a model inside the model has its own training")
+                raise _UnsafeConfig("a model inside the model has its own training")
             _check_object(inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
@@ -85,16 +85,20 @@ def _check_class(value: dict[str, Any]) -> None:
     if name in _DATA_CLASSES and module is None:
         return
     if not isinstance(name, str) or not isinstance(module, str):
-        raise _Refusal(f"config.json names {str(name)[:80]!r} without a module, expected a class of Keras itself")
+        raise _UnsafeConfig(
+            f"config.json names {str(name)[:80]!r} without a module, expected a class of Keras itself"
+        )
     if name == "function":
         if module != "builtins" or not _is_activation(value.get("config")):
-            raise _Refusal(f"the function {module[:80]}.{str(value.get('config'))[:80]} is none of keras.activations")
+            raise _UnsafeConfig(
+                f"the function {module[:80]}.{str(value.get('config'))[:80]} is none of keras.activations"
+            )
         return
     if module == "keras.layers" and name in UNSAFE_LAYERS:
-        raise _Refusal(f"the layer {name} can run code or read other files")
+        raise _UnsafeConfig(f"the layer {name} can run code or read other files")
     if not _is_builtin(module, name) or registered not in (None, name):
         known = "is no layer or operation of Keras itself, and others are not loaded"
-        raise _Refusal(f"{module[:80]}.{name[:80]} (registered as {str(registered)[:80]}) {known}")
+        raise _UnsafeConfig(f"{module[:80]}.{name[:80]} (registered as {str(registered)[:80]}) {known}")
 
 
 def _is_activation(name: Any) -> bool:
@@ -136,9 +140,9 @@ def _only_input(config: dict[str, Any]) -> KerasInput:
     layers = config.get("config", {}).get("layers", []) if isinstance(config.get("config"), dict) else []
     inputs = [layer for layer in layers if isinstance(layer, dict) and layer.get("class_name") == "InputLayer"]
     if len(inputs) != 1:
-        raise _Refusal(f"the model has {len(inputs)} inputs, expected one, of images")
+        raise _UnsafeConfig(f"the model has {len(inputs)} inputs, expected one, of images")
     settings = inputs[0].get("config", {})
     shape = settings.get("batch_shape")
     if not isinstance(shape, list) or not all(side is None or type(side) is int for side in shape):
-        raise _Refusal(f"its input has the shape {str(shape)[:80]}, expected a batch of images")
+        raise _UnsafeConfig(f"its input has the shape {str(shape)[:80]}, expected a batch of images")
     return KerasInput(str(settings.get("name", "input")), str(settings.get("dtype", "float32")), tuple(shape))

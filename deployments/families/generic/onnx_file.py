@@ -12,7 +12,7 @@ from typing import Any
 
 from deployments.errors import ModelUnavailable
 from deployments.families.generic.generic_input import TensorFacts
-from deployments.runtimes.onnx_session import optional_package
+from deployments.families.shared.optional_package import optional_package
 
 MAX_FILE_BYTES = 2**31 - 1
 """What a protobuf message can hold."""
@@ -62,21 +62,21 @@ def read_onnx(path: Path) -> OnnxFile:
     try:
         _check_model(onnx, model)
         return OnnxFile(content, _only_input(onnx, model), _labels(model), _canvas_px(model))
-    except _Refusal as error:
+    except _UnsafeGraph as error:
         raise ModelUnavailable(f"{path.name}: {error}") from error
 
 
-class _Refusal(ValueError):
+class _UnsafeGraph(ValueError):
     """Why a model is not opened."""
 
 
 def _check_model(onnx: Any, model: Any) -> None:
     if not model.graph.node:
-        raise _Refusal("no ONNX model: its graph is empty")
+        raise _UnsafeGraph("no ONNX model: its graph is empty")
     own = {(function.domain, function.name) for function in model.functions}
     taken = [domain for domain, _ in own if not domain or domain.startswith(_RESERVED_DOMAINS)]
     if taken:
-        raise _Refusal(f"defines functions in the domain {taken[0]!r}, which is not a model's own")
+        raise _UnsafeGraph(f"defines functions in the domain {taken[0]!r}, which is not a model's own")
     graphs = [model.graph]
     for info in model.training_info:
         graphs += [info.initialization, info.algorithm]
@@ -91,7 +91,7 @@ def _check_model(onnx: Any, model: Any) -> None:
 
 def _check_nodes(onnx: Any, nodes: Any, own: set[tuple[str, str]], depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise _Refusal(f"its graphs are nested more than {MAX_DEPTH} deep")
+        raise _UnsafeGraph(f"its graphs are nested more than {MAX_DEPTH} deep")
     for node in nodes:
         known = (
             node.domain in _STANDARD
@@ -99,7 +99,7 @@ def _check_nodes(onnx: Any, nodes: Any, own: set[tuple[str, str]], depth: int) -
             or (node.domain, node.op_type) in own
         )
         if not known:
-            raise _Refusal(
+            raise _UnsafeGraph(
                 f"operation {node.op_type[:60]!r} of {node.domain[:60]!r} is not of the ONNX standard, and "
                 "extensions are not loaded"
             )
@@ -124,7 +124,7 @@ def _check_tensors(onnx: Any, tensors: Any) -> None:
     for tensor in tensors:
         if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
             place = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-            raise _Refusal(
+            raise _UnsafeGraph(
                 f"tensor {tensor.name[:60]!r} lies in another file, {place[:80]!r}; save the model as one file"
             )
 
@@ -134,7 +134,7 @@ def _only_input(onnx: Any, model: Any) -> TensorFacts:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1:
-        raise _Refusal(f"the model has {len(inputs)} inputs, expected one, of images")
+        raise _UnsafeGraph(f"the model has {len(inputs)} inputs, expected one, of images")
     tensor = inputs[0].type.tensor_type
     shape = tuple(
         side.dim_value if side.HasField("dim_value") and side.dim_value > 0 else None for side in tensor.shape.dim
@@ -142,7 +142,7 @@ def _only_input(onnx: Any, model: Any) -> TensorFacts:
     try:
         dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except (KeyError, ValueError, TypeError):
-        raise _Refusal(f"input {inputs[0].name[:60]!r} is no tensor of numbers") from None
+        raise _UnsafeGraph(f"input {inputs[0].name[:60]!r} is no tensor of numbers") from None
     return TensorFacts(inputs[0].name, dtype, shape)
 
 
@@ -154,7 +154,7 @@ def _labels(model: Any) -> tuple[str, ...] | None:
     if names is None:
         return None
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise _Refusal(f"names in its metadata are no list of classes, counted from 0: {str(names)[:60]}")
+        raise _UnsafeGraph(f"names in its metadata are no list of classes, counted from 0: {str(names)[:60]}")
     return tuple(names)
 
 
@@ -172,8 +172,8 @@ def _metadata(model: Any, key: str) -> Any:
     if text is None:
         return None
     if len(text) > MAX_LITERAL_CHARACTERS:
-        raise _Refusal(f"{key} in its metadata has {len(text)} characters, the limit is {MAX_LITERAL_CHARACTERS}")
+        raise _UnsafeGraph(f"{key} in its metadata has {len(text)} characters, the limit is {MAX_LITERAL_CHARACTERS}")
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        raise _Refusal(f"{key} in its metadata is no list of values: {text[:60]!r}") from None
+        raise _UnsafeGraph(f"{key} in its metadata is no list of values: {text[:60]!r}") from None

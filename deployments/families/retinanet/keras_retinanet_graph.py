@@ -2,7 +2,7 @@
 
 Source: fizyr/keras-retinanet 0.1 `models/retinanet.py`, `layers/_misc.py`, `backend/common.py` and keras-resnet. It
 differs from detectron2's in padding (TensorFlow's `same`), upsampling (bilinear as in TensorFlow 1, so that P3 rests
-on the finished P4), anchors (centred in their cells) and mean. Knows no file, no label and no image geometry.
+on the finished P4), anchors (centred in their cells) and mean.
 """
 
 import math
@@ -22,8 +22,8 @@ from deployments.families.retinanet.keras_retinanet_description import (
 from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNetLayout, block_name, head_layers
 from deployments.families.retinanet.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
 from deployments.families.retinanet.views import Views
-from deployments.families.shared.anchor_free import best_classes, rows_at
-from deployments.families.shared.convolution import Convolution, Geometry, variable
+from deployments.families.shared.convolution import Convolution, ConvolutionGeometry, variable
+from deployments.families.shared.tensor_ops import best_classes, rows_at
 
 PIXEL_MEAN_BGR = (103.939, 116.779, 123.68)
 """What Caffe's networks subtract (keras-retinanet 0.1 `utils/image.py`)."""
@@ -33,17 +33,20 @@ _ONE_VIEW = Views(1, None, has_fractions=True)
 
 @dataclass(frozen=True, slots=True)
 class GraphSettings:
-    """candidates: best anchors of an image that are given out.  dtype: of weights and arithmetic."""
+    """Settings of one graph."""
 
     candidates: int
+    """How many of the best anchors of an image the graph gives."""
+
     dtype: str
+    """Of weights and arithmetic."""
 
 
 class KerasRetinaNetGraph:
     """The network; call it inside a compiled function.
 
-    Takes uint8 RGB (n, 2 * (height + 1), width, 3) with any sides: one view with fractions, as `retinanet_input` lays
-    it out.
+    Takes uint8 RGB (n, 2 * (height + 1), width, 3) with any sides: one view with fractions, as `views.draw` lays it
+    out.
     """
 
     def __init__(self, layout: KerasRetinaNetLayout, settings: GraphSettings) -> None:
@@ -121,7 +124,7 @@ class _Maker:
             kernel = kernel * scale
         else:
             bias = self.layout.read(f"{name}/bias")
-        geometry = Geometry((stride, stride), (1, 1), None if pad is None else (pad, pad))
+        geometry = ConvolutionGeometry((stride, stride), (1, 1), None if pad is None else (pad, pad))
         return Convolution(variable(kernel, self.dtype), variable(bias, self.dtype), geometry)
 
     def bottleneck(self, stage: int, block: int) -> Bottleneck:

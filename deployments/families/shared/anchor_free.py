@@ -1,10 +1,7 @@
 """Anchor-free decoding in the graph: raw head maps to a bounded list of candidates.
 
-Shared by the demo model and by YOLOv8, 11 and 12. Knows head maps and canvas pixels;
-knows nothing of images, labels, thresholds or NMS. Replicas and training import it: it needs Keras.
+The demo model and YOLOv8, 11 and 12 use it, in replicas and in training. It needs Keras.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,29 +10,32 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from deployments.families.shared.tensor_ops import best_classes, rows_at
+
 CANDIDATES = 300
-"""Default bound K on the candidates of one image; a head with fewer cells gives fewer."""
+"""Default for the candidates of one image. A head with fewer cells gives fewer."""
 
 
 class HeadMaps(NamedTuple):
-    """Raw outputs of one pyramid level, channels last, any float dtype.
-
-    `distances`: (N, h, w, 4 * bins), left, top, right, bottom; see `decode` for the unit.
-    `class_logits`: (N, h, w, C), before the sigmoid. `stride_px`: canvas pixels per cell.
-    """
+    """Raw outputs of one pyramid level, channels last, any float dtype."""
 
     distances: Any
+    """(n, height, width, 4 * bins), left, top, right, bottom; see `decode` for the unit."""
+
     class_logits: Any
+    """(n, height, width, classes), before the sigmoid."""
+
     stride_px: int
+    """Canvas pixels per cell."""
 
 
 def anchor_points(
     sizes: Sequence[tuple[int, int]], strides_px: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cell centres in canvas pixels, float32 (A, 2) x, y, and the stride of each, float32 (A, 1).
+    """Cell centres in canvas pixels, float32 (cells, 2) x, y, and the stride of each, float32 (cells, 1).
 
-    `sizes` are the (height, width) in cells of each level; rows run first, then levels.
-    The centre of cell i is (i + 0.5) strides (ultralytics `utils/tal.py` `make_anchors`).
+    sizes: (height, width) of each level in cells. Cells come in reading order, level by level. The centre of cell i
+    is (i + 0.5) strides (ultralytics `utils/tal.py` `make_anchors`).
     """
     points, strides = [], []
     for (height, width), stride_px in zip(sizes, strides_px, strict=True):
@@ -50,14 +50,13 @@ def anchor_points(
 
 
 def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDATES) -> tuple[Any, Any, Any]:
-    """Turn head maps into the K best candidates of each image, without any threshold.
+    """The k best candidates of each image, without any threshold; k = min(candidates, cells).
 
-    With `bins` > 1 the distances are logits over 0..bins-1 strides and their softmax
-    expectation counts (DFL, Li et al. 2020, arXiv:2006.04388; ultralytics `nn/modules/block.py`);
-    with `bins` = 1 they are distances in strides as they stand. Each cell offers its best class.
-    Returns boxes float32 (N, K, 4) x1, y1, x2, y2 in canvas pixels, not clipped; scores float32
-    (N, K), descending, after the sigmoid; classes int32 (N, K). K = min(candidates, cells).
-    Raises ValueError when the channels do not fit `bins`.
+    With `bins` above 1 the distances are logits over 0..bins-1 strides, and the expectation of their softmax is the
+    distance (DFL, Li et al. 2020, arXiv:2006.04388; ultralytics `nn/modules/block.py`); with 1 they are distances in
+    strides. Each cell offers its best class. Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels, not clipped;
+    scores float32 (n, k), after the sigmoid, best first; classes int32 (n, k). Raises ValueError when the channels do
+    not fit `bins`.
     """
     sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
     points, strides = anchor_points(sizes, [level.stride_px for level in levels])
@@ -75,33 +74,8 @@ def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDAT
     return boxes, ops.sigmoid(best), ops.cast(classes, "int32")
 
 
-def rows_at(values: Any, index: Any) -> Any:
-    """Pick rows: values (N, A, C) and index (N, K), integers, to (N, K, C).
-
-    Whole rows are copied, which on a CPU is a hundred times faster than `take_along_axis`, which copies number by
-    number. Only where the batch has no size at all, as in a symbolic model, nothing else is possible.
-    """
-    batch, rows, columns = ops.shape(values)
-    if batch is None:
-        return ops.take_along_axis(values, ops.expand_dims(index, -1), axis=1)
-    first = ops.expand_dims(ops.arange(batch, dtype="int32") * rows, 1)
-    return ops.take(ops.reshape(values, (-1, columns)), ops.cast(index, "int32") + first, axis=0)
-
-
-def best_classes(scores: Any) -> Any:
-    """The class with the highest score, (..., C) to int32 (...); the first of equals.
-
-    Two vectorized passes: on a CPU `argmax` takes ten times as long.
-    """
-    count = int(scores.shape[-1])
-    numbers = ops.arange(count, dtype="int32")
-    peaks = ops.max(scores, axis=-1, keepdims=True)
-    # Where a score is no number nothing equals the peak; any class will do then, but it must be one.
-    return ops.min(ops.where(scores >= peaks, numbers, count - 1), axis=-1)
-
-
 def expected_distances(distances: Any, bins: int) -> Any:
-    """Reduce (..., 4 * bins) DFL logits to (..., 4) expected distances; bins = 1 passes through."""
+    """DFL logits (..., 4 * bins) to expected distances (..., 4) in strides; with one bin they are distances."""
     if bins == 1:
         return distances
     leading = tuple(distances.shape[1:-1])

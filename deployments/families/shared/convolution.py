@@ -1,6 +1,6 @@
 """PyTorch's convolution in Keras: channels last, symmetric padding, weights in PyTorch's layout.
 
-Knows arrays and tensors; knows no checkpoint and no network. Arithmetic as in torch.nn.Conv2d.
+The arithmetic is that of torch.nn.Conv2d.
 """
 
 from dataclasses import dataclass
@@ -22,15 +22,17 @@ def variable(values: NDArray[Any], dtype: str) -> keras.Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Geometry:
-    """stride, dilation: (vertical, horizontal).  pad: pixels on each side, or None where 'same' does it."""
+class ConvolutionGeometry:
+    """How a kernel moves over a map. Pairs are (vertical, horizontal), in pixels of the map."""
 
     stride: Pair
     dilation: Pair
+
     pad: Pair | None
+    """Zeros on each side; None where TensorFlow's 'same' does it."""
 
     @classmethod
-    def of(cls, size: Pair, stride: Pair, pad: Pair, dilation: Pair = (1, 1)) -> "Geometry":
+    def of(cls, size: Pair, stride: Pair, pad: Pair, dilation: Pair = (1, 1)) -> "ConvolutionGeometry":
         """For a kernel of `size`, (height, width)."""
         # TensorFlow's 'same' is symmetric only for odd kernels and stride 1; there it saves a copy.
         is_same = all(stride[axis] == 1 and 2 * pad[axis] == dilation[axis] * (size[axis] - 1) for axis in (0, 1))
@@ -39,11 +41,15 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """A convolution with its bias. kernel: (h, w, in, out), or, depthwise, (h, w, in, multiplier)."""
+    """A convolution with its bias."""
 
     kernel: keras.Variable
+    """(height, width, in, out); of a depthwise one (height, width, in, multiplier)."""
+
     bias: keras.Variable
-    geometry: Geometry
+    """(out,)."""
+
+    geometry: ConvolutionGeometry
     is_depthwise: bool = False
 
     def __call__(self, x: Any) -> Any:
@@ -66,15 +72,15 @@ class Convolution:
 
 
 def dense_convolution(
-    weight: NDArray[Any], bias: NDArray[Any], geometry: Geometry, dtype: str = "float32"
+    weight: NDArray[Any], bias: NDArray[Any], geometry: ConvolutionGeometry, dtype: str = "float32"
 ) -> Convolution:
-    """From weights (out, in, h, w) and bias (out,)."""
+    """From PyTorch's weights (out, in, height, width) and bias (out,)."""
     return Convolution(variable(weight.transpose(2, 3, 1, 0), dtype), variable(bias, dtype), geometry)
 
 
 def depthwise_convolution(
-    weight: NDArray[Any], bias: NDArray[Any], geometry: Geometry, dtype: str = "float32"
+    weight: NDArray[Any], bias: NDArray[Any], geometry: ConvolutionGeometry, dtype: str = "float32"
 ) -> Convolution:
-    """From weights (in, multiplier, h, w) and bias (in * multiplier,)."""
+    """From PyTorch's weights (in, multiplier, height, width) and bias (in * multiplier,)."""
     kernel = weight.transpose(2, 3, 0, 1)
     return Convolution(variable(kernel, dtype), variable(bias, dtype), geometry, is_depthwise=True)

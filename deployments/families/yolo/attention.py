@@ -1,4 +1,4 @@
-"""The two attentions of YOLO11 and YOLO12 over image positions, rebuilt in Keras from a checkpoint's shells.
+"""The two attentions of YOLO11 and YOLO12 over image positions, rebuilt in Keras from a checkpoint's stubs.
 
 As in ultralytics `nn/modules/block.py`, `Attention` and `AAttn` (Tian et al. 2025, arXiv:2502.12524). Both run
 on (n, height, width, channels); a position's channels are split by head first and into q, k, v second.
@@ -9,17 +9,17 @@ from typing import Any
 
 from keras import ops
 
-from deployments.checkpoints import Shell
+from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import Builder, Program
+from deployments.families.yolo.torch_layers import LayerBuilder, Program
 
 
-def make_attention(builder: Builder, shell: Shell) -> Program:
+def make_attention(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Attention: all positions see each other; values also pass a depthwise convolution."""
-    qkv, proj, positional = (builder.child(shell, name) for name in ("qkv", "proj", "pe"))
-    heads = shell.integer("num_heads")
-    widths = (shell.integer("key_dim"), shell.integer("key_dim"), shell.integer("head_dim"))
-    scale = shell.number("scale")
+    qkv, proj, positional = (builder.child(stub, name) for name in ("qkv", "proj", "pe"))
+    heads = stub.integer("num_heads")
+    widths = (stub.integer("key_dim"), stub.integer("key_dim"), stub.integer("head_dim"))
+    scale = stub.number("scale")
 
     def run(x: Any) -> Any:
         _, height, width, _ = x.shape
@@ -31,10 +31,10 @@ def make_attention(builder: Builder, shell: Shell) -> Program:
     return run
 
 
-def make_area_attention(builder: Builder, shell: Shell) -> Program:
+def make_area_attention(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """AAttn: the image is cut into `area` bands of rows, and positions see their own band only."""
-    qkv, proj, positional = (builder.child(shell, name) for name in ("qkv", "proj", "pe"))
-    heads, each, area = (shell.integer(name) for name in ("num_heads", "head_dim", "area"))
+    qkv, proj, positional = (builder.child(stub, name) for name in ("qkv", "proj", "pe"))
+    heads, each, area = (stub.integer(name) for name in ("num_heads", "head_dim", "area"))
 
     def run(x: Any) -> Any:
         _, height, width, _ = x.shape

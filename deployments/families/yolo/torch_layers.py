@@ -1,10 +1,10 @@
-"""PyTorch's own layers, rebuilt in Keras from the shells of a checkpoint, channels last, batch-norm folded.
+"""PyTorch's own layers, rebuilt in Keras from the stubs of a checkpoint, channels last, batch-norm folded.
 
-Knows `torch.nn` and the plain convolution blocks that every YOLO is made of; knows no network and no head.
-The arithmetic is that of torch.nn's documentation: padding is symmetric, and pooling pads with -infinity.
+`torch.nn` and the plain convolution blocks that every YOLO is made of. The arithmetic is that of torch.nn's
+documentation: padding is symmetric, and pooling pads with -infinity.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,14 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from deployments.checkpoints import Shell, describe
+from deployments.checkpoints import ModuleStub, describe
 from deployments.errors import ModelUnavailable
-from deployments.families.shared.convolution import Geometry, dense_convolution, depthwise_convolution, variable
+from deployments.families.shared.convolution import (
+    ConvolutionGeometry,
+    dense_convolution,
+    depthwise_convolution,
+    variable,
+)
 
 Program = Callable[[Any], Any]
 """One layer: a tensor (n, height, width, channels) to another; some take a list of tensors."""
@@ -25,56 +30,60 @@ _MAX_DEPTH = 50
 
 
 @dataclass(slots=True)
-class Builder:
-    """Turns shells into programs. makers: a function for each class name.  dtype: of weights and arithmetic."""
+class LayerBuilder:
+    """Turns stubs into programs."""
 
-    makers: dict[str, "Maker"]
+    makers: Mapping[str, "Maker"]
+    """A function for each class name."""
+
     dtype: str = "float32"
+    """Of weights and arithmetic."""
+
     _modules: int = 0
 
-    def build(self, shell: Shell) -> Program:
+    def build(self, stub: ModuleStub) -> Program:
         """The program of one module. Raises ModelUnavailable for a layer that is not known."""
         self._modules += 1
         if self._modules > _MAX_MODULES:
             raise ModelUnavailable(f"the network has more than {_MAX_MODULES} modules")
-        maker = self.makers.get(shell.class_name)
+        maker = self.makers.get(stub.class_name)
         if maker is None:
-            raise unknown_layer(shell, self.makers)
-        return maker(self, shell)
+            raise unknown_layer(stub, self.makers)
+        return maker(self, stub)
 
-    def child(self, shell: Shell, name: str) -> Program:
+    def child(self, stub: ModuleStub, name: str) -> Program:
         """The program of one child."""
-        return self.build(shell.child(name))
+        return self.build(stub.child(name))
 
-    def all_children(self, shell: Shell, name: str) -> list[Program]:
+    def all_children(self, stub: ModuleStub, name: str) -> list[Program]:
         """The programs of a ModuleList."""
-        return [self.build(child) for child in shell.child(name).children.values()]
+        return [self.build(child) for child in stub.child(name).children.values()]
 
     def variable(self, values: NDArray[Any]) -> keras.Variable:
         """A weight of the network in its dtype."""
         return variable(values, self.dtype)
 
 
-Maker = Callable[[Builder, Shell], Program]
+Maker = Callable[[LayerBuilder, ModuleStub], Program]
 
 
-def unknown_layer(shell: Shell, known: dict[str, Maker]) -> ModelUnavailable:
+def unknown_layer(stub: ModuleStub, known: Mapping[str, Maker]) -> ModelUnavailable:
     """The error for a layer without a maker."""
-    return ModelUnavailable(f"unknown layer {shell.kind}; known: {', '.join(sorted(known))}")
+    return ModelUnavailable(f"unknown layer {stub.kind}; known: {', '.join(sorted(known))}")
 
 
-def check_layers(shell: Shell, known: dict[str, Maker], depth: int = 0) -> int:
+def check_layers(stub: ModuleStub, known: Mapping[str, Maker], depth: int = 0) -> int:
     """Walks all modules without building them and counts them.
 
     Raises ModelUnavailable for the first unknown one, and for a tree that is too deep or too large (it may
     contain itself).
     """
-    if shell.class_name not in known and shell.class_name not in ("ModuleList", "BatchNorm2d"):
-        raise unknown_layer(shell, known)
+    if stub.class_name not in known and stub.class_name not in ("ModuleList", "BatchNorm2d"):
+        raise unknown_layer(stub, known)
     if depth > _MAX_DEPTH:
-        raise ModelUnavailable(f"modules are nested more than {_MAX_DEPTH} deep in {shell.kind}")
+        raise ModelUnavailable(f"modules are nested more than {_MAX_DEPTH} deep in {stub.kind}")
     count = 1
-    for child in shell.children.values():
+    for child in stub.children.values():
         count += check_layers(child, known, depth + 1)
         if count > _MAX_MODULES:
             raise ModelUnavailable(f"the network has more than {_MAX_MODULES} modules")
@@ -92,15 +101,15 @@ def sequence(programs: list[Program]) -> Program:
     return run
 
 
-def make_sequential(builder: Builder, shell: Shell) -> Program:
+def make_sequential(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """torch.nn.Sequential."""
-    return sequence([builder.build(child) for child in shell.children.values()])
+    return sequence([builder.build(child) for child in stub.children.values()])
 
 
-def make_activation(builder: Builder, shell: Shell) -> Program:
+def make_activation(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """The activations of torch.nn that YOLO checkpoints carry."""
-    if shell.class_name == "LeakyReLU":
-        slope = shell.number("negative_slope", 0.01)
+    if stub.class_name == "LeakyReLU":
+        slope = stub.number("negative_slope", 0.01)
         return lambda x: ops.leaky_relu(x, negative_slope=slope)
     activations: dict[str, Program] = {
         "SiLU": ops.silu,
@@ -109,12 +118,12 @@ def make_activation(builder: Builder, shell: Shell) -> Program:
         "Sigmoid": ops.sigmoid,
         "Identity": lambda x: x,
     }
-    return activations[shell.class_name]
+    return activations[stub.class_name]
 
 
-def make_upsample(builder: Builder, shell: Shell) -> Program:
+def make_upsample(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """torch.nn.Upsample, nearest neighbour, by a whole factor."""
-    factor, mode = shell.number("scale_factor"), shell.state.get("mode")
+    factor, mode = stub.number("scale_factor"), stub.state.get("mode")
     if mode != "nearest" or not 1 <= factor <= 8 or factor != int(factor):
         raise ModelUnavailable(
             f"upsampling ({describe(mode)}) by {factor:g} is not known, expected 'nearest' by a whole factor"
@@ -123,31 +132,31 @@ def make_upsample(builder: Builder, shell: Shell) -> Program:
     return lambda x: ops.repeat(ops.repeat(x, times, axis=1), times, axis=2)
 
 
-def make_max_pool(builder: Builder, shell: Shell) -> Program:
+def make_max_pool(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """torch.nn.MaxPool2d where it keeps the size, as all YOLO blocks use it."""
-    size, step, pad = (_pair(shell, name) for name in ("kernel_size", "stride", "padding"))
+    size, step, pad = (_pair(stub, name) for name in ("kernel_size", "stride", "padding"))
     if step != (1, 1) or pad != (size[0] // 2, size[1] // 2) or size[0] % 2 == 0 or size[1] % 2 == 0:
         raise ModelUnavailable(f"max pooling of {size} with stride {step} and padding {pad} is not known")
     return lambda x: ops.max_pool(x, size, strides=1, padding="same")
 
 
-def make_conv2d(builder: Builder, shell: Shell) -> Program:
+def make_conv2d(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """torch.nn.Conv2d by itself."""
-    return _convolution(builder, shell, None)
+    return _convolution(builder, stub, None)
 
 
-def make_conv2d_of(builder: Builder, shell: Shell, channels: NDArray[np.intp]) -> Program:
+def make_conv2d_of(builder: LayerBuilder, stub: ModuleStub, channels: NDArray[np.intp]) -> Program:
     """torch.nn.Conv2d reduced to some of its output channels, in the order given."""
-    return _convolution(builder, shell, None, channels)
+    return _convolution(builder, stub, None, channels)
 
 
-def make_conv(builder: Builder, shell: Shell) -> Program:
+def make_conv(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """The `Conv` of all YOLOs: convolution, batch norm, activation; also as left by `fuse()`."""
-    folded = _convolution(builder, shell.child("conv"), shell.children.get("bn"))
-    return sequence([folded, builder.child(shell, "act")])
+    folded = _convolution(builder, stub.child("conv"), stub.children.get("bn"))
+    return sequence([folded, builder.child(stub, "act")])
 
 
-def batch_norm_affine(norm: Shell) -> tuple[NDArray[Any], NDArray[Any]]:
+def batch_norm_affine(norm: ModuleStub) -> tuple[NDArray[Any], NDArray[Any]]:
     """Scale and shift, float64 (channels,), that a BatchNorm2d in evaluation amounts to."""
     mean = norm.tensor("running_mean").numpy().astype(np.float64)
     variance = norm.tensor("running_var").numpy().astype(np.float64)
@@ -162,18 +171,18 @@ def batch_norm_affine(norm: Shell) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _convolution(
-    builder: Builder, shell: Shell, norm: Shell | None, channels: NDArray[np.intp] | None = None
+    builder: LayerBuilder, stub: ModuleStub, norm: ModuleStub | None, channels: NDArray[np.intp] | None = None
 ) -> Program:
     """A convolution with `norm`, which follows it, folded into its weights."""
-    if shell.class_name != "Conv2d":
-        raise ModelUnavailable(f"{shell.kind} stands where torch.nn.Conv2d was expected")
-    weight = shell.tensor("weight").numpy().astype(np.float64)
-    groups = shell.integer("groups", 1)
-    size = _pair(shell, "kernel_size")
-    expected = (shell.integer("out_channels"), shell.integer("in_channels") // max(groups, 1), *size)
+    if stub.class_name != "Conv2d":
+        raise ModelUnavailable(f"{stub.kind} stands where torch.nn.Conv2d was expected")
+    weight = stub.tensor("weight").numpy().astype(np.float64)
+    groups = stub.integer("groups", 1)
+    size = _pair(stub, "kernel_size")
+    expected = (stub.integer("out_channels"), stub.integer("in_channels") // max(groups, 1), *size)
     if weight.shape != expected:
         raise ModelUnavailable(f"a convolution has weights of shape {weight.shape}, expected {expected}")
-    bias_tensor = shell.find_tensor("bias")
+    bias_tensor = stub.find_tensor("bias")
     bias = np.zeros(weight.shape[0]) if bias_tensor is None else bias_tensor.numpy().astype(np.float64)
     if norm is not None:
         scale, shift = batch_norm_affine(norm)
@@ -182,27 +191,27 @@ def _convolution(
         weight, bias = weight * scale[:, None, None, None], bias * scale + shift
     if channels is not None:
         weight, bias = weight[channels], bias[channels]
-    geometry = _geometry(shell, size)
+    geometry = _geometry(stub, size)
     if groups == 1:
         return dense_convolution(weight, bias, geometry, builder.dtype)
-    if groups != shell.integer("in_channels"):
+    if groups != stub.integer("in_channels"):
         raise ModelUnavailable(f"a convolution has {groups} groups, expected 1 or one for each channel")
     return depthwise_convolution(weight.reshape(groups, -1, *size), bias, geometry, builder.dtype)
 
 
-def _geometry(shell: Shell, size: tuple[int, int]) -> Geometry:
-    if shell.state.get("padding_mode", "zeros") != "zeros":
+def _geometry(stub: ModuleStub, size: tuple[int, int]) -> ConvolutionGeometry:
+    if stub.state.get("padding_mode", "zeros") != "zeros":
         raise ModelUnavailable("a convolution pads with something else than zeros, which is not known")
-    return Geometry.of(size, _pair(shell, "stride"), _pair(shell, "padding"), _pair(shell, "dilation", 1))
+    return ConvolutionGeometry.of(size, _pair(stub, "stride"), _pair(stub, "padding"), _pair(stub, "dilation", 1))
 
 
-def _pair(shell: Shell, name: str, default: int | None = None) -> tuple[int, int]:
+def _pair(stub: ModuleStub, name: str, default: int | None = None) -> tuple[int, int]:
     """An attribute that torch keeps as one integer or as two."""
-    value = shell.state.get(name, default)
+    value = stub.state.get(name, default)
     pair = (value, value) if type(value) is int else value
     is_pair = isinstance(pair, tuple) and len(pair) == 2 and all(type(item) is int for item in pair)
     if not is_pair or min(pair) < 0 or max(pair) > 1024:
-        raise ModelUnavailable(f"{name!r} of {shell.kind} is no pair of integers from 0 to 1024")
+        raise ModelUnavailable(f"{name!r} of {stub.kind} is no pair of integers from 0 to 1024")
     return pair
 
 

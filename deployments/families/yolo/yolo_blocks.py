@@ -1,6 +1,6 @@
-"""The building blocks of YOLOv5 to YOLO12, rebuilt in Keras from the shells of a checkpoint.
+"""The building blocks of YOLOv5 to YOLO12, rebuilt in Keras from the stubs of a checkpoint.
 
-Knows blocks, not networks or heads. What each computes is defined by `models/common.py` of ultralytics/yolov5
+What each computes is defined by `models/common.py` of ultralytics/yolov5
 and `nn/modules/block.py` of ultralytics; sizes, shortcuts and repeats come from the checkpoint's own modules.
 """
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from keras import ops
 
-from deployments.checkpoints import Shell
+from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
 from deployments.families.yolo.attention import make_area_attention, make_attention
-from deployments.families.yolo.torch_layers import LAYERS, Builder, Maker, Program, batch_norm_affine, sequence
+from deployments.families.yolo.torch_layers import LAYERS, LayerBuilder, Maker, Program, batch_norm_affine, sequence
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -22,44 +22,44 @@ def _residual(program: Program, is_added: bool) -> Program:
     return (lambda x: x + program(x)) if is_added else program
 
 
-def make_concat(builder: Builder, shell: Shell) -> Program:
+def make_concat(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Concat along the channels; takes a list of tensors."""
-    if shell.integer("d", 1) != 1:
-        raise ModelUnavailable(f"concatenation along axis {shell.integer('d')} is not known, expected channels")
+    if stub.integer("d", 1) != 1:
+        raise ModelUnavailable(f"concatenation along axis {stub.integer('d')} is not known, expected channels")
     return _joined
 
 
-def make_focus(builder: Builder, shell: Shell) -> Program:
+def make_focus(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Focus of YOLOv5 before 6.0: every second pixel to channels, then a convolution."""
-    conv = builder.child(shell, "conv")
+    conv = builder.child(stub, "conv")
     return lambda x: conv(
         _joined([x[:, ::2, ::2], x[:, 1::2, ::2], x[:, ::2, 1::2], x[:, 1::2, 1::2]]),
     )
 
 
-def make_bottleneck(builder: Builder, shell: Shell) -> Program:
+def make_bottleneck(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Bottleneck: two convolutions, with or without a shortcut."""
-    inner = sequence([builder.child(shell, "cv1"), builder.child(shell, "cv2")])
-    return _residual(inner, shell.flag("add"))
+    inner = sequence([builder.child(stub, "cv1"), builder.child(stub, "cv2")])
+    return _residual(inner, stub.flag("add"))
 
 
-def make_c3(builder: Builder, shell: Shell) -> Program:
+def make_c3(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """C3 and C3k: a deep and a shallow branch, joined."""
-    cv1, cv2, cv3, inner = (builder.child(shell, name) for name in ("cv1", "cv2", "cv3", "m"))
+    cv1, cv2, cv3, inner = (builder.child(stub, name) for name in ("cv1", "cv2", "cv3", "m"))
     return lambda x: cv3(_joined([inner(cv1(x)), cv2(x)]))
 
 
-def make_bottleneck_csp(builder: Builder, shell: Shell) -> Program:
+def make_bottleneck_csp(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """BottleneckCSP of YOLOv5 before 4.0: its batch norm follows a concatenation, so it cannot be folded."""
-    cv1, cv2, cv3, cv4, inner, act = (builder.child(shell, name) for name in ("cv1", "cv2", "cv3", "cv4", "m", "act"))
-    scale, shift = (builder.variable(values) for values in batch_norm_affine(shell.child("bn")))
+    cv1, cv2, cv3, cv4, inner, act = (builder.child(stub, name) for name in ("cv1", "cv2", "cv3", "cv4", "m", "act"))
+    scale, shift = (builder.variable(values) for values in batch_norm_affine(stub.child("bn")))
     return lambda x: cv4(act(_joined([cv3(inner(cv1(x))), cv2(x)]) * scale + shift))
 
 
-def make_c2f(builder: Builder, shell: Shell) -> Program:
+def make_c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """C2f and C3k2: every inner block's output is kept and joined."""
-    cv1, cv2 = builder.child(shell, "cv1"), builder.child(shell, "cv2")
-    blocks = builder.all_children(shell, "m")
+    cv1, cv2 = builder.child(stub, "cv1"), builder.child(stub, "cv2")
+    blocks = builder.all_children(stub, "m")
 
     def run(x: Any) -> Any:
         parts = list(ops.split(cv1(x), 2, axis=-1))
@@ -70,9 +70,9 @@ def make_c2f(builder: Builder, shell: Shell) -> Program:
     return run
 
 
-def make_c2(builder: Builder, shell: Shell) -> Program:
+def make_c2(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """C2 of the P6 networks: blocks on one half of the channels."""
-    cv1, cv2, inner = (builder.child(shell, name) for name in ("cv1", "cv2", "m"))
+    cv1, cv2, inner = (builder.child(stub, name) for name in ("cv1", "cv2", "m"))
 
     def run(x: Any) -> Any:
         worked, passed = ops.split(cv1(x), 2, axis=-1)
@@ -81,10 +81,10 @@ def make_c2(builder: Builder, shell: Shell) -> Program:
     return run
 
 
-def make_spp(builder: Builder, shell: Shell) -> Program:
+def make_spp(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """SPP: pooling at several sizes side by side."""
-    cv1, cv2 = builder.child(shell, "cv1"), builder.child(shell, "cv2")
-    pools = builder.all_children(shell, "m")
+    cv1, cv2 = builder.child(stub, "cv1"), builder.child(stub, "cv2")
+    pools = builder.all_children(stub, "m")
 
     def run(x: Any) -> Any:
         x = cv1(x)
@@ -93,10 +93,10 @@ def make_spp(builder: Builder, shell: Shell) -> Program:
     return run
 
 
-def make_sppf(builder: Builder, shell: Shell) -> Program:
+def make_sppf(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """SPPF: one pooling several times over; newer releases store how often, and whether x is added."""
-    cv1, cv2, pool = (builder.child(shell, name) for name in ("cv1", "cv2", "m"))
-    times = shell.integer("n", 3)
+    cv1, cv2, pool = (builder.child(stub, name) for name in ("cv1", "cv2", "m"))
+    times = stub.integer("n", 3)
 
     def run(x: Any) -> Any:
         parts = [cv1(x)]
@@ -106,18 +106,18 @@ def make_sppf(builder: Builder, shell: Shell) -> Program:
 
     if not 1 <= times <= 16:
         raise ModelUnavailable(f"an SPPF pools {times} times, expected 1 to 16")
-    return _residual(run, shell.flag("add"))
+    return _residual(run, stub.flag("add"))
 
 
-def make_psa_block(builder: Builder, shell: Shell) -> Program:
+def make_psa_block(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """PSABlock: attention, then a feed-forward part, each with its shortcut."""
-    is_added = shell.flag("add", True)
-    return sequence([_residual(builder.child(shell, name), is_added) for name in ("attn", "ffn")])
+    is_added = stub.flag("add", True)
+    return sequence([_residual(builder.child(stub, name), is_added) for name in ("attn", "ffn")])
 
 
-def make_c2psa(builder: Builder, shell: Shell) -> Program:
+def make_c2psa(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """C2PSA: attention over one half of the channels."""
-    cv1, cv2, inner = (builder.child(shell, name) for name in ("cv1", "cv2", "m"))
+    cv1, cv2, inner = (builder.child(stub, name) for name in ("cv1", "cv2", "m"))
 
     def run(x: Any) -> Any:
         passed, attended = ops.split(cv1(x), 2, axis=-1)
@@ -126,16 +126,16 @@ def make_c2psa(builder: Builder, shell: Shell) -> Program:
     return run
 
 
-def make_area_block(builder: Builder, shell: Shell) -> Program:
+def make_area_block(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """ABlock of YOLO12: area attention and a feed-forward part, both with shortcuts."""
-    return sequence([_residual(builder.child(shell, name), True) for name in ("attn", "mlp")])
+    return sequence([_residual(builder.child(stub, name), True) for name in ("attn", "mlp")])
 
 
-def make_a2c2f(builder: Builder, shell: Shell) -> Program:
+def make_a2c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """A2C2f of YOLO12: like C2f without the split; where it has a gamma, the input is added."""
-    cv1, cv2 = builder.child(shell, "cv1"), builder.child(shell, "cv2")
-    blocks = builder.all_children(shell, "m")
-    gamma = shell.find_tensor("gamma")
+    cv1, cv2 = builder.child(stub, "cv1"), builder.child(stub, "cv2")
+    blocks = builder.all_children(stub, "m")
+    gamma = stub.find_tensor("gamma")
     scale = None if gamma is None else builder.variable(gamma.numpy())
 
     def run(x: Any) -> Any:

@@ -1,6 +1,6 @@
 """The body of a YOLO network as one callable, from the image to the feature maps that its head reads.
 
-Knows stages and their order; the blocks come from `yolo_blocks`, the heads from the families.
+The blocks come from `yolo_blocks`, the heads from the families.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from keras import ops
 
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import Builder, Program
+from deployments.families.yolo.torch_layers import LayerBuilder, Program
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
 
 Head = Callable[[Sequence[Any]], tuple[Any, ...]]
@@ -43,16 +43,16 @@ class YoloGraph:
                 kept[index] = program(inputs if stage.is_list else inputs[0])
             except (ModelUnavailable, ValueError, TypeError, AttributeError) as error:
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-                raise ModelUnavailable(f"stage {index} ({stage.shell.kind}) does not fit: {reason}") from error
+                raise ModelUnavailable(f"stage {index} ({stage.stub.kind}) does not fit: {reason}") from error
         return [kept[source] for source in self.sources]
 
 
-def build_body(layout: YoloLayout, builder: Builder, head: Head) -> YoloGraph:
+def build_body(layout: YoloLayout, builder: LayerBuilder, head: Head) -> YoloGraph:
     """The graph of a checked layout. Raises ModelUnavailable for weights that disagree with their layer."""
     body = []
     for index, stage in enumerate(layout.body):
         try:
-            body.append((stage, builder.build(stage.shell)))
+            body.append((stage, builder.build(stage.stub)))
         except ModelUnavailable as error:
             raise ModelUnavailable(f"stage {index}: {error.message}") from error
     return YoloGraph(tuple(body), layout.head.sources, head, builder.dtype)

@@ -1,13 +1,13 @@
 """What a YOLO checkpoint holds, checked before anything is built: its stages, its head, its class names.
 
 YOLOv5 and ultralytics keep their networks alike: `model` is a Sequential whose members carry `f`, the indices
-of the stages that they read from (-1 is the one before); the last member is the head. Knows no arithmetic.
+of the stages that they read from (-1 is the one before); the last member is the head.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.checkpoints import Checkpoint, Shell
+from deployments.checkpoints import Checkpoint, ModuleStub
 from deployments.errors import ModelUnavailable
 
 MAX_STAGES = 1000
@@ -16,36 +16,50 @@ MAX_CLASSES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class YoloKind:
-    """What tells one generation of checkpoints from another. networks, heads: full class names."""
+    """What tells one generation of checkpoints from another."""
 
     family: str
+    """The family's name, for messages."""
+
     networks: frozenset[str]
+    """Full class names of the networks that the family takes."""
+
     heads: frozenset[str]
+    """Full class names of the heads that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One member of the network. sources: indices of earlier stages; -1 is the image. is_list: takes a list."""
+    """One member of the network."""
 
-    shell: Shell
+    stub: ModuleStub
+
     sources: tuple[int, ...]
+    """Indices of the earlier stages that it reads from; -1 is the image."""
+
     is_list: bool
+    """Whether it takes a list of tensors instead of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class YoloLayout:
-    """A checked network. body: all stages but the head.  strides_px: canvas pixels a cell, one for each level.
-
-    names: class names in index order; None where the checkpoint has none.  train_size_px: the square that it
-    was trained at, where the checkpoint says so.
-    """
+    """A checked network."""
 
     body: tuple[Stage, ...]
+    """All stages but the head."""
+
     head: Stage
+
     strides_px: tuple[int, ...]
+    """Canvas pixels per cell, for each level that the head reads."""
+
     class_count: int
+
     names: tuple[str, ...] | None
+    """Class names in index order; None where the checkpoint has none."""
+
     train_size_px: int | None
+    """Side of the square that it was trained at; None where the checkpoint does not say."""
 
 
 def read_layout(checkpoint: Checkpoint, kind: YoloKind) -> YoloLayout:
@@ -61,42 +75,42 @@ def read_layout(checkpoint: Checkpoint, kind: YoloKind) -> YoloLayout:
         raise checkpoint.refusal(error.message) from error
 
 
-def _read(network: Shell, kind: YoloKind) -> YoloLayout:
+def _read(network: ModuleStub, kind: YoloKind) -> YoloLayout:
     members = list(network.child("model").children.values())
     if not 2 <= len(members) <= MAX_STAGES:
         raise ModelUnavailable(f"the network has {len(members)} stages, expected 2 to {MAX_STAGES}")
-    stages = [_stage(shell, index) for index, shell in enumerate(members)]
+    stages = [_stage(stub, index) for index, stub in enumerate(members)]
     head = stages[-1]
-    if head.shell.kind not in kind.heads:
+    if head.stub.kind not in kind.heads:
         raise ModelUnavailable(
-            f"the head is a {head.shell.kind}, but family {kind.family!r} expects one of "
+            f"the head is a {head.stub.kind}, but family {kind.family!r} expects one of "
             f"{', '.join(sorted(kind.heads))}"
         )
-    classes = head.shell.integer("nc")
+    classes = head.stub.integer("nc")
     if not 1 <= classes <= MAX_CLASSES:
         raise ModelUnavailable(f"the head has {classes} classes, expected 1 to {MAX_CLASSES}")
     return YoloLayout(
         body=tuple(stages[:-1]),
         head=head,
-        strides_px=_strides(network, head.shell, len(head.sources)),
+        strides_px=_strides(network, head.stub, len(head.sources)),
         class_count=classes,
         names=_names(network.state.get("names"), classes),
         train_size_px=_train_size(network),
     )
 
 
-def _stage(shell: Shell, index: int) -> Stage:
-    source = shell.state.get("f", -1)
+def _stage(stub: ModuleStub, index: int) -> Stage:
+    source = stub.state.get("f", -1)
     sources = source if isinstance(source, list | tuple) else [source]
     if not 1 <= len(sources) <= MAX_STAGES or not all(type(item) is int for item in sources):
         raise ModelUnavailable(f"stage {index} does not say which stages it reads from")
     absolute = tuple(index + item if item < 0 else item for item in sources)
     if not all(-1 <= item < index for item in absolute) or (-1 in absolute and index > 0):
         raise ModelUnavailable(f"stage {index} reads from stages {absolute}, expected earlier ones")
-    return Stage(shell, absolute, isinstance(source, list | tuple))
+    return Stage(stub, absolute, isinstance(source, list | tuple))
 
 
-def _strides(network: Shell, head: Shell, levels: int) -> tuple[int, ...]:
+def _strides(network: ModuleStub, head: ModuleStub, levels: int) -> tuple[int, ...]:
     tensor = head.find_tensor("stride") or network.tensor("stride")
     values = [float(value) for value in tensor.numpy().ravel()] if tensor.numel == levels else []
     if not values or not all(1 <= value <= 1024 and value == int(value) for value in values):
@@ -112,7 +126,7 @@ def _names(names: object, classes: int) -> tuple[str, ...] | None:
         raise ModelUnavailable(f"the head has {classes} classes, but the checkpoint names {_count(names)} of them")
     found = [names.get(index) for index in range(classes)] if isinstance(names, Mapping) else names
     if not all(isinstance(name, str) for name in found):
-        raise ModelUnavailable("the names of the classes are no texts")
+        raise ModelUnavailable("class names must be strings")
     return tuple(found)
 
 
@@ -120,7 +134,7 @@ def _count(names: object) -> str:
     return str(len(names)) if isinstance(names, list | tuple | Mapping) else "none"
 
 
-def _train_size(network: Shell) -> int | None:
+def _train_size(network: ModuleStub) -> int | None:
     arguments = network.state.get("args")
     size = arguments.get("imgsz") if isinstance(arguments, dict) else None
     return size if type(size) is int and 32 <= size <= 8192 else None

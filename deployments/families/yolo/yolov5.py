@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
-from deployments.families.shared.anchor_free import best_classes, rows_at
 from deployments.families.shared.letterbox import Letterbox
-from deployments.families.yolo.torch_layers import Builder, Program, check_layers, make_conv2d_of
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.shared.tensor_ops import best_classes, rows_at
+from deployments.families.yolo.torch_layers import LayerBuilder, Program, check_layers, make_conv2d_of
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
@@ -69,10 +68,10 @@ class YOLOv5(YoloFamily):
 
     def check_head(self, layout: YoloLayout) -> None:
         """The head must have anchors, and one plain convolution for each level."""
-        head = layout.head.shell
+        head = layout.head.stub
         levels = len(layout.strides_px)
         branches = head.child("m")
-        check_layers(branches, BLOCKS)
+        check_layers(branches, self.blocks)
         shape = (levels, head.integer("na"), 2)
         if head.tensor("anchors").shape != shape or len(branches.children) != levels:
             raise ModelUnavailable(
@@ -80,7 +79,7 @@ class YOLOv5(YoloFamily):
                 f"{head.tensor('anchors').shape}, expected {levels} and {shape}"
             )
 
-    def make_head(self, layout: YoloLayout, builder: Builder) -> Head:
+    def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
         """Candidates of all levels, the best first."""
         levels = make_levels(layout, builder)
         candidates = self.parameters.candidates
@@ -94,7 +93,7 @@ class YOLOv5(YoloFamily):
 
         return head
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
         """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`."""
         if not self.parameters.legacy_worker:
             return super().preprocess(pixels)
@@ -103,7 +102,7 @@ class YOLOv5(YoloFamily):
         return self.prepare(np.ascontiguousarray(pixels[:, :, ::-1]), (size, size))
 
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
-        """NMS, then pixels of the asker's image; best first, but worst first as `legacy_worker`.
+        """NMS, then pixels of the client's image; best first, but worst first as `legacy_worker`.
 
         The legacy worker had its thresholds built in, so that only the classes of the request count there.
         """
@@ -180,23 +179,23 @@ class Level:
         return ops.concatenate([centres - half, centres + half], axis=-1)
 
 
-def make_levels(layout: YoloLayout, builder: Builder) -> list[Level]:
+def make_levels(layout: YoloLayout, builder: LayerBuilder) -> list[Level]:
     """The levels of a checked head. Checkpoints keep anchors in strides."""
-    anchors = layout.head.shell.tensor("anchors").numpy().astype(np.float32)
-    shells = layout.head.shell.child("m").children.values()
+    anchors = layout.head.stub.tensor("anchors").numpy().astype(np.float32)
+    stubs = layout.head.stub.child("m").children.values()
     row = _BOX_AND_OBJECTNESS + layout.class_count
     levels = []
-    for shell, shapes, stride_px in zip(shells, anchors, layout.strides_px, strict=True):
-        if shell.class_name != "Conv2d" or shell.integer("out_channels") != row * len(shapes):
+    for stub, shapes, stride_px in zip(stubs, anchors, layout.strides_px, strict=True):
+        if stub.class_name != "Conv2d" or stub.integer("out_channels") != row * len(shapes):
             raise ModelUnavailable(
-                f"the head's {shell.kind} has {shell.state.get('out_channels')} channels, "
+                f"the head's {stub.kind} has {stub.state.get('out_channels')} channels, "
                 f"expected {len(shapes)} anchors x (5 + {layout.class_count} classes)"
             )
         channels = np.arange(row * len(shapes)).reshape(len(shapes), row)
         levels.append(
             Level(
-                to_boxes=make_conv2d_of(builder, shell, channels[:, :_BOX_AND_OBJECTNESS].ravel()),
-                to_classes=make_conv2d_of(builder, shell, channels[:, _BOX_AND_OBJECTNESS:].ravel()),
+                to_boxes=make_conv2d_of(builder, stub, channels[:, :_BOX_AND_OBJECTNESS].ravel()),
+                to_classes=make_conv2d_of(builder, stub, channels[:, _BOX_AND_OBJECTNESS:].ravel()),
                 anchors_px=shapes * stride_px,
                 stride_px=stride_px,
             )

@@ -6,15 +6,14 @@ worker's answer is `[{"box": [{"w", "h", ..}, ..], "score": [..], "poly": [[[x, 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 import orjson
-from fastapi import APIRouter
 from numpy.typing import NDArray
-from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, ModelNotFound, ServingError
@@ -23,66 +22,28 @@ from deployments.images import Encoded, read_header
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque
 from deployments.request import Image, Request
-from serve_app.faces.legacy.masking import cut_out
-from serve_app.faces.legacy.predictor import FORM, Predictor, image_of, options_of
-from serve_app.forms import Accepted, Form
+from serve_app.faces.legacy.form_options import image_of, options_of
+from serve_app.faces.legacy.predictor import Predictor
+from serve_app.forms import Form
 from serve_app.uploads import Held
 
 SAM_QUEUE = "image_queue_sam"
-SAM_PATHS = ("/sam", "/sam_v2", "/sam_multi", "/sam_multi_v2", "/sam-embed", "/filet_predictor")
-
-MAX_PROMPTS_BYTES = 2**20
-"""Of the field `data`, which may hold a point for each of many animals."""
 
 LARGE_PART = 0.7
 """A mask this wide or high, as a part of the image, is taken for the animal that fills the frame."""
 
+MARGIN = 0.01
+"""The mask grows by this part of the image's width, so that a tight outline does not cost the animal's edge."""
+
+_FAR_PX = 2.0**20
+"""Beyond any image, and what whole numbers of 32 bits can hold."""
+
 FRAMES_AT_ONCE = 2
-"""That are decoded. One whose client has left is decoded to its end, and does not count for the budget then."""
-
-AnswerForm = Callable[[Form, Held], Awaitable[Response]]
-"""Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
+"""Frames that are decoded at once. One whose client has left is decoded to its end, and no longer counts
+for the budget."""
 
 
-def sam_router(predictor: Predictor) -> APIRouter:
-    """All segmenting routes, each with and without a trailing slash."""
-    segmenting = _Segmenting(predictor)
-    routes: dict[str, AnswerForm] = {
-        "/sam": lambda form, _: segmenting.best(form, Task.SEGMENT),
-        "/sam_v2": lambda form, _: segmenting.best(form, Task.SEGMENT_FILE),
-        "/sam_multi": lambda form, _: segmenting.all(form, Task.SEGMENT),
-        "/sam_multi_v2": lambda form, _: segmenting.all(form, Task.SEGMENT_FILE),
-        "/sam-embed": lambda form, _: segmenting.embedding(form),
-        "/filet_predictor": segmenting.filet,
-    }
-    router = APIRouter()
-    for path in SAM_PATHS:
-        _add(router, path, routes[path], predictor)
-        _add(router, path + "/", routes[path], predictor)
-    return router
-
-
-def _add(router: APIRouter, path: str, answer_form: AnswerForm, predictor: Predictor) -> None:
-    field = {"/sam-embed": None, "/filet_predictor": "model_type"}.get(path.rstrip("/"), "data")
-    # The prompts may come along everywhere, as with the legacy server: many clients send all routes the same form.
-    options = FORM.fields if field == "model_type" else frozenset[str]()
-    accepted = Accepted(options | {"data"}, MAX_PROMPTS_BYTES)
-
-    async def answer(request: HttpRequest) -> Response:
-        return await predictor.respond(request, answer_form, accepted)
-
-    router.add_api_route(path, answer, methods=["POST"], response_class=Response, openapi_extra=_form_with(field))
-
-
-def _form_with(field: str | None) -> dict[str, Any]:
-    properties: dict[str, Any] = {"file": {"type": "string", "format": "binary"}}
-    if field:
-        properties[field] = {"type": "string"}
-    schema = {"type": "object", "required": list(properties), "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
-class _Segmenting:
+class Segmentation:
     """What each route asks, and how it answers. Every method raises ServingError."""
 
     def __init__(self, predictor: Predictor) -> None:
@@ -140,14 +101,14 @@ class _Segmenting:
     async def _ask(self, task: Task, image: Image, prompts: Any = None, deadline_s: float | None = None) -> bytes:
         self._check_worker()
         request = ExternalRequest(task, image, deadline_s or self._predictor.settings.deadline_s, prompts)
-        outcome = await self._predictor.ask_external(SAM_QUEUE, request)
+        outcome = await self._predictor.models.ask_external(SAM_QUEUE, request)
         if isinstance(outcome, ServingError):
             raise outcome
         return outcome.payload
 
     def _check_worker(self) -> None:
         try:
-            is_external = self._predictor.catalogue.resolve(SAM_QUEUE).is_external
+            is_external = self._predictor.models.catalogue.resolve(SAM_QUEUE).is_external
         except ModelNotFound:
             is_external = False
         if not is_external:
@@ -210,6 +171,27 @@ def _large_ones(boxes: list[dict[str, float]], height: int, width: int) -> list[
         index for index, box in enumerate(boxes) if box["w"] / width > LARGE_PART or box["h"] / height > LARGE_PART
     ]
     return large or list(range(len(boxes)))
+
+
+def cut_out(pixels: NDArray[np.uint8], outline: Sequence[Sequence[float]]) -> NDArray[np.uint8]:
+    """`pixels` inside `outline` and black outside.
+
+    pixels: RGB uint8 (height, width, 3).  outline: [[x, y], ...] in pixels of the image. Raises InternalError for
+    an outline that is none.
+    """
+    try:
+        corners = np.asarray(outline, np.float64)
+    except (TypeError, ValueError):
+        corners = np.empty((0, 0))
+    if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
+        raise InternalError("the outline of an animal must be a list of points [x, y]")
+    height, width = pixels.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [np.rint(np.clip(corners, -_FAR_PX, _FAR_PX)).astype(np.int32)], 255)
+    side_px = int(width * MARGIN)
+    # For an image below 100 pixels the kernel is empty, which OpenCV takes for one of 3 x 3.
+    grown = cv2.dilate(mask, np.ones((side_px, side_px), np.uint8))
+    return np.where(grown[:, :, None] == 255, pixels, np.uint8(0))
 
 
 def _json(body: dict[str, Any]) -> Response:

@@ -1,4 +1,4 @@
-"""The routes that tell about the system itself: health, models, metrics. No predictions.
+"""The face of the system itself: health, models, metrics and the web page. No predictions.
 
-Imported by `serve_app.api` and `serve_app.app`. Knows no other face.
+`serve_app.api` mounts `routes.system_face`; `serve_app.app` builds the `System` that it describes.
 """

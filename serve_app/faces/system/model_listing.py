@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deployments.definition import ModelRecord
+from deployments.catalogue import ModelRecord
 from deployments.shown_address import shown_address
 
 

@@ -1,50 +1,52 @@
 """What `GET /health/ready` says: whether a request would be answered now, and if not, why. Pure.
 
-It is a judgement on what was found out in the background: no part of it is asked when the route is.
+It judges what was found out in the background; nothing is asked of the system when the route is.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployments.definition import ModelRecord, ModelState
+from deployments.catalogue import ModelRecord, ModelState
 
 CONTROLLER_SILENT_AFTER_S = 15.0
-"""A view of the models that is older than this is told; it is refreshed every 2 s, and an answer may take 10 s."""
+"""A view of the models that is older than this is named; it is refreshed every 2 s, and an answer may take 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What was found out lately.
-
-    silent_models: required models that run and do not answer -> why.  gateway: the application behind which Redis is,
-    None where the configuration has none.  gateway_trouble: why its queues are not served now, '' when they are.
-    view_age_s: how old the view of the models is.
-    """
+    """What was found out lately."""
 
     silent_models: Mapping[str, str] = field(default_factory=dict)
+    """Required models that run and do not answer -> reason."""
+
     gateway: str | None = None
-    gateway_trouble: str = ""
+    """The application behind which Redis is; None where the configuration has none."""
+
+    gateway_reason: str = ""
+    """Why its queues are not served now; '' when they are."""
+
     view_age_s: float = 0.0
+    """How old the view of the models is."""
 
 
 def readiness(records: Sequence[ModelRecord], unhealthy: Mapping[str, str], signs: Signs) -> dict[str, Any]:
     """The body of the answer. `reasons` is empty when the system is ready: all required models answer, and the Redis
     door takes jobs, where there is one. What is not well beside that is listed as degraded.
 
-    unhealthy: applications that are no models and do not run -> why.
+    unhealthy: applications that are not models and do not run -> reason.
     """
     reasons: list[dict[str, str]] = []
     degraded: list[dict[str, str]] = []
     stale = _stale_view(signs)
     for record in records:
-        trouble = _trouble_of(record, signs, stale)
-        if trouble is not None:
-            entry = {"model": record.name, "state": record.state.value, "reason": trouble}
+        reason = _reason_of(record, signs, stale)
+        if reason is not None:
+            entry = {"model": record.name, "state": record.state.value, "reason": reason}
             (reasons if record.definition.required else degraded).append(entry)
     applications = dict(unhealthy)
-    if signs.gateway is not None and signs.gateway_trouble:
-        applications.setdefault(signs.gateway, signs.gateway_trouble)
+    if signs.gateway is not None and signs.gateway_reason:
+        applications.setdefault(signs.gateway, signs.gateway_reason)
     for name, reason in sorted(applications.items()):
         (reasons if name == signs.gateway else degraded).append({"application": name, "reason": reason})
     if stale:
@@ -53,7 +55,7 @@ def readiness(records: Sequence[ModelRecord], unhealthy: Mapping[str, str], sign
     return {"status": status, "reasons": reasons, "degraded": degraded}
 
 
-def _trouble_of(record: ModelRecord, signs: Signs, stale: str) -> str | None:
+def _reason_of(record: ModelRecord, signs: Signs, stale: str) -> str | None:
     """Why the model could not answer now; None when it could."""
     if not record.can_answer:
         return record.reason

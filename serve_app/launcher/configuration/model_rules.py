@@ -8,9 +8,9 @@ from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
 from deployments.families import FAMILIES
-from deployments.weights.place import BadPlace, place_of
+from deployments.nearest_name import nearest_of
+from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
 from serve_app.launcher.configuration.builders import Builder
-from serve_app.launcher.configuration.schema_problems import nearest_of
 
 IMAGES_POLICY = "deployments.autoscaling:images_in_work"
 """What counts images. A model of at most one replica needs no counting."""
@@ -49,8 +49,8 @@ def _content_problems(definition: ModelDefinition, path: str) -> Iterator[str]:
         yield f"{path}.args.family: unknown family {definition.family!r}; {nearest_of(definition.family, FAMILIES)}"
     if definition.weights_source is not None:
         try:
-            place_of(definition.weights_source)
-        except BadPlace as error:
+            parse_uri(definition.weights_source)
+        except InvalidWeightsUri as error:
             yield f"{path}.args.weights: {error}"
 
 

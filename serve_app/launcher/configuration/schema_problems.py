@@ -5,20 +5,13 @@ and say nothing.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from deployments.nearest_name import nearest_of
 from deployments.shown_address import shown_text
-
-
-def nearest_of(name: object, known: Iterable[str]) -> str:
-    """A hint for a person who wrote `name`: the nearest of the `known` names, or all of them."""
-    names = sorted(known)
-    nearest = get_close_matches(str(name), names, n=1)
-    return f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(names) or 'none'}"
 
 
 def unknown_keys(value: Any, model: type[BaseModel], path: str = "") -> Iterator[str]:

@@ -14,9 +14,10 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.definition import MODEL_IMPORT_PATH
+from deployments.nearest_name import nearest_of
 from serve_app.launcher.configuration.builders import Builder, load_builder
 from serve_app.launcher.configuration.model_rules import model_problems
-from serve_app.launcher.configuration.schema_problems import nearest_of, unknown_keys, wrong_values
+from serve_app.launcher.configuration.schema_problems import unknown_keys, wrong_values
 from serve_app.launcher.configuration.yaml_document import read_yaml, without_anchors
 from serve_app.launcher.console import LaunchError
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from serve_app.launcher.app_status import first_cause
+from deployments.error_text import cause_in
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES, keep_small, open_log
 from serve_app.launcher.processes.process_tree import adopt_orphans, reap_orphans
 
@@ -31,9 +31,9 @@ class StopSignals:
         """From now on, signals wait until `wait` fetches them."""
         signal.pthread_sigmask(signal.SIG_BLOCK, self._awaited)
 
-    def wait(self, patience_s: float) -> None:
-        """Waits for a stop signal, which is counted, or for the end of any child; at most `patience_s`."""
-        info = signal.sigtimedwait(self._awaited, patience_s)
+    def wait(self, timeout_s: float) -> None:
+        """Waits for a stop signal, which is counted, or for the end of any child; at most `timeout_s`."""
+        info = signal.sigtimedwait(self._awaited, timeout_s)
         if info is not None and info.si_signo != signal.SIGCHLD:
             self.count += 1
 
@@ -90,7 +90,7 @@ class SystemProcess:
             return status
         text = self._log.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS_BYTES:]
         lines = text.strip().splitlines() or ["it said nothing"]
-        cause = first_cause(text) if "Traceback" in text else lines[-1]
+        cause = cause_in(text) if "Traceback" in text else lines[-1]
         return f"{cause} ({status}, log: {self._log})"
 
 

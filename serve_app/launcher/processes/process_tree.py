@@ -41,17 +41,17 @@ def reap_orphans(besides_pid: int) -> None:
             continue
 
 
-def end_descendants(patience_s: float, saving: str = "", saving_patience_s: float = 60.0) -> list[str]:
-    """Ends every descendant that is left: waits, then SIGTERM, waits, then SIGKILL, `patience_s` each time.
+def end_descendants(grace_s: float, saving: str = "", saving_grace_s: float = 60.0) -> list[str]:
+    """Ends every descendant that is left: waits, then SIGTERM, waits, then SIGKILL, `grace_s` each time.
 
     saving: name of a program that writes its data when it is told to end: told after all others, when nobody asks
-    anything of it, and given `saving_patience_s`.
+    anything of it, and given `saving_grace_s`.
     Returns the names of those that had to be told to end.
     """
     told: list[str] = []
-    psutil.wait_procs(psutil.Process().children(recursive=True), timeout=patience_s)
-    told += _end(lambda name: name != saving, patience_s, patience_s)
-    told += _end(lambda name: True, saving_patience_s if saving else patience_s, patience_s)
+    psutil.wait_procs(psutil.Process().children(recursive=True), timeout=grace_s)
+    told += _end(lambda name: name != saving, grace_s, grace_s)
+    told += _end(lambda name: True, saving_grace_s if saving else grace_s, grace_s)
     return told
 
 
@@ -63,9 +63,9 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
-def _end(is_meant: Callable[[str], bool], patience_s: float, last_patience_s: float) -> list[str]:
+def _end(is_meant: Callable[[str], bool], grace_s: float, last_grace_s: float) -> list[str]:
     told: list[str] = []
-    for order, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, last_patience_s)):
+    for order, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, last_grace_s)):
         left = {process: name for process in _living_descendants() if is_meant(name := _name(process))}
         told += [name for name in left.values() if order == signal.SIGTERM]
         for process in left:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from serve_app.launcher.configuration.ray_variables import joins_cluster
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.ports import Listener, free_ports
 from serve_app.launcher.processes.scratch_folder import scratch_folder
@@ -44,7 +45,7 @@ _FILES_A_CONNECTION = 2.5
 _MOST_CONNECTIONS = 4096
 _BUFFER_BYTES = 32768
 
-_CLIENT_PATIENCE_S = 60
+_CLIENT_TIMEOUT_S = 60
 """For bytes of a body, or for a client to take its answer. Longer than the door's own `upload_stall_s` may be."""
 
 _LONGEST_ANSWER_S = 3600.0
@@ -64,12 +65,12 @@ exec {haproxy} "$@"
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
     """What clients may have of HAProxy. per_client: connections of one address; None for a quarter of all.
-    head_patience_s: within which a request's head must have come.
-    answer_patience_s: within which Serve itself has answered any request; None where it waits for ever."""
+    head_timeout_s: within which a request's head must have come.
+    answer_timeout_s: within which Serve itself has answered any request; None where it waits for ever."""
 
     per_client: int | None = None
-    head_patience_s: float = 10.0
-    answer_patience_s: float | None = None
+    head_timeout_s: float = 10.0
+    answer_timeout_s: float | None = None
 
 
 @contextmanager
@@ -107,8 +108,11 @@ def given_ports(environ: Mapping[str, str]) -> dict[str, int]:
     return ports
 
 
-def behind_haproxy(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` for a Serve whose replicas only HAProxy, on this machine, is to reach."""
+def behind_haproxy(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """`document` for a Serve whose replicas only HAProxy, on this machine, is to reach; as it is where no HAProxy of
+    ours stands in front, as on a cluster that is joined."""
+    if not is_enabled(environ) or joins_cluster(environ):
+        return document
     return {**document, "http_options": {**document.get("http_options", {}), "host": LOOPBACK}}
 
 
@@ -134,8 +138,8 @@ def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str
         "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
         # Half of a buffer is for the head of a request; an unfinished head holds a whole one.
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_BUFFER_BYTES),
-        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(_CLIENT_PATIENCE_S),
-        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(_answer_patience_s(limits)),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(_CLIENT_TIMEOUT_S),
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(_answer_timeout_s(limits)),
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door, limits)),
     }
 
@@ -151,9 +155,9 @@ def _has_binary() -> bool:
         return False
 
 
-def _answer_patience_s(limits: ConnectionLimits) -> int:
+def _answer_timeout_s(limits: ConnectionLimits) -> int:
     # Serve's own answer comes first and says more.
-    return math.ceil((limits.answer_patience_s or _LONGEST_ANSWER_S) + _HAPROXY_WAITS_LONGER_S)
+    return math.ceil((limits.answer_timeout_s or _LONGEST_ANSWER_S) + _HAPROXY_WAITS_LONGER_S)
 
 
 def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path:
@@ -169,7 +173,7 @@ def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path
         door_port=door.port,
         answers=str(answers),
         connections_per_client=limits.per_client,
-        head_patience_s=limits.head_patience_s,
+        head_timeout_s=limits.head_timeout_s,
     )
     rules_file = home / "rules.json"
     rules_file.write_text(json.dumps(asdict(rules)), encoding="utf-8")

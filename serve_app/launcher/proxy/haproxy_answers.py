@@ -12,7 +12,7 @@ from pathlib import Path
 from starlette.responses import Response
 
 from serve_app.launcher.proxy.haproxy_config import ERRORS, HEAD_TOO_LARGE
-from serve_app.problems import status_problem
+from serve_app.problems import LEGACY_MEMBERS, status_problem
 
 _NO_DOOR = "the HTTP door is starting, or is being replaced; try again"
 
@@ -52,7 +52,7 @@ def write_answers(folder: Path) -> None:
 
 def response_of(answer: Answer) -> Response:
     """The same, where HAProxy does not stand in front."""
-    response = status_problem(answer.status, answer.detail, is_legacy=True)
+    response = status_problem(answer.status, answer.detail, LEGACY_MEMBERS)
     if answer.retry_after_s:
         response.headers["Retry-After"] = str(answer.retry_after_s)
     return response

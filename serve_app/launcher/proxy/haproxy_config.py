@@ -34,13 +34,13 @@ _USUAL_BUFFER_BYTES = 16384
 class Rules:
     """door_host, door_port: where clients are listened to.  answers: folder with the answers of HAProxy itself.
     connections_per_client: of one address, or of one /64 of IPv6; None for a quarter of all.
-    head_patience_s: within which the head of a request must have come."""
+    head_timeout_s: within which the head of a request must have come."""
 
     door_host: str
     door_port: int
     answers: str
     connections_per_client: int | None = None
-    head_patience_s: float = 10.0
+    head_timeout_s: float = 10.0
 
 
 def edited(config: str, rules: Rules) -> str:
@@ -104,7 +104,7 @@ def _narrowed(line: str) -> str:
 
 
 def _defaults(rules: Rules) -> Iterator[str]:
-    yield f"    timeout http-request {round(rules.head_patience_s * 1000)}ms"
+    yield f"    timeout http-request {round(rules.head_timeout_s * 1000)}ms"
     # Browsers open connections on suspicion: an answer to nothing would be read as one to the next request.
     yield "    option http-ignore-probes"
     for status in ERRORS:

@@ -65,7 +65,7 @@ PROGRAMS: dict[str, tuple[Callable[[str], bytes], str]] = {
         r"names subprocess\.Popen",
     ),
     "NEWOBJ_EX": (
-        lambda sh: name("subprocess", "Popen") + group(plain(sh)) + plain({"shell": True}) + b"\x92",
+        lambda sh: name("subprocess", "Popen") + group(plain(sh)) + plain({"stub": True}) + b"\x92",
         r"names subprocess\.Popen",
     ),
     "STACK_GLOBAL": (

@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from deployments.checkpoints.hdf5 import MAX_DESCRIPTION_BYTES, MAX_NAMES, KerasFile
-from deployments.checkpoints.hdf5_trial import open_tried, run_trial
+from deployments.checkpoints.hdf5 import MAX_DESCRIPTION_BYTES, MAX_NAMES, KerasFile, open_tried
+from deployments.checkpoints.sandbox import run_child
 from deployments.errors import ModelUnavailable
 
 KERNEL = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -292,7 +292,7 @@ def test_a_refusal_in_the_child_reads_as_one_here(tmp_path: Path) -> None:
 def test_a_child_that_dies_is_told() -> None:
     crash = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"]
     with pytest.raises(ModelUnavailable, match=r"evil\.h5: reading it ends a process with status -11"):
-        run_trial(crash, "evil.h5", time_limit_s=30)
+        run_child(crash, "evil.h5", time_limit_s=30)
 
 
 def test_an_honest_file_is_opened_after_its_trial(tmp_path: Path) -> None:

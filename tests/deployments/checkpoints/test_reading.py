@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.checkpoints import Shell, Tensor, open_checkpoint
+from deployments.checkpoints import ModuleStub, Tensor, open_checkpoint
 from deployments.errors import ModelUnavailable
 from tests.deployments.checkpoints.checkpoint_writer import (
     Weights,
@@ -87,7 +87,7 @@ def test_settings_and_optimizers_of_training_checkpoints_become_inert_shells(tmp
     with open_checkpoint(write(tmp_path / "a.pt", mapping(content))) as checkpoint:
         root = checkpoint.root
     assert isinstance(root, dict)
-    assert isinstance(root["type"], Shell)
+    assert isinstance(root["type"], ModuleStub)
     assert root["type"].kind == "dill._dill._load_type"
     assert root["opt"].state == {"epochs": 3}
     assert root["seen"] == ["a"]
@@ -142,17 +142,17 @@ def test_reads_stay_within_a_multiple_of_the_file(tmp_path: Path) -> None:
 def test_attributes_of_a_shell_are_checked_by_type(tmp_path: Path) -> None:
     module = Weights().module(SEQUENTIAL, nc="many", add=1, scale=None, f=group(plain(1)))
     with open_checkpoint(write(tmp_path / "a.pt", mapping({"model": module}))) as checkpoint:
-        shell = checkpoint.network()
+        stub = checkpoint.network()
     with pytest.raises(ModelUnavailable, match=r"attribute 'nc' of torch.*Sequential is 'many', expected an int"):
-        shell.integer("nc")
+        stub.integer("nc")
     with pytest.raises(ModelUnavailable, match=r"attribute 'add' .* expected true or false"):
-        shell.flag("add")
+        stub.flag("add")
     with pytest.raises(ModelUnavailable, match=r"attribute 'scale' .* is None, expected a number"):
-        shell.number("scale")
+        stub.number("scale")
     with pytest.raises(ModelUnavailable, match="has no child 'conv'"):
-        shell.child("conv")
+        stub.child("conv")
     with pytest.raises(ModelUnavailable, match="has no tensor 'weight'"):
-        shell.tensor("weight")
+        stub.tensor("weight")
 
 
 @pytest.mark.parametrize(

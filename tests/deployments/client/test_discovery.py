@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from deployments.client.discovery import last_line, records_from, replicas_from, resolve_among, unhealthy_from
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
+from deployments.client.discovery import records_from, replicas_from, resolve_among, unhealthy_from
+from deployments.error_text import reason_in
 from deployments.errors import ModelNotFound
 
 
@@ -96,8 +97,8 @@ def test_names_win_over_queues_and_unknown_names_are_refused() -> None:
 
 def test_the_reason_is_one_line_without_a_traceback() -> None:
     text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\nValueError: no such file: a.pt'
-    assert last_line(text) == "ValueError: no such file: a.pt"
-    assert last_line("") == ""
+    assert reason_in(text) == "ValueError: no such file: a.pt"
+    assert reason_in("") == ""
 
 
 def test_the_actors_of_running_replicas_are_known_by_name() -> None:

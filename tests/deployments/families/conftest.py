@@ -1,13 +1,12 @@
 """What the tests of families share: one TensorFlow for the whole process, and the files with reference outputs."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from deployments.runtimes import Resources, Runtime, load_runtime
+from tests.support.fixtures import fixtures_folder
 
-FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures"
 THREADS = 2
 
 
@@ -28,13 +27,5 @@ def runtime() -> Runtime:
 
 @pytest.fixture(scope="session")
 def fixtures() -> Path:
-    """The folder of reference outputs, weights and images, which lies beside the repository.
-
-    Where it is absent the test is skipped, but on a build machine (CI=true) it fails.
-    """
-    if not FIXTURES.is_dir():
-        message = f"no reference outputs in {FIXTURES}"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return FIXTURES
+    """The folder of reference outputs, weights and images that are not in the repository, where there is one."""
+    return fixtures_folder()

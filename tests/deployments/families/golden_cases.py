@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from deployments.families.contract import Thresholds
 from deployments.prediction import Detections
+from tests.support.fixtures import FIXTURES, fixture_file
 
-FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures"
+GOLDEN = Path(__file__).with_name("golden")
+SAMPLES = Path(__file__).parents[3] / "deployments" / "families" / "demo" / "samples"
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ FAITHFUL = Tolerance()
 
 
 def cases(name: str) -> list[Any]:
-    """The cases of one golden file as test parameters; none where the folder is absent."""
-    path = FIXTURES / "golden" / f"{name}.json"
-    content: list[Any] = json.loads(path.read_text()) if path.exists() else [None]
+    """The cases of one golden file as test parameters; [None] where there is no folder of fixtures."""
+    if FIXTURES is None:
+        return [None]
+    content: list[Any] = json.loads((FIXTURES / "golden" / f"{name}.json").read_text())
     return content
 
 
@@ -47,6 +50,19 @@ def pixels(path: Path) -> NDArray[np.uint8]:
     stored = cv2.imread(str(path))
     assert stored is not None
     return np.ascontiguousarray(stored[..., ::-1], np.uint8)
+
+
+def pixels_of(case: Any) -> NDArray[np.uint8]:
+    """The image of a case, which lies in the repository or among the fixtures; turned on its side if it says so."""
+    places = [folder / case["image"] for folder in (SAMPLES, GOLDEN)]
+    here = next((path for path in places if path.exists()), None)
+    found = pixels(here or fixture_file(f"images/{case['image']}"))
+    return np.ascontiguousarray(found.transpose(1, 0, 2)) if case.get("is_turned") else found
+
+
+def wide_and_upright() -> list[NDArray[np.uint8]]:
+    """Two drawings, 540 x 960 and 960 x 540 pixels."""
+    return [pixels_of({"image": "seafloor-1.png"}), pixels_of({"image": "seafloor-2.png", "is_turned": True})]
 
 
 def thresholds(case: Any) -> Thresholds:

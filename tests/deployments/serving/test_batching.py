@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
-from deployments.serving.batch_policy import Pace
+from deployments.serving.batch_policy import AdaptiveBatchPolicy
 from deployments.serving.batching import BATCHES_AT_ONCE, MicroBatcher
 
 
@@ -35,7 +35,7 @@ def soon() -> float:
 
 async def test_what_waits_while_the_model_is_busy_becomes_one_batch() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(8), max_waiting=100)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     others = [asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3, 4)]
@@ -49,11 +49,11 @@ async def test_what_waits_while_the_model_is_busy_becomes_one_batch() -> None:
 
 async def test_the_limit_is_live() -> None:
     gate = Gate()
-    pace = Pace(8)
-    batcher = MicroBatcher(gate.run, pace, max_waiting=100)
+    policy = AdaptiveBatchPolicy(8)
+    batcher = MicroBatcher(gate.run, policy, max_waiting=100)
     tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in range(5)]
     await gate.started.wait()
-    pace.largest = 2
+    policy.largest = 2
     more = [asyncio.create_task(batcher.submit(item, soon())) for item in range(5, 9)]
     await asyncio.sleep(0)
     gate.open.set()
@@ -64,7 +64,7 @@ async def test_the_limit_is_live() -> None:
 
 async def test_an_expired_item_is_not_run() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(8), max_waiting=100)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     late = asyncio.create_task(batcher.submit(2, time.monotonic()))
@@ -79,7 +79,7 @@ async def test_an_expired_item_is_not_run() -> None:
 
 async def test_a_cancelled_item_leaves_its_batch() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(8), max_waiting=100)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     gone, stays = (asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3))
@@ -94,7 +94,7 @@ async def test_a_cancelled_item_leaves_its_batch() -> None:
 
 async def test_too_many_waiting_are_refused_at_once() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(1), max_waiting=2)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(1), max_waiting=2)
     first = asyncio.create_task(batcher.submit(1, soon()))
     await gate.started.wait()
     waiting = [asyncio.create_task(batcher.submit(item, soon())) for item in (2, 3)]
@@ -108,7 +108,7 @@ async def test_too_many_waiting_are_refused_at_once() -> None:
 
 async def test_items_whose_time_is_over_do_not_count_as_waiting_while_a_batch_does_not_end() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(1), max_waiting=2)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(1), max_waiting=2)
     running = [asyncio.create_task(batcher.submit(item, soon())) for item in range(BATCHES_AT_ONCE)]
     await gate.started.wait()
     late = [asyncio.create_task(batcher.submit(item, time.monotonic())) for item in (10, 11)]
@@ -131,7 +131,7 @@ async def test_an_error_of_ours_is_that_of_the_whole_batch_which_is_not_tried_ag
         runs.append(list(items))
         raise ModelUnavailable("the model is being replaced")
 
-    batcher = MicroBatcher(refuse, Pace(8), max_waiting=100)
+    batcher = MicroBatcher(refuse, AdaptiveBatchPolicy(8), max_waiting=100)
     batcher.on_batch_end = lambda items, has_result: ends.append((list(items), has_result))
     outcomes = await asyncio.gather(*(batcher.submit(item, soon()) for item in (1, 2)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ModelUnavailable, ModelUnavailable]
@@ -144,7 +144,7 @@ async def test_the_end_of_a_batch_tells_whether_any_of_its_items_has_a_result() 
     gate = Gate()
     gate.open.set()
     ends: list[tuple[list[int], bool]] = []
-    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(8), max_waiting=100)
     batcher.on_batch_end = lambda items, has_result: ends.append((list(items), has_result))
     for items in ((1, 2), (-3, 4), (-5, -6), (-7,)):
         await asyncio.gather(*(batcher.submit(item, soon()) for item in items), return_exceptions=True)
@@ -154,7 +154,7 @@ async def test_the_end_of_a_batch_tells_whether_any_of_its_items_has_a_result() 
 
 async def test_an_item_that_is_late_when_its_batch_has_failed_is_not_run_again() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(8), max_waiting=100)
     late_from_s = time.monotonic() + 0.05
     poison = asyncio.create_task(batcher.submit(-1, soon()))
     late = asyncio.create_task(batcher.submit(2, late_from_s))
@@ -169,7 +169,7 @@ async def test_an_item_that_is_late_when_its_batch_has_failed_is_not_run_again()
 async def test_one_poisonous_item_fails_alone() -> None:
     gate = Gate()
     gate.open.set()
-    batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(8), max_waiting=100)
     results = await asyncio.gather(*(batcher.submit(item, soon()) for item in (1, -2, 3)), return_exceptions=True)
     assert isinstance(results[1], InternalError)
     assert [results[0].result, results[2].result] == [10, 30]  # type: ignore[union-attr]
@@ -179,7 +179,7 @@ async def test_one_poisonous_item_fails_alone() -> None:
 
 async def test_closing_answers_those_that_wait() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(1), max_waiting=10)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(1), max_waiting=10)
     asyncio.create_task(batcher.submit(1, soon()))  # noqa: RUF006
     await gate.started.wait()
     waiting = asyncio.create_task(batcher.submit(2, soon()))
@@ -191,22 +191,22 @@ async def test_closing_answers_those_that_wait() -> None:
         await batcher.submit(3, soon())
 
 
-class Patient(Pace):
-    """A pace that always waits for a full batch, for so long."""
+class Patient(AdaptiveBatchPolicy):
+    """A policy that always waits for a full batch, for so long."""
 
-    def __init__(self, largest: int, patience_s: float) -> None:
+    def __init__(self, largest: int, max_wait_s: float) -> None:
         super().__init__(largest, target_s=60.0)
-        self._always_s = patience_s
+        self._always_s = max_wait_s
 
     @property
-    def patience_s(self) -> float:
+    def max_wait_s(self) -> float:
         return self._always_s
 
 
 async def test_a_patient_batch_starts_the_moment_it_is_full() -> None:
     gate = Gate()
     gate.open.set()
-    batcher = MicroBatcher(gate.run, Patient(3, patience_s=30.0), max_waiting=100)
+    batcher = MicroBatcher(gate.run, Patient(3, max_wait_s=30.0), max_waiting=100)
     tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in (1, 2)]
     await asyncio.sleep(0)
     assert not gate.started.is_set()
@@ -220,8 +220,8 @@ async def test_a_patient_batch_starts_the_moment_it_is_full() -> None:
 async def test_patience_ends_and_a_deadline_ends_it_sooner() -> None:
     gate = Gate()
     gate.open.set()
-    for patience_s, expires_in_s in ((0.05, 30.0), (30.0, 0.05)):
-        batcher = MicroBatcher(gate.run, Patient(3, patience_s), max_waiting=100)
+    for max_wait_s, expires_in_s in ((0.05, 30.0), (30.0, 0.05)):
+        batcher = MicroBatcher(gate.run, Patient(3, max_wait_s), max_waiting=100)
         entered_at_s = time.monotonic()
         async with asyncio.timeout(10):
             with contextlib.suppress(DeadlineExceeded):
@@ -233,7 +233,7 @@ async def test_patience_ends_and_a_deadline_ends_it_sooner() -> None:
 async def test_an_item_that_leaves_during_the_wait_is_not_run() -> None:
     gate = Gate()
     gate.open.set()
-    batcher = MicroBatcher(gate.run, Patient(3, patience_s=0.1), max_waiting=100)
+    batcher = MicroBatcher(gate.run, Patient(3, max_wait_s=0.1), max_waiting=100)
     gone, stays = (asyncio.create_task(batcher.submit(item, soon())) for item in (1, 2))
     await asyncio.sleep(0)
     gone.cancel()
@@ -246,17 +246,17 @@ async def test_an_item_that_leaves_during_the_wait_is_not_run() -> None:
 async def test_the_pace_learns_from_the_batches_that_ran() -> None:
     gate = Gate()
     gate.open.set()
-    pace = Pace(8)
-    batcher = MicroBatcher(gate.run, pace, max_waiting=100)
-    assert pace.run_s(1) == 0
+    policy = AdaptiveBatchPolicy(8)
+    batcher = MicroBatcher(gate.run, policy, max_waiting=100)
+    assert policy.run_s(1) == 0
     await batcher.submit(1, soon())
-    assert pace.run_s(1) > 0
+    assert policy.run_s(1) > 0
     await batcher.close()
 
 
 async def test_a_full_batch_starts_beside_another_one_and_no_third() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(2), max_waiting=100)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(2), max_waiting=100)
     tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in range(8)]
     await gate.started.wait()
     for _ in range(5):
@@ -270,7 +270,7 @@ async def test_a_full_batch_starts_beside_another_one_and_no_third() -> None:
 
 async def test_closing_answers_those_in_a_batch() -> None:
     gate = Gate()
-    batcher = MicroBatcher(gate.run, Pace(1), max_waiting=10)
+    batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(1), max_waiting=10)
     tasks = [asyncio.create_task(batcher.submit(item, soon())) for item in range(3)]
     await gate.started.wait()
     await batcher.close()
@@ -282,7 +282,7 @@ async def test_a_batch_does_not_wait_while_that_keeps_others_waiting() -> None:
     gate = Gate()
     gate.open.set()
     may_wait = True
-    batcher = MicroBatcher(gate.run, Patient(3, patience_s=30.0), max_waiting=100, may_wait=lambda: may_wait)
+    batcher = MicroBatcher(gate.run, Patient(3, max_wait_s=30.0), max_waiting=100, may_wait=lambda: may_wait)
     task = asyncio.create_task(batcher.submit(1, soon()))
     for _ in range(5):
         await asyncio.sleep(0)
@@ -297,7 +297,7 @@ async def test_a_batch_does_not_wait_while_that_keeps_others_waiting() -> None:
 async def test_any_batch_starts_beside_another_where_they_do_not_slow_each_other() -> None:
     for is_side_by_side, batches in ((False, [[1]]), (True, [[1], [2]])):
         gate = Gate()
-        batcher = MicroBatcher(gate.run, Pace(8), max_waiting=100, is_side_by_side=is_side_by_side)
+        batcher = MicroBatcher(gate.run, AdaptiveBatchPolicy(8), max_waiting=100, is_side_by_side=is_side_by_side)
         tasks = []
         for item in (1, 2, 3):
             tasks.append(asyncio.create_task(batcher.submit(item, soon())))

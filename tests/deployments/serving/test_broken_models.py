@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.definition import ModelDefinition, ModelKnobs
+from deployments.definition import UNHEALTHY_AFTER_BATCHES, ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable
 from deployments.families import FAMILIES, FamilyEntry
 from deployments.families.contract import Outputs, Prepared, Thresholds
@@ -21,7 +21,6 @@ from deployments.request import Image, Request
 from deployments.runtimes import Resources
 from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
-from deployments.serving.watchdog import UNHEALTHY_AFTER_BATCHES
 
 FAILS, HANGS, HANGS_AFTERWARDS = 200, 201, 202
 """The first pixel of an image that does so in the model, or in its postprocessing."""

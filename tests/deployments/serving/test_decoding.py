@@ -10,23 +10,24 @@ import pytest
 
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import DeadlineExceeded, ImageTooLarge
+from deployments.image_formats.metered import MeteredFile
 from deployments.images import ImageLimits, to_pixels
-from deployments.picture.metered import MeteredFile
 from deployments.prediction import Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
-from deployments.serving.decoding import DecodeWatch, Decoding
+from deployments.serving.decoding import Decoding
 from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
-from deployments.serving.request_state import SMALL_IMAGE_BYTES, Work
+from deployments.serving.request_state import SMALL_IMAGE_BYTES, MustWait, Received
+from deployments.serving.watchdog import Watchdog
 from tests.deployments.odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
 
 BYTES = COLOURS.nbytes
 
 
-def work(content: bytes = b"", deadline_s: float = 30.0) -> Work:
+def received(content: bytes = b"", deadline_s: float = 30.0) -> Received:
     request = Request(Image.from_encoded(content or coloured("PNG")), deadline_s=deadline_s)
-    return Work(request, time.monotonic() + deadline_s)
+    return Received(request, time.monotonic() + deadline_s)
 
 
 class Began(NoMeter):
@@ -44,22 +45,23 @@ def replica(**parameters: float) -> Replica:
     return Replica("fixed", definition, Resources(), NoMeter())
 
 
-async def decoded_in_turn(decoding: Decoding, one: Work) -> bool:
-    async with decoding.turn(one):
-        return decoding.pixels(one) is not None
+async def decoded_in_turn(decoding: Decoding, waiting: MustWait) -> bool:
+    async with decoding.turn(waiting):
+        return not isinstance(decoding.pixels(waiting.received), MustWait)
 
 
 async def test_pixels_wait_for_room_and_give_it_back() -> None:
     decoding = Decoding(max_held_bytes=BYTES)
-    first, second = work(), work()
-    assert decoding.pixels(first) is not None
-    assert decoding.pixels(second) is None
-    assert second.wanted_bytes == BYTES
-    waiting = asyncio.ensure_future(decoded_in_turn(decoding, second))
-    first.drop_pixels()
+    first, second = received(), received()
+    assert not isinstance(decoding.pixels(first), MustWait)
+    must_wait = decoding.pixels(second)
+    assert isinstance(must_wait, MustWait)
+    assert must_wait.wanted_bytes == BYTES
+    waiting = asyncio.ensure_future(decoded_in_turn(decoding, must_wait))
+    first.room.release()
     assert await waiting
     assert decoding.held.held_bytes == BYTES
-    second.drop_pixels()
+    second.room.release()
     assert decoding.held.held_bytes == 0
 
 
@@ -117,13 +119,13 @@ async def test_small_files_of_large_frames_in_one_call_never_wait_for_each_other
 
 def test_pixels_that_never_fit_are_refused_and_not_made() -> None:
     with pytest.raises(ImageTooLarge, match=f"the limit is {BYTES - 1}"):
-        Decoding(max_held_bytes=BYTES - 1).pixels(work())
+        Decoding(max_held_bytes=BYTES - 1).pixels(received())
 
 
 def test_the_header_of_a_small_file_decides_and_not_its_length() -> None:
     decoding = Decoding(max_held_bytes=10**6)
     with pytest.raises(ImageTooLarge, match="192000000 bytes of decoded pixels"):
-        decoding.pixels(work(png_of_zeros(8000, 8000, depth=1)))
+        decoding.pixels(received(png_of_zeros(8000, 8000, depth=1)))
 
 
 async def test_frames_that_are_cut_take_turns_within_the_bound_of_a_replica() -> None:
@@ -173,37 +175,36 @@ async def test_a_request_ends_at_its_deadline_while_its_image_still_holds_a_thre
 
 
 def test_a_thread_that_one_image_holds_for_too_long_makes_the_replica_unhealthy() -> None:
-    watch = DecodeWatch(limit_s=0.05)
+    watchdog = Watchdog()
     is_over = threading.Event()
 
     def decode() -> None:
-        watch.begin()
-        while not is_over.is_set():
-            pass
-        watch.end()
+        with watchdog.during("the decoding of an image", cpu_limit_s=0.05):
+            while not is_over.is_set():
+                pass
 
     with ThreadPoolExecutor(1) as threads:
         decoding = threads.submit(decode)
         try:
-            with pytest.raises(RuntimeError, match=r"decoding one image, the limit is 0\.05 s"):
-                check_until(watch, time.monotonic() + 30)
+            with pytest.raises(
+                RuntimeError, match=r"decoding of an image has used more than 0\.05 s of processor time"
+            ):
+                check_until(watchdog, time.monotonic() + 30)
         finally:
             is_over.set()
         decoding.result()
-        watch.check()
 
 
-def check_until(watch: DecodeWatch, ends_s: float) -> None:
+def check_until(watchdog: Watchdog, ends_s: float) -> None:
     while time.monotonic() < ends_s:
-        watch.check()
+        watchdog.check()
 
 
 def test_a_thread_that_only_waits_is_not_at_fault() -> None:
-    watch = DecodeWatch(limit_s=0.05)
-    watch.begin()
-    threading.Event().wait(0.1)
-    watch.check()
-    watch.end()
+    watchdog = Watchdog()
+    with watchdog.during("the decoding of an image", cpu_limit_s=0.05):
+        threading.Event().wait(0.1)
+        watchdog.check()
 
 
 def test_a_decoder_is_stopped_after_its_seconds_and_after_the_deadline() -> None:

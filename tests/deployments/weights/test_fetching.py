@@ -14,13 +14,13 @@ import pytest
 
 from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
-from deployments.weights.cache import Entry, read_record
+from deployments.weights.cache import CacheEntry, read_record
 from deployments.weights.fetch import Fetcher, Publishers, entry_of
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import TransferSettings
 from tests.deployments.weights.file_server import FileServer, file_server
 
-PATIENT = TransferSettings(connect_s=2, read_s=5, retry_wait_s=0.0, tries=2)
+PATIENT = TransferSettings(connect_s=2, read_s=5, retry_wait_s=0.0, attempts=2)
 SOURCE = WeightsSource(uri="hf://FathomNet/some-model/weights/best.pt")
 PATH = "/FathomNet/some-model/resolve/main/weights/best.pt"
 
@@ -29,15 +29,15 @@ def silent(there_bytes: int, all_bytes: int | None) -> None:
     """Tells nobody."""
 
 
-def fetcher_of(cache: WeightsSettings, server: FileServer, lock_patience_s: float = 30.0) -> Fetcher:
-    return Fetcher(cache, PATIENT, Publishers(server.url, server.url), lock_patience_s)
+def fetcher_of(cache: WeightsSettings, server: FileServer, lock_timeout_s: float = 30.0) -> Fetcher:
+    return Fetcher(cache, PATIENT, Publishers(server.url, server.url), lock_timeout_s)
 
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def entry(cache: WeightsSettings, source: WeightsSource = SOURCE) -> Entry:
+def entry(cache: WeightsSettings, source: WeightsSource = SOURCE) -> CacheEntry:
     return entry_of(source, cache)
 
 
@@ -77,7 +77,7 @@ def test_a_part_left_by_an_earlier_run_is_used(cache: WeightsSettings, server: F
     server.cut_after_bytes = [400_000, 0, 0]
     with pytest.raises(ModelUnavailable, match=r"best\.pt could not be fetched.*0\.4 MB are kept"):
         fetcher_of(cache, server).ensure(SOURCE, silent)
-    assert entry(cache).size_problem(SOURCE) == "fetched in part: 0.4 MB of 1.0 MB"
+    assert entry(cache).reason_by_size(SOURCE) == "fetched in part: 0.4 MB of 1.0 MB"
     server.asked.clear()
     server.cut_after_bytes = []
     assert fetcher_of(cache, server).ensure(SOURCE, silent).read_bytes() == content
@@ -112,7 +112,7 @@ def test_a_wrong_declared_hash_is_refused_and_the_file_thrown_away(
     wrong = SOURCE.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(ModelUnavailable, match=f"declared sha256 is {'0' * 64}, .* has {sha256(content)}"):
         fetcher_of(cache, server).ensure(wrong, silent)
-    assert entry(cache).size_problem(SOURCE) == "not there"
+    assert entry(cache).reason_by_size(SOURCE) == "not there"
 
 
 def test_a_wrong_declared_size_is_refused(cache: WeightsSettings, server: FileServer, content: bytes) -> None:
@@ -218,8 +218,8 @@ def test_a_second_process_waits_for_the_first_and_says_so_when_it_gives_up(
         assert holder.stdout is not None
         assert holder.stdout.readline() == "1\n"
         server.files[PATH] = content
-        with pytest.raises(ModelUnavailable, match=r"is being fetched by another process for more than 0\.2 s"):
-            fetcher_of(cache, server, lock_patience_s=0.2).ensure(SOURCE, silent)
+        with pytest.raises(ModelUnavailable, match=r"has been locked by another process for more than 0\.2 s"):
+            fetcher_of(cache, server, lock_timeout_s=0.2).ensure(SOURCE, silent)
         assert server.asked == []
         holder.send_signal(signal.SIGKILL)
     # The lock of a process that died holds nobody up.
@@ -246,7 +246,7 @@ def test_a_file_that_cannot_fit_is_refused_before_a_byte_is_written(
     server.files[PATH] = content
     server.headers[PATH] = {"X-Linked-Size": str(10**15)}
     with pytest.raises(ModelUnavailable, match=r"best\.pt needs \d+\.\d MB more, but .* has"):
-        Fetcher(cache, TransferSettings(tries=1, largest_bytes=10**16), Publishers(server.url, server.url)).ensure(
+        Fetcher(cache, TransferSettings(attempts=1, largest_bytes=10**16), Publishers(server.url, server.url)).ensure(
             SOURCE, silent
         )
     assert not entry(cache).part.exists()
@@ -294,7 +294,7 @@ def test_a_busy_server_is_asked_again_and_not_for_ever(
     server.busy_answers = 5
     with pytest.raises(ModelUnavailable, match=r"could not be fetched from 127\.0\.0\.1: answered 503"):
         fetcher_of(cache, server).ensure(SOURCE, silent)
-    assert len(server.asked) == PATIENT.tries
+    assert len(server.asked) == PATIENT.attempts
     server.busy_answers = 1
     assert fetcher_of(cache, server).ensure(SOURCE, silent).read_bytes() == content
 
@@ -304,7 +304,7 @@ def test_a_file_in_an_encoding_that_nobody_asked_for_is_refused(
 ) -> None:
     server.files[PATH] = content
     server.headers[PATH] = {"Content-Encoding": "gzip"}
-    with pytest.raises(ModelUnavailable, match="in an encoding that was not asked for"):
+    with pytest.raises(ModelUnavailable, match="in an encoding that was not requested"):
         fetcher_of(cache, server).ensure(SOURCE, silent)
 
 
@@ -341,7 +341,7 @@ def test_what_is_no_plain_file_is_not_copied(tmp_path: Path, cache: WeightsSetti
         path.mkdir()
     elif make == "pipe":
         os.mkfifo(path)
-    with pytest.raises(ModelUnavailable, match="are not there, or no plain file"):
+    with pytest.raises(ModelUnavailable, match="are missing, or not a plain file"):
         Fetcher(cache).ensure(WeightsSource(uri=f"file://{path}"), silent)
 
 

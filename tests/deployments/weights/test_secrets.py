@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from deployments.client.discovery import Surroundings, last_line, records_from
+from deployments.client.discovery import Surroundings, records_from
 from deployments.definition import ModelDefinition, WeightsSource
+from deployments.error_text import reason_in
 from deployments.errors import ModelUnavailable
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.commands import Commands
 from deployments.weights.fetch import entry_of
-from deployments.weights.place import place_of
 from deployments.weights.resolve import missing_weights
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import Progress, Published, Transfer, TransferSettings
+from deployments.weights.transfer import FileTransfer, Progress, Published, TransferSettings
+from deployments.weights.weights_uri import parse_uri
 from redis_bridge.registry.model_registry import entry_of as registry_entry_of
 from serve_app.faces.system.model_listing import describe
 from serve_app.launcher.app_status import application_states
@@ -27,7 +28,7 @@ from tests.deployments.weights.file_server import FileServer
 SECRET = "X-Amz-Signature=s3cret"
 URI = f"https://weights.example/models/best.pt?{SECRET}#part"
 SIGNED = f"https://weights.example/models/best.pt?{SECRET}"
-QUICK = TransferSettings(connect_s=1, read_s=1, retry_wait_s=0.001, tries=2)
+QUICK = TransferSettings(connect_s=1, read_s=1, retry_wait_s=0.001, attempts=2)
 
 
 @pytest.mark.parametrize("weights", [SIGNED, {"uri": SIGNED, "sha256": "0" * 64}])
@@ -108,7 +109,7 @@ def test_neither_errors_nor_logs_hold_it(
     is_so: Callable[[FileServer, bytes], None],
 ) -> None:
     is_so(server, content)
-    transfer = Transfer("best.pt", tmp_path / "best.pt.part", QUICK, Published())
+    transfer = FileTransfer("best.pt", tmp_path / "best.pt.part", QUICK, Published())
     address = f"{server.url}/best.pt?{SECRET}"
     with caplog.at_level(logging.DEBUG):
         if is_so is there:
@@ -126,7 +127,7 @@ def test_neither_the_record_nor_the_list_holds_it(cache: WeightsSettings, conten
     entry = entry_of(source, cache)
     entry.file.parent.mkdir(parents=True)
     entry.file.write_bytes(content)
-    assert entry.problem(source) == ""
+    assert entry.reason(source) == ""
     assert "s3cret" not in entry.record_file.read_text()
     lines = Lines()
     Commands(cache, lines).show([CatalogueModel("m", ModelDefinition(family="yolov5", weights=source))])
@@ -135,10 +136,10 @@ def test_neither_the_record_nor_the_list_holds_it(cache: WeightsSettings, conten
 
 
 def test_what_serve_says_of_a_failure_is_shown_without_it_and_the_fetch_has_it() -> None:
-    assert last_line(f"Traceback\n  File x\nOSError: GET {SIGNED} failed") == (
+    assert reason_in(f"Traceback\n  File x\nOSError: GET {SIGNED} failed") == (
         "OSError: GET https://weights.example/models/best.pt?... failed"
     )
     failed = {"status": "DEPLOY_FAILED", "message": f"OSError: GET {SIGNED} failed"}
     [state] = application_states({"applications": {"m": failed}}).values()
     assert state.reason == "OSError: GET https://weights.example/models/best.pt?... failed"
-    assert place_of(WeightsSource(uri=SIGNED)).address == SIGNED
+    assert parse_uri(WeightsSource(uri=SIGNED)).address == SIGNED

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from deployments.catalogue import ModelState
 from deployments.client.discovery import Surroundings, records_from
 from deployments.client.model_client import ModelClient
-from deployments.definition import ModelDefinition, ModelState, WeightsSource
+from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ServingError
 from deployments.prediction import Outcome
 from deployments.request import Image, Request
-from deployments.weights.cache import Entry, digest_of
+from deployments.weights.cache import CacheEntry, digest_of
 from deployments.weights.fetch import Fetcher, entry_of
 from deployments.weights.resolve import log_progress, remember_labels, with_local_weights
 from deployments.weights.settings import WeightsSettings
@@ -37,7 +38,7 @@ def sleeping(num_gpus: float = 0, target: int = 0, message: str = "", **args: An
     }
 
 
-def put(cache: WeightsSettings, content: bytes = b"weights") -> Entry:
+def put(cache: WeightsSettings, content: bytes = b"weights") -> CacheEntry:
     entry = entry_of(SOURCE, cache)
     entry.file.parent.mkdir(parents=True, exist_ok=True)
     entry.file.write_bytes(content)
@@ -153,7 +154,7 @@ class Answers(ModelClient):
     """The client with the remote call itself in a test's hands."""
 
     def __init__(self, answer: ServingError | None, trouble: str) -> None:
-        super().__init__(trouble_of=lambda model: trouble)
+        super().__init__(error_of=lambda model: ModelUnavailable(trouble) if trouble else None)
         self._answer = answer
 
     async def _send(self, model: str, requests: list[Request]) -> list[Outcome]:

@@ -18,7 +18,7 @@ from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import TransferSettings
 
 URI = "hf://FathomNet/some-model/best.pt"
-QUICK = TransferSettings(connect_s=2, read_s=2, retry_wait_s=0.0, tries=3)
+QUICK = TransferSettings(connect_s=2, read_s=2, retry_wait_s=0.0, attempts=3)
 CLOSING = b"HTTP/1.0 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -85,7 +85,7 @@ def refusal(raw: RawServer, cache: WeightsSettings, **source: object) -> str:
 def test_a_file_whose_end_nobody_tells_is_not_trusted(raw: RawServer, cache: WeightsSettings, content: bytes) -> None:
     raw.answers = [CLOSING + content[:1000]]
     said = refusal(raw, cache)
-    assert "1000 bytes came, and then the connection ended" in said
+    assert "1000 bytes came before the connection ended" in said
     assert "give its sha256 or size_bytes in the definition" in said
     assert not entry_of(WeightsSource(uri=URI), cache).part.exists()
 
@@ -133,7 +133,7 @@ def test_a_page_in_place_of_the_file_is_refused_as_one(
 
 def test_an_empty_file_is_refused(raw: RawServer, cache: WeightsSettings) -> None:
     raw.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
-    assert "the file that came is empty" in refusal(raw, cache)
+    assert "the fetched file is empty" in refusal(raw, cache)
 
 
 @pytest.mark.parametrize("header", ["ETag: %s", "Last-Modified: %s"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from redis.asyncio import Redis
 
-from deployments.definition import ModelRecord, ModelState
+from deployments.catalogue import ModelRecord, ModelState
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, legacy_answer, model
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from redis.asyncio import Redis
 
-from deployments.definition import ModelRecord, ModelState
+from deployments.catalogue import ModelRecord, ModelState
 from deployments.errors import InternalError
 from deployments.prediction import Outcome
 from deployments.request import Request

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from redis_bridge import keys
 from redis_bridge.registry.model_registry import Registry, entry_of
 from tests.redis_bridge.conftest import StartBridge

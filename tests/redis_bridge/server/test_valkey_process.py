@@ -146,7 +146,9 @@ def test_somebody_elses_server_on_the_port_is_not_adopted(own_valkey: ValkeyProc
     assert own_valkey.answers()
 
 
-@pytest.mark.parametrize("content", ["", "nonsense", "999999999", "1", str(os.getpid())])
+@pytest.mark.parametrize(
+    "content", ["", "nonsense", "999999999", "1", pytest.param(str(os.getpid()), id="this process")]
+)
 def test_a_stale_pid_file_is_not_believed(own_valkey: ValkeyProcess, content: str) -> None:
     folder = own_valkey._settings.folder
     folder.mkdir(parents=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from redis.asyncio import Redis
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from redis_bridge import keys
 from tests.redis_bridge import producers
 from tests.redis_bridge.conftest import StartBridge

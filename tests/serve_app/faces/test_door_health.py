@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serve_app.app import Door
+from serve_app.app import DoorDeployment
 from serve_app.settings import DoorSettings
 
 
@@ -13,12 +13,14 @@ from serve_app.settings import DoorSettings
     [("_discovery", "the discovery of models"), ("_external", "external workers"), ("_probe", "probe of replicas")],
 )
 async def test_a_door_one_of_whose_background_tasks_has_died_is_not_well(part: str, words: str) -> None:
-    door = Door(DoorSettings())
+    door = DoorDeployment(DoorSettings())
     await door.check_health()
     alive = asyncio.Event()
-    getattr(door, part)._task = asyncio.create_task(alive.wait())
+    background = getattr(door, part)._background
+    background._work = alive.wait
+    background.start()
     await door.check_health()
     alive.set()
-    await asyncio.wait([getattr(door, part)._task])
+    await asyncio.wait([background._task])
     with pytest.raises(RuntimeError, match=words):
         await door.check_health()

@@ -20,10 +20,10 @@ from deployments.errors import (
 )
 from deployments.external import ExternalWorker, Task, no_external_workers, record_of
 from deployments.prediction import Opaque
-from serve_app.faces.legacy.masking import cut_out
-from serve_app.faces.legacy.segmentation import SAM_PATHS, SAM_QUEUE
+from serve_app.faces.legacy.segmentation import SAM_QUEUE, cut_out
 from tests.serve_app.conftest import CountedAnswers, FakeSystem
 
+SAM_PATHS = ("/sam", "/sam_v2", "/sam_multi", "/sam_multi_v2", "/sam-embed", "/filet_predictor")
 CORAL = "image_queue_coral"
 OUTLINES = [[[0, 0], [40, 0], [40, 40]], [[10, 10], [70, 10], [70, 40], [10, 40]], [[1, 1], [2, 1], [2, 2]]]
 BOXES = [{"x": 0, "y": 0, "w": 40, "h": 40}, {"x": 10, "y": 10, "w": 60, "h": 30}, {"x": 1, "y": 1, "w": 1, "h": 1}]

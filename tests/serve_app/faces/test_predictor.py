@@ -9,7 +9,7 @@ import httpx
 import PIL.Image
 import pytest
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from deployments.errors import DeadlineExceeded, ServingError, all_error_types
 from deployments.prediction import Opaque
 from serve_app.problems import STATUS, TITLE

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from serve_app.api import create_api
+from serve_app.faces.face import Models
 from serve_app.faces.system.readiness import CONTROLLER_SILENT_AFTER_S, Signs, readiness
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
@@ -27,8 +28,8 @@ VIEW = "the controller has not answered for 16 s, and what is said of the models
         ([REQUIRED], {}, Signs(gateway="bridge"), "ready", {}, {}),
         ([REQUIRED], {}, Signs(silent_models={"benthic-demo": "hangs"}), "not ready", {"benthic-demo": "hangs"}, {}),
         ([REQUIRED, OTHER], {}, Signs(silent_models={"other": "hangs"}), "degraded", {}, {"other": "hangs"}),
-        ([], {}, Signs(gateway="bridge", gateway_trouble="full"), "not ready", {"bridge": "full"}, {}),
-        ([], {"bridge": "died"}, Signs(gateway="bridge", gateway_trouble="x"), "not ready", {"bridge": "died"}, {}),
+        ([], {}, Signs(gateway="bridge", gateway_reason="full"), "not ready", {"bridge": "full"}, {}),
+        ([], {"bridge": "died"}, Signs(gateway="bridge", gateway_reason="x"), "not ready", {"bridge": "died"}, {}),
         ([], {"valkey": "died"}, Signs(gateway="bridge"), "degraded", {}, {"valkey": "died"}),
         ([], {"bridge": "died"}, Signs(gateway=None), "degraded", {}, {"bridge": "died"}),
         ([REQUIRED], {}, OLD, "degraded", {}, {"Serve's controller": VIEW}),
@@ -48,19 +49,17 @@ def test_ready_is_judged_by_what_was_found_out(
 async def test_the_route_answers_503_with_the_reasons_while_redis_takes_no_jobs(
     system: FakeSystem, settings: DoorSettings, counted: CountedAnswers, tmp_path: Path
 ) -> None:
-    trouble = ["Redis cannot be reached"]
+    reason = ["Redis cannot be reached"]
 
     async def metrics_text() -> str:
         return ""
 
-    shown = System(
-        system, system, metrics_text, tmp_path, signs=lambda: Signs(gateway="bridge", gateway_trouble=trouble[0])
-    )
-    transport = httpx.ASGITransport(create_api(system.predict, shown, settings, counted))
+    shown = System(system, metrics_text, tmp_path, lambda: Signs(gateway="bridge", gateway_reason=reason[0]))
+    transport = httpx.ASGITransport(create_api(Models(system, system.predict), shown, settings, counted))
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
         answer = await http.get("/health/ready")
         assert answer.status_code == 503
         assert answer.json()["reasons"] == [{"application": "bridge", "reason": "Redis cannot be reached"}]
         assert (await http.get("/health/live")).status_code == 200
-        trouble[0] = ""
+        reason[0] = ""
         assert (await http.get("/health/ready")).status_code == 200

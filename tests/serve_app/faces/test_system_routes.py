@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from deployments.definition import ModelState
+from deployments.catalogue import ModelState
 from serve_app.faces.system.cluster_metrics import merge
 from tests.serve_app.conftest import FakeSystem, record
 

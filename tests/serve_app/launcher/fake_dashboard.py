@@ -1,4 +1,5 @@
 """Ray's dashboard as the launcher sees it: GET and PUT of /api/serve/applications/ over real HTTP.
+Beside it, at the same address, the HTTP door's list of models, for commands that wait until a model is listed.
 
 Answers in the shape of Ray Serve 2.60. An application runs as soon as it is submitted, unless its name is in
 `failing`; one that is not submitted again is gone.
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+MODELS = "/v1/models/"
 
 FAILURE = """The deployment failed to start 3 times in a row. See controller logs for details. Error:
 \x1b[36mray::ServeReplica:broken:Model.initialize_and_get_metadata()\x1b[39m (pid=1, ip=127.0.0.1)
@@ -60,9 +63,27 @@ class FakeDashboard:
         while self.silent:
             threading.Event().wait(0.02)
 
+    def status_of(self, path: str, authorization: str | None) -> int:
+        """The status of the answer to a request."""
+        if path.startswith(MODELS):
+            return 200 if path.removeprefix(MODELS) in self.applications else 404
+        if path != "/api/serve/applications/":
+            return 404
+        if self.token is not None and authorization != f"Bearer {self.token}":
+            return 401
+        if self.busy_answers > 0:
+            self.busy_answers -= 1
+            return 503
+        return 500 if self.error else 200
+
     def run(self, *configs: dict[str, Any]) -> None:
         """Makes these the running applications."""
         self.applications = {config["name"]: self._report(config) for config in configs}
+
+    def open_door(self) -> None:
+        """From now on the HTTP door is there, at this server's own address, and lists what runs."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        self.http_options = {"host": host, "port": int(port)}
 
     def details(self) -> dict[str, Any]:
         return {
@@ -114,18 +135,10 @@ def serving(dashboard: FakeDashboard, port: int = 0) -> Iterator[FakeDashboard]:
             self._answer(submit)
 
         def _answer(self, act: Any) -> None:
-            status, body = 200, b""
             dashboard.wait_until_it_may_answer()
-            if self.path != "/api/serve/applications/":
-                status = 404
-            elif dashboard.token is not None and self.headers["Authorization"] != f"Bearer {dashboard.token}":
-                status = 401
-            elif dashboard.busy_answers > 0:
-                dashboard.busy_answers -= 1
-                status = 503
-            elif dashboard.error:
-                status, body = 500, dashboard.error.encode()
-            else:
+            status = dashboard.status_of(self.path, self.headers["Authorization"])
+            body = dashboard.error.encode() if status == 500 else b""
+            if status == 200 and not self.path.startswith(MODELS):
                 body = json.dumps(act()).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))

@@ -12,7 +12,7 @@ import psutil
 from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
 from ray.serve.config import HTTPOptions
 
-from serve_app.launcher.configuration.env_settings import for_ray
+from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.processes.ports import Listener, free_ports
 from serve_app.launcher.proxy.haproxy import ConnectionLimits, haproxy_environment
 
@@ -62,12 +62,12 @@ def haproxy_in_front(
     doors: Iterable[int] = (),
     fallback: int | None = None,
     limits: ConnectionLimits = USUAL_LIMITS,
-    client_patience_s: int = 60,
+    client_timeout_s: int = 60,
 ) -> Iterator[int]:
     """The port on which HAProxy listens for clients; 400 connections in all."""
     [port] = free_ports(1)
-    client_patience = {"RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(client_patience_s)}
-    with haproxy_environment_of(port, limits, **client_patience) as environ:
+    client_timeout = {"RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(client_timeout_s)}
+    with haproxy_environment_of(port, limits, **client_timeout) as environ:
         config = config_by_ray(environ, port, doors, fallback)
         log = config.with_name("log")
         with log.open("w") as output:

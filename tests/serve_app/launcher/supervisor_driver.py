@@ -1,4 +1,4 @@
-"""Runs the foreground over a stand-in process: `foreground_driver.py DASHBOARD_URL LOG GRACE_S CODE`.
+"""Runs the foreground over a stand-in process: `supervisor_driver.py DASHBOARD_URL LOG GRACE_S CODE`.
 
 A program of its own, as the foreground blocks signals and ends every descendant of its process.
 """
@@ -12,7 +12,7 @@ from serve_app.launcher.console import say
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.processes.child_process import StopSignals, SystemProcess
 from serve_app.launcher.pulse import Pulse, Rhythm
-from serve_app.launcher.supervisor import Foreground
+from serve_app.launcher.supervisor import Supervisor
 
 
 def main(url: str, log: str, grace_s: str, code: str) -> int:
@@ -21,7 +21,7 @@ def main(url: str, log: str, grace_s: str, code: str) -> int:
     process = SystemProcess([sys.executable, "-c", code], Path(log), os.environ)
     settings = SystemSettings.from_environment({"FATHOM_STOP_GRACE_S": grace_s})
     with RunningSystem(url, {"RAY_AUTH_MODE": "disabled"}) as system:
-        foreground = Foreground(process, system, signals, settings)
+        foreground = Supervisor(process, system, signals, settings)
         states = foreground.wait_until_up(["first", "api"])
         if states is not None:
             say(f"up: {', '.join(sorted(name for name, state in states.items() if state.is_healthy))}")

@@ -12,8 +12,8 @@ import signal, time
 from serve_app.launcher.child_main import interrupt_once
 
 signal.signal(signal.SIGINT, interrupt_once)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("draining", flush=True)
@@ -36,6 +36,40 @@ def test_a_second_interrupt_does_not_cut_the_drain_short() -> None:
         child.stdin.flush()
         assert child.stdout.readline() == "drained\n"
     assert child.returncode == 0
+
+
+PARENT = """
+import subprocess, sys, threading
+
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=sys.stdin)
+for _ in range(16):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+child.wait()
+"""
+
+ORPHAN = f"""
+import os
+from serve_app.launcher.processes.process_tree import stop_with_parent
+
+stop_with_parent(os.getppid())
+{CHILD}
+"""
+
+
+def test_the_child_of_a_parent_with_many_threads_that_is_killed_drains_whole() -> None:
+    """Linux interrupts it several times: once for each thread of the parent that it is handed to."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, ORPHAN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        parent.kill()
+        parent.wait()
+        assert parent.stdout.readline() == "draining\n"
+        parent.stdin.write("\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == "drained\n"
 
 
 def test_who_is_started_during_a_stop_can_be_interrupted() -> None:

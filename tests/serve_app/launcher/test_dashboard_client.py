@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from deployments.error_text import cause_in
 from serve_app.launcher import commands
-from serve_app.launcher.app_status import application_states, first_cause, proxies_are_healthy, submission, table
+from serve_app.launcher.app_status import application_states, proxies_are_healthy, submission, table
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.dashboard_client import RunningSystem
 from tests.serve_app.launcher.fake_dashboard import FAILURE, FakeDashboard, serving
@@ -44,6 +45,7 @@ def written(folder: Path, document: dict[str, Any]) -> Path:
 def test_add_submits_the_others_exactly_as_they_were(
     dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    dashboard.open_door()
     before = submission(dashboard.details())
     block = model_block("second", queues=["q2"])
     assert commands.add(written(tmp_path, block), environ) == 0
@@ -54,6 +56,7 @@ def test_add_submits_the_others_exactly_as_they_were(
 def test_add_takes_the_share_of_a_gpu_from_the_environment(
     dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path
 ) -> None:
+    dashboard.open_door()
     commands.add(written(tmp_path, model_block("second")), environ | {"FATHOM_NUM_GPUS": "0.25"})
     assert dashboard.submitted[0]["applications"][-1]["deployments"][0]["ray_actor_options"]["num_gpus"] == 0.25
 
@@ -170,7 +173,7 @@ def test_a_system_that_is_still_starting_has_no_report_yet(dashboard: FakeDashbo
 
 def test_waiting_ends_when_patience_does(dashboard: FakeDashboard) -> None:
     with RunningSystem(dashboard.url, {}) as system:
-        assert system.wait_until(lambda details: False, patience_s=0.01)["applications"]
+        assert system.wait_until(lambda details: False, timeout_s=0.01)["applications"]
 
 
 def test_an_application_on_its_way_out_is_not_submitted_again(dashboard: FakeDashboard) -> None:
@@ -179,9 +182,9 @@ def test_an_application_on_its_way_out_is_not_submitted_again(dashboard: FakeDas
 
 
 def test_the_cause_of_a_failure_is_found_in_rays_message() -> None:
-    assert first_cause(FAILURE) == "ModelUnavailable: the weights w.npz cannot be read"
-    assert first_cause("Waiting for\n  a CPU") == "Waiting for a CPU"
-    assert first_cause("") == ""
+    assert cause_in(FAILURE) == "ModelUnavailable: the weights w.npz cannot be read"
+    assert cause_in("Waiting for\n  a CPU") == "Waiting for a CPU"
+    assert cause_in("") == ""
 
 
 def test_no_proxy_is_no_healthy_proxy() -> None:
@@ -197,5 +200,5 @@ def test_an_empty_system_has_a_status_line_too() -> None:
 def test_a_dashboard_that_misses_a_beat_does_not_end_the_waiting(dashboard: FakeDashboard) -> None:
     with RunningSystem(dashboard.url, {}) as system:
         dashboard.busy_answers = 1
-        assert system.wait_until(lambda details: "first" in details["applications"], patience_s=10)
+        assert system.wait_until(lambda details: "first" in details["applications"], timeout_s=10)
     assert dashboard.busy_answers == 0

@@ -10,7 +10,9 @@ import yaml
 
 from serve_app.launcher.child_main import ray_options
 from serve_app.launcher.configuration.env_overrides import embedded_redis_port, rendered, setting_name, write_rendered
-from serve_app.launcher.configuration.env_settings import SystemSettings, for_ray, settings_page, variables
+from serve_app.launcher.configuration.env_settings import SystemSettings
+from serve_app.launcher.configuration.ray_variables import for_ray
+from serve_app.launcher.configuration.settings_page import settings_page, variables
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers, ensure_token, token_place
 from tests.serve_app.launcher.test_configuration import model_block

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.launcher.configuration.env_settings import for_ray
+from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.ports import QUIET_PORTS, Listener
 from serve_app.launcher.proxy.haproxy import (
@@ -98,7 +98,7 @@ def test_two_systems_share_nothing() -> None:
 def test_it_waits_for_an_answer_longer_than_serve_does_and_never_for_ever(
     serve_s: float | None, haproxy_s: str
 ) -> None:
-    limits = ConnectionLimits(answer_patience_s=serve_s)
+    limits = ConnectionLimits(answer_timeout_s=serve_s)
     with haproxy_environment(for_ray({}), DOOR, limits) as found:
         assert found["RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"] == haproxy_s
 
@@ -125,5 +125,8 @@ def test_the_wrapper_opens_the_front_door_and_closes_the_side_doors(tmp_path: Pa
 
 def test_replicas_listen_on_this_machine_only() -> None:
     document = {"http_options": {"host": "0.0.0.0", "port": 8082}, "applications": []}
-    assert behind_haproxy(document)["http_options"] == {"host": "127.0.0.1", "port": 8082}
+    environ = {"RAY_SERVE_ENABLE_HA_PROXY": "1"}
+    assert behind_haproxy(document, environ)["http_options"] == {"host": "127.0.0.1", "port": 8082}
+    assert behind_haproxy(document, {**environ, "RAY_ADDRESS": "10.0.0.1:6379"}) == document
+    assert behind_haproxy(document, {"RAY_SERVE_ENABLE_HA_PROXY": "0"}) == document
     assert document["http_options"]["host"] == "0.0.0.0"

@@ -196,13 +196,13 @@ async def test_a_large_head_works_or_is_named(door: int, head_bytes: int, status
 
 
 async def test_an_unfinished_head_ends_in_time() -> None:
-    with haproxy_in_front(limits=ConnectionLimits(head_patience_s=0.3)) as port:
+    with haproxy_in_front(limits=ConnectionLimits(head_timeout_s=0.3)) as port:
         answer = await ask(port, b"GET /health/live HTTP/1.1\r\nHost: do")
         assert (answer.status, answer.headers["connection"]) == (408, "close")
 
 
 async def test_a_silent_connection_is_closed_without_an_answer() -> None:
-    with haproxy_in_front(limits=ConnectionLimits(head_patience_s=0.3)) as port:
+    with haproxy_in_front(limits=ConnectionLimits(head_timeout_s=0.3)) as port:
         async with holding(port, 1, "127.0.0.1") as [reader], asyncio.timeout(10):
             assert await reader.read() == b""
 
@@ -253,7 +253,7 @@ async def once_not(status: int, source: str, port: int) -> Answer | None:
 
 async def test_an_answer_may_take_longer_than_a_client_may_be_silent_in_its_upload() -> None:
     async with serving(BEHIND) as behind:
-        with haproxy_in_front([behind], client_patience_s=1) as port:
+        with haproxy_in_front([behind], client_timeout_s=1) as port:
             assert (await ask(port, get("/late?after_s=2"))).status == 200
 
 

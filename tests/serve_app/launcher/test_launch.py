@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from serve_app.launch import main
-from serve_app.launcher import commands
+from serve_app.launcher import serve_command
 from serve_app.launcher.app_status import ApplicationState
 from serve_app.launcher.banner import banner, http_address, redis_address
 from serve_app.launcher.configuration.env_settings import SystemSettings
@@ -165,7 +165,7 @@ def test_a_folder_that_serves_a_system_takes_no_second_one(tmp_path: Path) -> No
     file.write_text("applications: []\n")
     environ = {"FATHOM_DATA_DIR": str(tmp_path), "RAY_AUTH_MODE": "disabled"} | free_settings()
     with pytest.raises(LaunchError, match=rf"runs in .* already \(process {os.getpid()}\); set FATHOM_DATA_DIR"):
-        commands.serve(file, False, environ)
+        serve_command.serve(file, False, environ)
 
 
 def free_settings() -> dict[str, str]:

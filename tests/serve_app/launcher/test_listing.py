@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from serve_app.launcher.listing import wait_until_listed
+from serve_app.launcher.dashboard_client import wait_until_listed
 
 
 class Door(BaseHTTPRequestHandler):
@@ -44,8 +44,8 @@ def test_it_waits_until_the_door_lists_the_model(port: int) -> None:
 
 def test_it_does_not_wait_for_ever(port: int) -> None:
     details = {"http_options": {"host": "127.0.0.1", "port": port}}
-    assert not wait_until_listed(details, "never", patience_s=0.3)
+    assert not wait_until_listed(details, "never", timeout_s=0.3)
 
 
 def test_a_system_without_a_door_lists_nothing() -> None:
-    assert not wait_until_listed({"http_options": {"host": "127.0.0.1", "port": 9}}, "m", patience_s=0.1)
+    assert not wait_until_listed({"http_options": {"host": "127.0.0.1", "port": 9}}, "m", timeout_s=0.1)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.launcher.configuration.env_settings import SystemSettings, for_ray
+from serve_app.launcher.configuration.env_settings import SystemSettings
+from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.machine_checks import (
     LONGEST_RAY_FOLDER,

@@ -16,7 +16,7 @@ from tests.serve_app.launcher.test_configuration import model_block
 from tests.serve_app.launcher.test_dashboard_client import API
 
 ROOT = Path(__file__).parents[3]
-DRIVER = Path(__file__).with_name("foreground_driver.py")
+DRIVER = Path(__file__).with_name("supervisor_driver.py")
 
 UNBLOCK = "import signal, sys, time; signal.pthread_sigmask(signal.SIG_SETMASK, []);"
 STOPS_IN_ORDER = UNBLOCK + "signal.signal(signal.SIGINT, lambda *_: sys.exit(0)); time.sleep(600)"
@@ -158,6 +158,41 @@ def test_the_death_of_a_part_that_nobody_replaces_is_told_and_ends_the_rest_in_o
         assert foreground.process.wait(20) == 1
     assert not any(process.is_running() for process in left)
     assert dashboard.submitted == [], "the HTTP door cannot be closed first any more"
+
+
+ENDS_WITH_ITS_RAYLET = (
+    UNBLOCK
+    + """
+import atexit, subprocess
+
+def end(*_):
+    raise ValueError("no such disk")
+
+def end_raylet():
+    raylet.kill()
+    raylet.wait()
+    time.sleep(2)  # the other parts of Ray
+
+raylet = subprocess.Popen(["raylet", "-c", "read forever"], executable="/bin/sh", stdin=subprocess.PIPE)
+atexit.register(end_raylet)
+signal.signal(signal.SIGUSR1, end)
+time.sleep(600)
+"""
+)
+
+
+def test_a_child_that_ends_itself_is_told_before_the_parts_that_go_with_it(
+    dashboard: FakeDashboard, log: Path
+) -> None:
+    with driven(dashboard.url, log, ENDS_WITH_ITS_RAYLET) as foreground:
+        foreground.said("up: ")
+        [child] = psutil.Process(foreground.process.pid).children()
+        child.send_signal(signal.SIGUSR1)
+        line = foreground.said(" has died; ")
+        assert line.startswith("serve run (process ")
+        assert "ValueError: no such disk (exit status 1, log: " in line
+        assert foreground.said(" has died; ").startswith("raylet (process ")
+        assert foreground.process.wait(20) == 1
 
 
 def test_a_part_that_dies_during_the_start_ends_the_waiting(dashboard: FakeDashboard, log: Path) -> None:

@@ -13,20 +13,23 @@ from deployments.families.contract import Thresholds
 from deployments.families.retinanet.detectron2_retinanet import Detectron2RetinaNet
 from deployments.runtimes import Resources, Runtime, load_runtime
 from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, plain, write
-from tests.deployments.families.conftest import FIXTURES, THREADS
+from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.golden.detectron2_weights import weight
-from tests.deployments.families.golden_cases import assert_agrees, pixels
+from tests.deployments.families.golden_cases import GOLDEN, assert_agrees, pixels_of, wide_and_upright
+from tests.support.fixtures import FIXTURES
 
-GOLDEN = FIXTURES / "golden" / "detectron2_retinanet.json"
-CASES: list[Any] = json.loads(GOLDEN.read_text())["cases"] if GOLDEN.exists() else [None]
+FOLDERS = [GOLDEN] if FIXTURES is None else [GOLDEN, FIXTURES / "golden"]
+CASES: list[Any] = [
+    case for folder in FOLDERS for case in json.loads((folder / "detectron2_retinanet.json").read_text())["cases"]
+]
 LABELS = tuple(f"class {index}" for index in range(80))
 
 
 @pytest.fixture(scope="module")
-def checkpoint(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file as detectron2's checkpointer writes it: named tensors, and what training leaves beside them."""
     weights = Weights()
-    shapes = json.loads((fixtures / "golden" / "detectron2_retinanet.json").read_text())["tensors"]
+    shapes = json.loads((GOLDEN / "detectron2_scales.json").read_text())["tensors"]
     tensors = {name: weights.tensor(weight(name, shape)) for name, shape in shapes.items()}
     content = {"model": mapping(tensors), "iteration": plain(89_999), "optimizer": plain({"state": {}})}
     path = tmp_path_factory.mktemp("detectron2") / "model_final.pth"
@@ -42,6 +45,12 @@ def family_of(
     return Detectron2RetinaNet(definition)
 
 
+def family_for(checkpoint: Path, case: Any) -> Detectron2RetinaNet:
+    return family_of(
+        checkpoint, shape="reference", short_edge_px=case["short_edge"], long_edge_px=case["longest_edge"]
+    )
+
+
 @pytest.fixture(scope="module")
 def loaded(checkpoint: Path) -> Runtime:
     runtime = load_runtime("tensorflow", Resources(cpu_threads=THREADS))
@@ -49,10 +58,10 @@ def loaded(checkpoint: Path) -> Runtime:
     return runtime
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["image"] if case else "absent")
-def test_detections_agree_with_the_reference(fixtures: Path, checkpoint: Path, loaded: Runtime, case: Any) -> None:
-    family = family_of(checkpoint, shape="reference")
-    prepared = family.preprocess(pixels(fixtures / "images" / case["image"]))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["image"])
+def test_detections_agree_with_the_reference(checkpoint: Path, loaded: Runtime, case: Any) -> None:
+    family = family_for(checkpoint, case)
+    prepared = family.preprocess(pixels_of(case))
     assert prepared.geometry[0].resized_px == tuple(case["resized"])
     assert prepared.canvas.shape == (case["padded"][0] + 1, case["padded"][1], 3)
     (outputs,) = loaded.infer([prepared.canvas])
@@ -60,10 +69,10 @@ def test_detections_agree_with_the_reference(fixtures: Path, checkpoint: Path, l
     assert_agrees(family.postprocess(outputs, prepared.geometry, limits), case["detections"])
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["image"] if case else "absent")
-def test_raw_levels_agree_with_the_reference(fixtures: Path, checkpoint: Path, case: Any) -> None:
-    family = family_of(checkpoint, shape="reference")
-    canvas = family.preprocess(pixels(fixtures / "images" / case["image"])).canvas
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["image"])
+def test_raw_levels_agree_with_the_reference(checkpoint: Path, case: Any) -> None:
+    family = family_for(checkpoint, case)
+    canvas = family.preprocess(pixels_of(case)).canvas
     (maps,) = family.build_graph().raw(canvas[None])
     for (logits, deltas), wanted in zip(maps, case["levels"], strict=True):
         classes, boxes = (np.asarray(part).transpose(0, 3, 1, 2) for part in (logits, deltas))
@@ -75,12 +84,11 @@ def test_raw_levels_agree_with_the_reference(fixtures: Path, checkpoint: Path, c
         assert boxes.std() == pytest.approx(wanted["deltas_std"], rel=1e-3)
 
 
-def test_a_batch_gives_what_single_images_give(fixtures: Path, checkpoint: Path, runtime: Runtime) -> None:
+def test_a_batch_gives_what_single_images_give(checkpoint: Path, runtime: Runtime) -> None:
     """On a small fixed canvas, one upright image and one wide one."""
     family = family_of(checkpoint, short_edge_px=160, long_edge_px=256)
     runtime.load(family, [1, 2])
-    names = ("bus.jpg", "D0232_03HD_00-00-35.png")
-    canvases = [family.preprocess(pixels(fixtures / "images" / name)).canvas for name in names]
+    canvases = [family.preprocess(image).canvas for image in wide_and_upright()]
     for canvas, batched in zip(canvases, runtime.infer(canvases), strict=True):
         (alone,) = runtime.infer([canvas])
         np.testing.assert_allclose(batched[1], alone[1], atol=1e-4)
@@ -127,7 +135,7 @@ def test_other_tensors_are_refused(tmp_path: Path) -> None:
     weights = Weights()
     tensors = {"roi_heads.weight": weights.tensor(np.ones((4, 4), np.float32))}
     path = write(tmp_path / "mask.pth", mapping({"model": mapping(tensors)}), weights.storages)
-    with pytest.raises(ModelUnavailable, match=r"mask\.pth: no RetinaNet of detectron2: no head\.cls_score"):
+    with pytest.raises(ModelUnavailable, match=r"mask\.pth: not a RetinaNet of detectron2: no head\.cls_score"):
         family_of(path)
 
 

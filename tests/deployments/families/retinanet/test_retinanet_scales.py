@@ -12,7 +12,7 @@ from deployments.families.contract import Outputs, Thresholds
 from deployments.families.retinanet.detectron2_graph import RetinaNetGraph
 from deployments.families.retinanet.detectron2_retinanet import Detectron2RetinaNet
 from deployments.runtimes import Runtime
-from tests.deployments.families.golden_cases import assert_agrees, pixels
+from tests.deployments.families.golden_cases import assert_agrees, pixels_of, wide_and_upright
 from tests.deployments.families.small_checkpoints import golden, write_detectron2_retinanet
 
 LABELS = tuple(f"class {index}" for index in range(80))
@@ -44,20 +44,20 @@ def run(graph: RetinaNetGraph, canvas: Any) -> Outputs:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['image']}-{len(case['scales'])}-{case['float32']}")
-def test_merged_detections_agree_with_the_reference(fixtures: Path, full: Path, case: Any) -> None:
+def test_merged_detections_agree_with_the_reference(full: Path, case: Any) -> None:
     """In one batch, as the legacy server did, and one after the other, as the published scripts do."""
     scales = " ".join(f"{short}x{long}" for short, long in case["scales"])
     shape = "reference" if case["one_batch"] else "fixed"
     family = family_of(full, scales=scales, shape=shape, antialias=not case["float32"])
-    prepared = family.preprocess(pixels(fixtures / "images" / case["image"]))
+    prepared = family.preprocess(pixels_of(case))
     outputs = run(family.build_graph(), prepared.canvas)
     found = family.postprocess(outputs, prepared.geometry, Thresholds(case["threshold"], 0.5, 300))
     assert_agrees(found, case["detections"])
 
 
 @pytest.mark.parametrize("antialias", [True, False])
-def test_each_size_sees_what_it_would_see_alone(fixtures: Path, small: Path, antialias: bool) -> None:
-    picture = pixels(fixtures / "images" / "D0232_03HD_00-00-35.png")
+def test_each_size_sees_what_it_would_see_alone(small: Path, antialias: bool) -> None:
+    picture, _ = wide_and_upright()
     together = family_of(small, scales=SMALL, antialias=antialias)
     boxes, scores, classes, views = run(together.build_graph(), together.preprocess(picture).canvas)
     for index, (short, long) in enumerate(((96, 160), (64, 128))):
@@ -69,11 +69,10 @@ def test_each_size_sees_what_it_would_see_alone(fixtures: Path, small: Path, ant
         np.testing.assert_array_equal(classes[mine], wanted[2])
 
 
-def test_a_batch_gives_what_single_images_give(fixtures: Path, small: Path, runtime: Runtime) -> None:
+def test_a_batch_gives_what_single_images_give(small: Path, runtime: Runtime) -> None:
     family = family_of(small, scales=SMALL)
     runtime.load(family, [1, 2])
-    names = ("bus.jpg", "D0232_03HD_00-00-35.png")
-    canvases = [family.preprocess(pixels(fixtures / "images" / name)).canvas for name in names]
+    canvases = [family.preprocess(image).canvas for image in wide_and_upright()]
     assert canvases[0].shape == (*family.canvas_px, 3)
     for canvas, batched in zip(canvases, runtime.infer(canvases), strict=True):
         (alone,) = runtime.infer([canvas])

@@ -1,4 +1,4 @@
-"""Single layers built from shells: what is not known is refused in words, and a few results by hand."""
+"""Single layers built from stubs: what is not known is refused in words, and a few results by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.checkpoints import Shell, open_checkpoint
+from deployments.checkpoints import ModuleStub, open_checkpoint
 from deployments.errors import ModelUnavailable
-from deployments.families.shared.anchor_free import best_classes
-from deployments.families.yolo.torch_layers import Builder, check_layers
+from deployments.families.shared.tensor_ops import best_classes
+from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
 from deployments.families.yolo.ultralytics import Ultralytics
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
@@ -28,8 +28,8 @@ CONV = {
 }
 
 
-class Shells:
-    """Makes shells as the reader would, by way of a file."""
+class ModuleStubs:
+    """Makes stubs as the reader would, by way of a file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,8 +40,8 @@ class Shells:
         plain = {key: value for key, value in more.items() if not isinstance(value, np.ndarray)}
         return self._weights.module(kind, children, tensors, **plain)
 
-    def read(self, module: bytes) -> Shell:
-        path = write(self._folder / "shell.pt", mapping({"model": module}), self._weights.storages)
+    def read(self, module: bytes) -> ModuleStub:
+        path = write(self._folder / "stub.pt", mapping({"model": module}), self._weights.storages)
         self.checkpoint = open_checkpoint(path)
         return self.checkpoint.network()
 
@@ -56,13 +56,13 @@ class Shells:
 
 
 @pytest.fixture
-def shells(tmp_path: Path) -> Shells:
-    return Shells(tmp_path)
+def stubs(tmp_path: Path) -> ModuleStubs:
+    return ModuleStubs(tmp_path)
 
 
-def refused(shell: Shell, reason: str) -> None:
+def refused(stub: ModuleStub, reason: str) -> None:
     with pytest.raises(ModelUnavailable, match=reason):
-        Builder(BLOCKS).build(shell)
+        LayerBuilder(BLOCKS).build(stub)
 
 
 @pytest.mark.parametrize(
@@ -76,95 +76,97 @@ def refused(shell: Shell, reason: str) -> None:
         ({"dilation": (9999, 1)}, "'dilation' of .*Conv2d is no pair of integers"),
     ],
 )
-def test_convolutions_that_are_not_known_are_refused(shells: Shells, changes: dict[str, Any], reason: str) -> None:
-    refused(shells.read(shells.conv(**changes)), reason)
+def test_convolutions_that_are_not_known_are_refused(
+    stubs: ModuleStubs, changes: dict[str, Any], reason: str
+) -> None:
+    refused(stubs.read(stubs.conv(**changes)), reason)
 
 
-def test_groups_of_several_channels_are_refused(shells: Shells) -> None:
+def test_groups_of_several_channels_are_refused(stubs: ModuleStubs) -> None:
     weight = np.ones((8, 2, 3, 3), np.float32)
-    refused(shells.read(shells.conv(weight, groups=2)), "has 2 groups, expected 1 or one for each channel")
+    refused(stubs.read(stubs.conv(weight, groups=2)), "has 2 groups, expected 1 or one for each channel")
 
 
-def test_a_conv_without_its_convolution_is_refused(shells: Shells) -> None:
-    silu = shells.module(f"{NN}.activation.SiLU")
-    refused(shells.read(shells.module("models.common.Conv", {"conv": silu, "act": silu})), "expected|stands where")
+def test_a_conv_without_its_convolution_is_refused(stubs: ModuleStubs) -> None:
+    silu = stubs.module(f"{NN}.activation.SiLU")
+    refused(stubs.read(stubs.module("models.common.Conv", {"conv": silu, "act": silu})), "expected|stands where")
 
 
-def test_a_norm_of_other_channels_is_refused(shells: Shells) -> None:
-    children = {"conv": shells.conv(), "bn": shells.norm(5), "act": shells.module(f"{NN}.activation.SiLU")}
-    refused(shells.read(shells.module("models.common.Conv", children)), "a batch norm of 5 channels follows 8")
+def test_a_norm_of_other_channels_is_refused(stubs: ModuleStubs) -> None:
+    children = {"conv": stubs.conv(), "bn": stubs.norm(5), "act": stubs.module(f"{NN}.activation.SiLU")}
+    refused(stubs.read(stubs.module("models.common.Conv", children)), "a batch norm of 5 channels follows 8")
 
 
 @pytest.mark.parametrize(("size", "stride", "padding"), [(2, 1, 1), (3, 2, 1), (5, 1, 1)])
-def test_pooling_that_changes_the_size_is_refused(shells: Shells, size: int, stride: int, padding: int) -> None:
-    pool = shells.module(f"{NN}.pooling.MaxPool2d", kernel_size=size, stride=stride, padding=padding)
-    refused(shells.read(pool), "max pooling of .* is not known")
+def test_pooling_that_changes_the_size_is_refused(stubs: ModuleStubs, size: int, stride: int, padding: int) -> None:
+    pool = stubs.module(f"{NN}.pooling.MaxPool2d", kernel_size=size, stride=stride, padding=padding)
+    refused(stubs.read(pool), "max pooling of .* is not known")
 
 
-def test_a_norm_by_itself_is_refused(shells: Shells) -> None:
-    refused(shells.read(shells.norm(4)), "unknown layer .*BatchNorm2d; known: ")
+def test_a_norm_by_itself_is_refused(stubs: ModuleStubs) -> None:
+    refused(stubs.read(stubs.norm(4)), "unknown layer .*BatchNorm2d; known: ")
 
 
-def test_joining_along_another_axis_is_refused(shells: Shells) -> None:
-    refused(shells.read(shells.module("models.common.Concat", d=2)), "concatenation along axis 2")
+def test_joining_along_another_axis_is_refused(stubs: ModuleStubs) -> None:
+    refused(stubs.read(stubs.module("models.common.Concat", d=2)), "concatenation along axis 2")
 
 
-def test_a_pool_repeated_too_often_is_refused(shells: Shells) -> None:
-    pool = shells.module(f"{NN}.pooling.MaxPool2d", kernel_size=5, stride=1, padding=2)
-    identity = shells.module(f"{NN}.linear.Identity")
+def test_a_pool_repeated_too_often_is_refused(stubs: ModuleStubs) -> None:
+    pool = stubs.module(f"{NN}.pooling.MaxPool2d", kernel_size=5, stride=1, padding=2)
+    identity = stubs.module(f"{NN}.linear.Identity")
     children = {"cv1": identity, "cv2": identity, "m": pool}
-    refused(shells.read(shells.module("models.common.SPPF", children, n=1000)), "pools 1000 times, expected 1 to 16")
+    refused(stubs.read(stubs.module("models.common.SPPF", children, n=1000)), "pools 1000 times, expected 1 to 16")
 
 
-def attention(shells: Shells, kind: str, **attributes: Any) -> Any:
-    identity = shells.module(f"{NN}.linear.Identity")
+def attention(stubs: ModuleStubs, kind: str, **attributes: Any) -> Any:
+    identity = stubs.module(f"{NN}.linear.Identity")
     children = {"qkv": identity, "proj": identity, "pe": identity}
-    return Builder(BLOCKS).build(
-        shells.read(shells.module(f"ultralytics.nn.modules.block.{kind}", children, **attributes))
+    return LayerBuilder(BLOCKS).build(
+        stubs.read(stubs.module(f"ultralytics.nn.modules.block.{kind}", children, **attributes))
     )
 
 
-def test_attention_over_other_channels_is_refused(shells: Shells) -> None:
-    program = attention(shells, "Attention", num_heads=2, key_dim=2, head_dim=4, scale=0.5)
+def test_attention_over_other_channels_is_refused(stubs: ModuleStubs) -> None:
+    program = attention(stubs, "Attention", num_heads=2, key_dim=2, head_dim=4, scale=0.5)
     with pytest.raises(ModelUnavailable, match="attention has 12 channels, expected 2 x 8"):
         program(np.zeros((1, 4, 4, 12), np.float32))
 
 
 @pytest.mark.parametrize("area", [0, 3])
-def test_areas_that_do_not_divide_are_refused(shells: Shells, area: int) -> None:
-    program = attention(shells, "AAttn", num_heads=1, head_dim=4, area=area)
+def test_areas_that_do_not_divide_are_refused(stubs: ModuleStubs, area: int) -> None:
+    program = attention(stubs, "AAttn", num_heads=1, head_dim=4, area=area)
     with pytest.raises(ModelUnavailable, match=f"cannot cut 4 x 4 positions into {area} equal areas"):
         program(np.zeros((1, 4, 4, 12), np.float32))
 
 
-def test_a_depthwise_convolution_with_several_outputs_a_channel(shells: Shells) -> None:
+def test_a_depthwise_convolution_with_several_outputs_a_channel(stubs: ModuleStubs) -> None:
     """Output c * 2 + m is channel c times weight (c, m), as in PyTorch."""
     weight = np.arange(1, 5, dtype=np.float32).reshape(4, 1, 1, 1)
     sizes = {"in_channels": 2, "out_channels": 4, "groups": 2, "kernel_size": (1, 1), "padding": (0, 0)}
-    program = Builder(BLOCKS).build(shells.read(shells.conv(weight, **sizes)))
+    program = LayerBuilder(BLOCKS).build(stubs.read(stubs.conv(weight, **sizes)))
     result = np.asarray(program(np.array([[[[10.0, 100.0]]]], np.float32)))
     np.testing.assert_allclose(result.ravel(), [10, 20, 300, 400])
 
 
-def test_a_strided_convolution_pads_on_both_sides(shells: Shells) -> None:
+def test_a_strided_convolution_pads_on_both_sides(stubs: ModuleStubs) -> None:
     """TensorFlow's own padding would pad an even side at its end only."""
     weight = np.ones((1, 1, 3, 3), np.float32)
     sizes = {"in_channels": 1, "out_channels": 1, "stride": (2, 2)}
-    program = Builder(BLOCKS).build(shells.read(shells.conv(weight, **sizes)))
+    program = LayerBuilder(BLOCKS).build(stubs.read(stubs.conv(weight, **sizes)))
     result = np.asarray(program(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)))
     np.testing.assert_allclose(result[0, :, :, 0], [[10, 24], [51, 90]])
 
 
 def test_modules_without_end_are_refused_by_number() -> None:
     """Each of 30 levels holds the next one twice: a thousand million paths through 30 objects."""
-    shell = Shell(f"{NN}.container.Sequential")
+    stub = ModuleStub(f"{NN}.container.Sequential")
     for _ in range(30):
-        outer = Shell(f"{NN}.container.Sequential")
-        outer.state = {"_modules": {"0": shell, "1": shell}}
-        shell = outer
+        outer = ModuleStub(f"{NN}.container.Sequential")
+        outer.state = {"_modules": {"0": stub, "1": stub}}
+        stub = outer
     with pytest.raises(ModelUnavailable, match="more than 20000 modules"):
-        check_layers(shell, BLOCKS)
-    refused(shell, "more than 20000 modules")
+        check_layers(stub, BLOCKS)
+    refused(stub, "more than 20000 modules")
 
 
 def test_the_best_class_is_the_first_of_equals_and_always_a_class() -> None:
@@ -175,7 +177,7 @@ def test_the_best_class_is_the_first_of_equals_and_always_a_class() -> None:
     assert 0 <= found[3] <= 2
 
 
-def layout_of(head: Shell, strides_px: tuple[int, ...] = (8,)) -> YoloLayout:
+def layout_of(head: ModuleStub, strides_px: tuple[int, ...] = (8,)) -> YoloLayout:
     return YoloLayout((), Stage(head, (0,), True), strides_px, class_count=1, names=None, train_size_px=None)
 
 
@@ -189,31 +191,31 @@ def layout_of(head: Shell, strides_px: tuple[int, ...] = (8,)) -> YoloLayout:
     ],
 )
 def test_other_anchor_free_heads_are_refused(
-    shells: Shells, children: tuple[str, ...], reg_max: int, reason: str
+    stubs: ModuleStubs, children: tuple[str, ...], reg_max: int, reason: str
 ) -> None:
-    empty = shells.module(f"{NN}.container.ModuleList")
-    head = shells.read(
-        shells.module("ultralytics.nn.modules.head.Detect", dict.fromkeys(children, empty), reg_max=reg_max)
+    empty = stubs.module(f"{NN}.container.ModuleList")
+    head = stubs.read(
+        stubs.module("ultralytics.nn.modules.head.Detect", dict.fromkeys(children, empty), reg_max=reg_max)
     )
     with pytest.raises(ModelUnavailable, match=reason):
         Ultralytics.check_head(Ultralytics.__new__(Ultralytics), layout_of(head))
 
 
-def yolov5_head(shells: Shells, channels: int = 18, shapes: int = 3) -> Shell:
+def yolov5_head(stubs: ModuleStubs, channels: int = 18, shapes: int = 3) -> ModuleStub:
     weight = np.ones((channels, 4, 1, 1), np.float32)
-    convolution = shells.conv(weight, out_channels=channels, kernel_size=(1, 1), padding=(0, 0))
-    members = shells.module(f"{NN}.container.ModuleList", {"0": convolution})
+    convolution = stubs.conv(weight, out_channels=channels, kernel_size=(1, 1), padding=(0, 0))
+    members = stubs.module(f"{NN}.container.ModuleList", {"0": convolution})
     anchors = np.ones((1, shapes, 2), np.float32)
-    return shells.read(shells.module("models.yolo.Detect", {"m": members}, na=3, anchors=anchors))
+    return stubs.read(stubs.module("models.yolo.Detect", {"m": members}, na=3, anchors=anchors))
 
 
-def test_anchors_that_are_not_those_of_the_head_are_refused(shells: Shells) -> None:
-    layout = layout_of(yolov5_head(shells, shapes=5))
+def test_anchors_that_are_not_those_of_the_head_are_refused(stubs: ModuleStubs) -> None:
+    layout = layout_of(yolov5_head(stubs, shapes=5))
     with pytest.raises(ModelUnavailable, match=r"anchors of shape \(1, 5, 2\), expected 1 and \(1, 3, 2\)"):
         YOLOv5.check_head(YOLOv5.__new__(YOLOv5), layout)
 
 
-def test_an_anchor_head_of_other_channels_is_refused(shells: Shells) -> None:
-    layout = layout_of(yolov5_head(shells, channels=20))
+def test_an_anchor_head_of_other_channels_is_refused(stubs: ModuleStubs) -> None:
+    layout = layout_of(yolov5_head(stubs, channels=20))
     with pytest.raises(ModelUnavailable, match=r"has 20 channels, expected 3 anchors x \(5 \+ 1 classes\)"):
-        make_levels(layout, Builder(BLOCKS))
+        make_levels(layout, LayerBuilder(BLOCKS))

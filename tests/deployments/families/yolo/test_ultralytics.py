@@ -12,7 +12,7 @@ from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Thresholds
 from deployments.families.shared.anchor_free import anchor_points, expected_distances, to_corners
-from deployments.families.yolo.torch_layers import Builder
+from deployments.families.yolo.torch_layers import LayerBuilder
 from deployments.families.yolo.ultralytics import Ultralytics, make_head_maps
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_graph import build_body
@@ -71,7 +71,7 @@ def raw_rows(family: Ultralytics, path: Path, canvas: NDArray[np.uint8], dtype: 
 
     with open_checkpoint(path) as checkpoint:
         layout = read_layout(checkpoint, family.kind)
-        builder = Builder(BLOCKS, dtype)
+        builder = LayerBuilder(BLOCKS, dtype)
         levels = build_body(layout, builder, make_head_maps(layout, builder))(tf.constant(canvas[None]))
     sizes = [tuple(level.distances.shape[1:3]) for level in levels]
     points, strides = anchor_points(sizes, [level.stride_px for level in levels])

@@ -11,7 +11,7 @@ from deployments.checkpoints import open_checkpoint
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Thresholds
-from deployments.families.yolo.torch_layers import Builder
+from deployments.families.yolo.torch_layers import LayerBuilder
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout
@@ -62,7 +62,7 @@ def raw_rows(family: YOLOv5, path: Path, canvas: NDArray[np.uint8]) -> NDArray[A
 
     with open_checkpoint(path) as checkpoint:
         layout = read_layout(checkpoint, family.kind)
-        builder = Builder(BLOCKS)
+        builder = LayerBuilder(BLOCKS)
         levels = make_levels(layout, builder)
         features = build_body(layout, builder, tuple).features(tf.constant(canvas[None]))
     parts = []

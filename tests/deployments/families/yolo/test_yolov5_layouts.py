@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.checkpoints import Shell, open_checkpoint
+from deployments.checkpoints import ModuleStub, open_checkpoint
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.yolo.yolov5 import YOLOv5
@@ -194,7 +194,7 @@ def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
     from deployments.families.yolo.torch_layers import check_layers
     from deployments.families.yolo.yolo_blocks import BLOCKS
 
-    assert isinstance(layer, Shell)
+    assert isinstance(layer, ModuleStub)
     with pytest.raises(ModelUnavailable, match="nested more than 50 deep"):
         check_layers(layer, BLOCKS)
 

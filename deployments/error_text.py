@@ -1,0 +1,39 @@
+"""Finds the line that says what went wrong in the message of a remote error, which may hold whole tracebacks."""
+
+import re
+
+from deployments.errors import all_error_types
+from deployments.shown_address import shown_text
+
+MAX_REASON_CHARACTERS = 500
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STACK_LINE = re.compile(r"^[ \t]+File \S", re.MULTILINE)
+_EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?P<kind>[A-Z]\w*): (?P<text>.+)$")
+_OUR_ERROR_LINE = re.compile(r"^deployments\.errors\.\w+: ", re.MULTILINE)
+
+
+def has_traceback(message: str) -> bool:
+    """Whether there is a traceback in `message`."""
+    return _STACK_LINE.search(message) is not None
+
+
+def cause_in(message: str) -> str:
+    """The cause as 'KindOfError: text', in one line and without the secrets of addresses; the whole message where it
+    has neither a traceback nor an error of ours, '' from ''."""
+    message = _COLOUR.sub("", message).strip()
+    if not has_traceback(message) and not _OUR_ERROR_LINE.search(message):
+        return shown_text(" ".join(message.split()))
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    # A traceback ends with the exception as its outermost frame saw it.
+    found = [match for line in lines if (match := _EXCEPTION_LINE.match(line))]
+    return shown_text(f"{found[-1]['kind']}: {found[-1]['text']}" if found else lines[-1])
+
+
+def reason_in(message: str) -> str:
+    """The cause for clients: without the kind of error where it is one of ours, whose text is enough; at most
+    `MAX_REASON_CHARACTERS`."""
+    cause = cause_in(message)
+    kind, _, text = cause.partition(": ")
+    is_ours = any(kind == one.__name__ for one in all_error_types())
+    return (text if is_ours else cause)[:MAX_REASON_CHARACTERS]

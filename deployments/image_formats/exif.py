@@ -1,0 +1,18 @@
+"""The one thing of EXIF that counts: which way up the picture was taken (EXIF 2.3, tag 0x0112)."""
+
+from deployments.errors import InvalidImage
+from deployments.image_formats.tags import ORIENTATION, Directory
+
+
+def orientation_of(exif: memoryview) -> int:
+    """1 to 8; 1 where it is missing or the EXIF data are damaged, which spoils no picture.
+
+    exif: from its byte order on, as `II*` and an offset.
+    """
+    if bytes(exif[:6]) == b"Exif\0\0":
+        exif = exif[6:]
+    try:
+        value = Directory.first_of(exif).number(ORIENTATION, 1)
+    except InvalidImage:
+        return 1
+    return value if 1 <= value <= 8 else 1

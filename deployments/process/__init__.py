@@ -1,0 +1,4 @@
+"""What every process of the system needs, whatever it serves: background tasks, counters, folders, the environment.
+
+Imports nothing else of `deployments` but `logs`; everybody may import it.
+"""

@@ -1,0 +1,33 @@
+"""A task that runs in the background until it is stopped, and that a health check can ask about."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+class BackgroundTask:
+    """Runs `work()` from `start` to `stop`. It should never return: `check` finds out when it has.
+
+    name: what it does, for the error of `check` and for debuggers, such as 'discovery of models'.
+    """
+
+    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._name = name
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins, on the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._work(), name=self._name)
+
+    def check(self) -> None:
+        """Raises RuntimeError when the task has ended, for a health check: it died, or was stopped."""
+        if self._task is not None and self._task.done():
+            reason = None if self._task.cancelled() else self._task.exception()
+            raise RuntimeError(f"the {self._name} is dead: {reason or 'it has ended'}") from reason
+
+    async def stop(self) -> None:
+        """Cancels the task and waits for its end. Does nothing if it was not started."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])

@@ -1,0 +1,41 @@
+"""The classes that a request asks for are classes of the model, or it is told which there are. Knows names only."""
+
+from collections.abc import Sequence
+
+from deployments.definition import check_labels
+from deployments.errors import InvalidRequest, ModelUnavailable
+from deployments.nearest_name import nearest_in_any_case
+
+SHOWN = 3
+"""Names that are told; a model may have thousands."""
+
+SHOWN_CHARACTERS = 64
+"""Of a name that is not known: it may be a whole file."""
+
+
+class KnownClasses:
+    """The classes of one model. Raises ModelUnavailable when they are more than a model may have."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        try:
+            check_labels(labels)
+        except ValueError as error:
+            raise ModelUnavailable(str(error)) from None
+        self._labels = tuple(dict.fromkeys(labels))
+        self._known = frozenset(labels)
+
+    def check(self, classes: Sequence[str] | None) -> None:
+        """Raises InvalidRequest when one of `classes` is none of the model's. An answer without it would look as if
+        nothing of that class were in the picture."""
+        if classes is None or self._known.issuperset(classes):
+            return
+        unknown = next(name for name in classes if name not in self._known)
+        shown = repr(unknown[:SHOWN_CHARACTERS])
+        raise InvalidRequest(f"classes: this model has no class {shown}; {self._instead_of(unknown)}")
+
+    def _instead_of(self, unknown: str) -> str:
+        near = nearest_in_any_case(unknown[:SHOWN_CHARACTERS], self._labels, SHOWN)
+        if near:
+            return f"did you mean {' or '.join(map(repr, near))}?"
+        some = ", ".join(repr(label) for label in self._labels[:SHOWN])
+        return f"it has {len(self._labels)}, such as {some}"

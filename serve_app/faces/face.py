@@ -1,0 +1,53 @@
+"""What a face is, and how it reaches the models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
+
+from deployments.catalogue import Catalogue
+from deployments.client.protocols import Predict
+from deployments.external import AskExternal, no_external_workers
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of the running system, as every face may ask them."""
+
+    catalogue: Catalogue
+    """All models with their states, those that run elsewhere included."""
+
+    predict: Predict
+    """Asks a model that runs here."""
+
+    ask_external: AskExternal = no_external_workers
+    """Asks a model that runs elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One protocol of the HTTP door."""
+
+    router: APIRouter
+    """Its routes. They are also what the OpenAPI document says of them."""
+
+    problem_members: Mapping[str, Any] = field(default_factory=dict)
+    """Members that every problem on these routes holds beside those of RFC 9457."""
+
+    mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
+    """Path prefix -> application that answers below it, such as static files."""
+
+    def paths(self) -> frozenset[str]:
+        """The paths of its routes, without a slash at the end."""
+        return frozenset(route.path.rstrip("/") for route in self.router.routes if isinstance(route, APIRoute))
+
+
+class DirectRoute(APIRoute):
+    """A POST route that `serve_app.api` calls without the framework: its endpoint takes the request, returns the
+    response, and answers every error that it expects by itself.
+
+    It is declared like any other route, as `route_class_override`, so the OpenAPI document describes it.
+    """

@@ -1,0 +1,74 @@
+"""The paths of the legacy face. Each is there with and without a slash at its end: old clients use both, and cannot
+follow a redirect."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from deployments.external import Task
+from serve_app.faces.face import DirectRoute, Face, Models
+from serve_app.faces.legacy.form_options import FORM, described_form
+from serve_app.faces.legacy.predictor import Predictor
+from serve_app.faces.legacy.segmentation import Segmentation
+from serve_app.forms import Accepted, Form
+from serve_app.problems import LEGACY_MEMBERS
+from serve_app.settings import DoorSettings
+from serve_app.uploads import Held, UploadBudget
+
+MAX_PROMPTS_BYTES = 2**20
+"""Of the field `data`, which may hold a point for each of many animals."""
+
+AnswerForm = Callable[[Form, Held], Awaitable[Response]]
+"""Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def legacy_face(models: Models, settings: DoorSettings, budget: UploadBudget) -> Face:
+    """The predict endpoint and the segmenting routes."""
+    predictor = Predictor(models, settings, budget)
+    router = APIRouter()
+
+    async def answer_upload(request: Request) -> Response:
+        return await predictor.answer(request)
+
+    for path in ("/predictor", "/predictor/"):
+        router.add_api_route(
+            path,
+            answer_upload,
+            methods=["POST"],
+            response_class=Response,
+            openapi_extra=described_form(),
+            route_class_override=DirectRoute,
+        )
+    for path, answer_form in _segmenting(predictor).items():
+        _add(router, path, answer_form, predictor)
+    return Face(router, LEGACY_MEMBERS)
+
+
+def _segmenting(predictor: Predictor) -> dict[str, AnswerForm]:
+    segmentation = Segmentation(predictor)
+    return {
+        "/sam": lambda form, _: segmentation.best(form, Task.SEGMENT),
+        "/sam_v2": lambda form, _: segmentation.best(form, Task.SEGMENT_FILE),
+        "/sam_multi": lambda form, _: segmentation.all(form, Task.SEGMENT),
+        "/sam_multi_v2": lambda form, _: segmentation.all(form, Task.SEGMENT_FILE),
+        "/sam-embed": lambda form, _: segmentation.embedding(form),
+        "/filet_predictor": segmentation.filet,
+    }
+
+
+def _add(router: APIRouter, path: str, answer_form: AnswerForm, predictor: Predictor) -> None:
+    field = {"/sam-embed": None, "/filet_predictor": "model_type"}.get(path, "data")
+    # The prompts may come along everywhere, as with the legacy server: many clients send all routes the same form.
+    options = FORM.fields if field == "model_type" else frozenset[str]()
+    accepted = Accepted(options | {"data"}, MAX_PROMPTS_BYTES)
+
+    async def answer(request: Request) -> Response:
+        return await predictor.respond(request, answer_form, accepted)
+
+    shown = described_form({field: {"type": "string"}}, required=(field,)) if field else described_form({})
+    for each in (path, f"{path}/"):
+        router.add_api_route(each, answer, methods=["POST"], response_class=Response, openapi_extra=shown)

@@ -1,0 +1,128 @@
+"""Environment variables of others that the system sets or reads: of Ray, Python and TensorFlow, and Redis's address.
+
+What is secret (the address of Redis with its password) passes through the environment to the replicas and is never
+written into a file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deployments.process.local_traffic import keep_local_traffic_direct
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One row of docs/settings.md."""
+
+    name: str
+
+    meaning: str
+
+    default: str
+    """'' when there is none."""
+
+    goes_to: str
+    """Who reads the value in the end."""
+
+
+REDIS_URL = Variable(
+    "REDIS_URL",
+    "Address of a real Redis, such as `redis://:password@host:6379/0`; the embedded Valkey is not started then. "
+    "A secret: never written to a file or shown.",
+    "",
+    "the bridge",
+)
+
+RAY_DEFAULTS = (
+    Variable(
+        "RAY_AUTH_MODE",
+        "`token`: every call to Ray carries the token of `RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH` or "
+        "`~/.ray/auth_token`, which is made when there is none. `disabled`: whoever reaches this machine over the "
+        "network can run code on it, as replicas always listen on every address.",
+        "token",
+        "Ray, and the commands that talk to it",
+    ),
+    Variable(
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
+        "`0` is Ray's own switch (on every platform, despite its name) for listening on this machine only.",
+        "0",
+        "Ray",
+    ),
+    Variable(
+        "RAY_SERVE_ENABLE_HA_PROXY",
+        "`1`: HAProxy, which comes with Ray, stands in front of the HTTP door. `0`: Ray's own proxy in Python, which "
+        "costs more processor time than the door itself.",
+        "1",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED",
+        "`1`: Ray Serve's switches for throughput (one event loop a replica, gRPC between replicas, buffered logs).",
+        "1",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",
+        "Seconds for which a replica that stops still answers new requests, until the proxy sends them elsewhere; "
+        "raise it behind a load balancer of your own.",
+        "1",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S",
+        "Seconds between two looks of Ray Serve at all replicas; some ticks of this clock are part of each change. "
+        "Ray's own default of 0.1 costs 3 % of a core, always.",
+        "0.25",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S",
+        "Seconds between two looks of Ray Serve at HAProxy; after three that fail it is replaced. With Ray's own "
+        "default of 10, a system whose HAProxy has died is without a door for half a minute.",
+        "1",
+        "Ray Serve",
+    ),
+    Variable(
+        "REPORTER_UPDATE_INTERVAL_MS",
+        "Milliseconds between two looks of the Ray dashboard at this machine's processes; 5000 by Ray's default.",
+        "15000",
+        "Ray",
+    ),
+    Variable(
+        "RAY_ROTATION_MAX_BYTES",
+        "Size in bytes from which a log of Ray, Serve or a replica begins anew; 512 MiB by Ray's default.",
+        str(64 * 2**20),
+        "Ray",
+    ),
+    Variable("RAY_ROTATION_BACKUP_COUNT", "How many earlier files of each such log are kept.", "2", "Ray"),
+    Variable("PYTHONUTF8", "`1`: files and terminals are UTF-8 whatever the locale says.", "1", "Python"),
+    Variable("RAY_worker_niceness", "Niceness of replicas; Ray's own default of 15 starves them.", "0", "Ray"),
+    Variable("RAY_USAGE_STATS_ENABLED", "Whether Ray reports its use to its makers.", "0", "Ray"),
+    Variable("TF_CPP_MIN_LOG_LEVEL", "TensorFlow logs from this level on: 2 is errors.", "2", "TensorFlow"),
+)
+
+RAY_ADDRESS = Variable(
+    "RAY_ADDRESS",
+    "Joins this Ray cluster (`host:port`) instead of starting Ray; Ray's settings are then those of the cluster.",
+    "",
+    "Ray",
+)
+
+
+def joins_cluster(environ: Mapping[str, str]) -> bool:
+    """Whether the system runs on a Ray that is there already; `local` is Ray's word for one of our own."""
+    return environ.get(RAY_ADDRESS.name, "") not in ("", "local")
+
+
+def for_ray(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the defaults for Ray filled in; a value that the user set wins.
+
+    A cluster that is joined (RAY_ADDRESS) keeps its own ways of listening and of checking tokens.
+    """
+    defaults = {variable.name: variable.default for variable in RAY_DEFAULTS}
+    if joins_cluster(environ):
+        del defaults["RAY_AUTH_MODE"], defaults["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
+    # A terminal that cannot write a letter gets its number: Python's way is to end the program.
+    encoding = environ.get("PYTHONIOENCODING", "").partition(":")[0] or "utf-8"
+    speech = {"PYTHONIOENCODING": f"{encoding}:backslashreplace"}
+    return {**defaults, **environ, **keep_local_traffic_direct(environ), **speech}

@@ -1,0 +1,40 @@
+"""Counters are added up and handed over together."""
+
+import asyncio
+
+from deployments.process.buffered_counter import Counting
+
+
+class Series:
+    """Keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[int | float, dict[str, str]]] = []
+        self.came = asyncio.Event()
+
+    def inc(self, value: int | float, tags: dict[str, str]) -> None:
+        self.given.append((value, tags))
+        self.came.set()
+
+
+async def test_what_came_meanwhile_is_handed_over_as_one_sum_a_series() -> None:
+    series = Series()
+    counting = Counting(series, ("outcome",), {"model": "m"})
+    for _ in range(3):
+        counting.add(2, "ok")
+    counting.add(1, "overloaded")
+    assert series.given == []
+    async with asyncio.timeout(10):
+        await series.came.wait()
+    assert series.given == [(6, {"model": "m", "outcome": "ok"}), (1, {"model": "m", "outcome": "overloaded"})]
+
+
+async def test_it_goes_on_after_a_hand_over() -> None:
+    series = Series()
+    counting = Counting(series, (), {})
+    for amount in (1, 4):
+        counting.add(amount)
+        series.came.clear()
+        async with asyncio.timeout(10):
+            await series.came.wait()
+    assert series.given == [(1, {}), (4, {})]
