@@ -6,6 +6,7 @@ module and one line here.
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
@@ -34,11 +35,11 @@ FAMILIES: dict[str, FamilyEntry] = {
 }
 
 
-def load_family(definition: ModelDefinition) -> Family:
+def load_family(definition: ModelDefinition) -> Family[Any]:
     """The family that `definition` names, constructed with it. Raises ModelUnavailable for an unknown name."""
     entry = FAMILIES.get(definition.family)
     if entry is None:
         raise ModelUnavailable(f"unknown family {definition.family!r}; known: {', '.join(sorted(FAMILIES))}")
     module, _, name = entry.implementation.partition(":")
-    family: Family = getattr(import_module(module), name)(definition)
+    family: Family[Any] = getattr(import_module(module), name)(definition)
     return family

@@ -1,13 +1,13 @@
 """The contract between the serving core and a family of models, in one page.
 
-A family knows one kind of checkpoint: how pixels become the network's input, the graph, and how the graph's
-outputs become detections in the asker's pixels. It may not know Ray, batching, time or any door.
+A family handles one kind of checkpoint: how pixels become the network's input, the graph, and how the graph's outputs
+become detections in pixels of the client's image. Batching, time, Ray and the doors are the business of others.
 
     pixels --preprocess--> Prepared --(batched by the core)--> graph --> outputs --postprocess--> Detections
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,51 +17,70 @@ from deployments.prediction import ClassScores, Detections
 Outputs = tuple[NDArray[Any], ...]
 """The graph's outputs for ONE image, without the batch axis."""
 
+GeometryT = TypeVar("GeometryT")
+"""What a family's postprocessing needs to map canvas pixels back to image pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Options of one request with the model's knobs filled in: run-time inputs, never compiled in."""
+    """The options of one request, or the model's knobs where it gives none. Run-time inputs, never compiled in."""
 
     score_threshold: float
+    """Detections at or below this score are dropped."""
+
     iou_threshold: float
+    """Of two boxes that overlap more than this, the better is kept."""
+
     max_detections: int
+    """The largest number of detections."""
+
     classes: tuple[str, ...] | None = None
+    """Labels of the classes to keep; None for all."""
 
     def class_ids(self, labels: tuple[str, ...]) -> tuple[int, ...] | None:
-        """The ids, in `labels`, of the classes to keep; None for all. Names that are not there match nothing."""
+        """The indices, in `labels`, of the classes to keep; None for all. Unknown names match nothing."""
         if self.classes is None:
             return None
         return tuple(index for index, label in enumerate(labels) if label in self.classes)
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """One image, ready to be stacked into a batch.
-
-    canvas: uint8 RGB, canvas height x canvas width x 3.  geometry: whatever the family's postprocessing needs
-    to map canvas pixels back to image pixels.
-    """
+class Prepared(Generic[GeometryT]):
+    """One image, ready to be stacked into a batch."""
 
     canvas: NDArray[np.uint8]
-    geometry: Any
+    """uint8 RGB (canvas height, canvas width, 3)."""
+
+    geometry: GeometryT
+    """Goes to `postprocess` as it is."""
 
 
-class Family(Protocol):
-    """One kind of checkpoint. Constructed with a ModelDefinition; raises ModelUnavailable when weights,
-    labels and definition disagree, saying what was found and what was expected."""
+class Family(Protocol[GeometryT]):
+    """One kind of checkpoint.
+
+    Made from a ModelDefinition. Raises ModelUnavailable, with what was found and what was expected, when weights,
+    labels and definition disagree.
+    """
 
     labels: tuple[str, ...]
-    canvas_px: tuple[int, int]
+    """The class names, in the order of the network's classes."""
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
-        """RGB uint8 (height, width, 3) to the network's input. Runs in a thread beside inference."""
+    @property
+    def canvas_px(self) -> tuple[int, int]:
+        """Height and width of the canvas for which the graph is compiled beforehand."""
+        ...
+
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[GeometryT]:
+        """uint8 RGB (height, width, 3) to the network's input. Runs in a thread beside inference."""
         ...
 
     def build_graph(self) -> Any:
-        """A callable program, weights loaded: uint8 RGB (n, height, width, 3) to a tuple of tensors with a
-        leading batch axis. Called once, inside the replica, by the runtime."""
+        """The program with its weights, as the family's runtime takes it; called once, inside the replica.
+
+        For the runtime `tensorflow`: a callable from uint8 RGB (n, height, width, 3) to a tuple of tensors (n, ...).
+        """
         ...
 
-    def postprocess(self, outputs: Outputs, geometry: Any, thresholds: Thresholds) -> Detections | ClassScores:
-        """One image's outputs to detections in pixels of the asker's image, best first. Runs in a thread."""
+    def postprocess(self, outputs: Outputs, geometry: GeometryT, thresholds: Thresholds) -> Detections | ClassScores:
+        """One image's outputs to detections in pixels of the client's image, best first. Runs in a thread."""
         ...

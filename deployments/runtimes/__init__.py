@@ -6,7 +6,7 @@ A runtime knows devices, threads and compilation. It may not know what the tenso
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class Resources:
 class Runtime(Protocol):
     """Runs batches, as many at once as its Resources say, each called from a thread of its own."""
 
-    def load(self, family: Family, batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
         """Builds the graph and compiles every batch size, so that no request pays for it."""
         ...
 

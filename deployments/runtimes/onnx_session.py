@@ -56,7 +56,7 @@ class OnnxRuntime:
         self._batch_sizes: tuple[int, ...] = (1,)
         self._pads = False
 
-    def load(self, family: Family, batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
         """Opens the graph and runs every batch size once, so that no request pays for its preparation."""
         program: Program = family.build_graph()
         try:

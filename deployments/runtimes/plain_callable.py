@@ -17,7 +17,7 @@ class CallableRuntime:
         del resources
         self._graph: Any = None
 
-    def load(self, family: Family, batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
         """Keeps the function; any batch size will do."""
         del batch_sizes
         self._graph = family.build_graph()

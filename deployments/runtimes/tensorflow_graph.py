@@ -40,7 +40,7 @@ class TensorFlowRuntime:
         self._batch_sizes: tuple[int, ...] = (1,)
         self._programs: dict[Shape, Callable[[Any], Sequence[Any]]] = {}
 
-    def load(self, family: Family, batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
         """Builds the graph, compiles it at the family's canvas, and runs every size that it is compiled for; of a
         program for any size the smallest and the largest."""
         self._graph = family.build_graph()

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Work:
     size_px: tuple[int, int] = (0, 0)
     pixels: NDArray[np.uint8] | None = None
     tiles: tuple[Tile, ...] = ()
-    prepared: Prepared | None = None
+    prepared: Prepared[Any] | None = None
     batched: Batched[Outputs] | None = None
     decode_s: float = 0.0
     outcome: Outcome | None = None

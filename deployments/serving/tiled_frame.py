@@ -47,7 +47,7 @@ class TiledFrame:
 class TiledModel:
     """The parts of a replica that a tiled frame needs. group_size: tiles that are handed on together."""
 
-    family: Family
+    family: Family[Any]
     threads: Executor
     submit: Submit
     group_size: int
@@ -109,14 +109,14 @@ class _Look:
             self.batches += batches
             return await self.in_thread(self._finish, group, prepared, batches)
 
-    def _prepare(self, group: Sequence[Tile]) -> list[Prepared]:
+    def _prepare(self, group: Sequence[Tile]) -> list[Prepared[Any]]:
         return [self._model.family.preprocess(tile.cut(self._frame.pixels)) for tile in group]
 
-    async def _submit(self, one: Prepared) -> Batched[Outputs]:
+    async def _submit(self, one: Prepared[Any]) -> Batched[Outputs]:
         return await self._model.submit(one.canvas, self._frame.expires_at_s)
 
     def _finish(
-        self, group: Sequence[Tile], prepared: Sequence[Prepared], batches: Sequence[Batched[Outputs]]
+        self, group: Sequence[Tile], prepared: Sequence[Prepared[Any]], batches: Sequence[Batched[Outputs]]
     ) -> Found:
         found: Found = []
         for tile, one, batched in zip(group, prepared, batches, strict=True):

@@ -50,9 +50,15 @@ def test_the_family_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
-        ({"depht": 3}, "unknown parameters of bench-detector: depht; known: width, depth"),
-        ({"depth": 0}, "parameters.depth of bench-detector must be a whole number from 1 to 256, got 0"),
-        ({"width": 8.5}, "parameters.width of bench-detector must be a whole number from 4 to 256, got 8.5"),
+        (
+            {"depht": 3},
+            "parameters.depht of family 'bench-detector': Extra inputs .*; known: width, depth",
+        ),
+        (
+            {"depth": 0},
+            "depth of family 'bench-detector': Input should be greater than or equal to 1, got 0",
+        ),
+        ({"width": 8.5}, "parameters.width of family 'bench-detector': Input should be a valid integer, got 8.5"),
         ({"depth": True}, "got True"),
     ],
 )
@@ -62,7 +68,7 @@ def test_wrong_parameters_are_told(parameters: dict[str, Any], complaint: str) -
 
 
 def test_wrong_labels_and_canvas_are_told() -> None:
-    with pytest.raises(ModelUnavailable, match="2 classes, got 1 labels"):
+    with pytest.raises(ModelUnavailable, match="has 2 classes, but the definition names 1 labels"):
         load_family(definition().model_copy(update={"labels": ("one",)}))
     with pytest.raises(ModelUnavailable, match="multiples of 16"):
         load_family(definition().model_copy(update={"canvas_px": (640, 600)}))

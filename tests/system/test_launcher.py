@@ -122,7 +122,10 @@ def test_a_system_comes_up_names_what_failed_and_drains(tmp_path: Path, environ:
         run.wait_for_words("Ctrl-C", START_S)
         assert f"Page            http://127.0.0.1:{port}/" in run.said()
         assert f"Ray dashboard   http://127.0.0.1:{environ['FATHOM_DASHBOARD_PORT']}" in run.said()
-        assert "NOT RUNNING     broken: ModelUnavailable: fixed-answer has 2 classes, got 1 labels" in run.said()
+        assert (
+            "NOT RUNNING     broken: ModelUnavailable: fixed-answer has 2 classes, but the definition names 1 labels"
+            in run.said()
+        )
         assert "Traceback" not in run.said()
 
         assert_the_command_of_the_banner_works(run)

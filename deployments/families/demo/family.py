@@ -1,24 +1,25 @@
 """The family of `benthic-demo`: a small detector, trained on drawings, for trying the system.
 
-Knows how its canvas, graph and candidates become detections; knows nothing of Ray, batching or
-doors. Keras is imported only when the graph is built. See `MODEL_CARD.md`.
+Keras is imported only when the graph is built. See `MODEL_CARD.md`.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.errors import ModelUnavailable
+from deployments.definition import ModelDefinition
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.demo import weights_file
-from deployments.families.shared.detections import detections_of, have_area, rule_of
+from deployments.families.shared.definition_checks import (
+    NoParameters,
+    check_canvas,
+    checked_labels,
+    read_parameters,
+)
+from deployments.families.shared.detections import best_detections, rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox
-from deployments.families.shared.nms import suppress
 from deployments.prediction import Detections
 
 CANVAS_PX = (384, 640)
@@ -30,57 +31,31 @@ SHIPPED_WEIGHTS = Path(__file__).parent / "benthic-demo.npz"
 _LARGEST_STRIDE_PX = 32
 
 
-class Definition(Protocol):
-    """What this family reads of a `ModelDefinition`; None stands for its own value."""
-
-    @property
-    def weights_path(self) -> Path | None: ...
-
-    @property
-    def labels(self) -> tuple[str, ...] | None: ...
-
-    @property
-    def canvas_px(self) -> tuple[int, int] | None: ...
-
-    @property
-    def parameters(self) -> Mapping[str, object]: ...
-
-
 class BenthicDemo:
-    """A `Family`: letterbox, an anchor-free graph, class-aware NMS.
+    """A `Family`: letterbox, an anchor-free graph, NMS within each class.
 
-    Raises ModelUnavailable when the weights cannot be read, when the definition's labels are
-    not as many as the weights' classes, when the canvas does not divide by 32, or when the
-    definition gives parameters: there are none.
+    Raises ModelUnavailable when the weights cannot be read, when labels or canvas do not fit them, and for
+    parameters: there are none.
     """
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: ModelDefinition) -> None:
         path = definition.weights_path or SHIPPED_WEIGHTS
+        read_parameters(definition, NoParameters)
         self._stored = weights_file.read(path)
-        self.labels: tuple[str, ...] = definition.labels or self._stored.labels
+        found = self._stored.labels
+        self.labels: tuple[str, ...] = checked_labels(path.name, definition.labels, found, len(found))
         self.canvas_px: tuple[int, int] = definition.canvas_px or CANVAS_PX
-        if len(self.labels) != len(self._stored.labels):
-            raise ModelUnavailable(
-                f"{path.name} holds {len(self._stored.labels)} classes, "
-                f"but the definition names {len(self.labels)} labels"
-            )
-        if definition.parameters:
-            raise ModelUnavailable(
-                f"benthic-demo takes no parameters, got {', '.join(sorted(definition.parameters))}"
-            )
-        if any(side % _LARGEST_STRIDE_PX or side <= 0 for side in self.canvas_px):
-            raise ModelUnavailable(f"canvas_px {self.canvas_px} must be multiples of {_LARGEST_STRIDE_PX}")
+        check_canvas(self.canvas_px, _LARGEST_STRIDE_PX, path.name)
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
-        """Letterbox uint8 RGB (H, W, 3) to the canvas; the geometry is a `Letterbox`."""
-        canvas, geometry = letterbox(pixels, self.canvas_px)
-        return Prepared(canvas, geometry)
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
+        """Letterbox uint8 RGB (height, width, 3) onto the canvas; the geometry is a `Letterbox`."""
+        return Prepared(*letterbox(pixels, self.canvas_px))
 
     def build_graph(self) -> Any:
-        """Build the Keras model with weights loaded.
+        """Build the Keras model with its weights.
 
-        Input uint8 RGB (N, h, w, 3), 0..255. Outputs, as `anchor_free.decode` gives them:
-        boxes float32 (N, K, 4) canvas pixels, scores float32 (N, K), classes int32 (N, K).
+        Takes uint8 RGB (n, height, width, 3). Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels, scores
+        float32 (n, k), best first, and classes int32 (n, k).
         """
         from deployments.families.demo.network import serving_network
 
@@ -89,14 +64,8 @@ class BenthicDemo:
         return model
 
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
-        """Thin one image's candidates and map them to the asker's pixels, best first.
+        """Thin one image's candidates and map them to pixels of the client's image, best first.
 
-        `thresholds.classes` names labels; names that this model lacks match nothing.
+        Class names of the request that this model lacks match nothing.
         """
-        boxes, scores, classes = outputs
-        rule = rule_of(thresholds, self.labels)
-        kept = suppress(boxes, scores, classes, rule)
-        found = geometry.to_image(boxes[kept])
-        real = have_area(found)
-        kept = kept[real]
-        return detections_of(found[real], scores[kept], classes[kept], self.labels)
+        return best_detections(outputs, rule_of(thresholds, self.labels), self.labels, geometry.to_image)

@@ -16,8 +16,9 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.generic.generic_input import TensorFacts, plan_input
 from deployments.families.generic.generic_outputs import class_scores, keep_best
-from deployments.families.generic.generic_resize import Geometry, Resize
-from deployments.families.generic.generic_signature import GenericParameters, read_parameters
+from deployments.families.generic.generic_resize import CanvasGeometry, Resize
+from deployments.families.generic.generic_signature import GenericParameters
+from deployments.families.shared.definition_checks import needed_weights, read_parameters
 from deployments.families.shared.detections import detections_of
 from deployments.prediction import ClassScores, Detections
 
@@ -38,9 +39,7 @@ class GenericFamily:
     parameters_type: type[GenericParameters] = GenericParameters
 
     def __init__(self, definition: ModelDefinition) -> None:
-        if definition.weights_path is None:
-            raise ModelUnavailable(f"family {definition.family!r} needs `weights`, the path of a model")
-        self.path: Path = definition.weights_path
+        self.path: Path = needed_weights(definition, "a model")
         self.parameters = read_parameters(definition, self.parameters_type)
         facts = self.read_facts()
         labels = definition.labels or facts.labels
@@ -64,12 +63,14 @@ class GenericFamily:
         """The program, as the family's runtime takes it."""
         raise NotImplementedError
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[CanvasGeometry]:
         """uint8 RGB (height, width, 3) onto the canvas; the arithmetic on pixels is done by the program."""
         return Prepared(*self._resize.apply(pixels))
 
-    def postprocess(self, outputs: Outputs, geometry: Geometry, thresholds: Thresholds) -> Detections | ClassScores:
-        """Detections in pixels of the asker's image, best first; or all scores of a classifier, whatever the
+    def postprocess(
+        self, outputs: Outputs, geometry: CanvasGeometry, thresholds: Thresholds
+    ) -> Detections | ClassScores:
+        """Detections in pixels of the client's image, best first; or all scores of a classifier, whatever the
         thresholds, in the order of the labels."""
         if self.parameters.task == "classifier":
             return ClassScores(class_scores(outputs, self.parameters), self.labels)

@@ -14,7 +14,7 @@ from deployments.families.contract import Outputs, Thresholds
 from deployments.families.generic.generic_input import describe
 from deployments.families.generic.generic_signature import GenericParameters
 from deployments.families.shared.detections import rule_of
-from deployments.families.shared.nms import Suppression, suppress
+from deployments.families.shared.nms import best_first, suppress
 
 Shape = tuple[int, ...]
 
@@ -77,7 +77,8 @@ def keep_best(
     boxes = _corners(found.boxes, parameters, canvas_px)
     rule = rule_of(thresholds, labels, agnostic=parameters.class_agnostic)
     has_nms = parameters.has_nms or parameters.outputs == "end-to-end"
-    kept = _ordered(boxes, found, rule) if has_nms else suppress(boxes, found.scores, found.class_ids, rule)
+    pick = best_first if has_nms else suppress
+    kept = pick(boxes, found.scores, found.class_ids, rule)
     return Candidates(boxes[kept], found.scores[kept], found.class_ids[kept])
 
 
@@ -198,12 +199,3 @@ def _corners(
     if parameters.box_unit == "normalised":
         corners = corners * np.array([canvas_px[1], canvas_px[0]] * 2, np.float32)
     return np.asarray(corners, np.float32)
-
-
-def _ordered(boxes: NDArray[np.float32], found: Candidates, rule: Suppression) -> NDArray[np.intp]:
-    """Indices of what is to be kept where the network has removed overlaps, best first."""
-    wanted = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    if rule.class_ids is not None:
-        wanted &= np.isin(found.class_ids, rule.class_ids)
-    index = np.flatnonzero(wanted)
-    return index[np.argsort(-found.scores[index], kind="stable")][: rule.max_detections]

@@ -22,7 +22,7 @@ _PILLOW = {"antialiased": PIL.Image.Resampling.BILINEAR, "bicubic": PIL.Image.Re
 _MOST_ELONGATED = 8
 
 
-class Geometry(Protocol):
+class CanvasGeometry(Protocol):
     """Where an image lies on its canvas."""
 
     def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
@@ -54,7 +54,7 @@ class Resize:
     interpolation: Interpolation = "linear"
     crop_ratio: float = 1.0
 
-    def apply(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Geometry]:
+    def apply(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], CanvasGeometry]:
         """uint8 RGB (height, width, 3) onto the canvas, and where it lies; a crop, which only classifiers have, has
         the geometry of a stretch."""
         if self.mode == "letterbox":

@@ -6,9 +6,9 @@ Knows the `parameters` of the generic families. Knows no file format, no framewo
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from deployments.definition import ModelDefinition, Settings
+from deployments.definition import Settings
 from deployments.errors import ModelUnavailable
 
 _DETECTOR_FIELDS = frozenset(
@@ -153,19 +153,6 @@ class SavedModelParameters(GenericParameters):
 
     signature: str = "serving_default"
     """Which of the file's signatures is called; of `saved-model` only."""
-
-
-def read_parameters(definition: ModelDefinition, kind: type[GenericParameters]) -> GenericParameters:
-    """The checked `parameters` of `definition`. Raises ModelUnavailable, naming the field."""
-    try:
-        return kind.model_validate(definition.parameters)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in ("parameters", *first["loc"]))
-        raise ModelUnavailable(
-            f"{name} of family {definition.family!r}: {first['msg'].removeprefix('Value error, ')}; "
-            f"known: {', '.join(kind.model_fields)}"
-        ) from error
 
 
 def pick_outputs(named: Mapping[str, Any], parameters: GenericParameters) -> tuple[Any, ...]:

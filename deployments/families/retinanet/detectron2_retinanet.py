@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from deployments.checkpoints import Checkpoint, open_checkpoint
 from deployments.definition import ModelDefinition, Settings
@@ -21,6 +21,12 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.retinanet.detectron2_graph import RetinaNetGraph, RetinaNetWeights, used_tensors
 from deployments.families.retinanet.views import Size, Views, canvas_size, draw, with_fractions
+from deployments.families.shared.definition_checks import (
+    check_canvas,
+    checked_labels,
+    needed_weights,
+    read_parameters,
+)
 from deployments.families.shared.detections import detections_of, have_area, rule_of
 from deployments.families.shared.nms import Suppression, suppress
 from deployments.prediction import Detections
@@ -90,7 +96,7 @@ class ViewGeometry:
     resized_px: Size
 
     def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
-        """Boxes (n, 4) from pixels of the resized image to those of the asker's, clipped."""
+        """Boxes (n, 4) from pixels of the resized image to those of the client's, clipped."""
         height, width = self.source_px
         scale = np.array([width / self.resized_px[1], height / self.resized_px[0]] * 2)
         mapped = np.asarray(boxes, np.float64).reshape(-1, 4) * scale
@@ -102,18 +108,8 @@ class Detectron2RetinaNet:
     """A `Family`. Raises ModelUnavailable when the file, labels, canvas or parameters disagree."""
 
     def __init__(self, definition: ModelDefinition) -> None:
-        if definition.weights_path is None:
-            raise ModelUnavailable("family 'detectron2-retinanet' needs `weights`, the path of a checkpoint")
-        self._path = definition.weights_path
-        try:
-            self.parameters = RetinaNetParameters.model_validate(definition.parameters)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in ("parameters", *first["loc"]))
-            raise ModelUnavailable(
-                f"{name} of family 'detectron2-retinanet': {first['msg']}; "
-                f"known: {', '.join(RetinaNetParameters.model_fields)}"
-            ) from error
+        self._path = needed_weights(definition, "a checkpoint")
+        self.parameters = read_parameters(definition, RetinaNetParameters)
         with open_checkpoint(self._path) as checkpoint:
             self.labels = self._checked_labels(definition.labels, checkpoint)
         edges_px = self.parameters.edges_px
@@ -127,7 +123,7 @@ class Detectron2RetinaNet:
         sizes_px = self._parts_px if self.parameters.shape == "fixed" else self._alike(self._parts_px)
         return canvas_size(self._repeated(sizes_px))
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[tuple[ViewGeometry, ...]]:
         """Resize uint8 RGB (height, width, 3) by a bilinear filter: PIL's antialiased one, as the reference does, or
         none but the plain one, in float32."""
         height, width = pixels.shape[:2]
@@ -162,7 +158,7 @@ class Detectron2RetinaNet:
             return RetinaNetGraph(RetinaNetWeights(read, self.parameters.precision), len(self.labels), views)
 
     def postprocess(self, outputs: Outputs, geometry: tuple[ViewGeometry, ...], thresholds: Thresholds) -> Detections:
-        """NMS for each class within each size, then, where asked for, across all, in pixels of the asker's image;
+        """NMS for each class within each size, then, where asked for, across all, in pixels of the client's image;
         best first. Boxes left without area are dropped."""
         boxes, scores, classes, views = outputs
         rule = rule_of(thresholds, self.labels)
@@ -207,8 +203,7 @@ class Detectron2RetinaNet:
     def _checked_canvas(self, canvas_px: Size) -> Size:
         if self.parameters.scales:
             raise ModelUnavailable("canvas_px cannot be given with parameters.scales, which say the sizes themselves")
-        if any(side <= 0 or side % _LARGEST_STRIDE_PX for side in canvas_px):
-            raise ModelUnavailable(f"canvas_px {canvas_px} must be multiples of {_LARGEST_STRIDE_PX}")
+        check_canvas(canvas_px, _LARGEST_STRIDE_PX, self._path.name)
         return canvas_px
 
     def _checked_labels(self, labels: tuple[str, ...] | None, checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -222,9 +217,9 @@ class Detectron2RetinaNet:
         if labels is None:
             raise checkpoint.refusal(f"names no classes, so the definition needs `labels`, up to {classes}")
         # An untouched head keeps its 80 classes whatever it is trained on; the first ones are the trained ones.
-        if len(labels) != classes and not (classes == UNTOUCHED_CLASSES and len(labels) < classes):
-            raise checkpoint.refusal(f"the head has {classes} classes, but the definition names {len(labels)} labels")
-        return labels
+        if classes == UNTOUCHED_CLASSES and len(labels) < classes:
+            return labels
+        return checked_labels(self._path.name, labels, None, classes)
 
 
 def _padded(side_px: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from deployments.checkpoints.hdf5 import KerasFile, open_tried
 from deployments.definition import ModelDefinition, Settings
@@ -25,11 +25,10 @@ from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.retinanet.keras_retinanet_graph import GraphSettings, KerasRetinaNetGraph
 from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNetLayout, read_layout
 from deployments.families.retinanet.views import Size, canvas_size, draw, with_fractions
-from deployments.families.shared.detections import detections_of, have_area, rule_of
-from deployments.families.shared.nms import suppress
+from deployments.families.shared.definition_checks import checked_labels, needed_weights, read_parameters
+from deployments.families.shared.detections import best_detections, rule_of
 from deployments.prediction import Detections
 
-FAMILY = "keras-retinanet"
 MAX_EDGE_PX = 4096
 MAX_CLASS_FILE_BYTES = 2**20
 
@@ -77,18 +76,8 @@ class KerasRetinaNet:
     """A `Family`. Raises ModelUnavailable when the file, labels, canvas or parameters disagree."""
 
     def __init__(self, definition: ModelDefinition) -> None:
-        if definition.weights_path is None:
-            raise ModelUnavailable(f"family {FAMILY!r} needs `weights`, the path of a .h5 file")
-        self._path = definition.weights_path
-        try:
-            self.parameters = KerasRetinaNetParameters.model_validate(definition.parameters)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in ("parameters", *first["loc"]))
-            raise ModelUnavailable(
-                f"{name} of family {FAMILY!r}: {first['msg']}; "
-                f"known: {', '.join(KerasRetinaNetParameters.model_fields)}"
-            ) from error
+        self._path = needed_weights(definition, "a .h5 file")
+        self.parameters = read_parameters(definition, KerasRetinaNetParameters)
         with open_tried(self._path) as file:
             class_count = _checked_layout(file).class_count
         self.labels = self._checked_labels(definition.labels, class_count)
@@ -101,7 +90,7 @@ class KerasRetinaNet:
         """What the graph takes: the network's input twice, see `preprocess`, and rows that tell the image's size."""
         return canvas_size([self._input_px] * 2)
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[KerasRetinaNetGeometry]:
         """Resize uint8 RGB (height, width, 3) by OpenCV's bilinear filter, by one factor for both axes, in float32.
 
         The reference rounds nothing after resizing, so the canvas holds 256ths of grey levels too.
@@ -119,15 +108,10 @@ class KerasRetinaNet:
             return KerasRetinaNetGraph(_checked_layout(file), settings)
 
     def postprocess(self, outputs: Outputs, geometry: KerasRetinaNetGeometry, thresholds: Thresholds) -> Detections:
-        """Suppression across all classes by each box's best score, then pixels of the asker's image; best first.
+        """Suppression across all classes by each box's best score, then pixels of the client's image; best first.
         Boxes left without area are dropped."""
-        boxes, scores, classes = outputs
         rule = rule_of(thresholds, self.labels, agnostic=True)
-        kept = suppress(boxes, scores, classes, rule)
-        found = geometry.to_image(boxes[kept])
-        real = have_area(found)
-        kept = kept[real]
-        return detections_of(found[real], scores[kept], classes[kept], self.labels)
+        return best_detections(outputs, rule, self.labels, geometry.to_image)
 
     def _gain(self, height: int, width: int) -> float:
         gain = self.parameters.short_edge_px / min(height, width)
@@ -140,22 +124,13 @@ class KerasRetinaNet:
         return gain
 
     def _checked_labels(self, declared: tuple[str, ...] | None, class_count: int) -> tuple[str, ...]:
-        labels = declared
+        listed = None
         if self.parameters.class_file is not None:
             path = self._path.parent / self.parameters.class_file
-            labels = read_class_file(path)
-            if declared is not None and declared != labels:
+            listed = read_class_file(path)
+            if declared is not None and declared != listed:
                 raise ModelUnavailable(f"labels and {path.name} name different classes; give one of them")
-        if labels is None:
-            raise ModelUnavailable(
-                f"{self._path.name} names no classes, so the definition needs `labels` or parameters.class_file; "
-                f"it has {class_count} classes"
-            )
-        if len(labels) != class_count:
-            raise ModelUnavailable(
-                f"{self._path.name} has {class_count} classes, but the definition names {len(labels)} labels"
-            )
-        return labels
+        return checked_labels(self._path.name, declared, listed, class_count, " or parameters.class_file")
 
 
 def _resized(pixels: NDArray[np.float32], gain: float) -> NDArray[np.float32]:

@@ -1,9 +1,7 @@
 """The YOLO letterbox: one image onto a fixed canvas, and boxes back again.
 
-Knows pixels and geometry only: no model, no labels, no TensorFlow.
+Pixels and geometry only; it needs no TensorFlow.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,18 +20,22 @@ _SPLIT_BIAS_PX = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Where one image lies on its canvas. All lengths are pixels.
-
-    `gain` is the common ratio canvas/image before rounding; `resized_px`, `source_px` and
-    `canvas_px` are (height, width); `pad_left_px` and `pad_top_px` are the border.
-    """
+    """Where one image lies on its canvas."""
 
     gain: float
+    """Canvas pixels for one pixel of the image, of both axes, before rounding."""
+
     pad_left_px: int
     pad_top_px: int
+
     resized_px: tuple[int, int]
+    """Height and width of the image on the canvas."""
+
     source_px: tuple[int, int]
+    """Height and width of the image as it came."""
+
     canvas_px: tuple[int, int]
+    """Height and width of the canvas."""
 
     def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
         """Map canvas boxes to image pixels and clip them to the image.
@@ -63,9 +65,9 @@ class Letterbox:
 
 
 def plan(source_px: tuple[int, int], canvas_px: tuple[int, int], gain: float | None = None) -> Letterbox:
-    """Work out the geometry for an image of `source_px` on `canvas_px`, both (height, width).
+    """The geometry of an image of `source_px` on `canvas_px`, both (height, width).
 
-    `gain` is given where the canvas was cut to the image afterwards, so that it no longer tells the ratio.
+    gain: given where the canvas was cut to the image, so that its size no longer tells the ratio.
     Rounding as in YOLOv5 `utils/augmentations.py` `letterbox(auto=False)` and ultralytics
     `data/augment.py` `LetterBox(auto=False, center=True)`; small images are enlarged.
     Raises ValueError when a side is not positive.
@@ -90,10 +92,10 @@ def plan(source_px: tuple[int, int], canvas_px: tuple[int, int], gain: float | N
 def letterbox(
     pixels: NDArray[np.uint8], canvas_px: tuple[int, int], gain: float | None = None
 ) -> tuple[NDArray[np.uint8], Letterbox]:
-    """Fit an image into a fixed canvas, centred, keeping its shape.
+    """Fit an image onto a fixed canvas, centred, keeping its shape.
 
-    Takes uint8 RGB (H, W, 3) (any channel order works: none is interpreted) and the canvas as
-    (height, width); returns the canvas, uint8 (height, width, 3), and its geometry. `gain`: see `plan`.
+    Takes uint8 (height, width, 3), of any colour order, and the canvas as (height, width); gives the canvas,
+    uint8 (height, width, 3), and its geometry. gain: see `plan`.
     Raises ValueError for another dtype or number of dimensions.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -108,3 +110,22 @@ def letterbox(
     else:
         window[...] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
     return canvas, geometry
+
+
+def letterbox_within(
+    pixels: NDArray[np.uint8], canvas_px: tuple[int, int], stride_px: int
+) -> tuple[NDArray[np.uint8], Letterbox]:
+    """Fit an image, uint8 (height, width, 3), onto the smallest canvas within `canvas_px`, (height, width).
+
+    The image is resized as for `canvas_px`; the sides of its canvas are the least multiples of `stride_px`. So do the
+    references with one image (`auto=True`). Gives the canvas and its geometry, as `letterbox` does.
+    """
+    height, width = pixels.shape[:2]
+    gain = min(canvas_px[0] / height, canvas_px[1] / width)
+    rows, columns = (_least_multiple(side * gain, stride_px) for side in (height, width))
+    return letterbox(pixels, (rows, columns), gain)
+
+
+def _least_multiple(side_px: float, stride_px: int) -> int:
+    """The least multiple of the stride that holds a resized side, which is rounded first as it is drawn."""
+    return max(1, -(-round(side_px) // stride_px)) * stride_px

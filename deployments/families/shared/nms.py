@@ -1,9 +1,7 @@
 """Greedy non-maximum suppression in numpy, with thresholds as run-time inputs.
 
-Knows boxes, scores and class numbers; knows nothing of labels, images or networks.
+For a network that has removed overlaps itself: `best_first`.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -15,18 +13,22 @@ _BLOCK = 256
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """How to thin one image's candidates.
-
-    Scores at or below `score_threshold` are dropped; of two boxes of one class whose IoU is
-    above `iou_threshold` the better stays; at most `max_detections` are kept. `class_ids`, when
-    given, keeps only those classes; `agnostic` lets boxes of different classes suppress each other.
-    """
+    """How to thin one image's candidates."""
 
     score_threshold: float
+    """Scores at or below this are dropped."""
+
     iou_threshold: float
+    """Of two boxes of one class that overlap more than this, the better stays."""
+
     max_detections: int
+    """How many are kept at most."""
+
     class_ids: tuple[int, ...] | None = None
+    """The only classes to keep; None keeps all."""
+
     agnostic: bool = False
+    """Whether boxes of different classes suppress each other."""
 
 
 def suppress(
@@ -58,6 +60,21 @@ def suppress(
         tile = placed.max() - placed.min() + 1.0
         placed += (classes[index].astype(np.float64) * tile)[:, None]
     return index[_greedy(placed, rule.iou_threshold, rule.max_detections)]
+
+
+def best_first(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[np.int32], rule: Suppression
+) -> NDArray[np.intp]:
+    """Pick the candidates to keep where the network has removed overlaps: their indices, best score first.
+
+    Takes what `suppress` takes. Drops boxes without area or with a side that is not finite, and classes that the rule
+    does not keep. The network is expected to have applied the score threshold, or the caller.
+    """
+    wanted = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    if rule.class_ids is not None:
+        wanted &= np.isin(classes, rule.class_ids)
+    index = np.flatnonzero(wanted)
+    return index[np.argsort(-scores[index], kind="stable")][: rule.max_detections]
 
 
 def _greedy(boxes: NDArray[np.float64], iou_threshold: float, max_detections: int) -> NDArray[np.intp]:

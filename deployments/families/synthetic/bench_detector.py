@@ -2,81 +2,67 @@
 
 Its boxes mean nothing, and its labels say so. Its work is real: letterbox to 640 x 640, convolutions, a bounded
 list of candidates, NMS. `parameters: {width, depth}` set how long one image takes; `make bench` finds them for
-the machine that it runs on. Keras is imported only when the graph is built; knows no Ray and no door.
+the machine that it runs on. Keras is imported only when the graph is built.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from deployments.definition import ModelDefinition
-from deployments.errors import ModelUnavailable
+from deployments.definition import ModelDefinition, Settings
 from deployments.families.contract import Outputs, Prepared, Thresholds
-from deployments.families.shared.detections import detections_of, have_area, rule_of
+from deployments.families.shared.definition_checks import check_canvas, checked_labels, read_parameters
+from deployments.families.shared.detections import best_detections, rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox
-from deployments.families.shared.nms import suppress
 from deployments.prediction import Detections
 
 CANVAS_PX = (640, 640)
-DEFAULTS = {"width": 32, "depth": 8}
-LIMITS = {"width": (4, 256), "depth": (1, 256)}
 _LABELS = ("random weights A", "random weights B")
 _STRIDE_PX = 16
 _SEED = 20
 
-# Logits run from the map's own mean to its own maximum, so that any picture, dull or lively, has some boxes
+# Logits run from the map's own mean to its own maximum, so that any image, dull or lively, has some boxes
 # above the usual threshold of 0.25, and most of its cells below, as with a trained detector.
 _LOGIT_OF_MEAN = -6.0
 _LOGIT_OF_MAXIMUM = 2.0
 
 
+class BenchParameters(Settings):
+    """The `parameters` of a bench detector in YAML."""
+
+    width: int = Field(default=32, ge=4, le=256, strict=True)
+    """Channels of the first layer."""
+
+    depth: int = Field(default=8, ge=1, le=256, strict=True)
+    """Blocks at stride 16."""
+
+
 class BenchDetector:
-    """A `Family`. parameters: width, channels of the first layer; depth, blocks at stride 16."""
+    """A `Family`. Raises ModelUnavailable when labels, canvas or parameters do not fit."""
 
     def __init__(self, definition: ModelDefinition) -> None:
-        self._sizes = {**DEFAULTS, **_whole_numbers(definition)}
-        self.labels: tuple[str, ...] = definition.labels or _LABELS
-        if len(self.labels) != len(_LABELS):
-            raise ModelUnavailable(f"bench-detector has {len(_LABELS)} classes, got {len(self.labels)} labels")
+        self._parameters = read_parameters(definition, BenchParameters)
+        self.labels: tuple[str, ...] = checked_labels(definition.family, definition.labels, _LABELS, len(_LABELS))
         self.canvas_px = definition.canvas_px or CANVAS_PX
-        if any(side <= 0 or side % _STRIDE_PX for side in self.canvas_px):
-            raise ModelUnavailable(f"canvas_px {self.canvas_px} must be multiples of {_STRIDE_PX}")
+        check_canvas(self.canvas_px, _STRIDE_PX, definition.family)
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
-        """Letterbox uint8 RGB (H, W, 3) to the canvas; the geometry is a `Letterbox`."""
-        canvas, geometry = letterbox(pixels, self.canvas_px)
-        return Prepared(canvas, geometry)
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
+        """Letterbox uint8 RGB (height, width, 3) onto the canvas; the geometry is a `Letterbox`."""
+        return Prepared(*letterbox(pixels, self.canvas_px))
 
     def build_graph(self) -> Any:
-        """Input uint8 RGB (N, h, w, 3). Outputs as `anchor_free.decode` gives them: boxes float32 (N, K, 4) in
-        canvas pixels, scores float32 (N, K), classes int32 (N, K)."""
-        return _network(self.canvas_px, self._sizes["width"], self._sizes["depth"])
+        """The Keras model.
+
+        Takes uint8 RGB (n, height, width, 3). Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels, scores
+        float32 (n, k), best first, and classes int32 (n, k).
+        """
+        return _network(self.canvas_px, self._parameters.width, self._parameters.depth)
 
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
-        """One image's candidates thinned by NMS and mapped to the asker's pixels, best first."""
-        boxes, scores, classes = outputs
-        rule = rule_of(thresholds, self.labels)
-        kept = suppress(boxes, scores, classes, rule)
-        found = geometry.to_image(boxes[kept])
-        real = have_area(found)
-        kept = kept[real]
-        return detections_of(found[real], scores[kept], classes[kept], self.labels)
-
-
-def _whole_numbers(definition: ModelDefinition) -> dict[str, int]:
-    unknown = set(definition.parameters) - set(DEFAULTS)
-    if unknown:
-        raise ModelUnavailable(
-            f"unknown parameters of bench-detector: {', '.join(sorted(unknown))}; known: {', '.join(DEFAULTS)}"
-        )
-    for name, value in definition.parameters.items():
-        low, high = LIMITS[name]
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ModelUnavailable(
-                f"parameters.{name} of bench-detector must be a whole number from {low} to {high}, got {value!r}"
-            )
-    return {name: int(value) for name, value in definition.parameters.items()}
+        """One image's candidates thinned by NMS, in pixels of the client's image, best first."""
+        return best_detections(outputs, rule_of(thresholds, self.labels), self.labels, geometry.to_image)
 
 
 def _network(canvas_px: tuple[int, int], width: int, depth: int) -> Any:

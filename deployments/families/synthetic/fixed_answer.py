@@ -9,35 +9,39 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from deployments.definition import ModelDefinition
-from deployments.errors import ModelUnavailable
+from deployments.definition import ModelDefinition, Settings
 from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.shared.definition_checks import checked_labels, read_parameters
 from deployments.prediction import Detections
 
-_KNOWN_PARAMETERS = {"delay_ms"}
+_LABELS = ("fixed answer A", "fixed answer B")
 _RELATIVE_BOXES = np.array([[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 0.9, 0.9]], np.float32)
 _SCORES = np.array([0.9, 0.6], np.float32)
 
 
+class FixedAnswerParameters(Settings):
+    """The `parameters` of a fixed answer in YAML."""
+
+    delay_ms: float = Field(default=0, ge=0)
+    """How long one batch takes."""
+
+
 class FixedAnswer:
-    """Two boxes at fixed fractions of the image. parameters: delay_ms, how long one batch takes."""
+    """A `Family`: two boxes at fixed fractions of the image.
+
+    Raises ModelUnavailable for wrong parameters or labels.
+    """
 
     def __init__(self, definition: ModelDefinition) -> None:
-        unknown = set(definition.parameters) - _KNOWN_PARAMETERS
-        if unknown:
-            raise ModelUnavailable(
-                f"unknown parameters of fixed-answer: {', '.join(sorted(unknown))}; known: delay_ms"
-            )
-        self.labels: tuple[str, ...] = definition.labels or ("fixed answer A", "fixed answer B")
-        if len(self.labels) != len(_SCORES):
-            raise ModelUnavailable(f"fixed-answer has {len(_SCORES)} classes, got {len(self.labels)} labels")
+        self._delay_s = read_parameters(definition, FixedAnswerParameters).delay_ms / 1000
+        self.labels: tuple[str, ...] = checked_labels(definition.family, definition.labels, _LABELS, len(_LABELS))
         self.canvas_px = definition.canvas_px or (8, 8)
-        self._delay_s = float(definition.parameters.get("delay_ms", 0)) / 1000
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[tuple[int, int]]:
         """An empty canvas; the geometry is the image's height and width."""
-        return Prepared(np.zeros((*self.canvas_px, 3), np.uint8), pixels.shape[:2])
+        return Prepared(np.zeros((*self.canvas_px, 3), np.uint8), (pixels.shape[0], pixels.shape[1]))
 
     def build_graph(self) -> Any:
         """A plain function from a batch to boxes, scores and classes."""

@@ -4,7 +4,7 @@ Knows `torch.nn` and the plain convolution blocks that every YOLO is made of; kn
 The arithmetic is that of torch.nn's documentation: padding is symmetric, and pooling pads with -infinity.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +31,14 @@ _MAX_DEPTH = 50
 
 @dataclass(slots=True)
 class LayerBuilder:
-    """Turns stubs into programs. makers: a function for each class name.  dtype: of weights and arithmetic."""
+    """Turns stubs into programs."""
 
-    makers: dict[str, "Maker"]
+    makers: Mapping[str, "Maker"]
+    """A function for each class name."""
+
     dtype: str = "float32"
+    """Of weights and arithmetic."""
+
     _modules: int = 0
 
     def build(self, stub: ModuleStub) -> Program:
@@ -63,12 +67,12 @@ class LayerBuilder:
 Maker = Callable[[LayerBuilder, ModuleStub], Program]
 
 
-def unknown_layer(stub: ModuleStub, known: dict[str, Maker]) -> ModelUnavailable:
+def unknown_layer(stub: ModuleStub, known: Mapping[str, Maker]) -> ModelUnavailable:
     """The error for a layer without a maker."""
     return ModelUnavailable(f"unknown layer {stub.kind}; known: {', '.join(sorted(known))}")
 
 
-def check_layers(stub: ModuleStub, known: dict[str, Maker], depth: int = 0) -> int:
+def check_layers(stub: ModuleStub, known: Mapping[str, Maker], depth: int = 0) -> int:
     """Walks all modules without building them and counts them.
 
     Raises ModelUnavailable for the first unknown one, and for a tree that is too deep or too large (it may

@@ -10,7 +10,6 @@ from typing import Any
 from deployments.errors import ModelUnavailable
 from deployments.families.shared.anchor_free import HeadMaps, decode
 from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
-from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
@@ -34,12 +33,12 @@ class Ultralytics(YoloFamily):
         """The head must have distances (`cv2`) and classes (`cv3`), and no second, NMS-free half."""
         head = layout.head.stub
         if "one2one_cv2" in head.children:
-            raise ModelUnavailable("the head is an end-to-end one (YOLOv10, YOLO26), which is not known")
+            raise ModelUnavailable("the head is an end-to-end one (YOLOv10, YOLO26), which is not supported")
         if not 1 <= head.integer("reg_max") <= _MAX_BINS:
             raise ModelUnavailable(f"reg_max is {head.integer('reg_max')}, expected 1 to {_MAX_BINS}")
         for name in ("cv2", "cv3"):
             branches = head.child(name)
-            check_layers(branches, BLOCKS)
+            check_layers(branches, self.blocks)
             if len(branches.children) != len(layout.strides_px):
                 raise ModelUnavailable(
                     f"{name} of the head has {len(branches.children)} branches for {len(layout.strides_px)} levels"

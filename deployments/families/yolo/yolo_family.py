@@ -1,27 +1,35 @@
-"""What the families of YOLO checkpoints share: settings, canvas, letterbox, NMS. Knows no head.
+"""A detector from a YOLO checkpoint: a letterboxed image goes in, and NMS thins what comes out.
+
+It joins three parts that a family may also take one by one: `yolo_checkpoint` (the file and its graph),
+`shared/letterbox` (the canvas) and `shared/detections` (NMS and the answer).
 
 Two shapes of input: `fixed` letterboxes each image onto one canvas, compiled when the replica starts;
 `reference` pads only to the next multiple of the stride, as the reference implementations do for one image,
 so that a first image of a new shape is slower by a compilation.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from deployments.checkpoints import Checkpoint, open_checkpoint
 from deployments.definition import ModelDefinition, Settings
-from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
-from deployments.families.shared.detections import detections_of, rule_of
-from deployments.families.shared.letterbox import Letterbox, letterbox
-from deployments.families.shared.nms import suppress
-from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
+from deployments.families.shared.definition_checks import (
+    check_canvas,
+    checked_labels,
+    needed_weights,
+    read_parameters,
+)
+from deployments.families.shared.detections import best_detections, rule_of
+from deployments.families.shared.letterbox import Letterbox, letterbox, letterbox_within
+from deployments.families.yolo.torch_layers import LayerBuilder, Maker
 from deployments.families.yolo.yolo_blocks import BLOCKS
-from deployments.families.yolo.yolo_graph import Head, YoloGraph, build_body
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, read_layout
+from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
+from deployments.families.yolo.yolo_graph import Head, YoloGraph
+from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
 from deployments.prediction import Detections
 
 DEFAULT_SIZE_PX = 640
@@ -45,26 +53,33 @@ class YoloParameters(Settings):
 
 
 class YoloFamily:
-    """Base of the YOLO families: reads the checkpoint's layout when made, builds its graph when asked.
+    """Base of the YOLO detectors: checks the checkpoint when made, builds its graph when asked.
 
     Raises ModelUnavailable when the file, the family, the labels, the canvas or the parameters disagree.
     """
 
     kind: YoloKind
+    """Which checkpoints the family takes."""
+
+    blocks: Mapping[str, Maker] = BLOCKS
+    """What the network may be made of, by class name."""
+
     parameters_type: type[YoloParameters] = YoloParameters
 
     def __init__(self, definition: ModelDefinition) -> None:
-        if definition.weights_path is None:
-            raise ModelUnavailable(f"family {self.kind.family!r} needs `weights`, the path of a checkpoint")
-        self._path = definition.weights_path
-        self.parameters = self._checked_parameters(definition.parameters)
-        with open_checkpoint(self._path) as checkpoint:
-            layout = self._checked_layout(checkpoint)
-        self.labels: tuple[str, ...] = self._checked_labels(definition.labels, layout)
+        path = needed_weights(definition, "a checkpoint")
+        self.parameters = read_parameters(definition, self.parameters_type)
+        self._checkpoint = YoloCheckpoint(path, self.kind, self.blocks, self.check_head)
+        layout = self._checkpoint.layout()
+        self.labels: tuple[str, ...] = checked_labels(path.name, definition.labels, layout.names, layout.class_count)
         self._largest_stride_px = max(layout.strides_px)
         size = layout.train_size_px or DEFAULT_SIZE_PX
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
-        self._check_canvas(self.canvas_px)
+        check_canvas(self.canvas_px, self._largest_stride_px, path.name)
+
+    def check_head(self, layout: YoloLayout) -> None:
+        """Raises ModelUnavailable when the head holds what this family does not support."""
+        raise NotImplementedError
 
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
         """The head's program: feature maps to boxes (n, k, 4), scores (n, k), classes (n, k)."""
@@ -76,84 +91,28 @@ class YoloFamily:
         Takes uint8 RGB (n, height, width, 3). Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels,
         scores float32 (n, k), best first, and classes int32 (n, k).
         """
-        with open_checkpoint(self._path) as checkpoint:
-            layout = self._checked_layout(checkpoint)
-            builder = LayerBuilder(BLOCKS, self.parameters.precision)
-            try:
-                return build_body(layout, builder, self.make_head(layout, builder))
-            except ModelUnavailable as error:
-                raise checkpoint.refusal(error.message) from error
+        return self._checkpoint.build(self.parameters.precision, self.make_head)
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
         """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`."""
         return self.prepare(pixels, self.canvas_px)
 
-    def prepare(self, pixels: NDArray[np.uint8], canvas_px: tuple[int, int]) -> Prepared:
-        """Letterbox into `canvas_px`, or, with `shape: reference`, into the smallest rectangle within."""
+    def prepare(self, pixels: NDArray[np.uint8], canvas_px: tuple[int, int]) -> Prepared[Letterbox]:
+        """Letterbox onto `canvas_px`, or, with `shape: reference`, onto the smallest canvas within."""
         if self.parameters.shape == "fixed":
-            canvas, geometry = letterbox(pixels, canvas_px)
-        else:
-            height, width = pixels.shape[:2]
-            gain = min(canvas_px[0] / height, canvas_px[1] / width)
-            sides = [_least_side(side * gain, self._largest_stride_px) for side in (height, width)]
-            canvas, geometry = letterbox(pixels, (sides[0], sides[1]), gain)
-        return Prepared(canvas, geometry)
+            return Prepared(*letterbox(pixels, canvas_px))
+        return Prepared(*letterbox_within(pixels, canvas_px, self._largest_stride_px))
 
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
-        """NMS, then pixels of the asker's image; best first. Labels that are not the model's match nothing."""
-        boxes, scores, classes = outputs
+        """NMS, then pixels of the client's image; best first. Labels that are not the model's match nothing."""
         rule = rule_of(thresholds, self.labels, agnostic=self.parameters.class_agnostic)
-        kept = suppress(boxes, scores, classes, rule)
-        return detections_of(self.to_image(boxes[kept], geometry), scores[kept], classes[kept], self.labels)
+
+        def to_image(boxes: NDArray[Any]) -> NDArray[np.float32]:
+            return self.to_image(boxes, geometry)
+
+        # As the references: a box in the border stays, clipped to a line.
+        return best_detections(outputs, rule, self.labels, to_image, keeps_empty=True)
 
     def to_image(self, boxes: NDArray[Any], geometry: Letterbox) -> NDArray[np.float32]:
         """Boxes (n, 4) from canvas to image pixels, clipped."""
         return geometry.to_image(boxes)
-
-    def check_head(self, layout: YoloLayout) -> None:
-        """Raises ModelUnavailable when the head holds what this family does not know."""
-
-    def _checked_layout(self, checkpoint: Checkpoint) -> YoloLayout:
-        layout = read_layout(checkpoint, self.kind)
-        try:
-            for stage in layout.body:
-                check_layers(stage.stub, BLOCKS)
-            self.check_head(layout)
-        except ModelUnavailable as error:
-            raise checkpoint.refusal(error.message) from error
-        return layout
-
-    def _checked_parameters(self, parameters: dict[str, Any]) -> YoloParameters:
-        try:
-            return self.parameters_type.model_validate(parameters)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise ModelUnavailable(
-                f"parameters.{name} of family {self.kind.family!r}: {first['msg']}; "
-                f"known: {', '.join(self.parameters_type.model_fields)}"
-            ) from error
-
-    def _checked_labels(self, declared: tuple[str, ...] | None, layout: YoloLayout) -> tuple[str, ...]:
-        labels = declared or layout.names
-        if labels is None:
-            raise ModelUnavailable(f"{self._path.name} names no classes, so the definition needs `labels`")
-        if len(labels) != layout.class_count:
-            raise ModelUnavailable(
-                f"{self._path.name} has {layout.class_count} classes, but the definition names {len(labels)} labels"
-            )
-        return labels
-
-    def _check_canvas(self, canvas_px: tuple[int, int]) -> None:
-        stride = self._largest_stride_px
-        if any(side <= 0 or side % stride for side in canvas_px):
-            near = tuple(max(stride, round(side / stride) * stride) for side in canvas_px)
-            raise ModelUnavailable(
-                f"canvas_px {canvas_px} must be multiples of {stride}, the largest stride of "
-                f"{self._path.name}; the nearest are {near}"
-            )
-
-
-def _least_side(side_px: float, stride_px: int) -> int:
-    """The least multiple of the stride that holds a resized side, which is rounded first as it is drawn."""
-    return max(1, -(-round(side_px) // stride_px)) * stride_px

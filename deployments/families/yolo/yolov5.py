@@ -19,7 +19,6 @@ from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.letterbox import Letterbox
 from deployments.families.shared.tensor_ops import best_classes, rows_at
 from deployments.families.yolo.torch_layers import LayerBuilder, Program, check_layers, make_conv2d_of
-from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
@@ -72,7 +71,7 @@ class YOLOv5(YoloFamily):
         head = layout.head.stub
         levels = len(layout.strides_px)
         branches = head.child("m")
-        check_layers(branches, BLOCKS)
+        check_layers(branches, self.blocks)
         shape = (levels, head.integer("na"), 2)
         if head.tensor("anchors").shape != shape or len(branches.children) != levels:
             raise ModelUnavailable(
@@ -94,7 +93,7 @@ class YOLOv5(YoloFamily):
 
         return head
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
         """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`."""
         if not self.parameters.legacy_worker:
             return super().preprocess(pixels)
@@ -103,7 +102,7 @@ class YOLOv5(YoloFamily):
         return self.prepare(np.ascontiguousarray(pixels[:, :, ::-1]), (size, size))
 
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
-        """NMS, then pixels of the asker's image; best first, but worst first as `legacy_worker`.
+        """NMS, then pixels of the client's image; best first, but worst first as `legacy_worker`.
 
         The legacy worker had its thresholds built in, so that only the classes of the request count there.
         """

@@ -18,7 +18,7 @@ class Served:
     """Family and runtime of one model."""
 
     def __init__(self, args: dict[str, Any], largest_batch: int = 4) -> None:
-        self.family: Family = load_family(ModelDefinition(**args))
+        self.family: Family[Any] = load_family(ModelDefinition(**args))
         self.runtime: Runtime = load_runtime(FAMILIES[args["family"]].runtime, Resources(cpu_threads=THREADS))
         self.runtime.load(self.family, batch_sizes_up_to(largest_batch))
 

@@ -1,10 +1,7 @@
 """The demo family end to end: shipped weights on shipped samples, and its refusals."""
 
-from __future__ import annotations
-
 import io
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family, Thresholds
 from deployments.families.demo.family import CANVAS_PX, SHIPPED_WEIGHTS, BenthicDemo
+from deployments.families.shared.letterbox import Letterbox
 from deployments.prediction import Detections
 from training.benthic_demo.animals import LABELS
 from training.benthic_demo.samples import SAMPLES_DIRECTORY, SEEDS, TRUTH_NAME
@@ -24,17 +23,13 @@ from training.benthic_demo.scenes import draw_scene
 _THRESHOLDS = Thresholds(score_threshold=0.25, iou_threshold=0.45, max_detections=300)
 
 
-@dataclass(frozen=True)
-class _Definition:
-    weights_path: Path | None = None
-    labels: tuple[str, ...] | None = None
-    canvas_px: tuple[int, int] | None = None
-    parameters: dict[str, object] = field(default_factory=dict)
+def _definition(**args: Any) -> ModelDefinition:
+    return ModelDefinition(family="benthic-demo", **args)
 
 
 @pytest.fixture(scope="module")
 def family() -> BenthicDemo:
-    return BenthicDemo(_Definition())
+    return BenthicDemo(_definition())
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +66,7 @@ def _iou(one: list[float], other: tuple[float, float, float, float]) -> float:
 
 
 def test_it_keeps_the_contract(family: BenthicDemo) -> None:
-    kept: Family = family
+    kept: Family[Letterbox] = family
     assert kept.labels == LABELS
     assert kept.canvas_px == CANVAS_PX
 
@@ -153,18 +148,21 @@ def test_the_samples_are_what_the_script_draws(truth: dict[str, Any]) -> None:
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ModelUnavailable, match="holds 7 classes"):
-        BenthicDemo(_Definition(labels=("Fish",)))
+    with pytest.raises(ModelUnavailable, match=r"benthic-demo\.npz has 7 classes, but the definition names 1 labels"):
+        BenthicDemo(_definition(labels=("Fish",)))
 
 
 def test_a_canvas_that_does_not_divide_is_refused() -> None:
     with pytest.raises(ModelUnavailable, match="multiples of 32"):
-        BenthicDemo(_Definition(canvas_px=(300, 640)))
+        BenthicDemo(_definition(canvas_px=(300, 640)))
 
 
 def test_parameters_are_refused() -> None:
-    with pytest.raises(ModelUnavailable, match="takes no parameters, got width"):
-        BenthicDemo(_Definition(parameters={"width": 2}))
+    with pytest.raises(
+        ModelUnavailable,
+        match=r"parameters\.width of family 'benthic-demo': .* not permitted; known: none",
+    ):
+        BenthicDemo(_definition(parameters={"width": 2}))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"\x80\x04N."])
@@ -172,7 +170,7 @@ def test_broken_weights_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.npz"
     path.write_bytes(content)
     with pytest.raises(ModelUnavailable, match=r"weights\.npz cannot be read"):
-        BenthicDemo(_Definition(weights_path=path))
+        BenthicDemo(_definition(weights=str(path)))
 
 
 def test_a_pickle_in_the_weights_is_refused(tmp_path: Path) -> None:
@@ -181,7 +179,7 @@ def test_a_pickle_in_the_weights_is_refused(tmp_path: Path) -> None:
     np.savez(buffer, labels=np.array(["a", None], dtype=object))
     path.write_bytes(buffer.getvalue())
     with pytest.raises(ModelUnavailable, match="cannot be read"):
-        BenthicDemo(_Definition(weights_path=path))
+        BenthicDemo(_definition(weights=str(path)))
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -189,4 +187,4 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     content: dict[str, Any] = {"stem/kernel": np.zeros((3, 3, 3, 16), np.float16)}
     np.savez(path, labels=np.array(LABELS), **content)
     with pytest.raises(ModelUnavailable, match="differ in"):
-        BenthicDemo(_Definition(weights_path=path)).build_graph()
+        BenthicDemo(_definition(weights=str(path))).build_graph()
