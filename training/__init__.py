@@ -1,1 +1,1 @@
-"""Programs that train the models that we ship. Not part of the server: nothing imports this package."""
+"""Training of models that this repository makes itself, one package for each. The product never imports it."""

@@ -1,16 +1,23 @@
-"""PyTorch checkpoints, read without PyTorch and without running anything in them.
+"""Files of weights, read without trust and without running anything in them.
 
     with open_checkpoint(Path("weights.pt")) as checkpoint:
         network = checkpoint.network()                        # the pickled module tree, as stubs
         kernel = network.child("model").tensor("weight").numpy()
 
-    archive.py   the zip file: layout, sizes, names
-    unpickle.py  the pickle in it, as data
-    allowed_globals.py     which classes and functions it may name, and what becomes of each
-    tensors.py   tensors over the raw bytes, read when asked for
-    module_stub.py     what is left of a pickled object
+PyTorch, without PyTorch:
 
-Every refusal is a ModelUnavailable that says what was found.
+    archive.py           the zip file: layout, sizes, names
+    unpickle.py          the pickle in it, as data
+    allowed_globals.py   which classes and functions it may name, and what becomes of each
+    module_stub.py       what is left of a pickled object
+    tensors.py           tensors over the raw bytes, read when asked for
+    checkpoint.py        all of it together
+
+Keras 2: hdf5.py. For both, and for families that read files of their own: zip_directory.py, and sandbox.py, a child
+process that reads a file first.
+
+Every refusal is a ModelUnavailable that says what was found. A new class or function in pickles is a line in
+allowed_globals.py; a new format (safetensors) is a file here. Families import this package; it imports no family.
 """
 
 from deployments.checkpoints.checkpoint import Checkpoint, open_checkpoint

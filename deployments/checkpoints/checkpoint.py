@@ -1,4 +1,4 @@
-"""An open checkpoint and the two things that families look for in it. Knows no family."""
+"""An open checkpoint and the two things that families look for in it."""
 
 from pathlib import Path
 from typing import Any, Self

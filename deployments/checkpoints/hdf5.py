@@ -68,7 +68,7 @@ class KerasFile:
         if head != _MAGIC:
             raise self.refusal(f"no HDF5 file: starts with {head!r}, expected {_MAGIC!r}")
         with self.reading():
-            # Not locked: weights may lie on a file system that is read-only or knows no locks.
+            # Not locked: weights may lie on a file system that is read-only or has no locks.
             self._file = h5py.File(path, "r", locking=False)
 
     def __enter__(self) -> Self:

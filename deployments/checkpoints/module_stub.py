@@ -1,6 +1,6 @@
-"""What is left of a pickled object when none of its code may run: its class's name and its attributes.
+"""What is left of a pickled object when none of its code may run: the name of its class, and its attributes.
 
-Knows how PyTorch modules keep their children and weights, but nothing of what any module computes.
+It finds children and weights where PyTorch modules keep them.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,17 @@ def describe(value: object) -> str:
 
 
 class ModuleStub:
-    """An inert object. kind: full name of its class, such as 'models.common.Conv'.  state: its attributes."""
+    """An inert object."""
 
     __slots__ = ("arguments", "kind", "state")
 
     def __init__(self, kind: str, arguments: tuple[Any, ...] = ()) -> None:
         self.kind = kind
+        """Full name of the class, such as 'models.common.Conv'."""
         self.arguments = arguments
+        """What the class was called with."""
         self.state: Mapping[str, Any] = {}
+        """The attributes."""
 
     # The default would print the whole tree below, which may be deep, shared and even cyclic.
     def __repr__(self) -> str:
@@ -45,7 +48,7 @@ class ModuleStub:
         found = {name: child for name, child in modules.items() if child is not None}
         for name, child in found.items():
             if not isinstance(name, str) or not isinstance(child, ModuleStub):
-                raise ModelUnavailable(f"child {name!r} of {self.kind} is no module")
+                raise ModelUnavailable(f"child {name!r} of {self.kind} is not a module")
         return found
 
     def child(self, name: str) -> "ModuleStub":

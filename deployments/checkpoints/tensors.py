@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint: a shape over raw bytes, read when asked for. Knows no pickle and no model."""
+"""Tensors of a checkpoint: a shape over raw bytes, read when asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,17 @@
 """The table of families: a name in YAML to the class that implements it and the runtime that runs its graph.
 
-Classes are named and not imported, so that a door or a build task never loads TensorFlow. A new family is one
-module and one line here.
+    contract.py   what the serving core expects of a family, in one page
+    shared/       steps that families of several rooms take
+    yolo/         checkpoints of YOLOv5 and ultralytics
+    retinanet/    checkpoints of detectron2 and keras-retinanet
+    generic/      models that bring their own graph: SavedModel, Keras files, ONNX
+    demo/         the demo model
+    synthetic/    models without training, for tests and benchmarks
+
+A new family is a class in the room of its checkpoints (or a room of its own), and one line in the table below; each
+room's docstring names the other files that such a family touches. Rooms import `shared`, `contract` and
+`deployments.checkpoints`, and never each other. Classes are named here and not imported, so that a door or a build
+task never loads TensorFlow.
 """
 
 from dataclasses import dataclass
@@ -15,10 +25,13 @@ from deployments.families.contract import Family
 
 @dataclass(frozen=True, slots=True)
 class FamilyEntry:
-    """implementation: "module:Class".  runtime: a name from `deployments.runtimes.RUNTIMES`."""
+    """One line of the table."""
 
     implementation: str
+    """ "module:Class"."""
+
     runtime: str = "tensorflow"
+    """A name from `deployments.runtimes.RUNTIMES`."""
 
 
 FAMILIES: dict[str, FamilyEntry] = {

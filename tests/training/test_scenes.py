@@ -1,7 +1,5 @@
 """The drawn scenes: deterministic, hard enough, and true to what they show."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

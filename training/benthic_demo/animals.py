@@ -1,10 +1,7 @@
 """Seven drawn animals, one function each; every one returns an RGBA sprite.
 
-Knows the look of each animal; knows nothing of scenes, boxes or training.
 The names are FathomNet benthic supercategories; the drawings are caricatures.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 

@@ -1,11 +1,8 @@
 """Which cell learns which animal: task-aligned assignment, dense and differentiable-free.
 
-Knows boxes, scores and cells; knows nothing of images or of the network.
 Source: Feng et al. 2021, TOOD (arXiv:2108.07755); the exponents and the ten candidates are
 those of ultralytics `utils/tal.py` `TaskAlignedAssigner`, written anew in `keras.ops`.
 """
-
-from __future__ import annotations
 
 from typing import Any, NamedTuple
 

@@ -1,9 +1,4 @@
-"""A small paint brush: colour and coverage on one square sprite.
-
-Knows cv2 and colours; knows nothing of animals, seafloors or detection.
-"""
-
-from __future__ import annotations
+"""A small paint brush: colour and coverage on one square sprite."""
 
 import cv2
 import numpy as np

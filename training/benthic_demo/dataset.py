@@ -1,10 +1,7 @@
 """Scenes as training material: drawn once in parallel, letterboxed, and varied on the fly.
 
-Knows scenes, crops and padding; knows nothing of the network. No TensorFlow: worker
-processes import this.
+Worker processes import this, so it needs no TensorFlow.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor

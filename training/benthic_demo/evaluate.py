@@ -1,10 +1,7 @@
 """Measure the demo model with the COCO protocol on held-out and on shifted drawings.
 
-Knows scenes, the family and faster-coco-eval; knows nothing of training.
 Run `python -m training.benthic_demo.evaluate`; it writes `metrics.json` beside the shipped weights.
 """
-
-from __future__ import annotations
 
 import argparse
 import contextlib

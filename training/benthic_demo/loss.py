@@ -1,12 +1,9 @@
 """The training loss: soft class scores and complete-IoU boxes.
 
-Knows head maps and assigned targets; knows nothing of images, optimisers or files.
 Sources: class term, binary cross-entropy to the task-aligned soft score (TOOD,
 arXiv:2108.07755, as in ultralytics `utils/loss.py`); box term, CIoU (Zheng et al. 2020,
 arXiv:1911.08287), weighted by the soft score.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence

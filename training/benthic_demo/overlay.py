@@ -1,9 +1,4 @@
-"""Things in a frame that are no animals: cable, litter, laser dots and telemetry text.
-
-Knows how to draw distractions; knows nothing of boxes or of the model.
-"""
-
-from __future__ import annotations
+"""Things in a frame that are not animals: cable, litter, laser dots and telemetry text."""
 
 import cv2
 import numpy as np

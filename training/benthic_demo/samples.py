@@ -1,9 +1,4 @@
-"""Write the three sample frames and their truth: `python -m training.benthic_demo.samples`.
-
-Knows which seeds are shown and how truth is written down; knows nothing of the model.
-"""
-
-from __future__ import annotations
+"""Write the three sample frames and their truth: `python -m training.benthic_demo.samples`."""
 
 import json
 from pathlib import Path

@@ -1,10 +1,7 @@
 """Whole drawn scenes: a seafloor, its animals, the water, and the truth.
 
-Knows how a frame is put together and what is visible in it; knows nothing of
-training or of the model. The same seed and conditions give the same bytes.
+The same seed and conditions give the same bytes.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass, field
 

@@ -1,9 +1,4 @@
-"""The ground the animals lie on: sediment, stones, burrows and dead clutter.
-
-Knows textures and colours; knows nothing of animals, water or boxes.
-"""
-
-from __future__ import annotations
+"""The ground the animals lie on: sediment, stones, burrows and dead clutter."""
 
 import cv2
 import numpy as np

@@ -1,10 +1,8 @@
 """Train the demo model on drawings: `python -m training.benthic_demo.train`.
 
-Knows the schedule and the files; knows nothing of serving. Everything is seeded, but
+Everything is seeded, but
 sums over threads are not ordered, so two runs agree closely and not bit for bit.
 """
-
-from __future__ import annotations
 
 import argparse
 import json

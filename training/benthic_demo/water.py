@@ -1,10 +1,7 @@
 """What lies between the seafloor and the camera: light, water, snow and the sensor.
 
-Knows optics in caricature (absorption by colour, back-scatter, a lamp's cone);
-knows nothing of animals or boxes.
+Optics in caricature: absorption by colour, back-scatter, a lamp's cone.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 

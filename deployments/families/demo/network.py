@@ -1,11 +1,8 @@
 """The demo network: a narrow CSP backbone, a two-way pyramid and a decoupled head.
 
-Knows layers and weights by name; knows nothing of images beyond their pixels, of labels
-or of thresholds. The plan follows YOLOv8 (ultralytics `cfg/models/v8/yolov8.yaml`: C2f blocks,
+The plan follows YOLOv8 (ultralytics `cfg/models/v8/yolov8.yaml`: C2f blocks,
 SPPF, PAN, decoupled anchor-free head) at a fraction of its width, with ReLU for cheap training.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,10 +1,8 @@
 """The demo model's weights on disk: a plain float16 `.npz`, never a pickle.
 
-Knows names, arrays and folding; knows nothing of images. A convolution's batch normalisation
+A convolution's batch normalisation
 is folded into it on writing (ultralytics `utils/torch_utils.py` `fuse_conv_and_bn` does the same).
 """
-
-from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What the generic families share: the declared signature, labels, resizing, and the meaning of outputs.
 
-Knows neither file format nor framework: each format is a subclass, which tells the file's input and labels when
-made, without running anything in it, and builds the program when asked.
+Each file format is a subclass. When made, it reads the file's input and labels without running anything in the file;
+it builds the program when asked.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,15 @@ from deployments.prediction import ClassScores, Detections
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file tells of its network. labels: None where it names no classes.  canvas_px: height and width that
-    were meant, for an input of any size; None where it does not say."""
+    """What a file says about its network."""
 
     input: TensorFacts
+
     labels: tuple[str, ...] | None = None
+    """None where it names no classes."""
+
     canvas_px: tuple[int, int] | None = None
+    """The intended height and width of an input of any size; None where it does not say."""
 
 
 class GenericFamily:

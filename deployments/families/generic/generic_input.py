@@ -1,7 +1,4 @@
-"""How a batch of canvases becomes the input that a network declares.
-
-Knows the declared signature and the input of a file; knows no file format, no framework and no image.
-"""
+"""How a batch of canvases becomes the input that a network declares."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,28 +15,38 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 @dataclass(frozen=True, slots=True)
 class TensorFacts:
-    """An input as a file declares it. dtype: numpy's name of it.  shape: None for a side that is free."""
+    """An input as a file declares it."""
 
     name: str
+
     dtype: str
+    """Numpy's name of the type."""
+
     shape: tuple[int | None, ...]
+    """None for a side that is free."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputPlan:
-    """How a batch of canvases becomes the network's input: value = pixel x gain + offset for each channel.
-
-    gain, offset: float32 (3,), in the network's order of channels.  batch: the only size that the network takes,
-    None for any.  is_plain: whether pixels go in as they are.
-    """
+    """How a batch of canvases becomes the network's input: value = pixel x gain + offset for each channel."""
 
     facts: TensorFacts
     layout: Literal["nhwc", "nchw"]
+
     canvas_px: tuple[int, int]
+    """Height and width."""
+
     batch: int | None
+    """The only batch size that the network takes; None for any."""
+
     reverses_channels: bool
+    """Whether the network takes BGR."""
+
     gain: NDArray[np.float32]
+    """(3,), in the network's order of channels."""
+
     offset: NDArray[np.float32]
+    """(3,), in the network's order of channels."""
 
     @property
     def is_plain(self) -> bool:

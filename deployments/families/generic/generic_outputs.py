@@ -1,7 +1,4 @@
-"""What the outputs of a network that somebody else made mean: boxes, scores and classes, or scores alone.
-
-Knows the declared signature, arrays and canvas pixels; knows no file format, no framework and no image.
-"""
+"""What the outputs of a network that somebody else made mean: boxes, scores and classes, or scores alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +20,16 @@ _END_TO_END_COLUMNS = 6
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Boxes of one image. boxes: float32 (n, 4), x1 y1 x2 y2 in canvas pixels.  scores: float32 (n,).
-    class_ids: int32 (n,), counted from 0."""
+    """Boxes of one image."""
 
     boxes: NDArray[np.float32]
+    """(n, 4), x1 y1 x2 y2 in canvas pixels."""
+
     scores: NDArray[np.float32]
+    """(n,)."""
+
     class_ids: NDArray[np.int32]
+    """(n,), counted from 0."""
 
 
 def check_shapes(shapes: tuple[Shape, ...], parameters: GenericParameters, class_count: int) -> None:

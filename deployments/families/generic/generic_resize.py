@@ -1,6 +1,6 @@
 """The three ways in which an image gets onto the canvas of a network, and boxes back again.
 
-Knows pixels and geometry only. The sizes of `centre_crop` are those of torchvision's Resize and CenterCrop.
+The sizes of `centre_crop` are those of torchvision's Resize and CenterCrop.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""What a definition declares of a network that somebody else made: what goes in, what comes out.
-
-Knows the `parameters` of the generic families. Knows no file format, no framework and no image.
-"""
+"""What a definition declares about a network that somebody else made: the `parameters` of the generic families."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self

@@ -1,7 +1,4 @@
-"""A function of TensorFlow that somebody else made, as a program of the TensorFlow runtime.
-
-Knows the declared signature and tensors; knows no file format, no image and no label.
-"""
+"""A function of TensorFlow that somebody else made, as a program of the TensorFlow runtime."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,7 @@
 """The configuration in a `.keras` file of Keras 3, looked through before Keras makes anything of it.
 
 It is data, JSON, but can name any class, among them some that run code or read other files when they are made. So
-only those are let through that are known to do neither. `keras_zip.py` knows the file around it.
+only those are let through that are known to do neither. `keras_zip.py` reads the file around it.
 """
 
 import json

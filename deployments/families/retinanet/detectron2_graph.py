@@ -1,7 +1,7 @@
 """RetinaNet with a ResNet-50 and a feature pyramid, in Keras, from named weights in PyTorch's layout.
 
-Knows the network of detectron2 (`modeling/backbone/resnet.py`, `fpn.py`, `meta_arch/retinanet.py`; Lin et al. 2017,
-arXiv:1708.02002): stride in the 1x1, frozen batch norm, P6 from C5. Knows no file, no label and no image geometry.
+The network is that of detectron2 (`modeling/backbone/resnet.py`, `fpn.py`, `meta_arch/retinanet.py`; Lin et al. 2017,
+arXiv:1708.02002): stride in the 1x1, frozen batch norm, P6 from C5.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,10 +30,12 @@ ReadTensor = Callable[[str], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class RetinaNetWeights:
-    """Makes layers from named tensors. dtype: of weights and arithmetic."""
+    """Makes layers from named tensors."""
 
     read: ReadTensor
+
     dtype: str
+    """Of weights and arithmetic."""
 
     def convolution(self, name: str, stride: int = 1) -> Convolution:
         """The convolution `name` with its bias or its frozen batch norm folded in; padding keeps the size."""
@@ -61,7 +63,7 @@ class RetinaNetWeights:
 class RetinaNetGraph:
     """The network; call it inside a compiled function.
 
-    Takes uint8 RGB canvases (n, rows, columns, 3) with one or more views, as `retinanet_input` lays them out; the
+    Takes uint8 RGB canvases (n, rows, columns, 3) with one or more views, as `views.draw` lays them out; the
     sides of each view a multiple of 32.
     """
 
@@ -183,6 +185,8 @@ def used_tensors(names: Mapping[str, Sequence[int]]) -> tuple[int, int]:
     """
     boxes, classes = names.get("head.bbox_pred.weight"), names.get("head.cls_score.weight")
     if not boxes or not classes or boxes[0] % 4 or classes[0] % max(boxes[0] // 4, 1):
-        raise ModelUnavailable("no RetinaNet of detectron2: no head.cls_score and head.bbox_pred that fit together")
+        raise ModelUnavailable(
+            "not a RetinaNet of detectron2: no head.cls_score and head.bbox_pred that fit together"
+        )
     anchors = boxes[0] // 4
     return anchors, classes[0] // anchors

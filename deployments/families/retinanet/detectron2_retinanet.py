@@ -1,6 +1,6 @@
 """RetinaNet R50-FPN from the `.pth` files of detectron2, such as the FathomNet benthic supercategory model.
 
-Knows that checkpoint's names and the reference's resizing, NMS and scaling (detectron2 `data/transforms`,
+Resizing, NMS and scaling are the reference's (detectron2 `data/transforms`,
 `meta_arch/retinanet.py`, `modeling/postprocessing.py`). The published yaml is not read: its traps (a doubled key,
 a class count that RetinaNet ignores) are why the head has 80 classes of which 20 are trained.
 """
@@ -90,10 +90,13 @@ class RetinaNetParameters(Settings):
 
 @dataclass(frozen=True, slots=True)
 class ViewGeometry:
-    """Sizes of one image, (height, width): as asked, and as resized into the top left corner of its part."""
+    """Where one image lies in its part of the canvas."""
 
     source_px: Size
+    """Height and width of the image as it came."""
+
     resized_px: Size
+    """Height and width in the top left corner of its part."""
 
     def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
         """Boxes (n, 4) from pixels of the resized image to those of the client's, clipped."""

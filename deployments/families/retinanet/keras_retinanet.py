@@ -1,8 +1,8 @@
 """RetinaNet R50 from the `.h5` files of keras-retinanet 0.1, such as the FathomNet midwater detector.
 
-Knows the reference's resizing, suppression and scaling (fizyr/keras-retinanet 0.1 `utils/image.py`,
-`layers/_misc.py`), and class lists as its `CSVGenerator` reads them. Files of whole models and of weights only. The
-fork that the midwater detector comes from, cvisionai/keras_retinanet, does the same in all this.
+Resizing, suppression and scaling are the reference's (fizyr/keras-retinanet 0.1 `utils/image.py`, `layers/_misc.py`),
+and so is the reading of class lists (`CSVGenerator`). Files hold whole models or only weights. The fork that the
+midwater detector comes from, cvisionai/keras_retinanet, does the same in all this.
 
 The reference's knobs: `score_threshold: 0.125, iou_threshold: 0.4, max_detections: 300`.
 """
@@ -59,10 +59,13 @@ class KerasRetinaNetParameters(Settings):
 
 @dataclass(frozen=True, slots=True)
 class KerasRetinaNetGeometry:
-    """source_px: height and width as asked.  gain: canvas pixels for one of the image, the same for both axes."""
+    """Where one image lies on its canvas."""
 
     source_px: Size
+    """Height and width of the image as it came."""
+
     gain: float
+    """Canvas pixels for one pixel of the image, the same for both axes."""
 
     def to_image(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
         """Boxes (n, 4) from canvas to image pixels, clipped, which the reference leaves to its caller."""

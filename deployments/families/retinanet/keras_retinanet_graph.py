@@ -2,7 +2,7 @@
 
 Source: fizyr/keras-retinanet 0.1 `models/retinanet.py`, `layers/_misc.py`, `backend/common.py` and keras-resnet. It
 differs from detectron2's in padding (TensorFlow's `same`), upsampling (bilinear as in TensorFlow 1, so that P3 rests
-on the finished P4), anchors (centred in their cells) and mean. Knows no file, no label and no image geometry.
+on the finished P4), anchors (centred in their cells) and mean.
 """
 
 import math
@@ -33,17 +33,20 @@ _ONE_VIEW = Views(1, None, has_fractions=True)
 
 @dataclass(frozen=True, slots=True)
 class GraphSettings:
-    """candidates: best anchors of an image that are given out.  dtype: of weights and arithmetic."""
+    """Settings of one graph."""
 
     candidates: int
+    """How many of the best anchors of an image the graph gives."""
+
     dtype: str
+    """Of weights and arithmetic."""
 
 
 class KerasRetinaNetGraph:
     """The network; call it inside a compiled function.
 
-    Takes uint8 RGB (n, 2 * (height + 1), width, 3) with any sides: one view with fractions, as `retinanet_input` lays
-    it out.
+    Takes uint8 RGB (n, 2 * (height + 1), width, 3) with any sides: one view with fractions, as `views.draw` lays it
+    out.
     """
 
     def __init__(self, layout: KerasRetinaNetLayout, settings: GraphSettings) -> None:

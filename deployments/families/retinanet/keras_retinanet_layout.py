@@ -1,7 +1,7 @@
 """Which layers and weights a file of keras-retinanet 0.1 must have, and what its description must say.
 
 Names as in fizyr/keras-retinanet 0.1 `models/retinanet.py`, keras-resnet 0.1 and 0.2 `models/_2d.py`. A description
-is compared and never run; a file without one, of weights only, is taken at its layers' names. Knows no pixels.
+is compared and never run; a file without one, of weights only, is taken at its layers' names.
 """
 
 import re
@@ -32,15 +32,16 @@ _KIND = "a RetinaNet of keras-retinanet 0.1 with a ResNet-50"
 
 @dataclass(frozen=True, slots=True)
 class KerasRetinaNetLayout:
-    """The weights of one network by name, "layer/kind", all there and of fitting shapes.
-
-    class_count: of the classification head.  has_padded_stem: whether the first convolution pads three pixels on
-    each side (keras-resnet 0.1) or as TensorFlow does (0.2).
-    """
+    """The weights of one network, complete and of fitting shapes."""
 
     weights: Mapping[str, StoredArray]
+    """By name, "layer/kind"."""
+
     class_count: int
+    """Classes of the classification head."""
+
     has_padded_stem: bool
+    """Whether the first convolution pads three pixels on each side (keras-resnet 0.1) or as TensorFlow does (0.2)."""
 
     def read(self, name: str) -> NDArray[Any]:
         """The values of one weight as float64."""

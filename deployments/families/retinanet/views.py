@@ -3,7 +3,7 @@
 A view is the image at one size, in the top left corner of its part of the canvas; parts lie one below the other.
 Where a reference resizes in float32, a view has a second part, with the 256ths of its grey levels. The last row of
 each part tells the graph how large the image in it is, so that all else can be set to zero after the mean is taken
-off, as the references pad: no pixel value stands for that zero. Knows no network and no file.
+off, as the references pad: no pixel value stands for that zero.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,15 +20,17 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """How a canvas is divided.
-
-    sizes_px: what the network takes of each view; None for `count` equal ones, as wide as the canvas, so that
-    canvases of any size can be read.  has_fractions: whether each view has a second part.
-    """
+    """How a canvas is divided."""
 
     count: int
+    """How many views it has."""
+
     sizes_px: tuple[Size, ...] | None
+    """What the network takes of each view; None for equal ones, as wide as the canvas, so that canvases of any size
+    can be read."""
+
     has_fractions: bool = False
+    """Whether each view has a second part."""
 
     def normalized(self, canvases: Any, mean_bgr: tuple[float, float, float], dtype: str) -> Iterator[Any]:
         """The views of a batch of canvases, uint8 RGB (n, rows, columns, 3), as BGR less its mean, each (n, height,
@@ -54,9 +56,9 @@ class Views:
                 top += height + 1
 
 
-def with_fractions(picture: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
-    """Grey levels 0 to 255 of a picture as two: whole numbers, and 256ths."""
-    fine = np.clip(np.rint(picture * 256), 0, 255 * 256).astype(np.uint16)
+def with_fractions(image: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
+    """An image, float32 (height, width, 3) of 0 to 255, as two of uint8: whole grey levels, and 256ths."""
+    fine = np.clip(np.rint(image * 256), 0, 255 * 256).astype(np.uint16)
     return [(fine >> 8).astype(np.uint8), (fine & 255).astype(np.uint8)]
 
 
@@ -65,14 +67,14 @@ def canvas_size(sizes_px: Sequence[Size]) -> Size:
     return sum(height + 1 for height, _ in sizes_px), max(width for _, width in sizes_px)
 
 
-def draw(pictures: Sequence[NDArray[np.uint8]], sizes_px: Sequence[Size]) -> NDArray[np.uint8]:
-    """The canvas with each picture, uint8 (height, width, 3), in its part."""
+def draw(images: Sequence[NDArray[np.uint8]], sizes_px: Sequence[Size]) -> NDArray[np.uint8]:
+    """The canvas, uint8 (rows, columns, 3), with each image, uint8 (height, width, 3), in its part."""
     rows, columns = canvas_size(sizes_px)
     canvas = np.zeros((rows, columns, 3), np.uint8)
     top = 0
-    for picture, (part_height, _) in zip(pictures, sizes_px, strict=True):
-        height, width = picture.shape[:2]
-        canvas[top : top + height, :width] = picture
+    for image, (part_height, _) in zip(images, sizes_px, strict=True):
+        height, width = image.shape[:2]
+        canvas[top : top + height, :width] = image
         top += part_height
         canvas[top, 0, :2] = divmod(height, 256)
         canvas[top, 1, :2] = divmod(width, 256)

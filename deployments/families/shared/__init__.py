@@ -1,1 +1,15 @@
-"""Steps that several families take: letterbox, NMS, anchor-free decoding. Knows no checkpoint format."""
+"""Steps that families of several rooms take. A file comes here when a second room needs it.
+
+    definition_checks.py   parameters, labels, canvas and weights of a definition, with one message for each fault
+    letterbox.py           an image onto a canvas with a border, and boxes back again
+    nms.py                 suppression, and the end of networks that need none
+    detections.py          from candidates to the answer
+    anchor_free.py         decoding of anchor-free heads, in the graph
+    tensor_ops.py          operations on tensors, in the graph
+    convolution.py         PyTorch's convolution in Keras
+    optional_package.py    packages of an extra
+
+`anchor_free`, `tensor_ops` and `convolution` import Keras: import them only where the graph is built. All rooms
+import this one, and so do the tiling of the core (NMS), the runtimes (optional packages) and the training of the demo
+model. It imports `contract` and the core, and no room.
+"""

@@ -13,28 +13,29 @@ from numpy.typing import NDArray
 from deployments.families.shared.tensor_ops import best_classes, rows_at
 
 CANDIDATES = 300
-"""Default bound K on the candidates of one image; a head with fewer cells gives fewer."""
+"""Default for the candidates of one image. A head with fewer cells gives fewer."""
 
 
 class HeadMaps(NamedTuple):
-    """Raw outputs of one pyramid level, channels last, any float dtype.
-
-    `distances`: (N, h, w, 4 * bins), left, top, right, bottom; see `decode` for the unit.
-    `class_logits`: (N, h, w, C), before the sigmoid. `stride_px`: canvas pixels per cell.
-    """
+    """Raw outputs of one pyramid level, channels last, any float dtype."""
 
     distances: Any
+    """(n, height, width, 4 * bins), left, top, right, bottom; see `decode` for the unit."""
+
     class_logits: Any
+    """(n, height, width, classes), before the sigmoid."""
+
     stride_px: int
+    """Canvas pixels per cell."""
 
 
 def anchor_points(
     sizes: Sequence[tuple[int, int]], strides_px: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cell centres in canvas pixels, float32 (A, 2) x, y, and the stride of each, float32 (A, 1).
+    """Cell centres in canvas pixels, float32 (cells, 2) x, y, and the stride of each, float32 (cells, 1).
 
-    `sizes` are the (height, width) in cells of each level; rows run first, then levels.
-    The centre of cell i is (i + 0.5) strides (ultralytics `utils/tal.py` `make_anchors`).
+    sizes: (height, width) of each level in cells. Cells come in reading order, level by level. The centre of cell i
+    is (i + 0.5) strides (ultralytics `utils/tal.py` `make_anchors`).
     """
     points, strides = [], []
     for (height, width), stride_px in zip(sizes, strides_px, strict=True):
@@ -49,14 +50,13 @@ def anchor_points(
 
 
 def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDATES) -> tuple[Any, Any, Any]:
-    """Turn head maps into the K best candidates of each image, without any threshold.
+    """The k best candidates of each image, without any threshold; k = min(candidates, cells).
 
-    With `bins` > 1 the distances are logits over 0..bins-1 strides and their softmax
-    expectation counts (DFL, Li et al. 2020, arXiv:2006.04388; ultralytics `nn/modules/block.py`);
-    with `bins` = 1 they are distances in strides as they stand. Each cell offers its best class.
-    Returns boxes float32 (N, K, 4) x1, y1, x2, y2 in canvas pixels, not clipped; scores float32
-    (N, K), descending, after the sigmoid; classes int32 (N, K). K = min(candidates, cells).
-    Raises ValueError when the channels do not fit `bins`.
+    With `bins` above 1 the distances are logits over 0..bins-1 strides, and the expectation of their softmax is the
+    distance (DFL, Li et al. 2020, arXiv:2006.04388; ultralytics `nn/modules/block.py`); with 1 they are distances in
+    strides. Each cell offers its best class. Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels, not clipped;
+    scores float32 (n, k), after the sigmoid, best first; classes int32 (n, k). Raises ValueError when the channels do
+    not fit `bins`.
     """
     sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
     points, strides = anchor_points(sizes, [level.stride_px for level in levels])
@@ -75,7 +75,7 @@ def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDAT
 
 
 def expected_distances(distances: Any, bins: int) -> Any:
-    """Reduce (..., 4 * bins) DFL logits to (..., 4) expected distances; bins = 1 passes through."""
+    """DFL logits (..., 4 * bins) to expected distances (..., 4) in strides; with one bin they are distances."""
     if bins == 1:
         return distances
     leading = tuple(distances.shape[1:-1])

@@ -1,6 +1,6 @@
 """PyTorch's convolution in Keras: channels last, symmetric padding, weights in PyTorch's layout.
 
-Knows arrays and tensors; knows no checkpoint and no network. Arithmetic as in torch.nn.Conv2d.
+The arithmetic is that of torch.nn.Conv2d.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,13 @@ def variable(values: NDArray[Any], dtype: str) -> keras.Variable:
 
 @dataclass(frozen=True, slots=True)
 class ConvolutionGeometry:
-    """stride, dilation: (vertical, horizontal).  pad: pixels on each side, or None where 'same' does it."""
+    """How a kernel moves over a map. Pairs are (vertical, horizontal), in pixels of the map."""
 
     stride: Pair
     dilation: Pair
+
     pad: Pair | None
+    """Zeros on each side; None where TensorFlow's 'same' does it."""
 
     @classmethod
     def of(cls, size: Pair, stride: Pair, pad: Pair, dilation: Pair = (1, 1)) -> "ConvolutionGeometry":
@@ -39,10 +41,14 @@ class ConvolutionGeometry:
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """A convolution with its bias. kernel: (h, w, in, out), or, depthwise, (h, w, in, multiplier)."""
+    """A convolution with its bias."""
 
     kernel: keras.Variable
+    """(height, width, in, out); of a depthwise one (height, width, in, multiplier)."""
+
     bias: keras.Variable
+    """(out,)."""
+
     geometry: ConvolutionGeometry
     is_depthwise: bool = False
 
@@ -68,13 +74,13 @@ class Convolution:
 def dense_convolution(
     weight: NDArray[Any], bias: NDArray[Any], geometry: ConvolutionGeometry, dtype: str = "float32"
 ) -> Convolution:
-    """From weights (out, in, h, w) and bias (out,)."""
+    """From PyTorch's weights (out, in, height, width) and bias (out,)."""
     return Convolution(variable(weight.transpose(2, 3, 1, 0), dtype), variable(bias, dtype), geometry)
 
 
 def depthwise_convolution(
     weight: NDArray[Any], bias: NDArray[Any], geometry: ConvolutionGeometry, dtype: str = "float32"
 ) -> Convolution:
-    """From weights (in, multiplier, h, w) and bias (in * multiplier,)."""
+    """From PyTorch's weights (in, multiplier, height, width) and bias (in * multiplier,)."""
     kernel = weight.transpose(2, 3, 0, 1)
     return Convolution(variable(kernel, dtype), variable(bias, dtype), geometry, is_depthwise=True)

@@ -1,1 +1,14 @@
-"""YOLO checkpoints of PyTorch, read without PyTorch: YOLOv5 and ultralytics."""
+"""Checkpoints of YOLOv5 and ultralytics, read as data and rebuilt in Keras.
+
+    yolov5.py, ultralytics.py    the families: which files they take, and their heads
+    yolo_family.py               base of a letterboxed detector with NMS
+    yolo_checkpoint.py           the file and its graph alone, for a family with another input or end
+    yolo_layout.py               the checked stages, head, strides and class names of a file
+    yolo_graph.py                the body as one callable
+    yolo_blocks.py, attention.py the blocks; torch_layers.py: the layers of torch.nn and the builder
+
+A new detector of this kind (another head, such as OBB or pose) is a subclass of `YoloFamily` with `kind`,
+`check_head` and `make_head`. One without letterbox or NMS (RT-DETR) takes `YoloCheckpoint`, and `best_first` of
+`shared/nms`. New blocks go into a file of their own; the class adds them as `blocks = BLOCKS | {...}`. What is
+predicted besides boxes is a new type in `deployments/prediction.py` first.
+"""

@@ -1,7 +1,7 @@
 """PyTorch's own layers, rebuilt in Keras from the stubs of a checkpoint, channels last, batch-norm folded.
 
-Knows `torch.nn` and the plain convolution blocks that every YOLO is made of; knows no network and no head.
-The arithmetic is that of torch.nn's documentation: padding is symmetric, and pooling pads with -infinity.
+`torch.nn` and the plain convolution blocks that every YOLO is made of. The arithmetic is that of torch.nn's
+documentation: padding is symmetric, and pooling pads with -infinity.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """The building blocks of YOLOv5 to YOLO12, rebuilt in Keras from the stubs of a checkpoint.
 
-Knows blocks, not networks or heads. What each computes is defined by `models/common.py` of ultralytics/yolov5
+What each computes is defined by `models/common.py` of ultralytics/yolov5
 and `nn/modules/block.py` of ultralytics; sizes, shortcuts and repeats come from the checkpoint's own modules.
 """
 

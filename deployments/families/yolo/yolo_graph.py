@@ -1,6 +1,6 @@
 """The body of a YOLO network as one callable, from the image to the feature maps that its head reads.
 
-Knows stages and their order; the blocks come from `yolo_blocks`, the heads from the families.
+The blocks come from `yolo_blocks`, the heads from the families.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """What a YOLO checkpoint holds, checked before anything is built: its stages, its head, its class names.
 
 YOLOv5 and ultralytics keep their networks alike: `model` is a Sequential whose members carry `f`, the indices
-of the stages that they read from (-1 is the one before); the last member is the head. Knows no arithmetic.
+of the stages that they read from (-1 is the one before); the last member is the head.
 """
 
 from collections.abc import Mapping
@@ -16,36 +16,50 @@ MAX_CLASSES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class YoloKind:
-    """What tells one generation of checkpoints from another. networks, heads: full class names."""
+    """What tells one generation of checkpoints from another."""
 
     family: str
+    """The family's name, for messages."""
+
     networks: frozenset[str]
+    """Full class names of the networks that the family takes."""
+
     heads: frozenset[str]
+    """Full class names of the heads that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One member of the network. sources: indices of earlier stages; -1 is the image. is_list: takes a list."""
+    """One member of the network."""
 
     stub: ModuleStub
+
     sources: tuple[int, ...]
+    """Indices of the earlier stages that it reads from; -1 is the image."""
+
     is_list: bool
+    """Whether it takes a list of tensors instead of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class YoloLayout:
-    """A checked network. body: all stages but the head.  strides_px: canvas pixels a cell, one for each level.
-
-    names: class names in index order; None where the checkpoint has none.  train_size_px: the square that it
-    was trained at, where the checkpoint says so.
-    """
+    """A checked network."""
 
     body: tuple[Stage, ...]
+    """All stages but the head."""
+
     head: Stage
+
     strides_px: tuple[int, ...]
+    """Canvas pixels per cell, for each level that the head reads."""
+
     class_count: int
+
     names: tuple[str, ...] | None
+    """Class names in index order; None where the checkpoint has none."""
+
     train_size_px: int | None
+    """Side of the square that it was trained at; None where the checkpoint does not say."""
 
 
 def read_layout(checkpoint: Checkpoint, kind: YoloKind) -> YoloLayout:
@@ -112,7 +126,7 @@ def _names(names: object, classes: int) -> tuple[str, ...] | None:
         raise ModelUnavailable(f"the head has {classes} classes, but the checkpoint names {_count(names)} of them")
     found = [names.get(index) for index in range(classes)] if isinstance(names, Mapping) else names
     if not all(isinstance(name, str) for name in found):
-        raise ModelUnavailable("the names of the classes are no texts")
+        raise ModelUnavailable("class names must be strings")
     return tuple(found)
 
 

@@ -127,7 +127,7 @@ def test_other_tensors_are_refused(tmp_path: Path) -> None:
     weights = Weights()
     tensors = {"roi_heads.weight": weights.tensor(np.ones((4, 4), np.float32))}
     path = write(tmp_path / "mask.pth", mapping({"model": mapping(tensors)}), weights.storages)
-    with pytest.raises(ModelUnavailable, match=r"mask\.pth: no RetinaNet of detectron2: no head\.cls_score"):
+    with pytest.raises(ModelUnavailable, match=r"mask\.pth: not a RetinaNet of detectron2: no head\.cls_score"):
         family_of(path)
 
 

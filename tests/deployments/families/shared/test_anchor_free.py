@@ -1,7 +1,5 @@
 """Decoding in the graph, against plain numpy loops."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """The letterbox: the reference's rounding, and the way back."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

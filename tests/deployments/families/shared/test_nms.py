@@ -1,7 +1,5 @@
 """Suppression: against a plain reference, and its options one by one."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np
