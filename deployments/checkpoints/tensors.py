@@ -121,7 +121,7 @@ def rebuild(archive: Archive, arguments: Sequence[object]) -> Tensor:
         raise archive.refusal(f"a tensor is rebuilt from {len(arguments)} values, expected at least 4")
     storage, offset, shape, strides = arguments[:4]
     if not isinstance(storage, Storage) or type(offset) is not int:
-        raise archive.refusal("a tensor is rebuilt from something that is no storage")
+        raise archive.refusal("a tensor is rebuilt from something that is not a storage")
     if not is_int_tuple(shape) or not is_int_tuple(strides):
         raise archive.refusal(f"the sizes or strides of a tensor are not up to {MAX_DIMENSIONS} integers")
     return Tensor(storage, offset, shape, strides)  # type: ignore[arg-type]

@@ -173,7 +173,7 @@ class FileTransfer:
         self._check_space(most_bytes - offset_bytes if total_bytes else 0)
         received_bytes = offset_bytes
         self.published.has_known_end = total_bytes is not None or has_known_end(response)
-        with _full_disk_told(self._name, self._part), self._part.open("r+b" if offset_bytes else "wb") as file:
+        with _full_disk_refused(self._name, self._part), self._part.open("r+b" if offset_bytes else "wb") as file:
             file.seek(offset_bytes)
             # As it arrives: what httpx gathers into larger pieces would be lost when the connection ends.
             for chunk in response.iter_raw():
@@ -204,7 +204,7 @@ class FileTransfer:
         etag = response.headers.get("etag", "")
         validator = etag if etag and not etag.startswith("W/") else response.headers.get("last-modified", "")
         notes = {"validator": validator, "size_bytes": self.published.size_bytes}
-        with _full_disk_told(self._name, self._part):
+        with _full_disk_refused(self._name, self._part):
             write_atomically(self._notes, json.dumps(notes).encode())
 
     def _check_space(self, missing_bytes: int) -> None:
@@ -262,7 +262,7 @@ def opened(
 
 
 @contextmanager
-def _full_disk_told(name: str, part: Path) -> Iterator[None]:
+def _full_disk_refused(name: str, part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

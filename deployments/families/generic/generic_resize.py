@@ -89,5 +89,5 @@ def _resized(pixels: NDArray[np.uint8], size_px: tuple[int, int], interpolation:
     width_height = size_px[1], size_px[0]
     if interpolation == "linear":
         return np.asarray(cv2.resize(pixels, width_height, interpolation=cv2.INTER_LINEAR), np.uint8)
-    picture = PIL.Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(picture.resize(width_height, _PILLOW[interpolation]))
+    image = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize(width_height, _PILLOW[interpolation]))

@@ -1,4 +1,4 @@
-"""The configuration in a `.keras` file of Keras 3, looked through before Keras makes anything of it.
+"""The configuration in a `.keras` file of Keras 3, checked before Keras makes anything of it.
 
 It is data, JSON, but can name any class, among them some that run code or read other files when they are made. So
 only those are let through that are known to do neither. `keras_zip.py` reads the file around it.
@@ -49,7 +49,7 @@ def check_archive(path: Path) -> KerasInput:
     try:
         config = json.loads(read_config(path))
     except (ValueError, RecursionError) as error:
-        raise ModelUnavailable(f"{path.name}: config.json is no JSON: {str(error)[:200]}") from error
+        raise ModelUnavailable(f"{path.name}: config.json is not valid JSON: {str(error)[:200]}") from error
     if not isinstance(config, dict):
         raise ModelUnavailable(f"{path.name}: config.json holds no model")
     try:
@@ -97,7 +97,7 @@ def _check_class(value: dict[str, Any]) -> None:
     if module == "keras.layers" and name in UNSAFE_LAYERS:
         raise _UnsafeConfig(f"the layer {name} can run code or read other files")
     if not _is_builtin(module, name) or registered not in (None, name):
-        known = "is no layer or operation of Keras itself, and others are not loaded"
+        known = "is not a layer or operation of Keras itself, and others are not loaded"
         raise _UnsafeConfig(f"{module[:80]}.{name[:80]} (registered as {str(registered)[:80]}) {known}")
 
 

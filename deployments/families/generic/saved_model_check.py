@@ -1,4 +1,4 @@
-"""A SavedModel, looked through before TensorFlow loads it. Runs nothing of it.
+"""A SavedModel, checked before TensorFlow loads it. Runs nothing of it.
 
 A SavedModel is a program: loading it runs some of its functions, asking it runs others. So every operation of
 every function must be one that only computes (`saved_model_ops.py`). Two functions of each file save and restore
@@ -60,13 +60,13 @@ def _only_graph(folder: Path) -> Any:
     try:
         unknown = sorted({entry.name for entry in folder.iterdir()} - _KNOWN_ENTRIES)
         if unknown:
-            raise ModelUnavailable(f"{folder.name}: holds {unknown[0][:80]!r}, which is no part of a SavedModel")
+            raise ModelUnavailable(f"{folder.name}: holds {unknown[0][:80]!r}, which is not part of a SavedModel")
         size = path.stat().st_size
         if size > MAX_PROGRAM_BYTES:
             raise ModelUnavailable(f"{folder.name}: {PROGRAM} has {size} bytes, the limit is {MAX_PROGRAM_BYTES}")
         program = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except OSError as error:
-        raise ModelUnavailable(f"{folder}: no folder of a SavedModel: {error.strerror}") from error
+        raise ModelUnavailable(f"{folder}: not a folder of a SavedModel: {error.strerror}") from error
     except Exception as error:
         if isinstance(error, ModelUnavailable):
             raise

@@ -126,7 +126,7 @@ def make_upsample(builder: LayerBuilder, stub: ModuleStub) -> Program:
     factor, mode = stub.number("scale_factor"), stub.state.get("mode")
     if mode != "nearest" or not 1 <= factor <= 8 or factor != int(factor):
         raise ModelUnavailable(
-            f"upsampling ({describe(mode)}) by {factor:g} is not known, expected 'nearest' by a whole factor"
+            f"upsampling ({describe(mode)}) by {factor:g} is not supported, expected 'nearest' by a whole factor"
         )
     times = int(factor)
     return lambda x: ops.repeat(ops.repeat(x, times, axis=1), times, axis=2)
@@ -136,7 +136,7 @@ def make_max_pool(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """torch.nn.MaxPool2d where it keeps the size, as all YOLO blocks use it."""
     size, step, pad = (_pair(stub, name) for name in ("kernel_size", "stride", "padding"))
     if step != (1, 1) or pad != (size[0] // 2, size[1] // 2) or size[0] % 2 == 0 or size[1] % 2 == 0:
-        raise ModelUnavailable(f"max pooling of {size} with stride {step} and padding {pad} is not known")
+        raise ModelUnavailable(f"max pooling of {size} with stride {step} and padding {pad} is not supported")
     return lambda x: ops.max_pool(x, size, strides=1, padding="same")
 
 
@@ -201,7 +201,7 @@ def _convolution(
 
 def _geometry(stub: ModuleStub, size: tuple[int, int]) -> ConvolutionGeometry:
     if stub.state.get("padding_mode", "zeros") != "zeros":
-        raise ModelUnavailable("a convolution pads with something else than zeros, which is not known")
+        raise ModelUnavailable("a convolution pads with something other than zeros, which is not supported")
     return ConvolutionGeometry.of(size, _pair(stub, "stride"), _pair(stub, "padding"), _pair(stub, "dilation", 1))
 
 
@@ -211,7 +211,7 @@ def _pair(stub: ModuleStub, name: str, default: int | None = None) -> tuple[int,
     pair = (value, value) if type(value) is int else value
     is_pair = isinstance(pair, tuple) and len(pair) == 2 and all(type(item) is int for item in pair)
     if not is_pair or min(pair) < 0 or max(pair) > 1024:
-        raise ModelUnavailable(f"{name!r} of {stub.kind} is no pair of integers from 0 to 1024")
+        raise ModelUnavailable(f"{name!r} of {stub.kind} is not a pair of integers from 0 to 1024")
     return pair
 
 
