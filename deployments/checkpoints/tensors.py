@@ -62,12 +62,17 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A view of a storage. offset, strides: in elements, as in PyTorch. Checked when made, read later."""
+    """A view of a storage. Checked when made, read later."""
 
     storage: Storage
+
     offset: int
+    """In elements, as in PyTorch."""
+
     shape: tuple[int, ...]
+
     strides: tuple[int, ...]
+    """In elements, as in PyTorch."""
 
     def __post_init__(self) -> None:
         refusal = self.storage.archive.refusal

@@ -37,15 +37,17 @@ _OPERATIONS = tuple(f"keras.src.ops.{name}" for name in ("core", "einops", "imag
 
 @dataclass(frozen=True, slots=True)
 class KerasInput:
-    """The one image input of a model. batch_shape: None for free sides."""
+    """The one image input of a model."""
 
     name: str
     dtype: str
+
     batch_shape: tuple[int | None, ...]
+    """None for a side that is free."""
 
 
 def check_archive(path: Path) -> KerasInput:
-    """Look through the file at `path`. Raises ModelUnavailable with what was found in it."""
+    """Check the file at `path`. Raises ModelUnavailable with what was found in it."""
     try:
         config = json.loads(read_config(path))
     except (ValueError, RecursionError) as error:

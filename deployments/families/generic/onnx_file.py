@@ -35,17 +35,23 @@ _RUNTIME_OPS = frozenset(_RUNTIME_OPS_TEXT.split())
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """A file that may be opened. content: its bytes.  labels: None where it names no classes.  canvas_px: height
-    and width that its exporter wrote down."""
+    """A file that may be opened."""
 
     content: bytes
+    """The whole file."""
+
     input: TensorFacts
+    """The only input."""
+
     labels: tuple[str, ...] | None
+    """None where it names no classes."""
+
     canvas_px: tuple[int, int] | None
+    """Height and width that its exporter wrote down; None where it did not."""
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """Read and look through the file at `path`. Raises ModelUnavailable with what was found in it."""
+    """Read and check the file at `path`. Raises ModelUnavailable with what was found in it."""
     onnx = optional_package("onnx")
     try:
         size = path.stat().st_size

@@ -26,14 +26,17 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class SavedSignature:
-    """One signature. input: the only one.  input_key: by which name it is given."""
+    """One signature of a SavedModel."""
 
     input: TensorFacts
+    """The only input."""
+
     input_key: str
+    """The name under which the function takes it."""
 
 
 def check_saved_model(folder: Path, signature: str) -> SavedSignature:
-    """Look through the SavedModel in `folder`. Raises ModelUnavailable with what was found in it."""
+    """Check the SavedModel in `folder`. Raises ModelUnavailable with what was found in it."""
     graph = _only_graph(folder)
     functions = {function.signature.name: function for function in graph.graph_def.library.function}
     savers = {name for name, function in functions.items() if _ops(function) & SAVER_OPS}
