@@ -28,15 +28,9 @@ from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.weights.answers import HEAD_BYTES, refuse_page
 from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, digest_of, parse_record
+from deployments.weights.http_client import TransferSettings, http_client, opened
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import (
-    FileTransfer,
-    Progress,
-    Published,
-    TransferSettings,
-    http_client,
-    opened,
-)
+from deployments.weights.transfer import FileTransfer, Progress, Published
 from deployments.weights.weights_uri import InvalidWeightsUri, WeightsUri, parse_uri
 
 logger = logging.getLogger(OWN_LOGGER)

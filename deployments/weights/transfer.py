@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,10 +21,11 @@ from typing import BinaryIO
 import httpx
 
 from deployments.errors import ModelUnavailable
-from deployments.logs import OWN_LOGGER, keep_quiet
+from deployments.logs import OWN_LOGGER
 from deployments.shown_address import shown_text
-from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page, refuse_redirect
+from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page
 from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
+from deployments.weights.http_client import TransferSettings, http_client, opened
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -36,29 +37,6 @@ _PASSING = (429, 500, 502, 503, 504)
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the bytes in all, None when that is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransferSettings:
-    """Limits of one transfer."""
-
-    connect_s: float = 10.0
-    """How long an attempt waits for a connection."""
-
-    read_s: float = 30.0
-    """How long an attempt waits for the next bytes."""
-
-    retry_wait_s: float = 1.0
-    """Wait before the second attempt, doubled each time."""
-
-    attempts: int = 3
-    """How many attempts in a row may bring nothing."""
-
-    redirects: int = 5
-    """How many redirects are followed."""
-
-    largest_bytes: int = 16 * 2**30
-    """The largest file."""
 
 
 @dataclass(slots=True)
@@ -219,46 +197,6 @@ class FileTransfer:
         fetched_bytes = size_of(self._part) or 0
         kept = f"; {megabytes(fetched_bytes)} are kept for the next attempt" if fetched_bytes else ""
         return ModelUnavailable(f"{self._name} could not be fetched from {httpx.URL(url).host}: {reason}{kept}")
-
-
-def http_client(settings: TransferSettings) -> httpx.Client:
-    """A client that follows no redirect by itself and requests bytes without compression.
-
-    Raises ModelUnavailable when the environment names a proxy of a kind that is not supported.
-    """
-    # They log each address as it is, with its signature.
-    keep_quiet("httpx", "httpcore")
-    timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
-    try:
-        return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})
-    except (ImportError, ValueError, httpx.InvalidURL):
-        # Without the value, in which there may be a password.
-        raise ModelUnavailable(
-            "the proxy that http_proxy, https_proxy or all_proxy names cannot be used: it must be "
-            "http://HOST:PORT or https://HOST:PORT (SOCKS is not supported)"
-        ) from None
-
-
-@contextmanager
-def opened(
-    client: httpx.Client, url: str, headers: Mapping[str, str], redirects: int
-) -> Iterator[tuple[httpx.Response, list[httpx.Response]]]:
-    """The answer to GET `url` after at most `redirects` redirects, its body unread, and the answers before it.
-
-    Raises ModelUnavailable for a redirect that is not allowed.
-    """
-    hops: list[httpx.Response] = []
-    while True:
-        with client.stream("GET", url, headers=dict(headers)) as response:
-            target = response.next_request.url if response.next_request else None
-            if target is None:
-                yield response, hops
-                return
-            if len(hops) >= redirects:
-                raise ModelUnavailable(f"{httpx.URL(url).host} redirects more than {redirects} times")
-            refuse_redirect(response.url, target)
-            hops.append(response)
-            url = str(target)
 
 
 @contextmanager
