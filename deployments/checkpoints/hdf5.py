@@ -87,7 +87,7 @@ class KerasFile:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turns what h5py raises for a damaged file into a refusal."""
+        """Turn what h5py raises for a damaged file into a refusal."""
         try:
             yield
         except _DAMAGE as error:

@@ -121,7 +121,7 @@ class Fetcher:
 
     @contextmanager
     def _only_writer(self, entry: CacheEntry) -> Iterator[None]:
-        """Holds the lock of the entry: between processes, and between machines where the file system can."""
+        """Hold the lock of the entry: between processes, and between machines where the file system can."""
         try:
             entry.file.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(entry.beside(".lock"), timeout=self._lock_timeout_s)
@@ -193,7 +193,7 @@ def _checked(entry: CacheEntry, source: WeightsSource, published: Published) -> 
 
 
 def _refuse_incomplete(entry: CacheEntry, source: WeightsSource, published: Published) -> None:
-    """Raises ModelUnavailable for a file that cannot be whole, or cannot be known to be."""
+    """Raise ModelUnavailable for a file that cannot be whole, or cannot be known to be."""
     with entry.part.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:

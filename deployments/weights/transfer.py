@@ -76,7 +76,7 @@ class FileTransfer:
         self._known = replace(published, digests=dict(published.digests))
 
     def run(self, url: str, progress: Progress) -> None:
-        """Fetches `url` until the part file is complete. Raises ModelUnavailable with the reason, and keeps what has
+        """Fetch `url` until the part file is complete. Raises ModelUnavailable with the reason, and keeps what has
         been fetched by then."""
         self._part.parent.mkdir(parents=True, exist_ok=True)
         fruitless = 0

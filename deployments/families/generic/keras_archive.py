@@ -67,7 +67,7 @@ class _UnsafeConfig(ValueError):
 
 
 def _check_object(value: Any, depth: int) -> None:
-    """Raises _UnsafeConfig for a class or function that may not be made from this configuration."""
+    """Raise _UnsafeConfig for a class or function that may not be made from this configuration."""
     if depth > MAX_DEPTH:
         raise _UnsafeConfig(f"config.json is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):

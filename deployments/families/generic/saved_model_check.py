@@ -88,7 +88,7 @@ def _ops(function: Any) -> set[str]:
 
 
 def _called_names(graph: Any) -> Iterator[str]:
-    """Names of functions that something else than the main graph can call. TensorFlow 2 never runs that one."""
+    """Names of functions that anything can call but the main graph, which TensorFlow 2 never runs."""
     library = graph.graph_def.library
     for function in library.function:
         for node in function.node_def:

@@ -42,7 +42,7 @@ class LayerBuilder:
     _modules: int = 0
 
     def build(self, stub: ModuleStub) -> Program:
-        """The program of one module. Raises ModelUnavailable for a layer that is not known."""
+        """The program of one module. Raises ModelUnavailable for an unknown layer."""
         self._modules += 1
         if self._modules > _MAX_MODULES:
             raise ModelUnavailable(f"the network has more than {_MAX_MODULES} modules")
@@ -73,7 +73,7 @@ def unknown_layer(stub: ModuleStub, known: Mapping[str, Maker]) -> ModelUnavaila
 
 
 def check_layers(stub: ModuleStub, known: Mapping[str, Maker], depth: int = 0) -> int:
-    """Walks all modules without building them and counts them.
+    """Walk all modules without building them, and count them.
 
     Raises ModelUnavailable for the first unknown one, and for a tree that is too deep or too large (it may
     contain itself).
@@ -157,7 +157,7 @@ def make_conv(builder: LayerBuilder, stub: ModuleStub) -> Program:
 
 
 def batch_norm_affine(norm: ModuleStub) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Scale and shift, float64 (channels,), that a BatchNorm2d in evaluation amounts to."""
+    """Scale and shift, float64 (channels,), to which a BatchNorm2d in evaluation amounts."""
     mean = norm.tensor("running_mean").numpy().astype(np.float64)
     variance = norm.tensor("running_var").numpy().astype(np.float64)
     gamma, beta = norm.find_tensor("weight"), norm.find_tensor("bias")
