@@ -86,13 +86,13 @@ def _items(archive: Archive, arguments: tuple[Any, ...]) -> object:
     if not arguments:
         return []
     if len(arguments) != 1 or not isinstance(arguments[0], list | tuple):
-        raise archive.refusal("a set is made from something that is no list")
+        raise archive.refusal("a set is made from something that is not a list")
     return arguments[0]
 
 
 def _parameter(archive: Archive, arguments: tuple[Any, ...]) -> Tensor:
     if not arguments or not isinstance(arguments[0], Tensor):
-        raise archive.refusal("a parameter is made from something that is no tensor")
+        raise archive.refusal("a parameter is made from something that is not a tensor")
     return arguments[0]
 
 

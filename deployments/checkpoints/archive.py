@@ -104,7 +104,7 @@ class Archive:
                 "read; load it with PyTorch and save it again"
             )
         if not head.startswith(b"PK\x03\x04"):
-            raise self.refusal(f"no PyTorch checkpoint: starts with {head[:8]!r}, expected a zip archive")
+            raise self.refusal(f"not a PyTorch checkpoint: starts with {head[:8]!r}, expected a zip archive")
         directory = read_zip_directory(file)
         if directory.entries > MAX_ENTRIES or directory.size_bytes > MAX_DIRECTORY_BYTES:
             raise self.refusal(
@@ -152,7 +152,7 @@ class Archive:
         if "constants.pkl" in entries or any(name.startswith("code/") for name in entries):
             raise self.refusal("a TorchScript archive, which is a program and not read; use the training checkpoint")
         if "data.pkl" not in entries:
-            raise self.refusal("no PyTorch checkpoint: the archive holds no data.pkl")
+            raise self.refusal("not a PyTorch checkpoint: the archive holds no data.pkl")
         order = entries.get("byteorder")
         if order is not None and (order.file_size > 8 or self._read_entry(order) != b"little"):
             raise self.refusal("its numbers are not little-endian, which is not read")

@@ -61,7 +61,7 @@ class Checkpoint:
 def open_checkpoint(path: Path) -> Checkpoint:
     """Read the pickle of a checkpoint; the weights stay in the file until asked for.
 
-    Raises ModelUnavailable when the file cannot be read, is no checkpoint, or holds what no model needs.
+    Raises ModelUnavailable when the file cannot be read, is not a checkpoint, or holds what no model needs.
     """
     archive = Archive(path)
     try:

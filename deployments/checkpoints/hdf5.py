@@ -59,14 +59,14 @@ class KerasFile:
             found = path.stat()
             # A pipe would keep whoever opens it waiting.
             if not stat.S_ISREG(found.st_mode):
-                raise self.refusal("no file, expected an HDF5 file")
+                raise self.refusal("not a file, expected an HDF5 file")
             self._size_bytes = found.st_size
             with path.open("rb") as file:
                 head = file.read(len(_MAGIC))
         except OSError as error:
             raise ModelUnavailable(f"{path}: cannot read the weights: {error.strerror}") from error
         if head != _MAGIC:
-            raise self.refusal(f"no HDF5 file: starts with {head!r}, expected {_MAGIC!r}")
+            raise self.refusal(f"not an HDF5 file: starts with {head!r}, expected {_MAGIC!r}")
         with self.reading():
             # Not locked: weights may lie on a file system that is read-only or has no locks.
             self._file = h5py.File(path, "r", locking=False)
@@ -87,7 +87,7 @@ class KerasFile:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turns what h5py raises for a damaged file into a refusal."""
+        """Turn what h5py raises for a damaged file into a refusal."""
         try:
             yield
         except _DAMAGE as error:
@@ -124,7 +124,7 @@ class KerasFile:
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self.refusal(f"model_config is no JSON: {str(error)[:200]}") from error
+            raise self.refusal(f"model_config is not valid JSON: {str(error)[:200]}") from error
         if not isinstance(content, dict):
             raise self.refusal(f"model_config is a {type(content).__name__}, expected an object")
         return content
@@ -142,7 +142,7 @@ class KerasFile:
             layer = self._group(layer, folder)
         found = self._child(layer, last)
         if not isinstance(found, h5py.Dataset):
-            raise self.refusal(f"{name!r} is no array")
+            raise self.refusal(f"{name!r} is not an array")
         self._check(found, name)
         return StoredArray(self, found, tuple(int(side) for side in found.shape))
 
@@ -168,13 +168,13 @@ class KerasFile:
     def _group(self, parent: Any, name: str) -> Any:
         found = self._child(parent, name)
         if not isinstance(found, h5py.Group):
-            raise self.refusal(f"{name[:80]!r} is no group")
+            raise self.refusal(f"{name[:80]!r} is not a group")
         return found
 
     def _child(self, parent: Any, name: str) -> Any:
         """What lies under `name`, one step down, and in this file."""
         if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise self.refusal(f"the name {name[:80]!r} is no name of a layer or weight")
+            raise self.refusal(f"the name {name[:80]!r} is not the name of a layer or weight")
         link = parent.get(name, getlink=True)
         if link is None:
             raise self.refusal(f"{str(parent.name)[:80]!r} holds no {name[:80]!r}, which its list names")

@@ -62,12 +62,17 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A view of a storage. offset, strides: in elements, as in PyTorch. Checked when made, read later."""
+    """A view of a storage. Checked when made, read later."""
 
     storage: Storage
+
     offset: int
+    """In elements, as in PyTorch."""
+
     shape: tuple[int, ...]
+
     strides: tuple[int, ...]
+    """In elements, as in PyTorch."""
 
     def __post_init__(self) -> None:
         refusal = self.storage.archive.refusal
@@ -121,7 +126,7 @@ def rebuild(archive: Archive, arguments: Sequence[object]) -> Tensor:
         raise archive.refusal(f"a tensor is rebuilt from {len(arguments)} values, expected at least 4")
     storage, offset, shape, strides = arguments[:4]
     if not isinstance(storage, Storage) or type(offset) is not int:
-        raise archive.refusal("a tensor is rebuilt from something that is no storage")
+        raise archive.refusal("a tensor is rebuilt from something that is not a storage")
     if not is_int_tuple(shape) or not is_int_tuple(strides):
         raise archive.refusal(f"the sizes or strides of a tensor are not up to {MAX_DIMENSIONS} integers")
     return Tensor(storage, offset, shape, strides)  # type: ignore[arg-type]

@@ -174,11 +174,11 @@ class _Machine:
 
     def _push_global(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise self._archive.refusal("the pickle names a class by something that is no text")
+            raise self._archive.refusal("the pickle names a class by something that is not a string")
         full = f"{module}.{name}"
         if len(full) > _MAX_NAME_CHARACTERS or "." in name or not allowed_globals.is_known(full):
             raise self._archive.refusal(
-                f"the pickle names {full[:120]}, which is no part of a model; nothing of the file was run"
+                f"the pickle names {full[:120]}, which is not part of a model; nothing in the file was run"
             )
         self._stack.append(Global(full))
 
@@ -212,7 +212,7 @@ class _Machine:
         short = type(state) is dict and len(state) <= _MAX_ATTRIBUTES
         if not short or not all(type(key) is str for key in state):
             raise self._archive.refusal(
-                f"the state of {target.kind} is no dict of at most {_MAX_ATTRIBUTES} named attributes"
+                f"the state of {target.kind} is not a dict of at most {_MAX_ATTRIBUTES} named attributes"
             )
         target.state = state
 
@@ -227,7 +227,7 @@ class _Machine:
                 f"a storage has the type {_described(kind)}, expected one of {[*STORAGE_TYPES]}"
             )
         if type(key) is not str or type(numel) is not int:
-            raise self._archive.refusal("the key of a storage is no text, or its size no integer")
+            raise self._archive.refusal("the key of a storage is not a string, or its size not an integer")
         self._stack.append(Storage(self._archive, key, STORAGE_TYPES[name], numel))
 
 

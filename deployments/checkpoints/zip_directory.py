@@ -31,7 +31,7 @@ def read_zip_directory(file: BinaryIO) -> ZipDirectory:
     end = tail[-_END.size :]
     # With a comment `zipfile` would search for the directory, and might find another one.
     if len(end) < _END.size or not end.startswith(_END_MARK) or not end.endswith(b"\0\0"):
-        raise zipfile.BadZipFile("no zip archive, or one that is cut short or has a comment")
+        raise zipfile.BadZipFile("not a zip archive, or one that is cut short or has a comment")
     _, _, _, _, entries, size_bytes, _, _ = _END.unpack(end)
     if tail[_END64.size :].startswith(_LOCATOR64_MARK) and tail.startswith(_END64_MARK):
         *_, entries, size_bytes, _ = _END64.unpack(tail[: _END64.size])

@@ -3,7 +3,7 @@
     weights_uri.py         URIs: what is allowed, and where a file lies in the cache
     settings.py            the environment variables FATHOM_WEIGHTS_*
     cache.py               the cache folder and its records
-    transfer.py            brings the bytes of one file over HTTP; answers.py judges what a server sends
+    transfer.py            brings the bytes of one file; http_client.py and answers.py: limits, redirects, web pages
     fetch.py               makes sure that a file is in the cache, one writer at a time
     resolve.py             what replicas and doors call
     catalogue.py, commands.py, __main__.py    `python -m deployments.weights`

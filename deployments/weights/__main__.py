@@ -41,7 +41,7 @@ class RichTerminal:
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Runs one command; its exit status: 0 done, 1 something failed, 2 refused before anything began."""
+    """Run one command; its exit status: 0 done, 1 something failed, 2 refused before anything began."""
     chosen = _parser().parse_args(arguments)
     terminal = RichTerminal()
     try:

@@ -25,8 +25,8 @@ def has_changed(response: httpx.Response, validator: str) -> bool:
 
 
 def refuse_page(name: str, host: str, head: bytes) -> None:
-    """Raises ModelUnavailable for a web page. Networks that want a login answer every request with one, and some
-    servers a file that they do not find. head: the first bytes of the file."""
+    """Raise ModelUnavailable for a web page. Networks that want a login answer every request with one, and some
+    servers do for a file that they do not have. head: the first bytes of the file."""
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES):
         raise ModelUnavailable(
             f"{name}: {host} sent a web page in place of the file; does this network want a login, and is the "
@@ -35,8 +35,8 @@ def refuse_page(name: str, host: str, head: bytes) -> None:
 
 
 def refuse_redirect(origin: httpx.URL, target: httpx.URL) -> None:
-    """Raises ModelUnavailable for a redirect that is not followed: to anything but https, but from http to http; and
-    from a publisher to an address of this machine or of the network around it."""
+    """Raise ModelUnavailable for a redirect that is not followed: to anything but https, except from http to http;
+    and from a publisher to an address of this machine or of its network."""
     if target.scheme != "https" and (target.scheme, origin.scheme) != ("http", "http"):
         raise ModelUnavailable(f"{origin.host} redirects to {target.scheme}:, which is not allowed")
     if origin.scheme == "https" and _is_inner(target.host) and not _is_inner(origin.host):

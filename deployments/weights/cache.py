@@ -124,7 +124,7 @@ class CacheEntry:
         return ""
 
     def note(self, sha256: str, origin: DigestOrigin, commit: str = "", size_bytes: int | None = None) -> None:
-        """Writes the record. A cache that cannot be written, such as a DVD, goes without."""
+        """Write the record. A cache that cannot be written, such as a DVD, goes without."""
         record = CacheRecord(
             uri=self.uri.shown,
             size_bytes=size_of(self.file) or 0 if size_bytes is None else size_bytes,
@@ -136,7 +136,7 @@ class CacheEntry:
         self._write(record)
 
     def remember_labels(self, labels: tuple[str, ...]) -> None:
-        """Keeps the class names that were found in the file."""
+        """Keep the class names that were found in the file."""
         record = self.record()
         if record is not None and record.labels != labels:
             self._write(record.model_copy(update={"labels": labels}))
@@ -180,7 +180,7 @@ def megabytes(size_bytes: int) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a small file so that a reader finds the old or the new content, never a part."""
+    """Write a small file so that a reader finds the old or the new content, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -39,7 +39,7 @@ class Commands:
     make_fetcher: Callable[[WeightsSettings], Fetcher] = Fetcher
 
     def fetch(self, models: Models) -> int:
-        """Brings the weights of `models` into the cache; those that fail do not stop the others."""
+        """Bring the weights of `models` into the cache; those that fail do not stop the others."""
         fetcher = self.make_fetcher(self.settings)
         failed = 0
         for model in models:
@@ -55,14 +55,14 @@ class Commands:
         return 1 if failed else 0
 
     def show(self, models: Models) -> int:
-        """Shows what is in the cache of each model, and what is not known about it."""
+        """Show what is in the cache of each model, and what is not known about it."""
         self.terminal.say(f"cache: {self.settings.folder}{' (offline)' if self.settings.offline else ''}")
         for model in models:
             self.terminal.say("\n".join(self._described(model)))
         return 0
 
     def verify(self, models: Models) -> int:
-        """Reads every cached file and compares it with what it should be; 1 when one is damaged or incomplete."""
+        """Read every cached file and compare it with what it should be; 1 when one is damaged or incomplete."""
         bad = 0
         for model in models:
             if model.source is None:
@@ -75,7 +75,7 @@ class Commands:
         return 1 if bad else 0
 
     def export(self, models: Models, folder: Path) -> int:
-        """Copies what is in the cache, checked, into `folder`: a cache of its own, which can be a mirror."""
+        """Copy what is in the cache, checked, into `folder`: a cache of its own, which can be a mirror."""
         target = self.settings.model_copy(update={"dir": folder})
         if target.folder == self.settings.folder:
             self.terminal.say(f"{folder} is the cache itself; name another folder")

@@ -28,15 +28,9 @@ from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.weights.answers import HEAD_BYTES, refuse_page
 from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, digest_of, parse_record
+from deployments.weights.http_client import TransferSettings, http_client, opened
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import (
-    FileTransfer,
-    Progress,
-    Published,
-    TransferSettings,
-    http_client,
-    opened,
-)
+from deployments.weights.transfer import FileTransfer, Progress, Published
 from deployments.weights.weights_uri import InvalidWeightsUri, WeightsUri, parse_uri
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -127,7 +121,7 @@ class Fetcher:
 
     @contextmanager
     def _only_writer(self, entry: CacheEntry) -> Iterator[None]:
-        """Holds the lock of the entry: between processes, and between machines where the file system can."""
+        """Hold the lock of the entry: between processes, and between machines where the file system can."""
         try:
             entry.file.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(entry.beside(".lock"), timeout=self._lock_timeout_s)
@@ -199,7 +193,7 @@ def _checked(entry: CacheEntry, source: WeightsSource, published: Published) -> 
 
 
 def _refuse_incomplete(entry: CacheEntry, source: WeightsSource, published: Published) -> None:
-    """Raises ModelUnavailable for a file that cannot be whole, or cannot be known to be."""
+    """Raise ModelUnavailable for a file that cannot be whole, or cannot be known to be."""
     with entry.part.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:

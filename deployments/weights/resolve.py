@@ -34,7 +34,7 @@ def with_local_weights(definition: ModelDefinition, fetcher: Fetcher) -> ModelDe
 
 
 def remember_labels(definition: ModelDefinition, labels: tuple[str, ...], settings: WeightsSettings) -> None:
-    """Keeps the class names of a loaded checkpoint beside its weights, where the definition declares none."""
+    """Keep the class names of a loaded checkpoint beside its weights, where the definition declares none."""
     if definition.weights_source is not None and definition.labels is None:
         entry_of(definition.weights_source, settings).remember_labels(labels)
 

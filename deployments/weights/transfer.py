@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,10 +21,11 @@ from typing import BinaryIO
 import httpx
 
 from deployments.errors import ModelUnavailable
-from deployments.logs import OWN_LOGGER, keep_quiet
+from deployments.logs import OWN_LOGGER
 from deployments.shown_address import shown_text
-from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page, refuse_redirect
+from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page
 from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
+from deployments.weights.http_client import TransferSettings, http_client, opened
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -36,29 +37,6 @@ _PASSING = (429, 500, 502, 503, 504)
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the bytes in all, None when that is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransferSettings:
-    """Limits of one transfer."""
-
-    connect_s: float = 10.0
-    """How long an attempt waits for a connection."""
-
-    read_s: float = 30.0
-    """How long an attempt waits for the next bytes."""
-
-    retry_wait_s: float = 1.0
-    """Wait before the second attempt, doubled each time."""
-
-    attempts: int = 3
-    """How many attempts in a row may bring nothing."""
-
-    redirects: int = 5
-    """How many redirects are followed."""
-
-    largest_bytes: int = 16 * 2**30
-    """The largest file."""
 
 
 @dataclass(slots=True)
@@ -98,7 +76,7 @@ class FileTransfer:
         self._known = replace(published, digests=dict(published.digests))
 
     def run(self, url: str, progress: Progress) -> None:
-        """Fetches `url` until the part file is complete. Raises ModelUnavailable with the reason, and keeps what has
+        """Fetch `url` until the part file is complete. Raises ModelUnavailable with the reason, and keeps what has
         been fetched by then."""
         self._part.parent.mkdir(parents=True, exist_ok=True)
         fruitless = 0
@@ -173,7 +151,7 @@ class FileTransfer:
         self._check_space(most_bytes - offset_bytes if total_bytes else 0)
         received_bytes = offset_bytes
         self.published.has_known_end = total_bytes is not None or has_known_end(response)
-        with _full_disk_told(self._name, self._part), self._part.open("r+b" if offset_bytes else "wb") as file:
+        with _full_disk_refused(self._name, self._part), self._part.open("r+b" if offset_bytes else "wb") as file:
             file.seek(offset_bytes)
             # As it arrives: what httpx gathers into larger pieces would be lost when the connection ends.
             for chunk in response.iter_raw():
@@ -204,7 +182,7 @@ class FileTransfer:
         etag = response.headers.get("etag", "")
         validator = etag if etag and not etag.startswith("W/") else response.headers.get("last-modified", "")
         notes = {"validator": validator, "size_bytes": self.published.size_bytes}
-        with _full_disk_told(self._name, self._part):
+        with _full_disk_refused(self._name, self._part):
             write_atomically(self._notes, json.dumps(notes).encode())
 
     def _check_space(self, missing_bytes: int) -> None:
@@ -221,48 +199,8 @@ class FileTransfer:
         return ModelUnavailable(f"{self._name} could not be fetched from {httpx.URL(url).host}: {reason}{kept}")
 
 
-def http_client(settings: TransferSettings) -> httpx.Client:
-    """A client that follows no redirect by itself and requests bytes without compression.
-
-    Raises ModelUnavailable when the environment names a proxy of a kind that is not supported.
-    """
-    # They log each address as it is, with its signature.
-    keep_quiet("httpx", "httpcore")
-    timeout = httpx.Timeout(settings.read_s, connect=settings.connect_s)
-    try:
-        return httpx.Client(timeout=timeout, follow_redirects=False, headers={"Accept-Encoding": "identity"})
-    except (ImportError, ValueError, httpx.InvalidURL):
-        # Without the value, in which there may be a password.
-        raise ModelUnavailable(
-            "the proxy that http_proxy, https_proxy or all_proxy names cannot be used: it must be "
-            "http://HOST:PORT or https://HOST:PORT (SOCKS is not supported)"
-        ) from None
-
-
 @contextmanager
-def opened(
-    client: httpx.Client, url: str, headers: Mapping[str, str], redirects: int
-) -> Iterator[tuple[httpx.Response, list[httpx.Response]]]:
-    """The answer to GET `url` after at most `redirects` redirects, its body unread, and the answers before it.
-
-    Raises ModelUnavailable for a redirect that is not allowed.
-    """
-    hops: list[httpx.Response] = []
-    while True:
-        with client.stream("GET", url, headers=dict(headers)) as response:
-            target = response.next_request.url if response.next_request else None
-            if target is None:
-                yield response, hops
-                return
-            if len(hops) >= redirects:
-                raise ModelUnavailable(f"{httpx.URL(url).host} redirects more than {redirects} times")
-            refuse_redirect(response.url, target)
-            hops.append(response)
-            url = str(target)
-
-
-@contextmanager
-def _full_disk_told(name: str, part: Path) -> Iterator[None]:
+def _full_disk_refused(name: str, part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -106,7 +106,7 @@ def _https(source: WeightsSource) -> WeightsUri:
         host, port = url.hostname, url.port
     except ValueError as error:
         del error  # Its text repeats what it could not read, which may be a password.
-        raise InvalidWeightsUri(f"no valid address: {shown_address(source.uri)!r}") from None
+        raise InvalidWeightsUri(f"not a valid address: {shown_address(source.uri)!r}") from None
     if url.username is not None or url.password is not None or url.fragment:
         raise InvalidWeightsUri("an https address may hold no user, no password and no #fragment")
     name = PurePosixPath(unquote(url.path)).name

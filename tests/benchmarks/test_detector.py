@@ -68,7 +68,7 @@ def test_wrong_parameters_are_told(parameters: dict[str, Any], complaint: str) -
 
 
 def test_wrong_labels_and_canvas_are_told() -> None:
-    with pytest.raises(ModelUnavailable, match="2 classes, got 1 labels"):
+    with pytest.raises(ModelUnavailable, match="has 2 classes, but the definition names 1 labels"):
         load_family(definition().model_copy(update={"labels": ("one",)}))
     with pytest.raises(ModelUnavailable, match="multiples of 16"):
         load_family(definition().model_copy(update={"canvas_px": (640, 600)}))

@@ -1,4 +1,4 @@
-"""Which cell learns which animal: task-aligned assignment, dense and differentiable-free.
+"""Which cell learns which animal: task-aligned assignment, dense and without gradients.
 
 Source: Feng et al. 2021, TOOD (arXiv:2108.07755); the exponents and the ten candidates are
 those of ultralytics `utils/tal.py` `TaskAlignedAssigner`, written anew in `keras.ops`.
@@ -15,28 +15,32 @@ _TINY = 1e-9
 
 
 class Truth(NamedTuple):
-    """A batch's objects, padded to M a image.
-
-    `boxes`: float32 (N, M, 4) x1, y1, x2, y2 in canvas pixels. `classes`: int32 (N, M).
-    `present`: float32 (N, M), 1 for an object and 0 for padding.
-    """
+    """The objects of a batch, padded to the same number for each image."""
 
     boxes: Any
+    """float32 (n, objects, 4) x1 y1 x2 y2 in canvas pixels."""
+
     classes: Any
+    """int32 (n, objects)."""
+
     present: Any
+    """float32 (n, objects), 1 for an object and 0 for padding."""
 
 
 class Targets(NamedTuple):
-    """What each of A cells should say: `scores` (N, A, C) soft, 0 for empty; `boxes` (N, A, 4)."""
+    """What each cell should say."""
 
     scores: Any
+    """(n, cells, classes), soft; 0 for an empty cell."""
+
     boxes: Any
+    """(n, cells, 4) x1 y1 x2 y2 in canvas pixels."""
 
 
 def assign(scores: Any, boxes: Any, points: Any, truth: Truth) -> Targets:
     """Choose the cells of every object and their soft scores; no gradient flows through.
 
-    `scores` (N, A, C) after the sigmoid, `boxes` (N, A, 4) and `points` (A, 2) in canvas pixels.
+    scores: (n, cells, classes), after the sigmoid.  boxes, points: (n, cells, 4) and (cells, 2) in canvas pixels.
     """
     scores, boxes = ops.stop_gradient(scores), ops.stop_gradient(boxes)
     wanted = ops.one_hot(truth.classes, scores.shape[-1])
@@ -58,7 +62,7 @@ def assign(scores: Any, boxes: Any, points: Any, truth: Truth) -> Targets:
 
 
 def pairwise_iou(first: Any, second: Any) -> Any:
-    """Intersection over union of (N, M, 4) with (N, A, 4): (N, M, A), 0..1."""
+    """Intersection over union of boxes (n, m, 4) with boxes (n, a, 4): (n, m, a), 0 to 1."""
     one, other = first[:, :, None, :], second[:, None, :, :]
     low = ops.maximum(one[..., :2], other[..., :2])
     high = ops.minimum(one[..., 2:], other[..., 2:])

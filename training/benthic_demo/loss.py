@@ -22,7 +22,7 @@ _TINY = 1e-7
 def detection_loss(levels: Sequence[HeadMaps], truth: Truth) -> tuple[Any, Any]:
     """Mean loss of a batch as (box term, class term), each already weighted; their sum is trained.
 
-    `levels` as `network.head_maps` gives them, with static heights and widths.
+    levels: as `network.head_maps` gives them, with static heights and widths.
     """
     sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
     points, strides = anchor_points(sizes, [level.stride_px for level in levels])

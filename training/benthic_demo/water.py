@@ -20,17 +20,22 @@ _ABSORPTION = np.array([1.5, 0.75, 0.85], np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Ranges from which one frame's water is drawn.
-
-    `light` scales the lamps (1 = bright); `turbidity` is the optical depth at the far edge;
-    `snow` counts flakes; `blur_px` and `noise` are the sensor's Gaussian sigmas.
-    """
+    """Ranges from which one frame's water is drawn."""
 
     light: Range = (0.75, 1.15)
+    """Scale of the lamps; 1 is bright."""
+
     turbidity: Range = (0.3, 1.0)
+    """Optical depth at the far edge."""
+
     snow: tuple[int, int] = (20, 200)
+    """Number of flakes."""
+
     blur_px: Range = (0.0, 0.8)
+    """Gaussian sigma of the sensor's blur."""
+
     noise: Range = (1.0, 4.5)
+    """Gaussian sigma of the sensor's noise, in grey levels."""
 
 
 TYPICAL = Conditions()

@@ -6,7 +6,7 @@ mean.
                            what may be in a file; nothing of it runs before
     generic_family.py      base of the families
     generic_signature.py   the declared `parameters`
-    generic_input.py, generic_resize.py    an image onto the canvas and into the input
+    generic_input.py       a batch of canvases into the input
     generic_outputs.py     outputs to boxes, scores and classes
     generic_tensorflow.py  the program of those that TensorFlow runs
 

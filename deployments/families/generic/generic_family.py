@@ -16,10 +16,10 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.generic.generic_input import TensorFacts, plan_input
 from deployments.families.generic.generic_outputs import class_scores, keep_best
-from deployments.families.generic.generic_resize import CanvasGeometry, Resize
 from deployments.families.generic.generic_signature import GenericParameters
 from deployments.families.shared.definition_checks import needed_weights, read_parameters
 from deployments.families.shared.detections import detections_of
+from deployments.families.shared.resize import CanvasGeometry, Resize
 from deployments.prediction import ClassScores, Detections
 
 

@@ -20,7 +20,7 @@ class TensorFlowProgram:
     def __init__(
         self, function: Function, plan: InputPlan, parameters: GenericParameters, owner: object = None
     ) -> None:
-        """owner: whatever must live as long as the function, which may hold its variables weakly."""
+        """owner: what must live as long as the function, which may hold its variables weakly."""
         self._function = function
         self._plan = plan
         self._parameters = parameters

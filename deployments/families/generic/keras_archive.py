@@ -1,4 +1,4 @@
-"""The configuration in a `.keras` file of Keras 3, looked through before Keras makes anything of it.
+"""The configuration in a `.keras` file of Keras 3, checked before Keras makes anything of it.
 
 It is data, JSON, but can name any class, among them some that run code or read other files when they are made. So
 only those are let through that are known to do neither. `keras_zip.py` reads the file around it.
@@ -37,19 +37,21 @@ _OPERATIONS = tuple(f"keras.src.ops.{name}" for name in ("core", "einops", "imag
 
 @dataclass(frozen=True, slots=True)
 class KerasInput:
-    """The one image input of a model. batch_shape: None for free sides."""
+    """The one image input of a model."""
 
     name: str
     dtype: str
+
     batch_shape: tuple[int | None, ...]
+    """None for a side that is free."""
 
 
 def check_archive(path: Path) -> KerasInput:
-    """Look through the file at `path`. Raises ModelUnavailable with what was found in it."""
+    """Check the file at `path`. Raises ModelUnavailable with what was found in it."""
     try:
         config = json.loads(read_config(path))
     except (ValueError, RecursionError) as error:
-        raise ModelUnavailable(f"{path.name}: config.json is no JSON: {str(error)[:200]}") from error
+        raise ModelUnavailable(f"{path.name}: config.json is not valid JSON: {str(error)[:200]}") from error
     if not isinstance(config, dict):
         raise ModelUnavailable(f"{path.name}: config.json holds no model")
     try:
@@ -65,7 +67,7 @@ class _UnsafeConfig(ValueError):
 
 
 def _check_object(value: Any, depth: int) -> None:
-    """Raises _UnsafeConfig for a class or function that may not be made from this configuration."""
+    """Raise _UnsafeConfig for a class or function that may not be made from this configuration."""
     if depth > MAX_DEPTH:
         raise _UnsafeConfig(f"config.json is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
@@ -97,7 +99,7 @@ def _check_class(value: dict[str, Any]) -> None:
     if module == "keras.layers" and name in UNSAFE_LAYERS:
         raise _UnsafeConfig(f"the layer {name} can run code or read other files")
     if not _is_builtin(module, name) or registered not in (None, name):
-        known = "is no layer or operation of Keras itself, and others are not loaded"
+        known = "is not a layer or operation of Keras itself, and others are not loaded"
         raise _UnsafeConfig(f"{module[:80]}.{name[:80]} (registered as {str(registered)[:80]}) {known}")
 
 

@@ -34,7 +34,7 @@ def read_config(path: Path) -> bytes:
     except OSError as error:
         raise ModelUnavailable(f"{path}: cannot read the model: {error.strerror}") from error
     except _DAMAGE as error:
-        raise ModelUnavailable(f"{path.name}: no model that Keras 3 has saved: {_first_line(error)}") from error
+        raise ModelUnavailable(f"{path.name}: not a model that Keras 3 saved: {_first_line(error)}") from error
 
 
 def try_weights(path: Path, time_limit_s: float = TIME_LIMIT_S) -> None:
@@ -107,7 +107,7 @@ def _check_groups(file: Any) -> int:
             item = group[key]
             address = h5py.h5o.get_info(item.id).addr
             if address in known:
-                raise _UnsafeWeights(f"{place[:80]!r} in the weights stands in two places")
+                raise _UnsafeWeights(f"{place[:80]!r} in the weights is in two places")
             known.add(address)
             if isinstance(item, h5py.Group):
                 waiting.append((place, item))
@@ -120,7 +120,7 @@ def _check_array(array: Any, place: str) -> int:
     if array.external or array.is_virtual:
         raise _UnsafeWeights(f"{place!r} in the weights lies in another file")
     if array.dtype.hasobject:
-        raise _UnsafeWeights(f"{place!r} in the weights holds no numbers")
+        raise _UnsafeWeights(f"{place!r} in the weights does not hold numbers")
     if array.id.get_create_plist().get_nfilters():
         raise _UnsafeWeights(f"{place!r} in the weights is compressed; Keras stores its weights as they are")
     held_bytes = int(array.id.get_storage_size())

@@ -1,4 +1,4 @@
-"""An ONNX file, looked through before ONNX Runtime opens it. Runs nothing of it.
+"""An ONNX file, checked before ONNX Runtime opens it. Runs nothing of it.
 
 An ONNX graph computes in memory, with two ways out: tensors that lie in other files, and operations of an
 extension. Both are refused. The packages `onnx` and `onnxruntime` are an extra and imported when needed.
@@ -35,17 +35,23 @@ _RUNTIME_OPS = frozenset(_RUNTIME_OPS_TEXT.split())
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """A file that may be opened. content: its bytes.  labels: None where it names no classes.  canvas_px: height
-    and width that its exporter wrote down."""
+    """A file that may be opened."""
 
     content: bytes
+    """The whole file."""
+
     input: TensorFacts
+    """The only input."""
+
     labels: tuple[str, ...] | None
+    """None where it names no classes."""
+
     canvas_px: tuple[int, int] | None
+    """Height and width that its exporter wrote down; None where it did not."""
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """Read and look through the file at `path`. Raises ModelUnavailable with what was found in it."""
+    """Read and check the file at `path`. Raises ModelUnavailable with what was found in it."""
     onnx = optional_package("onnx")
     try:
         size = path.stat().st_size
@@ -58,7 +64,7 @@ def read_onnx(path: Path) -> OnnxFile:
         model = onnx.ModelProto.FromString(content)
     except Exception as error:
         # What protobuf raises on damaged bytes differs between its implementations.
-        raise ModelUnavailable(f"{path.name}: no ONNX file, or a damaged one") from error
+        raise ModelUnavailable(f"{path.name}: not an ONNX file, or a damaged one") from error
     try:
         _check_model(onnx, model)
         return OnnxFile(content, _only_input(onnx, model), _labels(model), _canvas_px(model))
@@ -72,7 +78,7 @@ class _UnsafeGraph(ValueError):
 
 def _check_model(onnx: Any, model: Any) -> None:
     if not model.graph.node:
-        raise _UnsafeGraph("no ONNX model: its graph is empty")
+        raise _UnsafeGraph("not an ONNX model: its graph is empty")
     own = {(function.domain, function.name) for function in model.functions}
     taken = [domain for domain, _ in own if not domain or domain.startswith(_RESERVED_DOMAINS)]
     if taken:
@@ -142,7 +148,7 @@ def _only_input(onnx: Any, model: Any) -> TensorFacts:
     try:
         dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except (KeyError, ValueError, TypeError):
-        raise _UnsafeGraph(f"input {inputs[0].name[:60]!r} is no tensor of numbers") from None
+        raise _UnsafeGraph(f"input {inputs[0].name[:60]!r} is not a tensor of numbers") from None
     return TensorFacts(inputs[0].name, dtype, shape)
 
 
@@ -154,7 +160,7 @@ def _labels(model: Any) -> tuple[str, ...] | None:
     if names is None:
         return None
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise _UnsafeGraph(f"names in its metadata are no list of classes, counted from 0: {str(names)[:60]}")
+        raise _UnsafeGraph(f"names in its metadata are not a list of classes, counted from 0: {str(names)[:60]}")
     return tuple(names)
 
 
@@ -176,4 +182,4 @@ def _metadata(model: Any, key: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        raise _UnsafeGraph(f"{key} in its metadata is no list of values: {text[:60]!r}") from None
+        raise _UnsafeGraph(f"{key} in its metadata is not a list of values: {text[:60]!r}") from None

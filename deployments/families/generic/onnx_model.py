@@ -22,10 +22,13 @@ from deployments.families.generic.onnx_file import read_onnx
 
 @dataclass(frozen=True, slots=True)
 class OnnxProgram:
-    """What the runtime `onnx` runs. content: the checked file.  batch: the only size it takes, None for any."""
+    """What the runtime `onnx` runs."""
 
     file_name: str
+
     content: bytes
+    """The checked file."""
+
     plan: InputPlan
     parameters: GenericParameters
     class_count: int

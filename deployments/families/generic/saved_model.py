@@ -1,6 +1,6 @@
 """SavedModels of TensorFlow 2: detectors and classifiers whose signature the definition declares.
 
-A SavedModel is a program, which runs when it is loaded. It is looked through beforehand (`saved_model_check.py`).
+A SavedModel is a program, which runs when it is loaded. It is checked beforehand (`saved_model_check.py`).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A SavedModel, looked through before TensorFlow loads it. Runs nothing of it.
+"""A SavedModel, checked before TensorFlow loads it. Runs nothing of it.
 
 A SavedModel is a program: loading it runs some of its functions, asking it runs others. So every operation of
 every function must be one that only computes (`saved_model_ops.py`). Two functions of each file save and restore
@@ -26,14 +26,17 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class SavedSignature:
-    """One signature. input: the only one.  input_key: by which name it is given."""
+    """One signature of a SavedModel."""
 
     input: TensorFacts
+    """The only input."""
+
     input_key: str
+    """The name under which the function takes it."""
 
 
 def check_saved_model(folder: Path, signature: str) -> SavedSignature:
-    """Look through the SavedModel in `folder`. Raises ModelUnavailable with what was found in it."""
+    """Check the SavedModel in `folder`. Raises ModelUnavailable with what was found in it."""
     graph = _only_graph(folder)
     functions = {function.signature.name: function for function in graph.graph_def.library.function}
     savers = {name for name, function in functions.items() if _ops(function) & SAVER_OPS}
@@ -60,13 +63,13 @@ def _only_graph(folder: Path) -> Any:
     try:
         unknown = sorted({entry.name for entry in folder.iterdir()} - _KNOWN_ENTRIES)
         if unknown:
-            raise ModelUnavailable(f"{folder.name}: holds {unknown[0][:80]!r}, which is no part of a SavedModel")
+            raise ModelUnavailable(f"{folder.name}: holds {unknown[0][:80]!r}, which is not part of a SavedModel")
         size = path.stat().st_size
         if size > MAX_PROGRAM_BYTES:
             raise ModelUnavailable(f"{folder.name}: {PROGRAM} has {size} bytes, the limit is {MAX_PROGRAM_BYTES}")
         program = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except OSError as error:
-        raise ModelUnavailable(f"{folder}: no folder of a SavedModel: {error.strerror}") from error
+        raise ModelUnavailable(f"{folder}: not a folder of a SavedModel: {error.strerror}") from error
     except Exception as error:
         if isinstance(error, ModelUnavailable):
             raise
@@ -85,7 +88,7 @@ def _ops(function: Any) -> set[str]:
 
 
 def _called_names(graph: Any) -> Iterator[str]:
-    """Names of functions that something else than the main graph can call. TensorFlow 2 never runs that one."""
+    """Names of functions that anything can call but the main graph, which TensorFlow 2 never runs."""
     library = graph.graph_def.library
     for function in library.function:
         for node in function.node_def:

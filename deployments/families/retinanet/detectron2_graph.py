@@ -68,7 +68,7 @@ class RetinaNetGraph:
     """
 
     def __init__(self, weights: RetinaNetWeights, class_count: int, views: Views) -> None:
-        """Builds all layers. class_count: how many of the head's classes are used. Raises ModelUnavailable."""
+        """Build all layers. class_count: how many of the head's classes are used. Raises ModelUnavailable."""
         self._dtype = weights.dtype
         self._views = views
         self._class_count = class_count

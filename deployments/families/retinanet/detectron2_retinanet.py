@@ -134,16 +134,16 @@ class Detectron2RetinaNet:
         parts_px = self._parts_px
         if self.parameters.shape == "reference":
             parts_px = self._alike([(_padded(rows), _padded(columns)) for rows, columns in sizes])
-        pictures: list[NDArray[np.uint8]] = []
+        images: list[NDArray[np.uint8]] = []
         for rows, columns in sizes:
             if self.parameters.antialias:
-                picture = PIL.Image.fromarray(np.ascontiguousarray(pixels))
-                pictures.append(np.asarray(picture.resize((columns, rows), PIL.Image.Resampling.BILINEAR)))
+                image = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+                images.append(np.asarray(image.resize((columns, rows), PIL.Image.Resampling.BILINEAR)))
             else:
                 plain = cv2.resize(pixels.astype(np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR)
-                pictures += with_fractions(np.asarray(plain, np.float32))
+                images += with_fractions(np.asarray(plain, np.float32))
         geometry = tuple(ViewGeometry((height, width), size) for size in sizes)
-        return Prepared(draw(pictures, self._repeated(parts_px)), geometry)
+        return Prepared(draw(images, self._repeated(parts_px)), geometry)
 
     def build_graph(self) -> RetinaNetGraph:
         """The network with its weights; see `RetinaNetGraph` for what goes in and comes out."""

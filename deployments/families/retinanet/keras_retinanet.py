@@ -159,7 +159,9 @@ def read_class_file(path: Path) -> tuple[str, ...]:
     names: dict[int, str] = {}
     for row in filter(None, rows):
         if len(row) != 2 or not row[0].strip() or not re.fullmatch("[0-9]{1,6}", row[1].strip()):
-            raise ModelUnavailable(f"class_file {path.name}: the row {','.join(row)[:80]!r} is no name and number")
+            raise ModelUnavailable(
+                f"class_file {path.name}: the row {','.join(row)[:80]!r} is not a name and a number"
+            )
         if int(row[1]) in names:
             raise ModelUnavailable(f"class_file {path.name}: number {int(row[1])} stands twice")
         names[int(row[1])] = row[0].strip()

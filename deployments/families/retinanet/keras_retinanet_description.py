@@ -36,7 +36,7 @@ _MAX_NESTING = 3
 
 
 def check_description(description: dict[str, Any]) -> None:
-    """Raises ModelUnavailable for a layer or a setting that keras-retinanet 0.1 has not."""
+    """Raise ModelUnavailable for a layer or a setting that keras-retinanet 0.1 does not have."""
     layers = list(_layers(description, 0))
     for layer in layers:
         kind, name, settings = layer["class_name"], layer["name"], layer["config"]
@@ -74,7 +74,7 @@ def _check_settings(name: str, settings: dict[str, Any], expected: dict[str, Any
 
 
 def _is_same(found: Any, value: Any) -> bool:
-    """Whether numbers, or lists of them, agree to the digits of float32, or texts to the letter."""
+    """Whether numbers, or lists of them, agree within float32, or strings exactly."""
     if isinstance(value, str) or found is None:
         return bool(found == value)
     try:
@@ -84,8 +84,8 @@ def _is_same(found: Any, value: Any) -> bool:
 
 
 def _check_lambda(layer: dict[str, Any], layers: list[dict[str, Any]]) -> None:
-    """The training script of 0.1 saves a Lambda that cuts the boxes off the detections. It is not run: what it does
-    is done by our own code, so it may only stand where the script puts it."""
+    """The training script of 0.1 saves a Lambda that cuts the boxes off the detections. It is not run: our own code
+    does what it does, so it may only be where the script puts it."""
     kinds = {other["name"]: other["class_name"] for other in layers}
     takers = {other["class_name"] for other in layers if layer["name"] in _inbound(other)}
     if [kinds.get(name) for name in _inbound(layer)] != ["Concatenate"] or takers != {"NonMaximumSuppression"}:

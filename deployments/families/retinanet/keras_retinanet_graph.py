@@ -50,7 +50,7 @@ class KerasRetinaNetGraph:
     """
 
     def __init__(self, layout: KerasRetinaNetLayout, settings: GraphSettings) -> None:
-        """Reads all weights and builds all layers."""
+        """Read all weights and build all layers."""
         self._settings = settings
         self._class_count = layout.class_count
         make = _Maker(layout, settings.dtype)

@@ -61,7 +61,7 @@ def head_layers(head: str) -> list[str]:
 def read_layout(
     layers: Mapping[str, Mapping[str, StoredArray]], description: dict[str, Any] | None
 ) -> KerasRetinaNetLayout:
-    """Checks layers and description. Raises ModelUnavailable with what was found and what was expected."""
+    """Check layers and description. Raises ModelUnavailable with what was found and what was expected."""
     if description is not None:
         check_description(description)
     weights: dict[str, StoredArray] = {}

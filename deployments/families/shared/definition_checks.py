@@ -62,7 +62,7 @@ def checked_labels(
 
 
 def check_canvas(canvas_px: tuple[int, int], stride_px: int, owner: str) -> None:
-    """Raises ModelUnavailable, with the nearest fitting canvas, unless both sides are multiples of the stride.
+    """Raise ModelUnavailable, with the nearest fitting canvas, unless both sides are multiples of the stride.
 
     canvas_px: height and width.  owner: what has the stride, for the message.
     """

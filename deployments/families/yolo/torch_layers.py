@@ -42,7 +42,7 @@ class LayerBuilder:
     _modules: int = 0
 
     def build(self, stub: ModuleStub) -> Program:
-        """The program of one module. Raises ModelUnavailable for a layer that is not known."""
+        """The program of one module. Raises ModelUnavailable for an unknown layer."""
         self._modules += 1
         if self._modules > _MAX_MODULES:
             raise ModelUnavailable(f"the network has more than {_MAX_MODULES} modules")
@@ -73,7 +73,7 @@ def unknown_layer(stub: ModuleStub, known: Mapping[str, Maker]) -> ModelUnavaila
 
 
 def check_layers(stub: ModuleStub, known: Mapping[str, Maker], depth: int = 0) -> int:
-    """Walks all modules without building them and counts them.
+    """Walk all modules without building them, and count them.
 
     Raises ModelUnavailable for the first unknown one, and for a tree that is too deep or too large (it may
     contain itself).
@@ -126,7 +126,7 @@ def make_upsample(builder: LayerBuilder, stub: ModuleStub) -> Program:
     factor, mode = stub.number("scale_factor"), stub.state.get("mode")
     if mode != "nearest" or not 1 <= factor <= 8 or factor != int(factor):
         raise ModelUnavailable(
-            f"upsampling ({describe(mode)}) by {factor:g} is not known, expected 'nearest' by a whole factor"
+            f"upsampling ({describe(mode)}) by {factor:g} is not supported, expected 'nearest' by a whole factor"
         )
     times = int(factor)
     return lambda x: ops.repeat(ops.repeat(x, times, axis=1), times, axis=2)
@@ -136,7 +136,7 @@ def make_max_pool(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """torch.nn.MaxPool2d where it keeps the size, as all YOLO blocks use it."""
     size, step, pad = (_pair(stub, name) for name in ("kernel_size", "stride", "padding"))
     if step != (1, 1) or pad != (size[0] // 2, size[1] // 2) or size[0] % 2 == 0 or size[1] % 2 == 0:
-        raise ModelUnavailable(f"max pooling of {size} with stride {step} and padding {pad} is not known")
+        raise ModelUnavailable(f"max pooling of {size} with stride {step} and padding {pad} is not supported")
     return lambda x: ops.max_pool(x, size, strides=1, padding="same")
 
 
@@ -157,7 +157,7 @@ def make_conv(builder: LayerBuilder, stub: ModuleStub) -> Program:
 
 
 def batch_norm_affine(norm: ModuleStub) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Scale and shift, float64 (channels,), that a BatchNorm2d in evaluation amounts to."""
+    """Scale and shift, float64 (channels,), to which a BatchNorm2d in evaluation amounts."""
     mean = norm.tensor("running_mean").numpy().astype(np.float64)
     variance = norm.tensor("running_var").numpy().astype(np.float64)
     gamma, beta = norm.find_tensor("weight"), norm.find_tensor("bias")
@@ -201,7 +201,7 @@ def _convolution(
 
 def _geometry(stub: ModuleStub, size: tuple[int, int]) -> ConvolutionGeometry:
     if stub.state.get("padding_mode", "zeros") != "zeros":
-        raise ModelUnavailable("a convolution pads with something else than zeros, which is not known")
+        raise ModelUnavailable("a convolution pads with something other than zeros, which is not supported")
     return ConvolutionGeometry.of(size, _pair(stub, "stride"), _pair(stub, "padding"), _pair(stub, "dilation", 1))
 
 
@@ -211,7 +211,7 @@ def _pair(stub: ModuleStub, name: str, default: int | None = None) -> tuple[int,
     pair = (value, value) if type(value) is int else value
     is_pair = isinstance(pair, tuple) and len(pair) == 2 and all(type(item) is int for item in pair)
     if not is_pair or min(pair) < 0 or max(pair) > 1024:
-        raise ModelUnavailable(f"{name!r} of {stub.kind} is no pair of integers from 0 to 1024")
+        raise ModelUnavailable(f"{name!r} of {stub.kind} is not a pair of integers from 0 to 1024")
     return pair
 
 

@@ -25,7 +25,7 @@ def _residual(program: Program, is_added: bool) -> Program:
 def make_concat(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Concat along the channels; takes a list of tensors."""
     if stub.integer("d", 1) != 1:
-        raise ModelUnavailable(f"concatenation along axis {stub.integer('d')} is not known, expected channels")
+        raise ModelUnavailable(f"concatenation along axis {stub.integer('d')} is not supported, expected channels")
     return _joined
 
 

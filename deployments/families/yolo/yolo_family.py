@@ -78,7 +78,7 @@ class YoloFamily:
         check_canvas(self.canvas_px, self._largest_stride_px, path.name)
 
     def check_head(self, layout: YoloLayout) -> None:
-        """Raises ModelUnavailable when the head holds what this family does not support."""
+        """Raise ModelUnavailable when the head holds what this family does not support."""
         raise NotImplementedError
 
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:

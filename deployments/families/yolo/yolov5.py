@@ -131,29 +131,36 @@ class YOLOv5(YoloFamily):
 
 @dataclass(frozen=True, slots=True)
 class ScoredRows:
-    """One level of a batch. Each row is one anchor of one cell; scores, float32 (n, rows), are finished.
-
-    boxes: (n, rows, 5), x y w h objectness, and classes: (n, rows, classes), both before the sigmoid.
-    grid: float32 (rows, 4), x, y of the cell's corner in pixels, width and height of the anchor.
-    """
+    """One level of a batch. Each row is one anchor of one cell."""
 
     boxes: Any
+    """(n, rows, 5), x y width height objectness, before the sigmoid."""
+
     classes: Any
+    """(n, rows, classes), before the sigmoid."""
+
     scores: Any
+    """float32 (n, rows), finished."""
+
     grid: NDArray[np.float32]
+    """(rows, 4): x and y of the cell's corner in canvas pixels, width and height of the anchor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of the head. anchors_px: float32 (shapes, 2), width and height in canvas pixels.
+    """One level of the head.
 
     The checkpoint has one convolution; it is cut in two, so that the many class scores are never copied.
     """
 
     to_boxes: Program
     to_classes: Program
+
     anchors_px: NDArray[np.float32]
+    """(shapes, 2), width and height in canvas pixels."""
+
     stride_px: int
+    """Canvas pixels per cell."""
 
     def scored(self, feature: Any) -> ScoredRows:
         """The rows of one feature map (n, height, width, channels): cells in reading order, then anchors."""

@@ -115,7 +115,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], None], str]] = {
     "records": (numbers([("a", "f4")]), "expected floating-point"),
     "texts": (texts, "expected floating-point"),
     "references": (references, "expected floating-point"),
-    "a folder": (folder, "is no array"),
+    "a folder": (folder, "is not an array"),
     "nothing": (nothing, "which its list names"),
 }
 
@@ -167,9 +167,9 @@ ATTRIBUTES: dict[str, tuple[Callable[[Any], None], str]] = {
     "too many names": (attribute("layer_names", np.zeros(MAX_NAMES + 1, "S1")), r"shape \(10001,\)"),
     "a long name": (attribute("layer_names", np.array([b"a" * 600])), "expected up to"),
     "a long name of any length": (attribute("layer_names", ["a" * 600]), "or one is too long"),
-    "a name of the parent": (attribute("layer_names", [b".."]), "'..' is no name of a layer"),
-    "a path as a name": (attribute("layer_names", [b"dense/dense"]), "is no name of a layer"),
-    "a weight by way of the root": (attribute("weight_names", [b"/dense/kernel:0"], "dense"), "'' is no name"),
+    "a name of the parent": (attribute("layer_names", [b".."]), "'..' is not the name of a layer"),
+    "a path as a name": (attribute("layer_names", [b"dense/dense"]), "is not the name of a layer"),
+    "a weight by way of the root": (attribute("weight_names", [b"/dense/kernel:0"], "dense"), "'' is not the name"),
     "the same layer twice": (attribute("layer_names", [b"dense", b"dense"]), "two layers have the same name"),
     "the same weight twice": (
         attribute("weight_names", [b"dense/kernel:0", b"dense/kernel:0"], "dense"),
@@ -178,11 +178,14 @@ ATTRIBUTES: dict[str, tuple[Callable[[Any], None], str]] = {
     "names that are no text": (attribute("layer_names", np.array([b"\xff\xfe"])), "the HDF5 file is damaged"),
     "another backend": (attribute("backend", b"theano"), "written by Keras on 'theano'"),
     "a layer in another file": (link_to_group, "'elsewhere' is a ExternalLink"),
-    "a layer that is an array": (flat_layer, "'flat' is no group"),
+    "a layer that is an array": (flat_layer, "'flat' is not a group"),
     "the same bytes again and again": (twice, r"weights of \d+ bytes overlap in a file of"),
     "a description that is no text": (attribute("model_config", 7), "'model_config' is of type int64"),
-    "a description that is no JSON": (attribute("model_config", "{"), "model_config is no JSON"),
-    "a description that is nested without end": (attribute("model_config", "[" * 50_000), "model_config is no JSON"),
+    "a description that is no JSON": (attribute("model_config", "{"), "model_config is not valid JSON"),
+    "a description that is nested without end": (
+        attribute("model_config", "[" * 50_000),
+        "model_config is not valid JSON",
+    ),
     "a description that is a list": (attribute("model_config", "[]"), "model_config is a list, expected an object"),
     "a description without end": (
         attribute("model_config", '"' + "a" * MAX_DESCRIPTION_BYTES + '"'),
@@ -224,8 +227,8 @@ def test_names_split_over_several_attributes_are_joined(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"PK\x03\x04 a zip", r"no HDF5 file: starts with b'PK\\x03\\x04 a z'"),
-        (b"", "no HDF5 file"),
+        (b"PK\x03\x04 a zip", r"not an HDF5 file: starts with b'PK\\x03\\x04 a z'"),
+        (b"", "not an HDF5 file"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "the HDF5 file is damaged"),
     ],
 )
@@ -258,7 +261,7 @@ def test_weights_cannot_be_read_from_a_closed_file(tmp_path: Path) -> None:
 def test_a_folder_or_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.h5")
     for path in (tmp_path, tmp_path / "pipe.h5"):
-        with pytest.raises(ModelUnavailable, match="no file, expected an HDF5 file"):
+        with pytest.raises(ModelUnavailable, match="not a file, expected an HDF5 file"):
             KerasFile(path)
 
 

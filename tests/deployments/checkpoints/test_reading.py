@@ -159,8 +159,8 @@ def test_attributes_of_a_shell_are_checked_by_type(tmp_path: Path) -> None:
     ("children", "reason"),
     [
         (["a", "b"], "the children of .*Sequential are a list, expected a dict"),
-        ({"0": 7}, "child '0' of .*Sequential is no module"),
-        ({0: None, 1: "x"}, "child 1 of .*Sequential is no module"),
+        ({"0": 7}, "child '0' of .*Sequential is not a module"),
+        ({0: None, 1: "x"}, "child 1 of .*Sequential is not a module"),
     ],
 )
 def test_children_that_are_no_modules_are_refused(tmp_path: Path, children: object, reason: str) -> None:

@@ -83,7 +83,7 @@ def test_this_machine_and_the_users_own_exceptions_are_reached_directly(host: st
 FETCH = """
 import os, sys
 from deployments.process.local_traffic import keep_local_traffic_direct
-from deployments.weights.transfer import TransferSettings, http_client
+from deployments.weights.http_client import TransferSettings, http_client
 import httpx
 
 os.environ.update(keep_local_traffic_direct(os.environ))

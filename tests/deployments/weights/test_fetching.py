@@ -16,8 +16,8 @@ from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.weights.cache import CacheEntry, read_record
 from deployments.weights.fetch import Fetcher, Publishers, entry_of
+from deployments.weights.http_client import TransferSettings
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import TransferSettings
 from tests.deployments.weights.file_server import FileServer, file_server
 
 PATIENT = TransferSettings(connect_s=2, read_s=5, retry_wait_s=0.0, attempts=2)

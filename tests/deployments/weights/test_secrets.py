@@ -16,9 +16,10 @@ from deployments.errors import ModelUnavailable
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.commands import Commands
 from deployments.weights.fetch import entry_of
+from deployments.weights.http_client import TransferSettings
 from deployments.weights.resolve import missing_weights
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import FileTransfer, Progress, Published, TransferSettings
+from deployments.weights.transfer import FileTransfer, Progress, Published
 from deployments.weights.weights_uri import parse_uri
 from redis_bridge.registry.model_registry import entry_of as registry_entry_of
 from serve_app.faces.system.model_listing import describe

@@ -14,8 +14,8 @@ from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.weights.answers import refuse_redirect
 from deployments.weights.fetch import Fetcher, Publishers, entry_of
+from deployments.weights.http_client import TransferSettings
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import TransferSettings
 
 URI = "hf://FathomNet/some-model/best.pt"
 QUICK = TransferSettings(connect_s=2, read_s=2, retry_wait_s=0.0, attempts=3)

@@ -58,15 +58,15 @@ LAYERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "function of Python": (
         {"module": "os", "class_name": "system", "config": {"command": "true"}},
-        r"os\.system .* is no layer or operation of Keras itself",
+        r"os\.system .* is not a layer or operation of Keras itself",
     ),
     "function of Keras": (
         {"module": "keras.utils", "class_name": "get_file", "config": {"origin": "http://evil"}},
-        r"keras\.utils\.get_file .* is no layer",
+        r"keras\.utils\.get_file .* is not a layer",
     ),
     "inner module of Keras": (
         {"module": "keras.src.saving.saving_lib", "class_name": "H5IOStore", "config": {}},
-        r"keras\.src\.saving\.saving_lib\.H5IOStore .* is no layer",
+        r"keras\.src\.saving\.saving_lib\.H5IOStore .* is not a layer",
     ),
     "registered class": (
         {"module": "evil", "class_name": "Evil", "registered_name": "evil>Evil", "config": {}},
@@ -184,9 +184,9 @@ WEIGHTS: dict[str, tuple[Callable[[h5py.File, Path], None], str]] = {
     "virtual dataset": (virtual_dataset, "'/stolen' in the weights lies in another file"),
     "external link": (external_link, "'/stolen' in the weights is a link"),
     "soft link": (soft_link, "'/again' in the weights is a link"),
-    "texts": (texts, "'/words' in the weights holds no numbers"),
-    "a circle": (circle, "'/layers/again' in the weights stands in two places"),
-    "a maze": (maze, "'/maze/right' in the weights stands in two places"),
+    "texts": (texts, "'/words' in the weights does not hold numbers"),
+    "a circle": (circle, "'/layers/again' in the weights is in two places"),
+    "a maze": (maze, "'/maze/right' in the weights is in two places"),
     "compressed": (compressed, "'/small' in the weights is compressed"),
     "an empty terabyte": (empty_terabyte, "'/huge' in the weights claims 1099511627776 bytes and holds 0"),
 }
@@ -205,13 +205,13 @@ def test_a_keras_file_is_an_archive_of_three_entries(honest_keras: Path, tmp_pat
     refused("keras", write_archive(path, content | {"assets/../../x": b""}), "it holds 4 entries")
     refused("keras", write_archive(path, content, zipfile.ZIP_DEFLATED), "is compressed")
     path.write_bytes(honest_keras.read_bytes()[:-100])
-    refused("keras", path, "no model that Keras 3 has saved: no zip archive, or one that is cut short")
+    refused("keras", path, "not a model that Keras 3 saved: not a zip archive, or one that is cut short")
     refused("keras", write_archive(path, {str(number): b"" for number in range(2000)}), "2000 entries in a directory")
     refused("keras", tmp_path / "absent.keras", "cannot read the model: No such file")
 
 
 ENTRIES = {
-    "no end": ({"config.json": b"[" * 100_000}, "config.json is no JSON"),
+    "no end": ({"config.json": b"[" * 100_000}, "config.json is not valid JSON"),
     "no model": ({"config.json": b"[]"}, "config.json holds no model"),
     "nested": ({"config.json": b'{"config":' * 300 + b"1" + b"}" * 300}, "nested more than 200 deep"),
     "no weights": ({"model.weights.h5": b"\x89HDF"}, "weights.h5 is damaged"),

@@ -89,13 +89,13 @@ ONNX: dict[str, tuple[Callable[[Any], None], str]] = {
     "operation that opens files": (foreign("EPContext", "com.microsoft"), "operation 'EPContext' of 'com.microsoft'"),
     "operation that runs Python": (foreign("PythonOp", "com.microsoft"), "operation 'PythonOp' of 'com.microsoft'"),
     "function in a reserved domain": (function_in_place_of_another, "in the domain 'com.microsoft'"),
-    "names that call": (named("__import__('os').system('true')"), "names in its metadata is no list of values"),
-    "names too deep": (named("(" * 5000 + ")" * 5000), "names in its metadata is no list of values"),
+    "names that call": (named("__import__('os').system('true')"), "names in its metadata is not a list of values"),
+    "names too deep": (named("(" * 5000 + ")" * 5000), "names in its metadata is not a list of values"),
     "names too long": (named("[" + "1," * 2**20 + "]"), "characters, the limit is"),
-    "names that are none": (named("{0: 'a', 2: 'b'}"), "no list of classes, counted from 0"),
+    "names that are none": (named("{0: 'a', 2: 'b'}"), "not a list of classes, counted from 0"),
     "two inputs": (second_input, "the model has 2 inputs, expected one"),
     "input of texts": (text_input, "is of type object, expected float16"),
-    "no graph": (no_nodes, "no ONNX model: its graph is empty"),
+    "no graph": (no_nodes, "not an ONNX model: its graph is empty"),
 }
 
 
@@ -109,9 +109,9 @@ def test_damaged_and_absent_onnx_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bad.onnx"
     refused("onnx", path, "cannot read the model: No such file")
     path.write_bytes(b"PK\x03\x04 no protobuf at all \xff\xff")
-    refused("onnx", path, "no ONNX file, or a damaged one")
+    refused("onnx", path, "not an ONNX file, or a damaged one")
     path.write_bytes(b"")
-    refused("onnx", path, "no ONNX model: its graph is empty")
+    refused("onnx", path, "not an ONNX model: its graph is empty")
 
 
 def test_what_names_an_own_function_is_served(tmp_path: Path) -> None:

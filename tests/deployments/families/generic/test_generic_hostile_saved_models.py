@@ -108,7 +108,7 @@ def test_a_saved_model_is_a_folder_with_one_graph_of_tensorflow_2(tmp_path: Path
     from tensorflow.core.protobuf import saved_model_pb2
 
     folder = tmp_path / "model"
-    refused("saved-model", folder, "no folder of a SavedModel: No such file")
+    refused("saved-model", folder, "not a folder of a SavedModel: No such file")
     write_saved_model_classifier(folder)
     (folder / "saved_model.cpb").write_bytes(b"")
     refused("saved-model", folder, r"holds 'saved_model\.cpb'")

@@ -211,10 +211,10 @@ def test_the_published_class_list_is_read(small: Path, tmp_path: Path) -> None:
     [
         ("a, 0\nb, 0\n", "number 0 stands twice"),
         ("a, 0\nb, 2\n", "2 classes, not numbered 0 to 1"),
-        ("a\n", "'a' is no name and number"),
-        (" , 0\n", "is no name and number"),
-        ("a, -1\n", "is no name and number"),
-        ("a, " + "9" * 5000 + "\n", "is no name and number"),
+        ("a\n", "'a' is not a name and a number"),
+        (" , 0\n", "is not a name and a number"),
+        ("a, -1\n", "is not a name and a number"),
+        ("a, " + "9" * 5000 + "\n", "is not a name and a number"),
         ("", "0 classes"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.families.shared.nms import Suppression, suppress
+from deployments.families.shared.nms import Suppression, best_first, suppress
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
 
@@ -116,3 +116,12 @@ def _timed(arrays: Arrays, rule: Suppression) -> float:
     start_s = time.perf_counter()
     suppress(*arrays, rule)
     return time.perf_counter() - start_s
+
+
+def test_without_suppression_the_best_come_first_and_what_cannot_be_a_box_goes() -> None:
+    boxes = np.array([[0, 0, 9, 9], [1, 1, 9, 9], [5, 5, 5, 9], [0, 0, np.inf, 9], [0, 0, 8, 8]], np.float32)
+    scores = np.array([0.5, 0.9, 0.99, 0.98, 0.7], np.float32)
+    classes = np.array([0, 0, 0, 0, 1], np.int32)
+    assert best_first(boxes, scores, classes, Suppression(0.1, 0.5, 300)).tolist() == [1, 4, 0]
+    assert best_first(boxes, scores, classes, Suppression(0.1, 0.5, 2)).tolist() == [1, 4]
+    assert best_first(boxes, scores, classes, Suppression(0.1, 0.5, 300, class_ids=(0,))).tolist() == [1, 0]

@@ -1,4 +1,4 @@
-"""Single layers built from stubs: what is not known is refused in words, and a few results by hand."""
+"""Single layers built from stubs: what is not supported is refused by name, and a few results by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,11 @@ def refused(stub: ModuleStub, reason: str) -> None:
     ("changes", "reason"),
     [
         ({"groups": 2}, r"weights of shape \(8, 4, 3, 3\), expected \(8, 2, 3, 3\)"),
-        ({"padding_mode": "reflect"}, "pads with something else than zeros"),
-        ({"padding": "same"}, "'padding' of .*Conv2d is no pair of integers"),
-        ({"stride": (1, 1, 1)}, "'stride' of .*Conv2d is no pair of integers"),
-        ({"stride": (-1, 1)}, "'stride' of .*Conv2d is no pair of integers"),
-        ({"dilation": (9999, 1)}, "'dilation' of .*Conv2d is no pair of integers"),
+        ({"padding_mode": "reflect"}, "pads with something other than zeros"),
+        ({"padding": "same"}, "'padding' of .*Conv2d is not a pair of integers"),
+        ({"stride": (1, 1, 1)}, "'stride' of .*Conv2d is not a pair of integers"),
+        ({"stride": (-1, 1)}, "'stride' of .*Conv2d is not a pair of integers"),
+        ({"dilation": (9999, 1)}, "'dilation' of .*Conv2d is not a pair of integers"),
     ],
 )
 def test_convolutions_that_are_not_known_are_refused(
@@ -100,7 +100,7 @@ def test_a_norm_of_other_channels_is_refused(stubs: ModuleStubs) -> None:
 @pytest.mark.parametrize(("size", "stride", "padding"), [(2, 1, 1), (3, 2, 1), (5, 1, 1)])
 def test_pooling_that_changes_the_size_is_refused(stubs: ModuleStubs, size: int, stride: int, padding: int) -> None:
     pool = stubs.module(f"{NN}.pooling.MaxPool2d", kernel_size=size, stride=stride, padding=padding)
-    refused(stubs.read(pool), "max pooling of .* is not known")
+    refused(stubs.read(pool), "max pooling of .* is not supported")
 
 
 def test_a_norm_by_itself_is_refused(stubs: ModuleStubs) -> None:

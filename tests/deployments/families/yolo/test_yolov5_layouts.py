@@ -171,7 +171,7 @@ def test_an_impossible_stride_is_refused(tmp_path: Path, stride: float) -> None:
 def test_an_upsampling_that_is_not_known_is_refused(tmp_path: Path, factor: float) -> None:
     network = TinyNetwork()
     network.factor = factor
-    with pytest.raises(ModelUnavailable, match=r"stage 1: upsampling \('nearest'\) by .* is not known"):
+    with pytest.raises(ModelUnavailable, match=r"stage 1: upsampling \('nearest'\) by .* is not supported"):
         family_of(network.write(tmp_path / "tiny.pt")).build_graph()
 
 
@@ -223,7 +223,7 @@ def test_stages_that_do_not_fit_are_refused_when_the_graph_is_traced(tmp_path: P
 def test_names_that_are_no_texts_are_refused(tmp_path: Path) -> None:
     network = TinyNetwork()
     network.names = [7]
-    refused(network, tmp_path, "the names of the classes are no texts")
+    refused(network, tmp_path, "class names must be strings")
 
 
 def test_a_checkpoint_without_names_needs_labels(tmp_path: Path) -> None:

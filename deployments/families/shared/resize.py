@@ -1,6 +1,6 @@
 """The three ways in which an image gets onto the canvas of a network, and boxes back again.
 
-The sizes of `centre_crop` are those of torchvision's Resize and CenterCrop.
+The sizes of `centre-crop` are those of torchvision's Resize and CenterCrop.
 """
 
 from dataclasses import dataclass
@@ -47,16 +47,23 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """How images of a model are resized. canvas_px: (height, width).  crop_ratio: of the shorter edge, 0 to 1."""
+    """How images of a model are resized."""
 
     mode: ResizeMode
+
     canvas_px: tuple[int, int]
+    """Height and width."""
+
     interpolation: Interpolation = "linear"
+
     crop_ratio: float = 1.0
+    """Part of the shorter edge that a centre crop keeps, above 0 and up to 1."""
 
     def apply(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], CanvasGeometry]:
-        """uint8 RGB (height, width, 3) onto the canvas, and where it lies; a crop, which only classifiers have, has
-        the geometry of a stretch."""
+        """uint8 (height, width, 3), of any colour order, onto the canvas, and where it lies there.
+
+        A crop, which only classifiers have, has the geometry of a stretch.
+        """
         if self.mode == "letterbox":
             return letterbox(pixels, self.canvas_px)
         geometry = Stretch((pixels.shape[0], pixels.shape[1]), self.canvas_px)
@@ -89,5 +96,5 @@ def _resized(pixels: NDArray[np.uint8], size_px: tuple[int, int], interpolation:
     width_height = size_px[1], size_px[0]
     if interpolation == "linear":
         return np.asarray(cv2.resize(pixels, width_height, interpolation=cv2.INTER_LINEAR), np.uint8)
-    picture = PIL.Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(picture.resize(width_height, _PILLOW[interpolation]))
+    image = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize(width_height, _PILLOW[interpolation]))

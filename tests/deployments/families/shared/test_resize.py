@@ -5,7 +5,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from deployments.families.generic.generic_resize import Interpolation, Resize
+from deployments.families.shared.resize import Interpolation, Resize
 from tests.deployments.families.golden.generic_pictures import picture
 
 
