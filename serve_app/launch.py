@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve_app.launcher.console import LaunchError, complain
+from serve_app.launcher.console import LaunchError, say_error
 from serve_app.launcher.processes.child_process import StopSignals
 
 EXIT_REFUSED = 2
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(chosen)
     except LaunchError as error:
-        complain("\n".join(error.problems))
+        say_error("\n".join(error.problems))
         return EXIT_REFUSED
     except KeyboardInterrupt:
-        complain("interrupted; what the running system was already asked for goes on there: see `make status`")
+        say_error("interrupted; what the running system was already asked for goes on there: see `make status`")
         return EXIT_INTERRUPTED
 
 

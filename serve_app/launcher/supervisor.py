@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from serve_app.launcher.app_status import ApplicationState, application_states, proxies_are_healthy
 from serve_app.launcher.configuration.env_settings import SystemSettings
-from serve_app.launcher.console import LaunchError, complain, say
+from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.deaths import VALKEY, Deaths
 from serve_app.launcher.processes.child_process import StopSignals, SystemProcess
@@ -73,12 +73,12 @@ class Supervisor:
         while not self._signals.count and not self._is_over(pulse):
             self._signals.wait(POLL_INTERVAL_S)
         if self._process.has_ended:
-            complain(
+            say_error(
                 f"serve run (process {self._process.pid}) has died; the system has ended by itself: "
                 f"{self._process.last_words()}"
             )
             for line in self._lost_with_child:
-                complain(line)
+                say_error(line)
             self._end_what_is_left()
             return 1
         return self._stop() if self._signals.count else self._stop_what_is_broken()
@@ -88,17 +88,17 @@ class Supervisor:
         if self._process.has_ended:
             return True
         was_lost = self._deaths.lost
-        lines = self._deaths.look(is_starting=pulse is None)
+        lines = self._deaths.poll(is_starting=pulse is None)
         if self._deaths.lost and not was_lost and self._child_ends():
             # Its reason is reported first: a child that ends by itself takes all of Ray with it.
             self._lost_with_child = lines
             return True
         for line in lines:
-            complain(line)
+            say_error(line)
         if pulse is None or self._deaths.lost:
             return self._deaths.lost
-        for line in pulse.look():
-            complain(line)
+        for line in pulse.poll():
+            say_error(line)
         return pulse.lost
 
     def _child_ends(self) -> bool:
@@ -114,12 +114,12 @@ class Supervisor:
         self._close_http(may_wait)
         in_order = self._stop_process(may_wait)
         if not in_order:
-            complain("stopped at once: what was in flight may be lost")
+            say_error("stopped at once: what was in flight may be lost")
         self._end_what_is_left()
         return 0 if in_order else 1
 
     def _stop_what_is_broken(self) -> int:
-        complain("stopping what is left: jobs stay in Redis, requests in flight may be lost")
+        say_error("stopping what is left: jobs stay in Redis, requests in flight may be lost")
         self._stop_process(self._timer(min(BROKEN_STOP_GRACE_S, self._settings.stop_grace_s)))
         self._end_what_is_left()
         return 1
@@ -157,7 +157,7 @@ class Supervisor:
         try:
             self._system.change(lambda apps: [app for app in apps if app.get("name", "default") not in routed])
         except LaunchError as error:
-            complain(f"the HTTP door could not be closed first: {error}")
+            say_error(f"the HTTP door could not be closed first: {error}")
             return
         while may_wait() and not self._process.has_ended:
             details = self._system.details_or_none()
@@ -169,7 +169,7 @@ class Supervisor:
         for state in states.values():
             if state.has_failed and self._told.get(state.name) != state.reason:
                 self._told[state.name] = state.reason
-                complain(f"{state.name} has failed: {state.reason or state.status}")
+                say_error(f"{state.name} has failed: {state.reason or state.status}")
 
 
 def _waiting_for(states: Mapping[str, ApplicationState]) -> str:

@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import Field, ValidationError, field_validator
 
 from deployments.definition import Settings
+from deployments.nearest_name import nearest_of
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES

@@ -59,7 +59,7 @@ def test_a_folder_for_sockets_is_found(environ: dict[str, str], changed: dict[st
         ("/proc/nowhere", "has 0 MiB free"),
         ("/dev/null", "cannot be used"),
         ("/dev/null/ray", "cannot be used"),
-        ("/tmp/a b", "has a blank in its name"),
+        ("/tmp/a b", "has a space in its name"),
     ],
 )
 def test_a_folder_that_was_asked_for_and_does_not_do_is_refused(folder: str, reason: str) -> None:
