@@ -1,7 +1,7 @@
 """The launcher: `python -m serve_app.launch COMMAND`, behind `make serve`, `check`, `deploy`, `add`, `remove`, ...
 
-Reads the command line and the environment, and leaves the work to the modules that it names. Imports at its top
-only what starts no thread: signals are blocked before the first one, as a thread hands on what it blocks.
+Reads the command line and the environment, and leaves the work to `serve_app.launcher`. Imports at its top only what
+starts no thread: signals must be blocked before the first thread starts, as it inherits what is blocked.
 """
 
 import argparse

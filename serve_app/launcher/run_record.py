@@ -1,5 +1,5 @@
-"""The folder of a running system, and the note in it by which `deploy`, `add`, `remove` and `status` find the
-system and render for it as it was rendered for at its start. Holds no secret.
+"""The folder of a running system, and the record in it by which `deploy`, `add`, `remove` and `status` find it and
+the settings of its start. It holds no secret.
 """
 
 import errno
@@ -23,7 +23,7 @@ _KEPT_FOR_RAY = ("RAY_AUTH_MODE", "RAY_SERVE_ENABLE_HA_PROXY")
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What the launcher noted at its start. `pid` and `started_at_s` together name one process."""
+    """What the launcher recorded at its start. `pid` and `started_at_s` together name one process."""
 
     pid: int = 0
 
@@ -34,7 +34,7 @@ class RunRecord:
     """The FATHOM_... variables, and those of Ray that a change must know."""
 
     has_real_redis: bool = False
-    """Whether REDIS_URL was set; its value is a secret and is not noted."""
+    """Whether REDIS_URL was set; its value is a secret and is not recorded."""
 
 
 def open_folder(folder: Path) -> None:
@@ -50,7 +50,7 @@ def open_folder(folder: Path) -> None:
 
 
 def write_record(folder: Path, environ: Mapping[str, str]) -> None:
-    """Notes this process, with those of its variables that are no secrets, as the system of `folder`."""
+    """Records this process, with those of its variables that are not secret, as the system of `folder`."""
     kept = {name: value for name, value in environ.items() if name.startswith(PREFIX) or name in _KEPT_FOR_RAY}
     process = psutil.Process()
     record = RunRecord(process.pid, process.create_time(), kept, bool(environ.get(REDIS_URL.name)))
@@ -58,7 +58,7 @@ def write_record(folder: Path, environ: Mapping[str, str]) -> None:
 
 
 def read_record(folder: Path) -> RunRecord:
-    """The note in `folder`; an empty one when there is none or when its process has ended."""
+    """The record in `folder`; an empty one when there is none or when its process has ended."""
     try:
         record = RunRecord(**json.loads((folder / _RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

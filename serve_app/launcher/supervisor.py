@@ -40,7 +40,7 @@ class Supervisor:
         self._settings = settings
         self._deaths = Deaths()
         self._lost_with_child: list[str] = []
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def wait_until_up(self, expected: list[str]) -> States | None:
         """The state of each application once all are healthy or have failed, or after `start_patience_s`.
@@ -56,7 +56,7 @@ class Supervisor:
                 return None
             details = self._system.details_or_none()
             states |= application_states(details or {})
-            self._tell_failures(states)
+            self._report_failures(states)
             settled = all(state.is_healthy or state.has_failed for state in states.values())
             waited_s = time.monotonic() - started_at_s
             if waited_s >= self._settings.start_patience_s or (
@@ -84,7 +84,8 @@ class Supervisor:
         return self._stop() if self._signals.count else self._stop_what_is_broken()
 
     def _is_over(self, pulse: Pulse | None = None) -> bool:
-        """Whether the system has ended, or has lost what it needs; tells of it. pulse: None during the start."""
+        """Whether the system has ended, or has lost a part that it needs, which is reported. pulse: None during the
+        start."""
         if self._process.has_ended:
             return True
         was_lost = self._deaths.lost
@@ -142,8 +143,8 @@ class Supervisor:
         return False
 
     def _end_what_is_left(self) -> None:
-        told = end_descendants(LEFTOVER_GRACE_S, VALKEY, SAVING_GRACE_S)
-        say(f"stopped; also had to end: {', '.join(sorted(told))}" if told else "stopped")
+        ended = end_descendants(LEFTOVER_GRACE_S, VALKEY, SAVING_GRACE_S)
+        say(f"stopped; also had to end: {', '.join(sorted(ended))}" if ended else "stopped")
 
     def _close_http(self, may_wait: Callable[[], bool]) -> None:
         # Ray Serve kills its HTTP proxy the moment it shuts down, and with it every request in flight. An
@@ -165,10 +166,10 @@ class Supervisor:
                 return
             self._signals.wait(POLL_INTERVAL_S / 4)
 
-    def _tell_failures(self, states: Mapping[str, ApplicationState]) -> None:
+    def _report_failures(self, states: Mapping[str, ApplicationState]) -> None:
         for state in states.values():
-            if state.has_failed and self._told.get(state.name) != state.reason:
-                self._told[state.name] = state.reason
+            if state.has_failed and self._reported.get(state.name) != state.reason:
+                self._reported[state.name] = state.reason
                 say_error(f"{state.name} has failed: {state.reason or state.status}")
 
 

@@ -52,11 +52,11 @@ def end_descendants(grace_s: float, saving: str = "", saving_grace_s: float = 60
     it any more, and has `saving_grace_s`.
     Returns the names of those that did not end by themselves.
     """
-    told: list[str] = []
+    ended: list[str] = []
     psutil.wait_procs(psutil.Process().children(recursive=True), timeout=grace_s)
-    told += _end(lambda name: name != saving, grace_s, grace_s)
-    told += _end(lambda name: True, saving_grace_s if saving else grace_s, grace_s)
-    return told
+    ended += _end(lambda name: name != saving, grace_s, grace_s)
+    ended += _end(lambda name: True, saving_grace_s if saving else grace_s, grace_s)
+    return ended
 
 
 def lives(process: psutil.Process) -> bool:
@@ -68,15 +68,15 @@ def lives(process: psutil.Process) -> bool:
 
 
 def _end(is_meant: Callable[[str], bool], grace_s: float, last_grace_s: float) -> list[str]:
-    told: list[str] = []
+    ended: list[str] = []
     for order, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, last_grace_s)):
         left = {process: name for process in _living_descendants() if is_meant(name := _name(process))}
-        told += [name for name in left.values() if order == signal.SIGTERM]
+        ended += [name for name in left.values() if order == signal.SIGTERM]
         for process in left:
             _send(process, order)
         # psutil also reaps those among them that are children of this process.
         psutil.wait_procs(left, timeout=wait_s)
-    return told
+    return ended
 
 
 def _living_descendants() -> list[psutil.Process]:

@@ -156,8 +156,8 @@ def _dropped_headers() -> Iterator[str]:
 
 def _out_of_use(server: str) -> str:
     """Ray's own proxy would answer where the door has no replica. It holds whole uploads beyond all limits, answers
-    404 while it does not know the routes, and lets /health/live wait; and it is not needed to wake the door, which never
-    sleeps. Without it, HAProxy says at once to try again."""
+    404 while it does not know the routes, and lets /health/live wait. It is not needed to wake the door, which
+    never sleeps. Without it, HAProxy says at once to try again."""
     return f"{server} weight 0"
 
 

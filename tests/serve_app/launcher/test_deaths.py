@@ -21,7 +21,7 @@ def told(deaths: Deaths) -> list[str]:
         lines = deaths.poll(is_starting=False)
         if lines:
             return lines
-    pytest.fail("nothing was told")
+    pytest.fail("nothing was reported")
 
 
 @pytest.mark.parametrize("name", ["gcs_server", "raylet", "ray::DashboardAgent", "ray::RuntimeEnvAgent"])

@@ -26,7 +26,7 @@ def told(pulse: Pulse) -> list[str]:
     while time.monotonic() < ends_at_s:
         if lines := pulse.poll():
             return lines
-    pytest.fail("nothing was told")
+    pytest.fail("nothing was reported")
 
 
 @pytest.mark.parametrize("ends", [True, False])
