@@ -2,7 +2,7 @@
 
 Whoever works with a folder holds a shared lock on it: the launcher that made it, and its child, which may outlive
 it. A folder without a lock was left by a system that was killed, and the next system removes it. `filelock` has no
-shared locks on a folder that last as long as their process, whence `flock` itself.
+shared locks on a folder that last as long as their process, so `flock` is used directly.
 """
 
 import contextlib
