@@ -1,1 +1,1 @@
-"""The HTTP door: uploads in, JSON out; the web page; the launcher. Decides nothing about a prediction."""
+"""The HTTP door: uploads in, JSON out; its web page; and, as a program of its own, the launcher."""

@@ -1,4 +1,4 @@
-"""The HTTP door on Ray Serve: what `import_path: serve_app.app:build` in a configuration names. Only wires."""
+"""The HTTP door on Ray Serve, which a configuration names as `import_path: serve_app.app:build`. Only wiring."""
 
 import ray
 from pydantic import BaseModel
@@ -25,8 +25,8 @@ USER_CONFIG: dict[str, type[BaseModel]] = {}
 """The door has no live knobs."""
 
 MAX_REQUESTS = 4096
-"""As many as HAProxy has connections: beyond it Ray lets requests wait for a place, while it keeps all that they send
-and /health/live waits with them. What they may hold is bounded by the door itself."""
+"""As many as HAProxy has connections. Beyond it Ray queues requests and keeps all that they send, and /health/live
+waits among them. The door itself limits the bytes that they hold."""
 
 
 class ServeRequestMeter:
@@ -52,7 +52,7 @@ def node_metrics_urls() -> list[str]:
 
 
 class DoorDeployment:
-    """The shell that Ray Serve runs; the work is in the ASGI application that it builds."""
+    """What Ray Serve runs; the work is done in the ASGI application that it builds."""
 
     def __init__(self, settings: DoorSettings) -> None:
         prepare_replica_process()

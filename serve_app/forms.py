@@ -1,7 +1,7 @@
-"""What a request says beside its image: fields, whichever way they came. Knows no meaning of a field.
+"""What a request says beside its image: fields, whichever way they came.
 
-A field is one by its name: browsers and scripts send texts as files, too, and what a route does not know is refused,
-since a slip of the pen would otherwise change nothing and say nothing.
+Every part but the image is a field, as browsers and scripts send text as files, too. A field that the route does not
+know is refused: a misspelt one would otherwise have no effect, and nobody would know.
 """
 
 from collections.abc import Mapping
@@ -21,18 +21,23 @@ FILE = "file"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a route's form may have beside the image. fields: their names.  max_field_bytes: of each."""
+    """What a route's form may have beside the image."""
 
     fields: frozenset[str]
+    """Their names."""
+
     max_field_bytes: int = MAX_FIELD_BYTES
 
 
 @dataclass(slots=True)
 class Form:
-    """files: part name -> content of uploads.  fields: part name -> text of plain fields."""
+    """A form that was read."""
 
     files: dict[str, bytes | memoryview] = field(default_factory=dict)
+    """Part name -> content."""
+
     fields: dict[str, str] = field(default_factory=dict)
+    """Field name -> text."""
 
     def add_field(self, name: str, text: str) -> None:
         """Raises InvalidRequest where the field has another value already."""
@@ -42,7 +47,7 @@ class Form:
 
 
 def add_query(form: Form, query: bytes, accepted: Accepted, aliases: Mapping[str, str]) -> None:
-    """Adds the parameters of the URL as if they were fields. Raises InvalidRequest for what no field is called.
+    """Adds the parameters of the URL as if they were fields. Raises InvalidRequest for an unknown one.
 
     aliases: other names of fields.
     """

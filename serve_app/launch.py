@@ -1,7 +1,7 @@
 """The launcher: `python -m serve_app.launch COMMAND`, behind `make serve`, `check`, `deploy`, `add`, `remove`, ...
 
-Reads the command line and the environment, and leaves the work to the modules that it names. Imports at its top
-only what starts no thread: signals are blocked before the first one, as a thread hands on what it blocks.
+Reads the command line and the environment, and leaves the work to `serve_app.launcher`. Imports at its top only what
+starts no thread: signals must be blocked before the first thread starts, as it inherits what is blocked.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve_app.launcher.console import LaunchError, complain
+from serve_app.launcher.console import LaunchError, say_error
 from serve_app.launcher.processes.child_process import StopSignals
 
 EXIT_REFUSED = 2
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(chosen)
     except LaunchError as error:
-        complain("\n".join(error.problems))
+        say_error("\n".join(error.problems))
         return EXIT_REFUSED
     except KeyboardInterrupt:
-        complain("interrupted; what the running system was already asked for goes on there: see `make status`")
+        say_error("interrupted; what the running system was already asked for goes on there: see `make status`")
         return EXIT_INTERRUPTED
 
 

@@ -1,5 +1,5 @@
-"""What any HTTP server owes its clients, whatever the routes are: HEAD, OPTIONS, methods that are named, and paths
-with a slash too many. Knows no route of ours."""
+"""What any HTTP server owes its clients, whatever the routes are: HEAD, OPTIONS, the allowed methods of a path, and
+paths with doubled slashes."""
 
 import re
 

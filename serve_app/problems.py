@@ -1,6 +1,7 @@
 """The one table from the core's errors to HTTP answers (RFC 9457 problem details).
-On the legacy routes the members `"success": false, "predictions": null` stand beside the problem's own: old
-clients show an error for null, while an empty list would read as "no animals here".
+
+On the legacy routes, and in HAProxy's own answers, the members `"success": false, "predictions": null` stand beside
+the problem's own: old clients show an error for null, while an empty list would read as "no animals here".
 """
 
 import math

@@ -24,7 +24,7 @@ class DoorSettings(Settings):
     """Bytes of all uploads held at once; beyond it new ones are refused as overloaded."""
 
     max_held_bytes_per_client: int = Field(default=256 * 2**20, ge=1024)
-    """Bytes of uploads that one client address may have held at once, so that nobody takes all of them."""
+    """Bytes of uploads that one client address may have held at once, so that no client takes all of them."""
 
     upload_stall_s: float = Field(default=15.0, gt=0, le=50)
     """Seconds without a byte after which an upload is ended with 408. HAProxy itself waits 60 s."""

@@ -1,4 +1,4 @@
-"""Reads a multipart form into memory within limits. Knows no model and no meaning of a field.
+"""Reads a multipart form into memory within limits..
 
 The usual form parsers write larger files to disk and have no limit for the whole body. Here the bytes are
 counted as they come, the total of all uploads under way is bounded, and nothing touches the disk.
@@ -108,7 +108,7 @@ async def read_body(request: Request, limits: UploadLimits, held: Held) -> bytes
     clock = asyncio.get_running_loop().time
     must_have_begun_at_s = clock() + limits.stall_s
     try:
-        async with asyncio.timeout_at(must_have_begun_at_s) as patience:
+        async with asyncio.timeout_at(must_have_begun_at_s) as timer:
             async for chunk in request.stream():
                 held.grow(len(chunk))
                 if held.size_bytes > limits.max_bytes:
@@ -116,9 +116,9 @@ async def read_body(request: Request, limits: UploadLimits, held: Held) -> bytes
                 chunks.append(chunk)
                 too_slow_at_s = must_have_begun_at_s + held.size_bytes / limits.min_bytes_per_s
                 ends_at_s = min(clock() + limits.stall_s, too_slow_at_s)
-                # Setting a timer anew costs as much as taking a chunk: a twentieth of the time is no matter.
-                if ends_at_s > (patience.when() or 0.0) + limits.stall_s / 20:
-                    patience.reschedule(ends_at_s)
+                # To reset a timer costs as much as to take a chunk: a twentieth of the time does not matter.
+                if ends_at_s > (timer.when() or 0.0) + limits.stall_s / 20:
+                    timer.reschedule(ends_at_s)
     except TimeoutError:
         raise HTTPException(
             HTTPStatus.REQUEST_TIMEOUT,

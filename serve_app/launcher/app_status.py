@@ -1,5 +1,5 @@
 """What the running system's own report says, in words for people. Pure functions of the JSON that Ray's dashboard
-answers to GET /api/serve/applications/. Knows neither HTTP nor processes.
+answers to GET /api/serve/applications/.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,16 +15,19 @@ _SETTLED_BADLY = {"DEPLOY_FAILED", "UNHEALTHY"}
 
 @dataclass(frozen=True, slots=True)
 class ApplicationState:
-    """One application as Ray Serve reports it. reason: one line without traceback, '' when all is well.
-
-    replicas: running ones. replica_ids: of all deployments, whatever their state.
-    """
+    """One application as Ray Serve reports it."""
 
     name: str
     status: str
+
     reason: str = ""
+    """One line without traceback; '' when all is well."""
+
     replicas: int = 0
+    """How many are running."""
+
     replica_ids: frozenset[str] = frozenset()
+    """Of all deployments, whatever their state."""
 
     @property
     def is_healthy(self) -> bool:
@@ -33,7 +36,7 @@ class ApplicationState:
 
     @property
     def has_failed(self) -> bool:
-        """Whether waiting longer is of no use."""
+        """Whether it is useless to wait longer."""
         return self.status in _SETTLED_BADLY
 
 

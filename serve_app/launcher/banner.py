@@ -1,4 +1,5 @@
-"""What a person sees when the system is up: where everything is, and a command that works. Pure text."""
+"""The text that a user sees when the system is up: where everything is, and a command that works. Not part of
+`console`, which the launcher imports before it may start a thread."""
 
 import re
 import shlex
@@ -15,7 +16,7 @@ SENTINEL_PORT = 26379
 _HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 _HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
 _HAS_PORT = re.compile(r":\d+\Z")
-_UNTOLD_ADDRESS = "as REDIS_URL says"
+_HIDDEN_ADDRESS = "as REDIS_URL says"
 
 
 def http_address(document: Mapping[str, Any]) -> str:
@@ -27,23 +28,23 @@ def http_address(document: Mapping[str, Any]) -> str:
 
 def redis_address(redis_url: str, embedded_port: int | None) -> str:
     """Hosts and ports of Redis: of `redis_url` without user, password and options, else of the embedded server; ''
-    if none. Whatever the address is, nothing is raised and no secret told: reading it is the bridge's affair."""
+    if none. An address that cannot be read raises nothing here, since the bridge refuses it; no secret is shown."""
     if not redis_url:
         return f"localhost:{embedded_port}" if embedded_port else ""
     scheme, _, rest = redis_url.partition("://")
     place, _, options = rest.partition("?")
     if "@" in options:  # a password with a question mark, perhaps
-        return _UNTOLD_ADDRESS
+        return _HIDDEN_ADDRESS
     place = place.rpartition("@")[2]
     if scheme == "unix":
         return place
     hosts, _, path = place.partition("/")
     hosts = hosts or "localhost"
     if not _HOSTS.fullmatch(hosts):
-        return _UNTOLD_ADDRESS
+        return _HIDDEN_ADDRESS
     default_port = SENTINEL_PORT if scheme.endswith("+sentinel") else REDIS_PORT
-    told = ",".join(host if _HAS_PORT.search(host) else f"{host}:{default_port}" for host in hosts.split(","))
-    return f"{path.partition('/')[0]} of {told}" if scheme.endswith("+sentinel") else told
+    shown = ",".join(host if _HAS_PORT.search(host) else f"{host}:{default_port}" for host in hosts.split(","))
+    return f"{path.partition('/')[0]} of {shown}" if scheme.endswith("+sentinel") else shown
 
 
 def banner(address: str, dashboard: str, redis: str, states: Mapping[str, ApplicationState]) -> str:

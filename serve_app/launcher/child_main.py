@@ -1,7 +1,7 @@
 """The child of the launcher: starts Ray with the chosen dashboard and runs Ray Serve's own `serve run` in it.
 
-`serve run` keeps a Ray that is already there, which is how the dashboard's address can be chosen. Knows nothing of
-the launcher's terminal. Run as `python -m serve_app.launcher.child_main RENDERED_CONFIG PARENT_PID`.
+`serve run` uses a Ray that already runs, which is how the dashboard's address can be chosen. Run as
+`python -m serve_app.launcher.child_main RENDERED_CONFIG PARENT_PID`.
 """
 
 import os
@@ -28,7 +28,7 @@ def command(config: Path) -> list[str]:
 
 def ray_options(settings: SystemSettings, environ: Mapping[str, str]) -> dict[str, Any]:
     """Keyword arguments of `ray.init`: a Ray of our own, or the cluster that RAY_ADDRESS names."""
-    # Warnings and errors of replicas, and the last words of a process that dies, belong into our log.
+    # Warnings and errors of replicas, and the last words of a process that dies, belong in our log.
     options: dict[str, Any] = {"namespace": "serve", "log_to_driver": True}
     if joins_cluster(environ):
         return {**options, "address": environ[RAY_ADDRESS.name]}
@@ -44,8 +44,8 @@ def main(arguments: list[str]) -> None:
     """Runs until SIGINT, then drains and exits 0 (Ray Serve's own `serve run` does both)."""
     config, parent_pid = arguments[0], int(arguments[1])
     # The launcher blocks signals and a shell may have ignored SIGINT: both are inherited, and both undone here. An
-    # interrupt waits until a Ray of our own has started, so that it does not get lost in the middle of that; a
-    # cluster that is joined may never answer.
+    # interrupt waits until a Ray of our own has started, so that it is not lost halfway; it does not wait for a
+    # cluster that is joined, which may never answer.
     signal.signal(signal.SIGINT, interrupt_once)
     signal.pthread_sigmask(signal.SIG_SETMASK, set() if joins_cluster(os.environ) else {signal.SIGINT})
     stop_with_parent(parent_pid)
@@ -59,11 +59,8 @@ def main(arguments: list[str]) -> None:
 
 
 def interrupt_once(number: int, _: FrameType | None) -> None:
-    """Handler of SIGINT: the first one raises KeyboardInterrupt, and those that follow do not cut the stop short.
-
-    Linux sends the signal of a parent's death once for each thread of the parent that the child is handed to on
-    the way (`forget_original_parent` in kernel/exit.c): a launcher that is killed sends several.
-    """
+    """Handler of SIGINT: the first one raises KeyboardInterrupt, and those that follow do not cut the stop short. A
+    launcher that is killed sends several: see `stop_with_parent`."""
     # Not SIG_IGN, which every process that is started from now on would inherit.
     signal.signal(number, lambda *_: None)
     raise KeyboardInterrupt
@@ -71,9 +68,9 @@ def interrupt_once(number: int, _: FrameType | None) -> None:
 
 @contextmanager
 def _haproxy_folder(environ: Mapping[str, str], parent_pid: int) -> Iterator[None]:
-    """HAProxy's folder is the launcher's, and is removed here only when the launcher was killed."""
+    """Holds HAProxy's folder. The launcher removes it; only when the launcher was killed is it removed here."""
     folder = environ.get(FOLDER)
-    # A user may name a folder of his own.
+    # The user may name another folder.
     if folder is None or not is_scratch(Path(folder)):
         yield
         return

@@ -22,7 +22,7 @@ from serve_app.launcher.configuration.validation import (
     models_of,
     system_problems,
 )
-from serve_app.launcher.console import LaunchError, complain, say
+from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem, all_settled, wait_until_listed
 from serve_app.launcher.proxy.haproxy import (
     behind_haproxy,
@@ -37,7 +37,7 @@ REMOVAL_TIMEOUT_S = 120.0
 
 
 def check(files: Iterable[Path]) -> int:
-    """Validates the files, or all of configs/; tells every problem of every file."""
+    """Validates the files, or all of configs/; prints every problem of every file."""
     chosen = list(files) or sorted(CONFIGS_FOLDER.glob("**/*.yaml"))
     if not chosen:
         raise LaunchError(f"no *.yaml file under {CONFIGS_FOLDER.absolute()}")
@@ -49,7 +49,7 @@ def check(files: Iterable[Path]) -> int:
         except LaunchError as error:
             problems += error.problems
     if problems:
-        complain("\n".join(problems))
+        say_error("\n".join(problems))
         return 1
     return 0
 
@@ -63,7 +63,7 @@ def deploy(config: Path, environ: Environ) -> int:
         _warn_of_fixed_options(behind_haproxy(document, environ), system.details())
         system.submit(document)
         details = system.wait_until(all_settled(names(document)), settings.start_patience_s)
-    return _told_outcome(details, names(document))
+    return _print_outcome(details, names(document))
 
 
 def add(model: Path, environ: Environ) -> int:
@@ -85,9 +85,9 @@ def add(model: Path, environ: Environ) -> int:
             raise LaunchError(problems)
         system.submit(wanted)
         details = system.wait_until(lambda now: _is_settled(now, name), settings.start_patience_s)
-    exit_status = _told_outcome(details, [name])
+    exit_status = _print_outcome(details, [name])
     if exit_status == 0 and not wait_until_listed(details, name):
-        complain(f"{name} runs, but the HTTP door does not list it yet")
+        say_error(f"{name} runs, but the HTTP door does not list it yet")
     return exit_status
 
 
@@ -103,14 +103,14 @@ def remove(name: str, environ: Environ) -> int:
         system.submit({**document, "applications": [app for app in document["applications"] if app["name"] != name]})
         details = system.wait_until(lambda now: name not in now["applications"], REMOVAL_TIMEOUT_S)
     if name in details["applications"]:
-        complain(f"{name} is still finishing its work after {REMOVAL_TIMEOUT_S:g} s")
+        say_error(f"{name} is still finishing its work after {REMOVAL_TIMEOUT_S:g} s")
         return 1
     say(f"{name} is gone")
     return 0
 
 
 def status(environ: Environ) -> int:
-    """Tells the state of every application; 1 when one of them is not healthy."""
+    """Prints the state of every application; 1 when one of them is not healthy."""
     settings, environ, _ = _as_started(environ)
     with RunningSystem(settings.dashboard_url, environ) as system:
         states = application_states(system.details())
@@ -132,7 +132,7 @@ def _catalogue_block(name: str) -> Details:
 
 
 def _leave_taken_queues(application: Details, document: Details) -> None:
-    """Takes out of a block of the catalogue, which its user has not written, what another model answers for."""
+    """Removes from a block of the catalogue, which its user has not written, the queues of other models."""
     owners = {queue: model["name"] for model in models_of(document) for queue in model["args"].get("queues", ())}
     args = application["args"]
     for queue in args.get("queues", ()):
@@ -153,7 +153,7 @@ def _warn_of_fixed_options(document: Details, details: Details) -> None:
     running: dict[str, Any] = details.get("http_options") or {}
     for key, value in document.get("http_options", {}).items():
         if key in running and running[key] != value:
-            complain(
+            say_error(
                 f"http_options.{key}: stays {running[key]!r} until the system is restarted (asked for {value!r})"
             )
 
@@ -163,7 +163,7 @@ def _is_settled(details: Details, name: str) -> bool:
     return state is not None and (state.is_healthy or state.has_failed)
 
 
-def _told_outcome(details: Details, wanted: list[str]) -> int:
+def _print_outcome(details: Details, wanted: list[str]) -> int:
     states = application_states(details)
     chosen = [states.get(name, ApplicationState(name, "NOT_STARTED")) for name in wanted]
     say(table(chosen))

@@ -1,7 +1,4 @@
-"""What the launcher says to a person: lines on the terminal, and the one error that carries such lines.
-
-Knows nothing of Ray, of configuration or of processes.
-"""
+"""What the launcher says to its user: lines on the terminal, and the one error that carries such lines."""
 
 import os
 import sys
@@ -10,7 +7,7 @@ from typing import TextIO
 
 
 class LaunchError(Exception):
-    """The launcher cannot do what it was asked. problems: one line each, fit for the person who asked."""
+    """The launcher cannot do what it was asked. problems: one line each, written for the user."""
 
     def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
@@ -22,14 +19,14 @@ def say(text: str) -> None:
     _write(sys.stdout, text)
 
 
-def complain(text: str) -> None:
+def say_error(text: str) -> None:
     """Writes one or more lines to standard error at once."""
     _write(sys.stderr, text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:
-    """A terminal that cannot write a letter gets its number, one that has gone gets nothing: a system must not end
-    because nobody listens."""
+    """A character that the terminal cannot show is written as its number, and nothing is raised when the terminal is
+    gone: a system must not end because nobody listens."""
     if stream is None:  # closed before the start
         return
     try:

@@ -1,7 +1,5 @@
-"""Which processes a running system cannot do without, and which of them have died.
-
-Knows the names that Ray, HAProxy and Valkey give their processes; reads the process table and nothing else.
-"""
+"""Which processes a running system needs, and which of them have died: found by the names that Ray, HAProxy and
+Valkey give their processes."""
 
 import os
 import time
@@ -13,16 +11,15 @@ import psutil
 
 from serve_app.launcher.processes.process_tree import lives
 
-_LEARN_EVERY_S = 30.0
-"""What comes later, such as a Valkey that was added to the running system, is watched from then on."""
+_LEARN_INTERVAL_S = 30.0
+"""How often new processes are looked for, such as a Valkey that was added to the running system."""
 
-
-_HEALING_S = 120.0
+_HEALING_TIMEOUT_S = 120.0
 
 VALKEY = "valkey-server"
 
 
-class Outcome(Enum):
+class Consequence(Enum):
     """What follows from a death, as the launcher words it."""
 
     END = "the system cannot go on without it"
@@ -31,59 +28,67 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A process that the system has. name: as `shown_name` gives it.  log: in Ray's folder; Valkey has its own.
-
-    hands_over: it ends on purpose as soon as a younger one has taken over from it.
-    """
+class ProcessKind:
+    """A kind of process that the system has."""
 
     name: str
+    """As `shown_name` gives it."""
+
     log: str
-    outcome: Outcome
+    """File or folder in Ray's folder of logs; Valkey has its own log."""
+
+    consequence: Consequence
+    """What follows when it dies."""
+
     hands_over: bool = False
+    """Whether it ends on purpose once a younger one has taken over."""
 
 
 KINDS = (
-    Kind("gcs_server", "gcs_server.out", Outcome.END),
-    Kind("raylet", "raylet.out", Outcome.END),
-    Kind("ray::DashboardAgent", "dashboard_agent.log", Outcome.END),
-    Kind("ray::RuntimeEnvAgent", "runtime_env_agent.log", Outcome.END),
-    Kind("dashboard.py", "dashboard.log", Outcome.END),
-    Kind("ray-dashboard-ServeHead", "dashboard_ServeHead.log", Outcome.HEALED),
-    Kind("ray::ServeController", "serve", Outcome.HEALED),
-    Kind("ray::HAProxyManager", "serve", Outcome.HEALED),
-    Kind("ray::ProxyActor", "serve", Outcome.HEALED),
-    Kind("haproxy", "serve", Outcome.HEALED, hands_over=True),
-    Kind(VALKEY, "", Outcome.HEALED),
-    Kind("log_monitor.py", "log_monitor.log", Outcome.MISSED),
-    Kind("monitor.py", "monitor.log", Outcome.MISSED),
+    ProcessKind("gcs_server", "gcs_server.out", Consequence.END),
+    ProcessKind("raylet", "raylet.out", Consequence.END),
+    ProcessKind("ray::DashboardAgent", "dashboard_agent.log", Consequence.END),
+    ProcessKind("ray::RuntimeEnvAgent", "runtime_env_agent.log", Consequence.END),
+    ProcessKind("dashboard.py", "dashboard.log", Consequence.END),
+    ProcessKind("ray-dashboard-ServeHead", "dashboard_ServeHead.log", Consequence.HEALED),
+    ProcessKind("ray::ServeController", "serve", Consequence.HEALED),
+    ProcessKind("ray::HAProxyManager", "serve", Consequence.HEALED),
+    ProcessKind("ray::ProxyActor", "serve", Consequence.HEALED),
+    ProcessKind("haproxy", "serve", Consequence.HEALED, hands_over=True),
+    ProcessKind(VALKEY, "", Consequence.HEALED),
+    ProcessKind("log_monitor.py", "log_monitor.log", Consequence.MISSED),
+    ProcessKind("monitor.py", "monitor.log", Consequence.MISSED),
 )
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A process of a kind. command: its command line.  started_at_s: Unix time."""
+    """A running process of a known kind."""
 
-    kind: Kind
+    kind: ProcessKind
     pid: int
+
     command: tuple[str, ...]
+    """Its command line."""
+
     started_at_s: float
+    """Unix time."""
 
 
 class Deaths:
-    """Watches over the descendants of this process that are of KINDS."""
+    """Watches the descendants of this process that are of KINDS."""
 
     def __init__(self) -> None:
         self.lost = False
-        """Whether one has died that nobody replaces."""
+        """Whether one has died that is not replaced."""
         self._alive: dict[psutil.Process, _Found] = {}
-        self._missing_since_s: dict[Kind, float] = {}
+        self._missing_since_s: dict[ProcessKind, float] = {}
         self._learn_at_s = 0.0
         self._logs = Path("/tmp/ray/session_latest/logs")
 
-    def look(self, is_starting: bool) -> list[str]:
-        """One line for each of them that has died, or is back, since the last look.
+    def poll(self, is_starting: bool) -> list[str]:
+        """One line for each of them that has died, or is back, since the last poll.
 
         is_starting: whether more of them are still to come.
         """
@@ -95,7 +100,7 @@ class Deaths:
 
     def _learn(self) -> list[_Found]:
         now_s = time.monotonic()
-        self._learn_at_s = now_s + _LEARN_EVERY_S
+        self._learn_at_s = now_s + _LEARN_INTERVAL_S
         new: dict[psutil.Process, _Found] = {}
         for process in psutil.Process().children(recursive=True):
             if process in self._alive:
@@ -112,16 +117,16 @@ class Deaths:
 
     def _deaths(self, dead: list[_Found]) -> list[str]:
         dead = [found for found in dead if not self._has_handed_over(found)]
-        lost = [found for found in dead if found.kind.outcome is Outcome.END]
+        lost = [found for found in dead if found.kind.consequence is Consequence.END]
         self.lost = self.lost or bool(lost)
-        # What dies with the raylet is no news beside the raylet's own death.
-        told = lost or dead
-        for found in told:
-            if found.kind.outcome is Outcome.HEALED:
+        # What dies with the raylet is not worth a line beside the raylet itself.
+        reported = lost or dead
+        for found in reported:
+            if found.kind.consequence is Consequence.HEALED:
                 self._missing_since_s.setdefault(found.kind, time.monotonic())
         return [
-            f"{one.kind.name} (process {one.pid}) has died; {one.kind.outcome.value}; log: {self._log(one)}"
-            for one in told
+            f"{one.kind.name} (process {one.pid}) has died; {one.kind.consequence.value}; log: {self._log(one)}"
+            for one in reported
         ]
 
     def _has_handed_over(self, dead: _Found) -> bool:
@@ -131,16 +136,16 @@ class Deaths:
 
     def _returns(self, new: list[_Found]) -> list[str]:
         now_s = time.monotonic()
-        told = [
+        lines = [
             f"{found.kind.name} is back (process {found.pid}) after {now_s - since_s:.0f} s"
             for found in new
             if (since_s := self._missing_since_s.pop(found.kind, None)) is not None
         ]
-        # What is not back by now was taken away on purpose, or its healer tells of it in its own words.
-        overdue = [kind for kind, since_s in self._missing_since_s.items() if now_s - since_s > _HEALING_S]
+        # What is not back by now was removed on purpose, or whatever should restart it reports why it cannot.
+        overdue = [kind for kind, since_s in self._missing_since_s.items() if now_s - since_s > _HEALING_TIMEOUT_S]
         for kind in overdue:
             del self._missing_since_s[kind]
-        return told
+        return lines
 
     def _log(self, found: _Found) -> Path:
         if found.kind.name == VALKEY:
@@ -149,15 +154,15 @@ class Deaths:
 
 
 def shown_name(command: tuple[str, ...]) -> str:
-    """What a person calls the process with this command line: its program, its script, or the title that Ray gave
-    it; '' for none."""
+    """What people call the process with this command line: its program, its script, or the title that Ray gave it; ''
+    for none."""
     if not command or not command[0].strip():
         return ""
     program = os.path.basename(command[0].split()[0])
     if program.startswith("python"):
         script = next((word for word in command[1:] if not word.startswith("-")), "")
         return os.path.basename(script)
-    # Ray puts the method that runs behind a name, or how many had the name before.
+    # Ray appends the running method to a name, or a number when the name is taken.
     if program.startswith("ray::"):
         return program.partition(".")[0]
     return program.rstrip("0123456789").rstrip("-") if program.startswith("ray-dashboard-") else program

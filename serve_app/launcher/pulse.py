@@ -1,7 +1,4 @@
-"""Asks a running system, end to end and seldom, whether it still answers: what lives may hang.
-
-Knows the address of the HTTP door and the dashboard's report; nothing of processes.
-"""
+"""Asks a running system from time to time whether it still answers, since a process that lives may hang."""
 
 import time
 from dataclasses import dataclass
@@ -14,31 +11,31 @@ _ANSWER_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
-    """When is asked, and when silence means something.
+class PulseTimes:
+    """How often the system is asked, and how long a silence must last to mean something."""
 
-    ask_every_s: a report costs the controller some 40 ms of a core.  door_silent_s: a person is told then; nothing is
-    ended, as the door is also silent when it has too many clients.  hangs_after_s: Ray hangs then; a machine that is
-    merely busy answers one of several questions in time.
-    """
+    poll_interval_s: float = 10.0
+    """A report costs the controller about 40 ms of a core."""
 
-    ask_every_s: float = 10.0
-    door_silent_s: float = 15.0
-    hangs_after_s: float = 60.0
+    door_timeout_s: float = 15.0
+    """A silent door is reported after this time. The system goes on: a door is also silent under too many clients."""
+
+    hang_timeout_s: float = 60.0
+    """A controller that is silent for this long hangs. A busy machine answers one of several questions."""
 
 
 class Silence:
-    """For how long somebody has not answered, and whether that was told."""
+    """How long a part of the system has not answered, and whether that was reported."""
 
     def __init__(self) -> None:
         self._answered_at_s = time.monotonic()
-        self._was_told = False
+        self._was_reported = False
 
     def heard(self) -> float | None:
-        """Ends the silence; how long it was, in seconds, if it was told."""
-        silent_s, was_told = self.silent_s, self._was_told
-        self._answered_at_s, self._was_told = time.monotonic(), False
-        return silent_s if was_told else None
+        """Ends the silence; how long it was, in seconds, if it was reported."""
+        silent_s, was_reported = self.silent_s, self._was_reported
+        self._answered_at_s, self._was_reported = time.monotonic(), False
+        return silent_s if was_reported else None
 
     @property
     def silent_s(self) -> float:
@@ -46,26 +43,26 @@ class Silence:
         return time.monotonic() - self._answered_at_s
 
     def is_news(self, after_s: float) -> bool:
-        """Whether it has lasted for `after_s`; true once in each silence."""
-        news = not self._was_told and self.silent_s >= after_s
-        self._was_told = self._was_told or news
+        """Whether it has lasted for `after_s`. True once in each silence."""
+        news = not self._was_reported and self.silent_s >= after_s
+        self._was_reported = self._was_reported or news
         return news
 
 
 class Pulse:
-    """The controller of Ray Serve, asked by way of the dashboard, and the HTTP door.
+    """Asks Ray Serve's controller, by way of the dashboard, and the HTTP door.
 
-    door: address of the HTTP door, None when it is not to be asked.  ends: whether a system whose controller is
-    silent is lost; one on a cluster of somebody else's is not ours to judge.
+    door: address of the HTTP door; None when it is not to be asked.
+    ends: whether a silent controller ends the system. It does not on a cluster that was joined, which others run.
     """
 
-    def __init__(self, system: RunningSystem, door: str | None, ends: bool, rhythm: Rhythm) -> None:
+    def __init__(self, system: RunningSystem, door: str | None, ends: bool, times: PulseTimes) -> None:
         self.lost = False
         """Whether the controller has been silent for so long that it hangs."""
-        self._rhythm = rhythm
+        self._times = times
         self._system = system
         self._door = door
-        # Whatever it answers, it answers: with which certificate is of no interest on this machine.
+        # Any answer will do. On this machine, nobody needs to prove who they are by a certificate.
         self._http = httpx.Client(
             timeout=_ANSWER_TIMEOUT_S,
             trust_env=False,
@@ -77,19 +74,19 @@ class Pulse:
         self._door_silence = Silence()
         self._ask_at_s = 0.0
 
-    def look(self) -> list[str]:
-        """One line for each that has fallen silent, or answers again, since the last look; blocks while it asks."""
+    def poll(self) -> list[str]:
+        """One line for each part that has fallen silent, or answers again, since the last poll; it blocks."""
         if time.monotonic() < self._ask_at_s:
             return []
-        told = [*self._ask_controller(), *self._ask_door()]
-        self._ask_at_s = time.monotonic() + self._rhythm.ask_every_s
-        return told
+        lines = [*self._ask_controller(), *self._ask_door()]
+        self._ask_at_s = time.monotonic() + self._times.poll_interval_s
+        return lines
 
     def _ask_controller(self) -> list[str]:
         silence = self._controller_silence
         if self._system.details_or_none(_ANSWER_TIMEOUT_S) is not None:
-            return _told_return("Ray Serve's controller", silence)
-        if not silence.is_news(self._rhythm.hangs_after_s):
+            return _return_lines("Ray Serve's controller", silence)
+        if not silence.is_news(self._times.hang_timeout_s):
             return []
         self.lost = self._ends
         return [f"Ray Serve's controller has been silent for {silence.silent_s:.0f} s: {self._system.silence}"]
@@ -98,8 +95,8 @@ class Pulse:
         if self._door is None:
             return []
         if self._door_answers():
-            return _told_return(f"the HTTP door at {self._door}", self._door_silence)
-        if not self._door_silence.is_news(self._rhythm.door_silent_s):
+            return _return_lines(f"the HTTP door at {self._door}", self._door_silence)
+        if not self._door_silence.is_news(self._times.door_timeout_s):
             return []
         return [f"the HTTP door at {self._door} has been silent for {self._door_silence.silent_s:.0f} s"]
 
@@ -111,6 +108,6 @@ class Pulse:
         return True
 
 
-def _told_return(name: str, silence: Silence) -> list[str]:
+def _return_lines(name: str, silence: Silence) -> list[str]:
     silent_s = silence.heard()
     return [] if silent_s is None else [f"{name} answers again after {silent_s:.0f} s"]

@@ -1,6 +1,6 @@
-"""The token that guards Ray: whoever has it can run code, whoever has not is refused. Read where Ray reads it.
+"""The token that guards Ray: whoever has it can run code, everybody else is refused. It is read where Ray reads it.
 
-Ray would make a missing token itself, but readable for every user of the machine.
+Ray would make a missing token itself, but readable by every user of the machine.
 """
 
 import os
@@ -20,7 +20,7 @@ def uses_token(environ: Mapping[str, str]) -> bool:
 
 
 def token_place(environ: Mapping[str, str]) -> str:
-    """Where a person finds the token that the dashboard asks for, in brackets; '' when it asks for none."""
+    """Where the user finds the token that the dashboard asks for, in brackets; '' when it asks for none."""
     if not uses_token(environ):
         return ""
     return "  (token: RAY_AUTH_TOKEN)" if environ.get("RAY_AUTH_TOKEN") else f"  (token: {_path(environ)})"

@@ -1,5 +1,5 @@
-"""The folder of a running system, and the note in it by which `deploy`, `add`, `remove` and `status` find the
-system and render for it as it was rendered for at its start. Holds no secret.
+"""The folder of a running system, and the record in it by which `deploy`, `add`, `remove` and `status` find it and
+the settings of its start. It holds no secret.
 """
 
 import errno
@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 from serve_app.launcher.configuration.env_settings import PREFIX
 from serve_app.launcher.configuration.ray_variables import REDIS_URL
@@ -23,16 +23,18 @@ _KEPT_FOR_RAY = ("RAY_AUTH_MODE", "RAY_SERVE_ENABLE_HA_PROXY")
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What the launcher noted at its start. pid and started_at_s (Unix time) together name one process.
-
-    environment: the FATHOM_... variables and those of Ray that a change must know.  has_real_redis: whether
-    REDIS_URL was set; its value is a secret and not noted.
-    """
+    """What the launcher recorded at its start. `pid` and `started_at_s` together name one process."""
 
     pid: int = 0
+
     started_at_s: float = 0.0
+    """Unix time."""
+
     environment: Mapping[str, str] = field(default_factory=dict)
+    """The FATHOM_... variables, and those of Ray that a change must know."""
+
     has_real_redis: bool = False
+    """Whether REDIS_URL was set; its value is a secret and is not recorded."""
 
 
 def open_folder(folder: Path) -> None:
@@ -48,7 +50,7 @@ def open_folder(folder: Path) -> None:
 
 
 def write_record(folder: Path, environ: Mapping[str, str]) -> None:
-    """Notes this process, with those of its variables that are no secrets, as the system of `folder`."""
+    """Records this process, with those of its variables that are not secret, as the system of `folder`."""
     kept = {name: value for name, value in environ.items() if name.startswith(PREFIX) or name in _KEPT_FOR_RAY}
     process = psutil.Process()
     record = RunRecord(process.pid, process.create_time(), kept, bool(environ.get(REDIS_URL.name)))
@@ -56,7 +58,7 @@ def write_record(folder: Path, environ: Mapping[str, str]) -> None:
 
 
 def read_record(folder: Path) -> RunRecord:
-    """The note in `folder`; an empty one when there is none or when its process has ended."""
+    """The record in `folder`; an empty one when there is none or when its process has ended."""
     try:
         record = RunRecord(**json.loads((folder / _RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -75,8 +77,7 @@ def remove_record(folder: Path) -> None:
 
 @contextmanager
 def one_change_at_a_time(folder: Path) -> Iterator[None]:
-    """Holds a file lock, as a change reads the running configuration, edits it and writes it back."""
+    """Holds a file lock: a change reads the running configuration, edits it and writes it back."""
     open_folder(folder)
-    with (folder / "change.lock").open("w") as lock:
-        flock(lock, LOCK_EX)
+    with FileLock(folder / "change.lock"):
         yield

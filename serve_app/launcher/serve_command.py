@@ -19,7 +19,7 @@ from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray, j
 from serve_app.launcher.configuration.validation import (
     load_system,
 )
-from serve_app.launcher.console import LaunchError, complain, say
+from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.machine_checks import (
     refuse_full_disk,
@@ -37,7 +37,7 @@ from serve_app.launcher.proxy.haproxy import (
     is_enabled,
 )
 from serve_app.launcher.proxy.haproxy_config import LOOPBACK
-from serve_app.launcher.pulse import Pulse, Rhythm
+from serve_app.launcher.pulse import Pulse, PulseTimes
 from serve_app.launcher.ray_token import ensure_token, token_place
 from serve_app.launcher.run_record import open_folder, read_record, remove_record, write_record
 from serve_app.launcher.supervisor import Supervisor
@@ -57,11 +57,7 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
         environ |= _checked_machine(settings, environ)
 
     ensure_token(environ)
-    folder = settings.folder
-    open_folder(folder)
-    refuse_full_disk(folder, "FATHOM_DATA_DIR")
-    if running := read_record(folder).pid:
-        raise LaunchError(f"a system runs in {folder} already (process {running}); set FATHOM_DATA_DIR for another")
+    folder = _prepared_folder(settings)
     environ = {**environ, "FATHOM_DATA_DIR": str(folder)}
     log = None if verbose else folder / "serve.log"
     signals = StopSignals()
@@ -87,17 +83,27 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             remove_record(folder)
 
 
+def _prepared_folder(settings: SystemSettings) -> Path:
+    """The data folder. Raises LaunchError when it cannot be used, or another system uses it."""
+    folder = settings.folder
+    open_folder(folder)
+    refuse_full_disk(folder, "FATHOM_DATA_DIR")
+    if running := read_record(folder).pid:
+        raise LaunchError(f"a system runs in {folder} already (process {running}); set FATHOM_DATA_DIR for another")
+    return folder
+
+
 def _limits(settings: SystemSettings, document: Details) -> ConnectionLimits:
     timeout_s = document.get("http_options", {}).get("request_timeout_s")
     return ConnectionLimits(settings.http_connections_per_client, settings.http_header_patience_s, timeout_s)
 
 
 def _checked_machine(settings: SystemSettings, environ: Environ) -> dict[str, str]:
-    """What to change in `environ`. Raises LaunchError for what Ray could not start in."""
+    """What to change in `environ`. Raises LaunchError when Ray could not start on this machine."""
     refuse_small_limits()
     changes = variables_for_folders(settings, environ)
     if warning := shared_memory_warning():
-        complain(warning)
+        say_error(warning)
     return changes
 
 
@@ -122,8 +128,8 @@ def _keep_in_foreground(supervisor: Supervisor, system: RunningSystem, document:
     # The doors of a cluster that is joined are on its own nodes.
     has_door = any(app.get("route_prefix") is not None for app in document["applications"])
     door = http_address(document) if has_door and not joins_cluster(environ) else None
-    rhythm = Rhythm(hangs_after_s=settings.hang_patience_s)
-    return supervisor.wait_for_the_end(Pulse(system, door, not joins_cluster(environ), rhythm))
+    times = PulseTimes(hang_timeout_s=settings.hang_patience_s)
+    return supervisor.wait_for_the_end(Pulse(system, door, not joins_cluster(environ), times))
 
 
 def _listeners(document: Details, settings: SystemSettings, environ: Environ) -> list[Listener]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from serve_app.launcher.app_status import ApplicationState, application_states, proxies_are_healthy
 from serve_app.launcher.configuration.env_settings import SystemSettings
-from serve_app.launcher.console import LaunchError, complain, say
+from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.deaths import VALKEY, Deaths
 from serve_app.launcher.processes.child_process import StopSignals, SystemProcess
@@ -40,7 +40,7 @@ class Supervisor:
         self._settings = settings
         self._deaths = Deaths()
         self._lost_with_child: list[str] = []
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def wait_until_up(self, expected: list[str]) -> States | None:
         """The state of each application once all are healthy or have failed, or after `start_patience_s`.
@@ -56,7 +56,7 @@ class Supervisor:
                 return None
             details = self._system.details_or_none()
             states |= application_states(details or {})
-            self._tell_failures(states)
+            self._report_failures(states)
             settled = all(state.is_healthy or state.has_failed for state in states.values())
             waited_s = time.monotonic() - started_at_s
             if waited_s >= self._settings.start_patience_s or (
@@ -73,32 +73,33 @@ class Supervisor:
         while not self._signals.count and not self._is_over(pulse):
             self._signals.wait(POLL_INTERVAL_S)
         if self._process.has_ended:
-            complain(
+            say_error(
                 f"serve run (process {self._process.pid}) has died; the system has ended by itself: "
                 f"{self._process.last_words()}"
             )
             for line in self._lost_with_child:
-                complain(line)
+                say_error(line)
             self._end_what_is_left()
             return 1
         return self._stop() if self._signals.count else self._stop_what_is_broken()
 
     def _is_over(self, pulse: Pulse | None = None) -> bool:
-        """Whether the system has ended, or has lost what it needs; tells of it. pulse: None during the start."""
+        """Whether the system has ended, or has lost a part that it needs, which is reported. pulse: None during the
+        start."""
         if self._process.has_ended:
             return True
         was_lost = self._deaths.lost
-        lines = self._deaths.look(is_starting=pulse is None)
+        lines = self._deaths.poll(is_starting=pulse is None)
         if self._deaths.lost and not was_lost and self._child_ends():
             # Its reason is reported first: a child that ends by itself takes all of Ray with it.
             self._lost_with_child = lines
             return True
         for line in lines:
-            complain(line)
+            say_error(line)
         if pulse is None or self._deaths.lost:
             return self._deaths.lost
-        for line in pulse.look():
-            complain(line)
+        for line in pulse.poll():
+            say_error(line)
         return pulse.lost
 
     def _child_ends(self) -> bool:
@@ -114,12 +115,12 @@ class Supervisor:
         self._close_http(may_wait)
         in_order = self._stop_process(may_wait)
         if not in_order:
-            complain("stopped at once: what was in flight may be lost")
+            say_error("stopped at once: what was in flight may be lost")
         self._end_what_is_left()
         return 0 if in_order else 1
 
     def _stop_what_is_broken(self) -> int:
-        complain("stopping what is left: jobs stay in Redis, requests in flight may be lost")
+        say_error("stopping what is left: jobs stay in Redis, requests in flight may be lost")
         self._stop_process(self._timer(min(BROKEN_STOP_GRACE_S, self._settings.stop_grace_s)))
         self._end_what_is_left()
         return 1
@@ -142,8 +143,8 @@ class Supervisor:
         return False
 
     def _end_what_is_left(self) -> None:
-        told = end_descendants(LEFTOVER_GRACE_S, VALKEY, SAVING_GRACE_S)
-        say(f"stopped; also had to end: {', '.join(sorted(told))}" if told else "stopped")
+        ended = end_descendants(LEFTOVER_GRACE_S, VALKEY, SAVING_GRACE_S)
+        say(f"stopped; also had to end: {', '.join(sorted(ended))}" if ended else "stopped")
 
     def _close_http(self, may_wait: Callable[[], bool]) -> None:
         # Ray Serve kills its HTTP proxy the moment it shuts down, and with it every request in flight. An
@@ -157,7 +158,7 @@ class Supervisor:
         try:
             self._system.change(lambda apps: [app for app in apps if app.get("name", "default") not in routed])
         except LaunchError as error:
-            complain(f"the HTTP door could not be closed first: {error}")
+            say_error(f"the HTTP door could not be closed first: {error}")
             return
         while may_wait() and not self._process.has_ended:
             details = self._system.details_or_none()
@@ -165,11 +166,11 @@ class Supervisor:
                 return
             self._signals.wait(POLL_INTERVAL_S / 4)
 
-    def _tell_failures(self, states: Mapping[str, ApplicationState]) -> None:
+    def _report_failures(self, states: Mapping[str, ApplicationState]) -> None:
         for state in states.values():
-            if state.has_failed and self._told.get(state.name) != state.reason:
-                self._told[state.name] = state.reason
-                complain(f"{state.name} has failed: {state.reason or state.status}")
+            if state.has_failed and self._reported.get(state.name) != state.reason:
+                self._reported[state.name] = state.reason
+                say_error(f"{state.name} has failed: {state.reason or state.status}")
 
 
 def _waiting_for(states: Mapping[str, ApplicationState]) -> str:

@@ -1,7 +1,6 @@
 """The legacy predict endpoint: a form with `file` and `model_type`, answered with a list of detections.
 
-Decides only what is HTTP's: which part of the form is what, and how an outcome is written. Old clients post to
-it with and without a trailing slash and cannot follow a redirect. A model may be one that runs elsewhere.
+Decides only what is HTTP's: which part of the form is what, and how an answer is written. A model may run elsewhere.
 """
 
 from collections.abc import Awaitable, Callable
@@ -86,7 +85,7 @@ class Predictor:
         record = self.models.catalogue.resolve(name)
         given = [option for option in OPTIONS if form.fields.get(option, "").strip()]
         if record.is_external and given:
-            # Options are inputs of our own postprocessing: what runs elsewhere has its own.
+            # Options are inputs of our own postprocessing; a model that runs elsewhere has its own.
             raise InvalidRequest(f"{given[0]} has no effect: {record.name} runs elsewhere and has options of its own")
         return record
 

@@ -1,7 +1,7 @@
 """The legacy server's segmenting routes, forwarded to an external worker on `image_queue_sam`.
 
-Decides only what the old web server decided: which of the worker's masks is answered, and in which members. The
-worker's answer is `[{"box": [{"w", "h", ..}, ..], "score": [..], "poly": [[[x, y], ..], ..]}]`, one entry a mask.
+Decides only what the old web server decided: which of the worker's masks is in the answer, and in which members. The
+worker's answer is `[{"box": [{"w", "h", ..}, ..], "score": [..], "poly": [[[x, y], ..], ..]}]`, one entry per mask.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ MARGIN = 0.01
 """The mask grows by this part of the image's width, so that a tight outline does not cost the animal's edge."""
 
 _FAR_PX = 2.0**20
-"""Beyond any image, and what whole numbers of 32 bits can hold."""
+"""Outside any image, and small enough for 32-bit integers."""
 
 FRAMES_AT_ONCE = 2
 """Frames that are decoded at once. One whose client has left is decoded to its end, and no longer counts
@@ -96,7 +96,7 @@ class Segmentation:
         try:
             return await asyncio.wait_for(decoding, _left_s(ends_at_s))
         except TimeoutError:
-            raise DeadlineExceeded("the time was over before the image was decoded") from None
+            raise DeadlineExceeded("the deadline passed before the image was decoded") from None
 
     async def _ask(self, task: Task, image: Image, prompts: Any = None, deadline_s: float | None = None) -> bytes:
         self._check_worker()
@@ -119,7 +119,7 @@ def _left_s(ends_at_s: float) -> float:
     """Seconds until then. Raises DeadlineExceeded when it is past."""
     left_s = ends_at_s - time.monotonic()
     if left_s <= 0:
-        raise DeadlineExceeded("the time of the request is over")
+        raise DeadlineExceeded("the deadline of the request has passed")
     return left_s
 
 
@@ -166,7 +166,7 @@ def _best_among(scores: list[float], candidates: "range | list[int]") -> int:
 
 
 def _large_ones(boxes: list[dict[str, float]], height: int, width: int) -> list[int]:
-    """The indices of masks that fill the frame; of all when none does."""
+    """The indices of the masks that fill the frame; of all masks when none does."""
     large = [
         index for index, box in enumerate(boxes) if box["w"] / width > LARGE_PART or box["h"] / height > LARGE_PART
     ]
@@ -174,10 +174,11 @@ def _large_ones(boxes: list[dict[str, float]], height: int, width: int) -> list[
 
 
 def cut_out(pixels: NDArray[np.uint8], outline: Sequence[Sequence[float]]) -> NDArray[np.uint8]:
-    """`pixels` inside `outline` and black outside.
+    """`pixels` inside `outline` and black outside, as the legacy server cut an animal out of a frame.
 
-    pixels: RGB uint8 (height, width, 3).  outline: [[x, y], ...] in pixels of the image. Raises InternalError for
-    an outline that is none.
+    pixels: RGB uint8 (height, width, 3).
+    outline: [[x, y], ...] in pixels of the image.
+    Raises InternalError for an outline that is not a list of points.
     """
     try:
         corners = np.asarray(outline, np.float64)

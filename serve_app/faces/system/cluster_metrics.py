@@ -1,8 +1,7 @@
-"""Prometheus text of the whole cluster, so that one scrape of the HTTP port sees every replica. Asks each node's
-metrics agent; knows no metric's meaning.
+"""Prometheus text of the whole cluster, from each node's metrics agent: one scrape of the door sees all replicas.
 
-Ray prefixes every series with `ray_`; our own are given back under their own names (`fathom_...`), and of Ray's
-only those of Serve are kept.
+Ray prefixes every series with `ray_`; our own get their own names back (`fathom_...`), and of Ray's only
+those of Serve are kept.
 """
 
 import asyncio

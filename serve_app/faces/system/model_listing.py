@@ -21,6 +21,6 @@ def describe(record: ModelRecord) -> dict[str, Any]:
         "state": record.state.value,
         "reason": record.reason,
         "replicas": record.replicas,
-        # What runs elsewhere has knobs of its own, which we do not know.
+        # A model that runs elsewhere has knobs of its own, which are not known here.
         "knobs": None if record.is_external else record.knobs.model_dump(mode="json"),
     }

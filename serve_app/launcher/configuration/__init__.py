@@ -1,4 +1,5 @@
-"""What the launcher is told: YAML documents and environment variables, checked before anything starts.
+"""Configuration: YAML documents and environment variables, checked before anything starts.
 
-May import the core; starts no process and asks no network.
+May import the core, and of the launcher only `processes`, `app_status` and `console`. Nothing here starts a
+process or uses the network.
 """

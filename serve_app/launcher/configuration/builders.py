@@ -1,9 +1,9 @@
-"""What the application builders named in a configuration accept. Knows how to import them, never what they build.
+"""What the application builders named in a configuration accept.
 
 A builder is `module:function` with `function(args: SomePydanticModel) -> Application`. Its module may hold
 `USER_CONFIG` (deployment name -> model of its user_config) and `ports(args)` (setting name -> host and port that
-must be free). Builders are imported by the name that the configuration gives, as Ray Serve itself does: the
-doors stay ignorant of each other.
+must be free). Builders are imported by the name that the configuration gives, as Ray Serve itself does, so the
+doors need not import each other.
 """
 
 import importlib
@@ -19,17 +19,19 @@ Ports = dict[str, tuple[str, int]]
 
 
 @dataclass(frozen=True)
-class Builder:
-    """One importable builder.
-
-    args_model: model of `args`, None when the builder does not declare one.  user_config: deployment name ->
-    model.  max_ongoing_requests: deployment name -> the code's own value, used where YAML gives none.
-    """
+class ApplicationBuilder:
+    """One importable builder."""
 
     module: Any
+
     args_model: type[BaseModel] | None
+    """Model of `args`; None when the builder does not declare one."""
+
     user_config: Mapping[str, type[BaseModel]]
+    """Deployment name -> model of its `user_config`."""
+
     max_ongoing_requests: Mapping[str, int]
+    """Deployment name -> the code's own value, used where YAML gives none."""
 
     def ports(self, args: Mapping[str, Any]) -> Ports:
         """Setting name -> (host, port) that must be free before an application with these args can start."""
@@ -40,10 +42,10 @@ class Builder:
         return found
 
 
-def load_builder(import_path: str) -> Builder:
+def load_builder(import_path: str) -> ApplicationBuilder:
     """The builder that `import_path` ("package.module:function") names.
 
-    Raises ValueError with a sentence when there is none.
+    Raises ValueError with the reason when there is none.
     """
     module_name, _, name = import_path.partition(":")
     try:
@@ -54,7 +56,7 @@ def load_builder(import_path: str) -> Builder:
     if function is None:
         raise ValueError(f"{module_name} has no {name or 'name after a colon'}")
     deployments = [value for value in vars(module).values() if isinstance(value, serve.Deployment)]
-    return Builder(
+    return ApplicationBuilder(
         module=module,
         args_model=_args_model(function),
         user_config=getattr(module, "USER_CONFIG", {}),

@@ -1,6 +1,4 @@
-"""Turns a validated configuration and the environment into what Ray Serve is given. Pure: reads and writes no file
-but the one it is told to.
-"""
+"""Puts the environment's values into a validated configuration, which gives what Ray Serve gets."""
 
 import copy
 import os
@@ -21,7 +19,7 @@ Document = dict[str, Any]
 def rendered(document: Document, settings: SystemSettings, has_real_redis: bool) -> Document:
     """A copy of `document` with the environment's values in their places.
 
-    has_real_redis: REDIS_URL is set, so the embedded Valkey is left out: nothing would use it.
+    has_real_redis: whether REDIS_URL is set. The embedded Valkey is left out then, as nothing would use it.
     """
     result = copy.deepcopy(document)
     http = {"host": settings.http_host, "port": settings.http_port}
@@ -48,7 +46,7 @@ def render_application(application: Document, settings: SystemSettings) -> None:
 
 
 def setting_name(application: Document, argument: str) -> str:
-    """By which name a person changes `argument` of an application: an environment variable, or its path."""
+    """The name by which a user changes `argument` of an application: an environment variable, or its path."""
     if application["import_path"] == EMBEDDED_VALKEY_IMPORT_PATH and argument == "port":
         return variable_name("redis_port")
     return f"{application['name']}: args.{argument}"

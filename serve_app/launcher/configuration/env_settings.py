@@ -35,7 +35,7 @@ class SystemSettings(Settings):
     limit of open files allows it, when not set. Raise it for a proxy of your own in front."""
 
     http_header_patience_s: float = Field(default=10.0, ge=0.1, le=60)
-    """Seconds within which the head of an HTTP request must have come."""
+    """Seconds within which the head of an HTTP request must arrive."""
 
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
     """Address that the Ray dashboard listens on. Whoever has it and the token can run code."""
@@ -67,7 +67,7 @@ class SystemSettings(Settings):
     """Folder of Ray's sockets and logs; a short path, as socket names are limited to 107 bytes."""
 
     log_max_bytes: int = Field(default=DEFAULT_MAX_BYTES, ge=2**20)
-    """Size of `serve.log` in bytes from which it begins anew; the lines until then become `serve.log.1`."""
+    """Size of `serve.log` in bytes at which it is rotated; the lines until then become `serve.log.1`."""
 
     start_patience_s: float = Field(default=600.0, gt=0)
     """Seconds after which `make serve` stops waiting for applications that are still starting."""
@@ -87,13 +87,13 @@ class SystemSettings(Settings):
     @field_validator("dashboard_host")
     @classmethod
     def _dashboard_is_where_ray_puts_it(cls, value: str) -> str:
-        """Ray's dashboard listens on 127.0.0.1 when it is told the other loopback address."""
+        """Ray's dashboard listens on 127.0.0.1 when it is given the other loopback address."""
         return "127.0.0.1" if value == "::1" else value
 
     @field_validator("data_dir", "ray_temp_dir")
     @classmethod
     def _path_is_readable(cls, value: Path | None) -> Path | None:
-        # Valkey tells its path in lines of text, and Ray hands paths on in command lines.
+        # Valkey reads its path from lines of text, and Ray passes paths in command lines.
         if value is not None and not str(value).isprintable():
             raise ValueError("must have no line breaks and no bytes that are not UTF-8")
         return value

@@ -1,6 +1,6 @@
-"""Rules that tie the parts of a configuration together: what no schema of one level can see.
+"""Rules that tie the parts of a configuration together, which a schema of one level cannot see.
 
-Works on a system that has already passed its schemas. Knows models; nothing of Ray beyond the key names.
+Works on a system that has already passed its schemas.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,16 +10,16 @@ from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefi
 from deployments.families import FAMILIES
 from deployments.nearest_name import nearest_of
 from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
-from serve_app.launcher.configuration.builders import Builder
+from serve_app.launcher.configuration.builders import ApplicationBuilder
 
 IMAGES_POLICY = "deployments.autoscaling:images_in_work"
-"""What counts images. A model of at most one replica needs no counting."""
+"""The policy that counts images. A model with at most one replica does not need it."""
 
 BATCHES_IN_WORK = 2
 """A replica needs one batch in inference and the next one waiting, or the batches stay small."""
 
 
-def model_problems(document: dict[str, Any], load: Callable[[str], Builder]) -> Iterator[str]:
+def model_problems(document: dict[str, Any], load: Callable[[str], ApplicationBuilder]) -> Iterator[str]:
     """What is wrong with the models of `document`; `load` gives the builder of an import path."""
     owners: dict[str, str] = {}
     for index, application in enumerate(document.get("applications", [])):
@@ -68,7 +68,7 @@ def _autoscaling_problems(config: Any, path: str) -> Iterator[str]:
 
 
 def _replica_problems(
-    application: dict[str, Any], definition: ModelDefinition, load: Callable[[str], Builder], path: str
+    application: dict[str, Any], definition: ModelDefinition, load: Callable[[str], ApplicationBuilder], path: str
 ) -> Iterator[str]:
     if application.get("route_prefix", "/") is not None:
         yield f"{path}.route_prefix: must be null, models are reached through the doors"

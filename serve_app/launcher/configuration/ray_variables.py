@@ -57,47 +57,47 @@ RAY_DEFAULTS = (
     ),
     Variable(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED",
-        "`1`: Ray Serve's switches for throughput (one event loop a replica, gRPC between replicas, buffered logs).",
+        "`1`: Ray Serve's switches for throughput (one event loop per replica, gRPC between them, buffered logs).",
         "1",
         "Ray Serve",
     ),
     Variable(
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",
-        "Seconds for which a replica that stops still answers new requests, until the proxy sends them elsewhere; "
+        "Seconds for which a stopping replica still answers new requests, until the proxy sends them elsewhere; "
         "raise it behind a load balancer of your own.",
         "1",
         "Ray Serve",
     ),
     Variable(
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S",
-        "Seconds between two looks of Ray Serve at all replicas; some ticks of this clock are part of each change. "
-        "Ray's own default of 0.1 costs 3 % of a core, always.",
+        "Seconds between two checks of all replicas by Ray Serve; every change takes a few of them. "
+        "Ray's own default of 0.1 always costs 3 % of a core.",
         "0.25",
         "Ray Serve",
     ),
     Variable(
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S",
-        "Seconds between two looks of Ray Serve at HAProxy; after three that fail it is replaced. With Ray's own "
+        "Seconds between two checks of HAProxy by Ray Serve; after three failed ones it is replaced. With Ray's own "
         "default of 10, a system whose HAProxy has died is without a door for half a minute.",
         "1",
         "Ray Serve",
     ),
     Variable(
         "REPORTER_UPDATE_INTERVAL_MS",
-        "Milliseconds between two looks of the Ray dashboard at this machine's processes; 5000 by Ray's default.",
+        "Milliseconds between two checks of this machine's processes by the Ray dashboard; 5000 by Ray's default.",
         "15000",
         "Ray",
     ),
     Variable(
         "RAY_ROTATION_MAX_BYTES",
-        "Size in bytes from which a log of Ray, Serve or a replica begins anew; 512 MiB by Ray's default.",
+        "Size in bytes at which a log of Ray, Serve or a replica is rotated; 512 MiB by Ray's default.",
         str(64 * 2**20),
         "Ray",
     ),
-    Variable("RAY_ROTATION_BACKUP_COUNT", "How many earlier files of each such log are kept.", "2", "Ray"),
+    Variable("RAY_ROTATION_BACKUP_COUNT", "Number of earlier files of each such log that are kept.", "2", "Ray"),
     Variable("PYTHONUTF8", "`1`: files and terminals are UTF-8 whatever the locale says.", "1", "Python"),
     Variable("RAY_worker_niceness", "Niceness of replicas; Ray's own default of 15 starves them.", "0", "Ray"),
-    Variable("RAY_USAGE_STATS_ENABLED", "Whether Ray reports its use to its makers.", "0", "Ray"),
+    Variable("RAY_USAGE_STATS_ENABLED", "Whether Ray reports usage statistics to its makers.", "0", "Ray"),
     Variable("TF_CPP_MIN_LOG_LEVEL", "TensorFlow logs from this level on: 2 is errors.", "2", "TensorFlow"),
 )
 

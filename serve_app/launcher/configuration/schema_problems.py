@@ -1,7 +1,7 @@
-"""Finds keys that a pydantic model does not know, and names the nearest right one. Knows no model in particular.
+"""Finds keys that a pydantic model does not know, and names the nearest right one.
 
-Ray Serve drops unknown keys in silence at every level of its schemas, so a slip of the pen would change nothing
-and say nothing.
+Ray Serve silently drops unknown keys at every level of its schemas, so a misspelt key would have no effect, and
+nobody would know.
 """
 
 import inspect
@@ -61,7 +61,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _path_in(value: Any, location: tuple[int | str, ...], path: str) -> str:
-    # pydantic also puts the names of union members into a location: only what leads through the document is kept.
+    # pydantic also puts the names of union members into a location: only steps through the document are kept.
     for position, step in enumerate(location):
         if isinstance(step, int):
             path = f"{path}[{step}]"
@@ -84,6 +84,6 @@ def _sentence(message: str, kind: str, given: Any) -> str:
     if kind == "missing":
         return "is missing"
     message = message.removeprefix("Value error, ")
-    # Weights may have an address with a signature in it, and what is printed here ends in logs.
+    # The address of weights may hold a signature, and what is printed here ends up in logs.
     shown = isinstance(given, str | int | float | bool | None) and repr(given) not in message
     return shown_text(f"{message} (got {given!r})" if shown else message)

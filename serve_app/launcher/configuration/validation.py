@@ -1,5 +1,5 @@
-"""The system as YAML: every level of it validated, all problems at once, one line each. Knows Ray Serve's
-schemas and the builders' settings; never talks to a running system.
+"""The system as YAML: every level validated, against Ray Serve's schemas and the builders' settings; all problems at
+once, one line each.
 
 A file is a whole system (it has `applications:`) or the block of one model, as `add` takes it.
 """
@@ -15,7 +15,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from deployments.definition import MODEL_IMPORT_PATH
 from deployments.nearest_name import nearest_of
-from serve_app.launcher.configuration.builders import Builder, load_builder
+from serve_app.launcher.configuration.builders import ApplicationBuilder, load_builder
 from serve_app.launcher.configuration.model_rules import model_problems
 from serve_app.launcher.configuration.schema_problems import unknown_keys, wrong_values
 from serve_app.launcher.configuration.yaml_document import read_yaml, without_anchors
@@ -95,7 +95,7 @@ def _application_problems(application: Document, path: str) -> Iterator[str]:
     yield from _deployment_problems(application, builder, path)
 
 
-def _deployment_problems(application: Document, builder: Builder, path: str) -> Iterator[str]:
+def _deployment_problems(application: Document, builder: ApplicationBuilder, path: str) -> Iterator[str]:
     known = {*builder.user_config, *builder.max_ongoing_requests}
     seen: set[str] = set()
     for where, deployment in _mappings(application.get("deployments"), f"{path}.deployments"):
@@ -123,7 +123,7 @@ def _mappings(value: object, path: str) -> Iterator[tuple[str, Document]]:
         yield from ((f"{path}[{i}]", item) for i, item in enumerate(value) if isinstance(item, dict))
 
 
-def _load(import_path: str) -> Builder:
+def _load(import_path: str) -> ApplicationBuilder:
     return load_builder(import_path)
 
 

@@ -1,6 +1,7 @@
-"""Reads one YAML file, strictly. Knows YAML and nothing of what the keys mean.
+"""Reads one YAML file, strictly.
 
-PyYAML lets the last of two equal keys win in silence; here a duplicate key is refused with its line.
+PyYAML silently lets the last of two equal keys win; here every duplicate key is refused with its line. `ruamel.yaml`
+refuses them by itself, but stops at the first one, and would be a second YAML library beside the one that Ray brings.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ _MERGE_TAG = "tag:yaml.org,2002:merge"
 def read_yaml(path: Path) -> Any:
     """The content of the YAML file `path`, which must hold one document.
 
-    Raises LaunchError with file and line when the file is missing, is no YAML or repeats a key.
+    Raises LaunchError with file and line when the file is missing, is not YAML or repeats a key.
     """
     try:
         text = path.read_text(encoding="utf-8")

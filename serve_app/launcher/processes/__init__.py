@@ -1,1 +1,2 @@
-"""Processes, ports, folders and log files of this machine. Knows neither Ray nor models."""
+"""Processes, ports, folders and log files of this machine, whatever runs in them. May not import the rest of the
+launcher but `app_status` and `console`."""

@@ -1,7 +1,6 @@
 """The child process that holds the system, and the signals that ask to stop it.
 
-Signals are blocked and fetched with sigtimedwait, so that no code here is ever interrupted half-way. Knows
-processes; nothing of what runs in them.
+Signals are blocked and fetched with sigtimedwait, so that no code here is ever interrupted half-way.
 """
 
 import os
@@ -41,7 +40,8 @@ class StopSignals:
 class SystemProcess:
     """`command` as a child in a session of its own: the terminal's Ctrl-C does not reach it.
 
-    log: file for what it says, None for the terminal.  max_log_bytes: from this size on the file begins anew.
+    log: file for its output; None for the terminal.
+    max_log_bytes: size from which the file starts over.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SystemProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the child is gone. Also takes leave of adopted processes that have ended, and bounds the log."""
+        """Whether the child is gone. Also reaps adopted processes that have ended, and bounds the log."""
         ended = self._child.poll() is not None
         reap_orphans(besides_pid=self._child.pid)
         if self._log is not None:

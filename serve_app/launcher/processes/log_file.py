@@ -1,6 +1,6 @@
-"""The launcher's log file, which another process writes to and which nevertheless does not grow without bound.
+"""The launcher's log file: another process writes to it, and yet its size is bounded.
 
-The writer has it open for appending, so it may be emptied under its hands: it goes on at the new end.
+The writer has it open for appending, so it may be emptied meanwhile: the writer goes on at the new end.
 """
 
 import contextlib

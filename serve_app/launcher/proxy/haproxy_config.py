@@ -1,9 +1,9 @@
 """What is changed in the configuration that Ray writes for HAProxy, each time before HAProxy reads it.
 
 Ray has settings for few of these things: who may reach which listener, how many connections one client may have,
-how long a request's head may take, what a client may say to Ray itself, and answers that are no HTML. Runs as a
-program of its own, `python haproxy_config.py RULES.json CONFIG.cfg`, and imports nothing but the standard library,
-so that it costs some 30 ms. Knows HAProxy's language and the names of Ray's sections, nothing of what is served.
+how long a request's head may take, which headers reach Ray itself, and answers that are not HTML. Runs as a program
+of its own, `python haproxy_config.py RULES.json CONFIG.cfg`, and imports only the standard library, so that it takes
+about 30 ms.
 """
 
 import json
@@ -32,21 +32,27 @@ _USUAL_BUFFER_BYTES = 16384
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """door_host, door_port: where clients are listened to.  answers: folder with the answers of HAProxy itself.
-    connections_per_client: of one address, or of one /64 of IPv6; None for a quarter of all.
-    head_timeout_s: within which the head of a request must have come."""
+    """What the edited configuration says."""
 
     door_host: str
+    """Address on which HAProxy listens for clients."""
+
     door_port: int
+
     answers: str
+    """Folder with the answers of HAProxy itself."""
+
     connections_per_client: int | None = None
+    """Of one address, or of one /64 of IPv6; None for a quarter of all."""
+
     head_timeout_s: float = 10.0
+    """Within which the head of a request must arrive."""
 
 
 def edited(config: str, rules: Rules) -> str:
-    """`config` as Ray wrote it, with the rules in it; what has them already stays as it is.
+    """`config` as Ray wrote it, with the rules in it. A file that has them already stays as it is.
 
-    Raises ValueError where the door's listener is not where Ray puts it: nothing would be bounded.
+    Raises ValueError where the door's listener is not where Ray puts it, as nothing would be limited then.
     """
     if config.startswith(_MARK):
         return config
@@ -91,7 +97,7 @@ def _edited(section: list[str], config: str, rules: Rules) -> Iterator[str]:
             yield f"    http-request return status {status} default-errorfiles"
         case ["backend", backend] if any(line.lstrip().startswith("server ") for line in lines):
             is_door = f"\n    acl is_{backend} path /\n" in config
-            yield from (_never_asked(line) if is_door and line.endswith(" backup") else line for line in lines)
+            yield from (_out_of_use(line) if is_door and line.endswith(" backup") else line for line in lines)
             yield from _backend()
         case _:
             yield from lines
@@ -105,7 +111,7 @@ def _narrowed(line: str) -> str:
 
 def _defaults(rules: Rules) -> Iterator[str]:
     yield f"    timeout http-request {round(rules.head_timeout_s * 1000)}ms"
-    # Browsers open connections on suspicion: an answer to nothing would be read as one to the next request.
+    # Browsers open connections in advance: an answer without a request would be read as one to the next request.
     yield "    option http-ignore-probes"
     for status in ERRORS:
         yield f"    errorfile {status} {rules.answers}/{status}.http"
@@ -115,11 +121,11 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
     all_connections = _number(_MAXCONN, config, _USUAL_CONNECTIONS)
     buffer_bytes = _number(_BUFSIZE, config, _USUAL_BUFFER_BYTES)
     share = rules.connections_per_client or max(1, all_connections // 4)
-    # A few are told in words that they are too many; it costs a connection to do so.
+    # A few connections beyond the share get an answer that says why; such an answer needs a connection, too.
     share_and_told = share + max(1, share // 4)
-    # The last quarter is for clients that have few connections, so that nobody locks out a look at /health/live.
+    # The last quarter is for clients that have few connections, so that no client can block /health/live.
     busy, few = all_connections * 3 // 4, max(1, all_connections // 128)
-    # A connection is one request at a time: by HTTP/2 it would be a hundred.
+    # A connection carries one request at a time; with HTTP/2 it would be a hundred.
     yield "    option disable-h2-upgrade"
     yield "    stick-table type ipv6 size 100k expire 10m store conn_cur"
     yield "    tcp-request connection track-sc0 src,ipmask(32,64)"
@@ -131,32 +137,32 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
         f"    http-request return status 431 content-type application/problem+json "
         f"file {rules.answers}/{HEAD_TOO_LARGE} if {{ req.hdrs,length gt {buffer_bytes // 2} }}"
     )
-    yield from _unheard_headers()
-    # Whoever says this of himself is not asked; the door sees the address that HAProxy saw.
+    yield from _dropped_headers()
+    # What a client claims here is replaced: the door sees the address that HAProxy saw.
     yield "    http-request set-header x-forwarded-for %[src]"
 
 
-def _unheard_headers() -> Iterator[str]:
-    """What clients could say to Ray Serve, such as how long it is to wait for them, is not heard."""
+def _dropped_headers() -> Iterator[str]:
+    """Drops the headers by which clients could steer Ray Serve, such as how long it waits for them."""
     for header in ("x-request-timeout-seconds", "x-request-disconnect-disabled"):
         yield f"    http-request del-header {header}"
     for pattern in ("^serve[-_]multiplexed[-_]model[-_]id$", "^x[-_]session[-_]id$", "^x-serve-router-"):
         yield f"    http-request del-header {pattern} -m reg"
-    # It stands in logs and answers.
+    # It appears in logs and answers.
     yield "    acl one_request_id req.fhdr_cnt(x-request-id) eq 1"
     yield "    acl plain_request_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$"
     yield "    http-request del-header x-request-id unless one_request_id plain_request_id"
 
 
-def _never_asked(server: str) -> str:
-    """Ray's own proxy stands in where the door has no replica. It keeps whole uploads beside all limits, answers
-    404 while it does not know the routes, and lets a look at /health/live wait; nobody can be woken by it, as the
-    door never sleeps. Without a server, HAProxy says at once to try again."""
+def _out_of_use(server: str) -> str:
+    """Ray's own proxy would answer where the door has no replica. It holds whole uploads beyond all limits, answers
+    404 while it does not know the routes, and lets /health/live wait. It is not needed to wake the door, which
+    never sleeps. Without it, HAProxy says at once to try again."""
     return f"{server} weight 0"
 
 
 def _backend() -> Iterator[str]:
-    """Answers in plain text are Ray's own, such as those of a replica that goes. The door's errors are documents."""
+    """Answers in plain text are Ray's own, such as those of a replica that stops. The door's errors are documents."""
     yield "    acl is_rays_own res.hdr(content-type) -m beg text/plain"
     for status, shown in ((404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
         yield f"    http-response return status {shown} default-errorfiles if is_rays_own {{ status {status} }}"

@@ -1,7 +1,7 @@
 """What stands before Ray's own proxy where HAProxy does not: clients cannot steer Ray, and Ray's answers in plain
 text become problem documents. Ray finds `middlewares` by the variable `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`.
 
-The same as `haproxy_config.py` says in HAProxy's language, but for connections, which nobody here sees.
+The same as `haproxy_config.py` says in HAProxy's language, except for connections, which cannot be seen here.
 """
 
 import re
@@ -31,20 +31,20 @@ def middlewares() -> list[Middleware]:
 
 
 class InFront:
-    """Drops the headers, and replaces the answers, that are not for clients."""
+    """Drops headers that clients may not send, and replaces answers that are not meant for clients."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = {**scope, "headers": _heard(scope["headers"])}
+            scope = {**scope, "headers": _kept_headers(scope["headers"])}
             if not scope["path"].startswith(_RAYS_OWN_PATHS):
                 send = _in_our_words(scope, receive, send)
         await self._app(scope, receive, send)
 
 
-def _heard(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _kept_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     ids = [value for name, value in headers if name == _REQUEST_ID]
     keeps_id = len(ids) == 1 and _PLAIN_REQUEST_ID.fullmatch(ids[0]) is not None
     return [

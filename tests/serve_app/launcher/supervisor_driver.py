@@ -11,7 +11,7 @@ from serve_app.launcher.configuration.env_settings import SystemSettings
 from serve_app.launcher.console import say
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.processes.child_process import StopSignals, SystemProcess
-from serve_app.launcher.pulse import Pulse, Rhythm
+from serve_app.launcher.pulse import Pulse, PulseTimes
 from serve_app.launcher.supervisor import Supervisor
 
 
@@ -25,7 +25,9 @@ def main(url: str, log: str, grace_s: str, code: str) -> int:
         states = foreground.wait_until_up(["first", "api"])
         if states is not None:
             say(f"up: {', '.join(sorted(name for name, state in states.items() if state.is_healthy))}")
-        return foreground.wait_for_the_end(Pulse(system, None, True, Rhythm(ask_every_s=0.1, hangs_after_s=5)))
+        return foreground.wait_for_the_end(
+            Pulse(system, None, True, PulseTimes(poll_interval_s=0.1, hang_timeout_s=5))
+        )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SPEAKER = """
-from serve_app.launcher.console import complain, say
+from serve_app.launcher.console import say_error, say
 say("n\\xe9 \\u2192 n\\xe9")
-complain("\\u2192")
+say_error("\\u2192")
 say("and goes on")
 """
 

@@ -18,10 +18,10 @@ def told(deaths: Deaths) -> list[str]:
     """The next lines that are told."""
     ends_at_s = time.monotonic() + WITHIN_S
     while time.monotonic() < ends_at_s:
-        lines = deaths.look(is_starting=False)
+        lines = deaths.poll(is_starting=False)
         if lines:
             return lines
-    pytest.fail("nothing was told")
+    pytest.fail("nothing was reported")
 
 
 @pytest.mark.parametrize("name", ["gcs_server", "raylet", "ray::DashboardAgent", "ray::RuntimeEnvAgent"])
@@ -29,7 +29,7 @@ def test_a_part_that_nobody_replaces_is_the_end(name: str) -> None:
     deaths = Deaths()
     with running("gcs_server", "--log_dir=/of/ray") as gcs_server, running(name) as process:
         victim = gcs_server if name == "gcs_server" else process
-        assert deaths.look(is_starting=True) == []
+        assert deaths.poll(is_starting=True) == []
         assert not deaths.lost
         # It becomes a zombie, as nobody waits for it here.
         victim.kill()
@@ -43,25 +43,25 @@ def test_a_part_that_nobody_replaces_is_the_end(name: str) -> None:
 def test_what_dies_with_the_raylet_is_not_told_beside_it() -> None:
     deaths = Deaths()
     with running("raylet") as raylet, running("ray::ServeController") as controller:
-        deaths.look(is_starting=True)
+        deaths.poll(is_starting=True)
         controller.kill()
         controller.wait()
         raylet.kill()
         raylet.wait()
         [line] = told(deaths)
         assert line.startswith("raylet (process ")
-        assert deaths.look(is_starting=False) == []
+        assert deaths.poll(is_starting=False) == []
 
 
 @pytest.mark.parametrize("name", ["ray::ServeController", "ray::HAProxyManager", "ray::ProxyActor", "haproxy"])
 def test_a_part_that_is_replaced_is_told_when_it_dies_and_when_it_is_back(name: str) -> None:
     deaths = Deaths()
     with running(name) as first:
-        deaths.look(is_starting=True)
+        deaths.poll(is_starting=True)
         first.kill()
         [line] = told(deaths)
         assert line.startswith(f"{name} (process {first.pid}) has died; another is being started; log: ")
-        assert deaths.look(is_starting=False) == []
+        assert deaths.poll(is_starting=False) == []
         with running(name) as second:
             [line] = told(deaths)
             assert line.startswith(f"{name} is back (process {second.pid}) after ")
@@ -71,7 +71,7 @@ def test_a_part_that_is_replaced_is_told_when_it_dies_and_when_it_is_back(name: 
 def test_the_log_of_valkey_is_beside_its_configuration() -> None:
     deaths = Deaths()
     with running("/x/bin/valkey-server", "/data/valkey/valkey.conf") as process:
-        deaths.look(is_starting=True)
+        deaths.poll(is_starting=True)
         process.kill()
         [line] = told(deaths)
         assert line.startswith(f"valkey-server (process {process.pid}) has died; ")
@@ -81,12 +81,12 @@ def test_the_log_of_valkey_is_beside_its_configuration() -> None:
 def test_a_haproxy_that_hands_over_to_a_younger_one_has_not_died() -> None:
     deaths = Deaths()
     with running("haproxy") as old:
-        deaths.look(is_starting=True)
+        deaths.poll(is_starting=True)
         wait_for_a_younger_clock(old)
         with running("haproxy") as new:
             old.kill()
             old.wait()
-            assert deaths.look(is_starting=False) == []
+            assert deaths.poll(is_starting=False) == []
             new.kill()
             [line] = told(deaths)
             assert line.startswith(f"haproxy (process {new.pid}) has died; ")
@@ -97,7 +97,7 @@ def test_a_haproxy_that_is_draining_still_does_not_hide_the_death_of_a_younger_o
     with running("haproxy") as old:
         wait_for_a_younger_clock(old)
         with running("haproxy") as new:
-            deaths.look(is_starting=True)
+            deaths.poll(is_starting=True)
             new.kill()
             [line] = told(deaths)
             assert line.startswith(f"haproxy (process {new.pid}) has died; ")
@@ -120,11 +120,11 @@ def test_a_part_that_is_not_needed_is_told_once(script: str, tmp_path: Path) -> 
     deaths = Deaths()
     (tmp_path / script).write_text("input()")
     with subprocess.Popen([sys.executable, "-u", str(tmp_path / script)], stdin=subprocess.PIPE) as process:
-        deaths.look(is_starting=True)
+        deaths.poll(is_starting=True)
         process.kill()
         [line] = told(deaths)
         assert line.startswith(f"{script} (process {process.pid}) has died; the system goes on without it; log: ")
-        assert deaths.look(is_starting=False) == []
+        assert deaths.poll(is_starting=False) == []
         assert not deaths.lost
 
 

@@ -59,7 +59,7 @@ def test_a_folder_for_sockets_is_found(environ: dict[str, str], changed: dict[st
         ("/proc/nowhere", "has 0 MiB free"),
         ("/dev/null", "cannot be used"),
         ("/dev/null/ray", "cannot be used"),
-        ("/tmp/a b", "has a blank in its name"),
+        ("/tmp/a b", "has a space in its name"),
     ],
 )
 def test_a_folder_that_was_asked_for_and_does_not_do_is_refused(folder: str, reason: str) -> None:
@@ -92,11 +92,11 @@ def test_a_full_disk_is_told_with_the_variable_that_moves_the_folder(tmp_path: P
         refuse_full_disk(tmp_path, "FATHOM_DATA_DIR", 2**60)
 
 
-def test_without_shared_memory_frames_go_through_files_and_that_is_told(tmp_path: Path) -> None:
+def test_without_shared_memory_images_pass_through_files_and_a_warning_says_so(tmp_path: Path) -> None:
     assert (object_store_options(tmp_path), shared_memory_warning()) == ({}, "")
     unwritable = Path("/proc/self")
     assert object_store_options(tmp_path, unwritable) == {"_plasma_directory": str(tmp_path)}
-    assert shared_memory_warning(unwritable).startswith("/proc/self cannot be written: frames go")
+    assert shared_memory_warning(unwritable).startswith("/proc/self cannot be written: images pass")
     with pytest.raises(LaunchError, match="missing is missing and Ray does not start without it"):
         shared_memory_warning(tmp_path / "missing")
 

@@ -7,11 +7,11 @@ import pytest
 
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.processes.ports import free_ports
-from serve_app.launcher.pulse import Pulse, Rhythm
+from serve_app.launcher.pulse import Pulse, PulseTimes
 from tests.serve_app.launcher.fake_dashboard import FakeDashboard, serving
 
 WITHIN_S = 20.0
-AT_ONCE = Rhythm(ask_every_s=0, door_silent_s=0.1, hangs_after_s=0.1)
+AT_ONCE = PulseTimes(poll_interval_s=0, door_timeout_s=0.1, hang_timeout_s=0.1)
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def told(pulse: Pulse) -> list[str]:
     """The next lines that are told."""
     ends_at_s = time.monotonic() + WITHIN_S
     while time.monotonic() < ends_at_s:
-        if lines := pulse.look():
+        if lines := pulse.poll():
             return lines
-    pytest.fail("nothing was told")
+    pytest.fail("nothing was reported")
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -35,13 +35,13 @@ def test_a_controller_that_is_silent_for_long_is_told_and_is_the_end_of_a_system
 ) -> None:
     with RunningSystem(dashboard.url, {"RAY_AUTH_MODE": "disabled"}) as system:
         pulse = Pulse(system, None, ends, AT_ONCE)
-        assert pulse.look() == []
+        assert pulse.poll() == []
         dashboard.busy_answers = 1_000_000
         [line] = told(pulse)
         assert line.startswith("Ray Serve's controller has been silent for ")
         assert line.endswith(f"the system at {dashboard.url} is still starting, or stopping")
         assert pulse.lost is ends
-        assert pulse.look() == [], "a silence is told once"
+        assert pulse.poll() == [], "a silence is told once"
         dashboard.busy_answers = 0
         [line] = told(pulse)
         assert line.startswith("Ray Serve's controller answers again after ")
@@ -49,11 +49,11 @@ def test_a_controller_that_is_silent_for_long_is_told_and_is_the_end_of_a_system
 
 def test_a_controller_that_misses_a_beat_is_no_news(dashboard: FakeDashboard) -> None:
     with RunningSystem(dashboard.url, {"RAY_AUTH_MODE": "disabled"}) as system:
-        pulse = Pulse(system, None, True, Rhythm(ask_every_s=0, hangs_after_s=60))
+        pulse = Pulse(system, None, True, PulseTimes(poll_interval_s=0, hang_timeout_s=60))
         dashboard.busy_answers = 3
         while dashboard.busy_answers:
-            assert pulse.look() == []
-        assert pulse.look() == []
+            assert pulse.poll() == []
+        assert pulse.poll() == []
         assert not pulse.lost
 
 
@@ -73,8 +73,8 @@ def test_a_door_that_is_silent_is_told_and_is_not_the_end(dashboard: FakeDashboa
 
 def test_nothing_is_asked_more_often_than_is_wanted(dashboard: FakeDashboard) -> None:
     with RunningSystem(dashboard.url, {"RAY_AUTH_MODE": "disabled"}) as system:
-        pulse = Pulse(system, None, True, Rhythm(ask_every_s=3600))
-        pulse.look()
+        pulse = Pulse(system, None, True, PulseTimes(poll_interval_s=3600))
+        pulse.poll()
         dashboard.asked.clear()
-        pulse.look()
+        pulse.poll()
         assert not dashboard.asked.is_set()

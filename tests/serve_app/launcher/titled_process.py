@@ -4,11 +4,17 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
+
 
 def titled(name: str, *arguments: str) -> "subprocess.Popen[bytes]":
     """A process that shows as `name` with `arguments`, and waits for ever."""
     command = [name, "-c", "read forever", *arguments]
-    return subprocess.Popen(command, executable="/bin/sh", stdin=subprocess.PIPE)
+    process = subprocess.Popen(command, executable="/bin/sh", stdin=subprocess.PIPE)
+    # Popen returns when the program is found, a moment before the process shows its command line.
+    while process.poll() is None and psutil.Process(process.pid).cmdline() != command:
+        pass
+    return process
 
 
 @contextmanager
