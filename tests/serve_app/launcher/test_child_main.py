@@ -12,8 +12,8 @@ import signal, time
 from serve_app.launcher.child_main import interrupt_once
 
 signal.signal(signal.SIGINT, interrupt_once)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("draining", flush=True)

@@ -18,7 +18,6 @@ from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout
 from deployments.runtimes import Resources, Runtime, load_runtime
-from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.golden_cases import (
     FAITHFUL,
     Tolerance,
@@ -28,6 +27,7 @@ from tests.deployments.families.golden_cases import (
     pixels,
     thresholds,
 )
+from tests.support.tensorflow_runtime import THREADS
 
 CASES = cases("ultralytics")
 

@@ -18,7 +18,6 @@ from deployments.families.yolo.yolo_layout import read_layout
 from deployments.families.yolo.yolov5 import YOLOv5, make_levels
 from deployments.prediction import Detections
 from deployments.runtimes import Resources, Runtime, load_runtime
-from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.golden_cases import (
     FAITHFUL,
     Tolerance,
@@ -28,6 +27,7 @@ from tests.deployments.families.golden_cases import (
     pixels,
     thresholds,
 )
+from tests.support.tensorflow_runtime import THREADS
 
 CASES = cases("yolov5n")
 
