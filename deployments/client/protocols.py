@@ -17,7 +17,7 @@ class Predict(Protocol):
     cancels the work.
     """
 
-    async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]: ...
+    async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]: ...  # noqa: D102
 
 
 class Catalogue(Protocol):

@@ -34,16 +34,16 @@ class Definition(Protocol):
     """What this family reads of a `ModelDefinition`; None stands for its own value."""
 
     @property
-    def weights_path(self) -> Path | None: ...
+    def weights_path(self) -> Path | None: ...  # noqa: D102
 
     @property
-    def labels(self) -> tuple[str, ...] | None: ...
+    def labels(self) -> tuple[str, ...] | None: ...  # noqa: D102
 
     @property
-    def canvas_px(self) -> tuple[int, int] | None: ...
+    def canvas_px(self) -> tuple[int, int] | None: ...  # noqa: D102
 
     @property
-    def parameters(self) -> Mapping[str, object]: ...
+    def parameters(self) -> Mapping[str, object]: ...  # noqa: D102
 
 
 class BenthicDemo:
