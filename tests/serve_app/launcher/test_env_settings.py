@@ -13,7 +13,7 @@ from serve_app.launcher.configuration.env_overrides import embedded_redis_port, 
 from serve_app.launcher.configuration.env_settings import SystemSettings, for_ray, settings_page, variables
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers, ensure_token, token_place
-from tests.serve_app.launcher.test_configuration import model_block
+from tests.serve_app.launcher.blocks import model_block
 
 ROOT = Path(__file__).parents[3]
 VALKEY = {"name": "valkey", "import_path": "redis_bridge.embedded:build", "route_prefix": None}
