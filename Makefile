@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow bench check status deploy add remove format lock
+.PHONY: help serve test test-slow bench check ratchet status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -13,6 +13,10 @@ LAUNCH := $(BIN)/python -m serve_app.launch
 BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 SOURCES := install.sh pyproject.toml
+
+# What tests share belongs into a module that is no test. A ratchet: the number only goes down.
+TEST_IMPORTS = $(shell grep -rhE '^(from|import) tests\.([a-z0-9_]+\.)*test_' tests --include='*.py' | wc -l)
+MOST_TEST_IMPORTS := 4
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,13 +30,20 @@ test: $(TEST) ## run the everyday tests
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
 	$(BIN)/python -m pytest -q -m slow
 
-check: $(TEST) ## formatting, lint, types, import rules, Dockerfile, configuration files
+check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, configuration files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/loq check
+	$(BIN)/vulture
+	@echo "imports of test files by test files: $(TEST_IMPORTS), at most $(MOST_TEST_IMPORTS)"
+	@test $(TEST_IMPORTS) -le $(MOST_TEST_IMPORTS)
 	$(BIN)/hadolint Dockerfile
 	$(LAUNCH) check
+
+ratchet: $(TEST) ## lower the limits of files that have become shorter
+	$(BIN)/loq tighten
 
 status: $(BASE) ## one line for each application of the running system
 	@$(LAUNCH) status

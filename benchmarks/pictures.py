@@ -15,7 +15,6 @@ from benchmarks.load.http_wire import Upload
 from deployments.families.demo import SAMPLES_FOLDER
 
 SMALL, HD, LARGE = "64px", "720p", "4mb"
-PICTURES = (SMALL, HD, LARGE)
 
 LARGE_BYTES = 3_900_000
 _LARGE_TOLERANCE = 0.03

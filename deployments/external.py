@@ -75,7 +75,7 @@ class AskExternal(Protocol):
     The payload of the answer is valid JSON, but for Task.EMBED.
     """
 
-    async def __call__(self, queue: str, request: ExternalRequest) -> Opaque | ServingError: ...
+    async def __call__(self, queue: str, request: ExternalRequest) -> Opaque | ServingError: ...  # noqa: D102
 
 
 async def no_external_workers(queue: str, request: ExternalRequest) -> Opaque | ServingError:

@@ -67,7 +67,7 @@ def make_no_unwanted_records() -> None:
 class AtOnce(logging.Handler):
     """Hands a record to the handlers that Serve has now, it may change them, and has them write all they hold."""
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: D102
         for handler in logging.getLogger(SERVE_LOGGER).handlers:
             if record.levelno >= handler.level:
                 handler.handle(record)
@@ -88,7 +88,7 @@ class ToLauncher(logging.Handler):
         self._period_began_s = now_s()
         self._told = 0
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: D102
         stream = self._stream or sys.__stderr__
         if stream is None or any(type(one) is logging.StreamHandler for one in _serve_handlers()):
             return

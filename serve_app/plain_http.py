@@ -16,7 +16,7 @@ class PlainHttp:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] == "http":
             if "//" in scope["path"]:
                 scope = {**scope, "path": _SLASHES.sub("/", scope["path"])}

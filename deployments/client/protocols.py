@@ -16,4 +16,4 @@ class Predict(Protocol):
     work.
     """
 
-    async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]: ...
+    async def __call__(self, model: str, requests: Sequence[Request]) -> list[Outcome]: ...  # noqa: D102

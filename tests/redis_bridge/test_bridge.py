@@ -15,7 +15,6 @@ from deployments.errors import (
     Overloaded,
 )
 from redis_bridge import keys
-from redis_bridge.metrics import Metric
 from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import (
@@ -29,6 +28,7 @@ from tests.redis_bridge.fakes import (
     legacy_answer,
     model,
 )
+from tests.redis_bridge.kept_metrics import Kept
 
 
 async def test_a_job_is_answered_and_leaves_nothing_but_an_answer_that_expires(
@@ -261,19 +261,6 @@ async def test_a_queue_key_that_is_no_list_disturbs_nobody_else(
         await redis.delete("image_queue_broken")
         broken = Client(redis, "image_queue_broken")
         assert await broken.answer(await broken.push((3, 2, 1))) == legacy_answer((3, 2, 1))
-
-
-class Kept:
-    """A recorder that keeps everything."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, tuple[str, ...]]] = []
-        self.values: list[tuple[str, float]] = []
-
-    def record(self, metric: Metric, value: float, *tags: str) -> None:
-        assert len(tags) == len(metric.tags)
-        self.seen.append((metric.name, tags))
-        self.values.append((metric.name, value))
 
 
 async def test_what_happens_is_measured(client: Client, predict: FakeModel, start_bridge: StartBridge) -> None:

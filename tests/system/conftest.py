@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,12 @@ import redis
 
 from serve_app.launcher.processes.ports import free_ports
 from tests.support.fixtures import fixture_file
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "deployments" / "families" / "demo" / "samples"
 START_S = 240
 STOP_S = 90
-
-
-def wait_for(condition: Callable[[], Any], deadline_s: float = 30.0, what: str = "the condition") -> Any:
-    """The first true value of `condition`; fails when it stays false until the deadline."""
-    ends_at_s = time.monotonic() + deadline_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > ends_at_s:
-            pytest.fail(f"{what} did not come true within {deadline_s:g} s; last seen: {value!r}")
-        time.sleep(0.1)
 
 
 def free_port() -> int:

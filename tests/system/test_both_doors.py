@@ -1,6 +1,5 @@
 """From a frame to detections, through both doors, as legacy clients and new ones do it."""
 
-import base64
 import io
 import json
 import subprocess
@@ -16,7 +15,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tests.system.conftest import ROOT, SAMPLES, RunningSystem, wait_for
+from tests.support.waiting import wait_for
+from tests.system.conftest import ROOT, SAMPLES, RunningSystem
+from tests.system.legacy_jobs import answer_of, job
 
 SAMPLE_NAMES = sorted(path.name for path in SAMPLES.glob("*.png"))
 QUEUES = ("image_queue_yolov5", "image_queue_detectron2")
@@ -43,20 +44,6 @@ def assert_finds(predictions: list[dict[str, Any]], objects: list[dict[str, Any]
         )
     ]
     assert len(found) >= 0.75 * len(wanted), [drawn for drawn in wanted if drawn not in found]
-
-
-def job(frame: Path, job_id: str) -> bytes:
-    """A job as the legacy web server wrote it: base64 of float32 BGR pixels."""
-    pixels = np.asarray(PIL.Image.open(frame).convert("RGB"))[..., ::-1].astype(np.float32)
-    height, width = pixels.shape[:2]
-    image = base64.b64encode(pixels[np.newaxis].tobytes()).decode()
-    return json.dumps({"id": job_id, "image": image, "height": height, "width": width}).encode()
-
-
-def answer_of(system: RunningSystem, job_id: str, deadline_s: float = 60) -> Any:
-    text = wait_for(lambda: system.redis.get(job_id), deadline_s, f"the answer of {job_id}")
-    assert 0 < system.redis.ttl(job_id) <= 24 * 3600
-    return json.loads(text)
 
 
 @pytest.mark.parametrize("name", SAMPLE_NAMES)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.system.conftest import SAMPLES, RunningSystem, wait_for
+from tests.support.waiting import wait_for
+from tests.system.conftest import SAMPLES, RunningSystem
 
 pytestmark = pytest.mark.slow
 

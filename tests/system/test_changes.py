@@ -8,27 +8,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
-from tests.system.conftest import ROOT, SAMPLES, RunningSystem, wait_for
-from tests.system.test_both_doors import answer_of, job
-
-SECOND: dict[str, Any] = {
-    "name": "second",
-    "import_path": "deployments.app:build",
-    "route_prefix": None,
-    "args": {"family": "fixed-answer", "queues": ["image_queue_second"], "labels": ["Crab", "Fish"]},
-    "deployments": [
-        {
-            "name": "Model",
-            "autoscaling_config": {"min_replicas": 0, "max_replicas": 1, "downscale_delay_s": 600},
-            "max_ongoing_requests": 64,
-            "ray_actor_options": {"num_cpus": 0.1},
-        }
-    ],
-}
+from tests.support.waiting import wait_for
+from tests.system.conftest import ROOT, SAMPLES, RunningSystem
+from tests.system.legacy_jobs import answer_of, job
+from tests.system.parts import SECOND, valkey_process
 
 
 def test_a_model_comes_sleeps_wakes_and_goes_without_touching_the_first(
@@ -113,11 +99,3 @@ def test_a_bridge_killed_with_twenty_jobs_in_flight_loses_none_and_leaves_valkey
     assert valkey.is_running()
     wait_for(lambda: in_flight() == 0, 30, "no job left in a slot")
     system.launch("remove", "slow")
-
-
-def valkey_process(system: RunningSystem) -> psutil.Process:
-    port = int(system.environ["FATHOM_REDIS_PORT"])
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-            return psutil.Process(connection.pid)
-    raise AssertionError(f"nobody listens on {port}")

@@ -20,8 +20,9 @@ import pytest
 import redis
 import yaml
 
-from tests.system.conftest import RunningSystem, wait_for
-from tests.system.test_changes import SECOND, valkey_process
+from tests.support.waiting import wait_for
+from tests.system.conftest import RunningSystem
+from tests.system.parts import SECOND, valkey_process
 
 pytestmark = pytest.mark.slow
 

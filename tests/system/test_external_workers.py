@@ -10,7 +10,8 @@ import httpx
 import pytest
 import redis
 
-from tests.system.conftest import SAMPLES, RunningSystem, wait_for
+from tests.support.waiting import wait_for
+from tests.system.conftest import SAMPLES, RunningSystem
 
 CORAL = "image_queue_coral"
 SAM = "image_queue_sam"

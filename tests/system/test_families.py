@@ -21,11 +21,11 @@ from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Prediction
 from deployments.runtimes import Resources, load_runtime
 from tests.deployments.families import small_generic_models as generic
-from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.served import Served
 from tests.deployments.families.small_checkpoints import write_detectron2_retinanet, write_keras_retinanet
+from tests.support.tensorflow_runtime import THREADS
 from tests.system.conftest import ROOT, SAMPLES, RunningSystem
-from tests.system.test_both_doors import answer_of, job
+from tests.system.legacy_jobs import answer_of, job
 
 pytestmark = pytest.mark.slow
 

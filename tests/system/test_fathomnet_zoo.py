@@ -13,8 +13,9 @@ import yaml
 
 from deployments.weights.catalogue import CATALOGUE_FILE, read_document
 from tests.support.fixtures import fixture_file
-from tests.system.conftest import RunningSystem, wait_for
-from tests.system.test_both_doors import answer_of, job
+from tests.support.waiting import wait_for
+from tests.system.conftest import RunningSystem
+from tests.system.legacy_jobs import answer_of, job
 
 pytestmark = pytest.mark.slow
 

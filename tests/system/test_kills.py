@@ -25,8 +25,9 @@ import redis
 import yaml
 
 from serve_app.launcher.processes.process_tree import lives
-from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
-from tests.system.test_launcher import Launched, document, in_flight, launch, launched, model
+from tests.support.waiting import wait_for
+from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
+from tests.system.launched import Launched, document, in_flight, launch, launched, model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
 

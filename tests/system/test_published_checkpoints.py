@@ -12,7 +12,7 @@ import yaml
 
 from tests.support.fixtures import fixture_file
 from tests.system.conftest import ROOT, RunningSystem
-from tests.system.test_both_doors import answer_of, job
+from tests.system.legacy_jobs import answer_of, job
 
 pytestmark = pytest.mark.slow
 

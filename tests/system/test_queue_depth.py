@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.system.conftest import RunningSystem, wait_for
+from tests.support.waiting import wait_for
+from tests.system.conftest import RunningSystem
 
 pytestmark = pytest.mark.slow
 

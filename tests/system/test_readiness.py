@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import RunningSystem, wait_for
+from tests.support.waiting import wait_for
+from tests.system.conftest import RunningSystem
 
 pytestmark = pytest.mark.slow
 

@@ -23,8 +23,9 @@ import pytest
 import redis
 import yaml
 
-from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
-from tests.system.test_launcher import Launched, document, launch, launched, model
+from tests.support.waiting import wait_for
+from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
+from tests.system.launched import Launched, document, launch, launched, model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * START_S + STOP_S)]
 

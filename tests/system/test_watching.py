@@ -18,9 +18,10 @@ import yaml
 
 from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings
 from serve_app.launcher.processes.process_tree import lives
-from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for, wait_for
-from tests.system.test_both_doors import job
-from tests.system.test_launcher import Launched, document, launch, launched, model
+from tests.support.waiting import wait_for
+from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
+from tests.system.launched import Launched, document, launch, launched, model
+from tests.system.legacy_jobs import job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
 

@@ -36,7 +36,7 @@ class InFront:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] == "http":
             scope = {**scope, "headers": _kept_headers(scope["headers"])}
             if not scope["path"].startswith(_RAYS_OWN_PATHS):

@@ -9,7 +9,7 @@ from deployments.definition import ModelDefinition
 from deployments.families import FAMILIES, load_family
 from deployments.families.contract import Family, Thresholds
 from deployments.runtimes import Resources, Runtime, batch_sizes_up_to, load_runtime
-from tests.deployments.families.conftest import THREADS
+from tests.support.tensorflow_runtime import THREADS
 
 LIMITS = Thresholds(score_threshold=0.25, iou_threshold=0.5, max_detections=100)
 

@@ -8,8 +8,8 @@ from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
-from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.large_frames import SIZE_PX, Drawn, mosaic, recall
+from tests.support.tensorflow_runtime import THREADS
 
 
 def recall_of(outcome: Outcome, truth: list[Drawn]) -> float:

@@ -31,7 +31,7 @@ from tests.redis_bridge.fakes import (
     legacy_answer,
     prediction_for,
 )
-from tests.redis_bridge.test_bridge import Kept
+from tests.redis_bridge.kept_metrics import Kept
 
 SOON = FAST.model_copy(update={"pause_after": 3, "longest_pause_s": 0.1})
 POISON_RED = 66

@@ -12,7 +12,7 @@ from redis_bridge.delivery.processing import TOGETHER_S
 from redis_bridge.store.retry_records import fingerprint
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeModel, eventually, legacy_answer
-from tests.redis_bridge.test_bridge import Kept
+from tests.redis_bridge.kept_metrics import Kept
 
 
 async def test_jobs_that_wait_go_to_the_model_in_few_calls(

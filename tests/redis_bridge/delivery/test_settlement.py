@@ -19,7 +19,7 @@ from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.leases import Answer, DeadLetter, Whereabouts
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer
-from tests.redis_bridge.test_bridge import Kept
+from tests.redis_bridge.kept_metrics import Kept
 
 BRIDGE = "0123456789ab"
 LIST = "done:client-7"

@@ -5,42 +5,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from starlette.types import ASGIApp
 
-from serve_app.api import create_api
-from serve_app.faces.face import Models
-from serve_app.faces.system.routes import System
-from serve_app.settings import DoorSettings
-from tests.serve_app.conftest import CountedAnswers, FakeSystem
-from tests.serve_app.faces.test_predictor import picture
-from tests.serve_app.raw_http import Answer, answer_from, ask, get, serving
+from tests.serve_app.conftest import FakeSystem
+from tests.serve_app.faces.real_door import (
+    BYTES_PER_S,
+    FORM_TYPE,
+    STALL_S,
+    door_of,
+    part_of_an_upload,
+    request,
+    send_slowly,
+)
+from tests.serve_app.faces.uploads import picture
+from tests.serve_app.raw_http import answer_from, ask, get, serving
 
 FORM = (
     b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + picture() + b"\r\n--xyz--\r\n"
 )
-FORM_TYPE = "Content-Type: multipart/form-data; boundary=xyz"
-STALL_S = 0.5
-BYTES_PER_S = 1000
-
-
-def door_of(system: FakeSystem, folder: Path) -> ASGIApp:
-    """The door with little patience."""
-    (folder / "frame.png").write_bytes(picture())
-
-    async def metrics_text() -> str:
-        return "fathom_requests_total 1\n"
-
-    settings = DoorSettings(
-        default_model="benthic-demo",
-        deadline_s=5,
-        max_upload_bytes=200_000,
-        max_held_bytes=400_000,
-        max_held_bytes_per_client=300_000,
-        upload_stall_s=STALL_S,
-        min_upload_bytes_per_s=BYTES_PER_S,
-    )
-    models = Models(system, system.predict, system.ask_external)
-    return create_api(models, System(system, metrics_text, folder), settings, CountedAnswers())
 
 
 @pytest.fixture
@@ -49,11 +30,6 @@ async def door(system: FakeSystem, tmp_path: Path) -> AsyncIterator[int]:
         yield port
     if system.replica is not None:
         await system.replica.close()
-
-
-def request(method: str, path: str, *headers: str, body: bytes = b"", version: str = "HTTP/1.1") -> bytes:
-    lines = [f"{method} {path} {version}", "Host: door", "Connection: close", *headers, "", ""]
-    return "\r\n".join(lines).encode("latin-1") + body
 
 
 def upload(path: str = "/predictor/", *headers: str, version: str = "HTTP/1.1") -> bytes:
@@ -181,27 +157,6 @@ async def test_odd_paths_are_not_found(door: int, path: str) -> None:
     answer = await ask(door, get(path))
     assert answer.status == 404
     assert answer.problem["title"]
-
-
-async def part_of_an_upload(door: int, *pieces: bytes, pause_s: float = 0.0) -> Answer:
-    """The answer to an upload of more than it ever sends."""
-    head = request("POST", "/predictor/", FORM_TYPE, "Content-Length: 190000")
-    reader, writer = await asyncio.open_connection("127.0.0.1", door)
-    try:
-        async with asyncio.timeout(10):
-            sending = asyncio.create_task(send_slowly(writer, head, *pieces, pause_s=pause_s))
-            answer = await answer_from(reader)
-            sending.cancel()
-            return answer
-    finally:
-        writer.close()
-
-
-async def send_slowly(writer: asyncio.StreamWriter, *pieces: bytes, pause_s: float) -> None:
-    for piece in pieces:
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(pause_s)
 
 
 async def test_an_upload_that_stalls_is_ended_and_gives_its_bytes_back(door: int) -> None:

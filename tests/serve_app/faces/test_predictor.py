@@ -1,12 +1,10 @@
 """The predict endpoint as real legacy clients use it, and every way in which it says no."""
 
 import asyncio
-import io
 import math
 from typing import Any
 
 import httpx
-import PIL.Image
 import pytest
 
 from deployments.catalogue import ModelState
@@ -14,14 +12,9 @@ from deployments.errors import DeadlineExceeded, ServingError, all_error_types
 from deployments.prediction import Opaque
 from serve_app.problems import STATUS, TITLE
 from tests.serve_app.conftest import CountedAnswers, FakeSystem, record
+from tests.serve_app.faces.uploads import picture, problem_of
 
 PATHS = ["/predictor/", "/predictor", "/model/v1/predictor/", "/model/v1/predictor"]
-
-
-def picture(size_px: tuple[int, int] = (100, 50), file_format: str = "PNG", mode: str = "RGB") -> bytes:
-    buffer = io.BytesIO()
-    PIL.Image.new(mode, size_px).save(buffer, file_format)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -75,15 +68,6 @@ async def test_options_reach_the_model(client: httpx.AsyncClient, system: FakeSy
     assert (request.options.iou_threshold, request.options.max_detections) == (0.3, 5)
     assert request.options.classes == ("fixed answer A", "fixed answer B")
     assert answer.json()["predictions"] == []
-
-
-async def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body: dict[str, Any] = answer.json()
-    assert (body["success"], body["predictions"], body["status"]) == (False, None, status)
-    assert "Traceback" not in answer.text
-    return body
 
 
 async def test_an_unknown_model_is_named(client: httpx.AsyncClient) -> None:

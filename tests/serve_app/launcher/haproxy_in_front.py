@@ -3,7 +3,6 @@ is the wrapper."""
 
 import os
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from ray.serve.config import HTTPOptions
 from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.processes.ports import Listener, free_ports
 from serve_app.launcher.proxy.haproxy import ConnectionLimits, haproxy_environment
+from tests.support.waiting import wait_for
 
 START_S = 20.0
 USUAL_LIMITS = ConnectionLimits()
@@ -82,11 +82,11 @@ def haproxy_in_front(
 
 
 def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    ends_at_s = time.monotonic() + START_S
-    while not _listens(process.pid, port):
+    def listens() -> bool:
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < ends_at_s, log.read_text()
-        time.sleep(0.02)
+        return _listens(process.pid, port)
+
+    wait_for(listens, START_S, "HAProxy listening", poll_interval_s=0.02)
 
 
 def _listens(pid: int, port: int) -> bool:

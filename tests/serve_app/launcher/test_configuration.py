@@ -15,26 +15,9 @@ from serve_app.launcher.configuration.validation import (
     system_problems,
 )
 from serve_app.launcher.console import LaunchError
+from tests.serve_app.launcher.blocks import model_block
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-
-
-def model_block(name: str = "fixed", **args: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "import_path": "deployments.app:build",
-        "route_prefix": None,
-        "args": {"family": "fixed-answer", **args},
-        "deployments": [
-            {
-                "name": "Model",
-                "max_ongoing_requests": 64,
-                "autoscaling_config": {"min_replicas": 1, "max_replicas": 1},
-                "ray_actor_options": {"num_cpus": 0.1},
-                "user_config": {"score_threshold": 0.3},
-            }
-        ],
-    }
 
 
 def system(*blocks: dict[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,8 @@ from serve_app.launcher import commands
 from serve_app.launcher.app_status import application_states, proxies_are_healthy, submission, table
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.dashboard_client import RunningSystem
+from tests.serve_app.launcher.blocks import API, model_block
 from tests.serve_app.launcher.fake_dashboard import FAILURE, FakeDashboard, serving
-from tests.serve_app.launcher.test_configuration import model_block
-
-API = {"name": "api", "import_path": "serve_app.app:build", "route_prefix": "/", "args": {"default_model": "first"}}
 
 
 @pytest.fixture

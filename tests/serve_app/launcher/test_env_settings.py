@@ -15,7 +15,7 @@ from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.configuration.settings_page import settings_page, variables
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers, ensure_token, token_place
-from tests.serve_app.launcher.test_configuration import model_block
+from tests.serve_app.launcher.blocks import model_block
 
 ROOT = Path(__file__).parents[3]
 VALKEY = {"name": "valkey", "import_path": "redis_bridge.embedded:build", "route_prefix": None}

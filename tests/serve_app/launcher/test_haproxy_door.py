@@ -7,60 +7,19 @@ from pathlib import Path
 
 import orjson
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from serve_app.launcher.processes.ports import free_ports
 from serve_app.launcher.proxy.haproxy import ConnectionLimits
 from serve_app.launcher.proxy.haproxy_config import Rules, edited
-from serve_app.problems import status_problem
 from tests.serve_app.conftest import FakeSystem
-from tests.serve_app.faces.test_plain_http import door_of, part_of_an_upload
+from tests.serve_app.faces.real_door import door_of, part_of_an_upload
+from tests.serve_app.launcher.app_behind import (
+    BEHIND,
+)
 from tests.serve_app.launcher.haproxy_in_front import config_by_ray, haproxy_environment_of, haproxy_in_front
 from tests.serve_app.raw_http import Answer, answer_from, ask, get, serving
 
 CONNECTIONS = 400
-
-
-async def say_headers(request: Request) -> Response:
-    return JSONResponse([list(pair) for pair in request.headers.items()])
-
-
-async def say_text(request: Request) -> Response:
-    return PlainTextResponse("as Ray says it", int(request.query_params.get("status", "200")))
-
-
-async def say_client(request: Request) -> Response:
-    assert request.client is not None
-    return JSONResponse(request.client.host)
-
-
-async def say_late(request: Request) -> Response:
-    await asyncio.sleep(float(request.query_params["after_s"]))
-    return JSONResponse("late")
-
-
-async def say_not_found(request: Request, error: Exception) -> Response:
-    del request, error
-    return status_problem(404, "the door's own words")
-
-
-async def say_healthy(request: Request) -> Response:
-    return PlainTextResponse("success")
-
-
-BEHIND = Starlette(
-    routes=[
-        Route("/-/healthz", say_healthy),
-        Route("/headers", say_headers),
-        Route("/text", say_text),
-        Route("/client", say_client),
-        Route("/late", say_late),
-    ],
-    exception_handlers={404: say_not_found},
-)
 
 
 @pytest.fixture

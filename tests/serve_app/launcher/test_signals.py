@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.serve_app.launcher.blocks import model_block
 from tests.serve_app.launcher.fake_dashboard import FakeDashboard, serving
-from tests.serve_app.launcher.test_configuration import model_block
 
 ROOT = Path(__file__).parents[3]
 WITHIN_S = 60.0

@@ -11,9 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.serve_app.launcher.blocks import API, model_block
 from tests.serve_app.launcher.fake_dashboard import FakeDashboard, serving
-from tests.serve_app.launcher.test_configuration import model_block
-from tests.serve_app.launcher.test_dashboard_client import API
 
 ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("supervisor_driver.py")

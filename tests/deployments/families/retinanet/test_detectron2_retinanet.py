@@ -13,10 +13,10 @@ from deployments.families.contract import Thresholds
 from deployments.families.retinanet.detectron2_retinanet import Detectron2RetinaNet
 from deployments.runtimes import Resources, Runtime, load_runtime
 from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, plain, write
-from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.golden.detectron2_weights import weight
 from tests.deployments.families.golden_cases import GOLDEN, assert_agrees, pixels_of, wide_and_upright
 from tests.support.fixtures import FIXTURES
+from tests.support.tensorflow_runtime import THREADS
 
 FOLDERS = [GOLDEN] if FIXTURES is None else [GOLDEN, FIXTURES / "golden"]
 CASES: list[Any] = [

@@ -5,20 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from deployments.checkpoints import open_checkpoint
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Thresholds
-from deployments.families.shared.anchor_free import anchor_points, expected_distances, to_corners
-from deployments.families.yolo.torch_layers import LayerBuilder
-from deployments.families.yolo.ultralytics import Ultralytics, make_head_maps
-from deployments.families.yolo.yolo_blocks import BLOCKS
-from deployments.families.yolo.yolo_graph import build_body
-from deployments.families.yolo.yolo_layout import read_layout
+from deployments.families.yolo.ultralytics import Ultralytics
 from deployments.runtimes import Resources, Runtime, load_runtime
-from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.golden_cases import (
     FAITHFUL,
     Tolerance,
@@ -28,6 +20,8 @@ from tests.deployments.families.golden_cases import (
     pixels,
     thresholds,
 )
+from tests.deployments.families.yolo.ultralytics_rows import raw_rows
+from tests.support.tensorflow_runtime import THREADS
 
 CASES = cases("ultralytics")
 
@@ -63,23 +57,6 @@ class LoadedRuntimes(dict[str, Runtime]):
 @pytest.fixture(scope="module")
 def runtimes(fixtures: Path) -> LoadedRuntimes:
     return LoadedRuntimes(fixtures)
-
-
-def raw_rows(family: Ultralytics, path: Path, canvas: NDArray[np.uint8], dtype: str = "float32") -> NDArray[Any]:
-    """All rows of the head, (cells, 4 + classes): centre x, y, width, height, class probabilities."""
-    import tensorflow as tf
-
-    with open_checkpoint(path) as checkpoint:
-        layout = read_layout(checkpoint, family.kind)
-        builder = LayerBuilder(BLOCKS, dtype)
-        levels = build_body(layout, builder, make_head_maps(layout, builder))(tf.constant(canvas[None]))
-    sizes = [tuple(level.distances.shape[1:3]) for level in levels]
-    points, strides = anchor_points(sizes, [level.stride_px for level in levels])
-    distances = np.concatenate([np.float32(level.distances).reshape(-1, 64) for level in levels])
-    logits = np.concatenate([np.float64(level.class_logits).reshape(-1, layout.class_count) for level in levels])
-    boxes = np.asarray(to_corners(points, expected_distances(tf.constant(distances), 16) * strides))
-    centres, sizes_px = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    return np.concatenate([centres, sizes_px, 1 / (1 + np.exp(-logits))], axis=1)
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)

@@ -12,7 +12,7 @@ import pytest
 
 from deployments.definition import ModelDefinition
 from deployments.families.yolo.ultralytics import Ultralytics
-from tests.deployments.families.yolo.test_ultralytics import raw_rows
+from tests.deployments.families.yolo.ultralytics_rows import raw_rows
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LAYOUTS = ("yolo12-l", "yolov8-p6", "yolov8-first")

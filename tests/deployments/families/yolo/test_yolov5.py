@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.checkpoints import open_checkpoint
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Thresholds
-from deployments.families.yolo.torch_layers import LayerBuilder
-from deployments.families.yolo.yolo_blocks import BLOCKS
-from deployments.families.yolo.yolo_graph import build_body
-from deployments.families.yolo.yolo_layout import read_layout
-from deployments.families.yolo.yolov5 import YOLOv5, make_levels
+from deployments.families.yolo.yolov5 import YOLOv5
 from deployments.prediction import Detections
 from deployments.runtimes import Resources, Runtime, load_runtime
-from tests.deployments.families.conftest import THREADS
 from tests.deployments.families.golden_cases import (
     FAITHFUL,
     Tolerance,
@@ -28,6 +22,8 @@ from tests.deployments.families.golden_cases import (
     pixels,
     thresholds,
 )
+from tests.deployments.families.yolo.yolov5_rows import raw_rows
+from tests.support.tensorflow_runtime import THREADS
 
 CASES = cases("yolov5n")
 
@@ -54,25 +50,6 @@ def loaded(fixtures: Path) -> Runtime:
     runtime = load_runtime("tensorflow", Resources(cpu_threads=THREADS))
     runtime.load(family_of(fixtures), [1, 2])
     return runtime
-
-
-def raw_rows(family: YOLOv5, path: Path, canvas: NDArray[np.uint8]) -> NDArray[Any]:
-    """All rows of the head, (rows, 85): centre x, y, width, height, objectness, class probabilities."""
-    import tensorflow as tf
-
-    with open_checkpoint(path) as checkpoint:
-        layout = read_layout(checkpoint, family.kind)
-        builder = LayerBuilder(BLOCKS)
-        levels = make_levels(layout, builder)
-        features = build_body(layout, builder, tuple).features(tf.constant(canvas[None]))
-    parts = []
-    for level, feature in zip(levels, features, strict=True):
-        rows = level.scored(feature)
-        boxes = np.float64(level.decoded(rows.boxes[0, :, :4], rows.grid))
-        centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-        logits = np.concatenate([rows.boxes[0, :, 4:], rows.classes[0]], axis=1)
-        parts.append(np.concatenate([centres, sizes, 1 / (1 + np.exp(-np.float64(logits)))], axis=1))
-    return np.concatenate(parts)
 
 
 def detect(family: YOLOv5, runtime: Runtime, image: NDArray[np.uint8], limits: Thresholds) -> Detections:

@@ -15,7 +15,7 @@ from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.yolo.yolov5 import YOLOv5
 from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, plain, write
-from tests.deployments.families.yolo.test_yolov5 import raw_rows
+from tests.deployments.families.yolo.yolov5_rows import raw_rows
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CHECKPOINTS = sorted(GOLDEN.glob("yolov5-*.pt"))
