@@ -1,8 +1,8 @@
 """Decides how many replicas a model needs, by images and not by calls. Runs inside Ray Serve's controller.
 
-A call may carry many images (`coalescing.py`), so that Serve's own count of ongoing requests says little. Each
+A call may carry many images (`client/call_batching.py`), so that Serve's own count of ongoing requests says little. Each
 replica reports the images that it has in work; what still waits in callers' queues is added, and so is what waits in
-queues that Serve does not see, as those of Redis (`backlog.py`). Serve applies the bounds, the delays and the start
+queues that Serve does not see, as those of Redis (`serving/backlog.py`). Serve applies the bounds, the delays and the start
 from zero, which the first of many waiting jobs brings about; the jobs behind it are heard of with it.
 """
 

@@ -58,6 +58,15 @@ class Timings:
     postprocess_s: float = 0.0
     batch_size: int = 1
 
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds by the name of the stage, as in metrics and in the header Server-Timing."""
+        return {
+            "decode": self.decode_s,
+            "wait": self.wait_s,
+            "inference": self.inference_s,
+            "postprocess": self.postprocess_s,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -80,3 +89,8 @@ class Opaque:
 
 Outcome = Prediction | Opaque | ServingError
 """What `predict` returns for each request, in the order of the requests; errors are values here."""
+
+
+def outcome_code(outcome: Outcome) -> str:
+    """The label of an outcome in metrics: 'ok', or the error's code."""
+    return outcome.code if isinstance(outcome, ServingError) else "ok"

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from ray.serve import metrics
 
-from deployments.prediction import Outcome, Prediction
+from deployments.prediction import Outcome, Prediction, Timings, outcome_code
 from deployments.process.buffered_counter import Counting
-from deployments.serving.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, outcome_code, stage_seconds
+from deployments.serving.metrics import BATCH_BUCKETS, SECONDS_BUCKETS
 
-STAGES = ("decode", "wait", "inference", "postprocess")
+STAGES = tuple(Timings().stage_seconds())
 
 
 class ServeMeter:
@@ -52,7 +52,7 @@ class ServeMeter:
         self._request_seconds.observe(call_s, self._tags)
         prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
         if prediction is not None:
-            for stage, seconds in stage_seconds(prediction).items():
+            for stage, seconds in prediction.timings.stage_seconds().items():
                 self._stages[stage].observe(seconds, self._tags)
         if in_work == 0:
             self._waiting_images.set(0, self._tags)
