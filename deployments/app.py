@@ -1,4 +1,5 @@
-"""A model on Ray Serve: what `import_path: deployments.app:build` in a configuration names. Only wires.
+"""A model on Ray Serve: what `import_path: deployments.app:build` in a configuration names. Only wires
+the parts together.
 
 One application per model: adding one leaves the replicas of all others alone, and a change of `args` replaces
 the replicas of that model only. TensorFlow is loaded inside the replica, never by the build task.
@@ -47,8 +48,8 @@ USER_CONFIG: dict[str, type[BaseModel]] = {DEPLOYMENT_NAME: ModelKnobs}
     user_config={},
     autoscaling_config={"min_replicas": 1, "max_replicas": 1},
 )
-class Model:
-    """The shell that Ray Serve runs; the work is in `Replica`."""
+class ModelDeployment:
+    """What Ray Serve runs; the work is in `Replica`."""
 
     def __init__(self, definition: ModelDefinition) -> None:
         prepare_replica_process()
@@ -100,5 +101,5 @@ def build(args: ModelDefinition) -> Application:
         raise ValueError(f"args.family: unknown family {args.family!r}; known: {', '.join(sorted(FAMILIES))}")
     if args.weights_source is not None:
         place_of(args.weights_source)
-    application: Application = Model.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
+    application: Application = ModelDeployment.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
     return application
