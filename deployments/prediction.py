@@ -1,4 +1,4 @@
-"""What a model answers. Knows neither how it was computed nor how a door will write it down."""
+"""What a model answers, before a door writes it down in its own way."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from deployments.errors import ServingError
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object. box: x1, y1, x2, y2 in pixels of the asker's image, x1 <= x2 and y1 <= y2."""
+    """One object. box: x1, y1, x2, y2 in pixels of the client's image, x1 <= x2 and y1 <= y2."""
 
     label: str
     score: float
@@ -22,7 +22,7 @@ class Detection:
 class Detections:
     """All objects of one image, best score first.
 
-    boxes: float32 (n, 4), x1 y1 x2 y2 in pixels of the asker's image.  scores: float32 (n,), 0 to 1.
+    boxes: float32 (n, 4), x1 y1 x2 y2 in pixels of the client's image.  scores: float32 (n,), 0 to 1.
     class_ids: int32 (n,).  labels: n names. Arrays, since a tuple of objects is slow to pickle.
     """
 
@@ -70,7 +70,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer for one image. image_size_px: height, width of the asker's image."""
+    """A model's answer for one image. image_size_px: height, width of the client's image."""
 
     result: Detections | ClassScores
     image_size_px: tuple[int, int]

@@ -1,5 +1,5 @@
 """Finds the models of the running system and their states, without waking any. The only file that makes
-Ray Serve's one private call for it; knows no door.
+Ray Serve's private call for it.
 
 A definition is data (`args` and `user_config` of an application), so that a model at zero replicas can be
 listed and described. One call to the controller brings configurations and states together.
@@ -36,7 +36,7 @@ SETTLE_PERIOD_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a model needs beside itself. gpus: of the machine that has most; None when nobody knows."""
+    """What a model needs beside itself. gpus: of the machine that has most; None when that is not known."""
 
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     gpus: float | None = None
@@ -45,7 +45,7 @@ class Surroundings:
 class Discovery:
     """The catalogue of models, refreshed in the background every `period_s` seconds.
 
-    When the controller cannot be asked, the last view stays: models keep answering without their controller.
+    When the controller cannot be reached, the last view stays: models keep answering without their controller.
     """
 
     def __init__(self, period_s: float = 2.0) -> None:
@@ -95,12 +95,12 @@ class Discovery:
         return next((record for record in self._records if record.name == model), None)
 
     def unhealthy_applications(self) -> Mapping[str, str]:
-        """The applications that are no models and do not run: name -> reason."""
+        """The applications that are not models and do not run: name -> reason."""
         return self._unhealthy
 
     @property
     def age_s(self) -> float:
-        """How old this view is: seconds since the controller last answered, or since we are here."""
+        """How old this view is: seconds since the controller last answered, or since the start."""
         return time.monotonic() - self._looked_at_s
 
     def has_application(self, name: str) -> bool:
@@ -201,17 +201,17 @@ def replicas_from(applications: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
 
 
 def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
-    """The applications that are no models and do not run: name -> reason."""
+    """The applications that are not models and do not run: name -> reason."""
     return {
-        name: _trouble_in(application) or "it is not running"
+        name: _failure_of(application) or "it is not running"
         for name, application in sorted(applications.items())
         if (application.get("deployed_app_config") or {}).get("import_path") != MODEL_IMPORT_PATH
         and application.get("status") != "RUNNING"
     }
 
 
-def _trouble_in(application: Mapping[str, Any]) -> str:
-    """Why an application does not run: the word of the deployment that failed says more than Serve's own."""
+def _failure_of(application: Mapping[str, Any]) -> str:
+    """Why an application does not run: the message of the deployment that failed says more than Serve's own."""
     deployments = (application.get("deployments") or {}).values()
     failed = [one for one in deployments if one.get("status") in ("DEPLOY_FAILED", "UNHEALTHY")]
     return next((_reason(application, one) for one in failed), _reason(application, {}))

@@ -1,53 +1,56 @@
-"""How many images a batch may have and how long it may wait for company, learned from how long batches take.
+"""Adaptive batching: how large a batch may be and how long it may wait for more images, learned from past batches.
 
-The cost of a batch is taken to be a line, so much for any batch and so much for each image, fitted to the batches
-that were run, the old ones forgotten. From it follows what fits under a latency target. Knows no clock, no model
-and no queue: the micro-batcher tells it what happened and asks it what to do.
+The time of a batch is modelled as a line, `fixed_s + each_s * size`, and fitted by least squares to the batches that
+were run; old ones fade. From it follows how many images fit under a latency target. The micro-batcher reports what
+happened and asks what to do; the policy itself reads no clock.
 """
 
 import math
 from dataclasses import dataclass
 
 MEMORY_BATCHES = 50.0
-"""A batch counts for half after about two thirds of so many others."""
+"""How slowly old batches fade: after about two thirds of this many others a batch counts for half."""
 
 MEMORY_S = 2.0
-"""How far back the load is looked at."""
+"""Seconds over which the load is averaged."""
 
 CROWDED = 2
-"""So many batches' worth of waiting images is a crowd, in which only throughput counts."""
+"""When this many batches' worth of images wait, only throughput counts."""
 
 ENOUGH = 1.05
-"""Without a target a batch is large enough when an image in it costs at most this many times what it would cost in
-the largest. On a processor, where a batch saves little, that is one or two images, and those that follow start soon;
-on a GPU, most of the largest."""
+"""Without a target, a batch is large enough when an image in it costs at most this many times what it would cost in
+the largest batch. On a CPU, where batching saves little, that is one or two images, and the next batch starts soon.
+On a GPU it is most of the largest batch."""
 
-ALL_THERE = 0.7
-"""Where this share of the largest crowd is there whenever a batch starts, nobody else is to be expected: a few askers
-who ask again as soon as they are answered. Those who come by chance are seldom as many as they ever are."""
+ALL_PRESENT = 0.7
+"""When at least this share of the peak is present whenever a batch starts, more images are not to be expected: a few
+clients send again as soon as they are answered. Images that arrive at random are seldom as many as at their peak."""
 
-PATIENT_FROM, FULLY_PATIENT_FROM = 0.6, 0.85
-"""Shares of time in which the model has something to do. Below the first nothing waits for company: fuller batches
-would save work that nobody is short of. Above the second a batch may use all its time under the target."""
+WAITS_FROM, WAITS_FULLY_FROM = 0.6, 0.85
+"""Shares of time in which the model is busy. Below the first, no batch waits for more images: fuller batches would
+save processor time that nobody needs. Above the second, a batch may use all its time under the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a batch met. run_s: how long it ran.  idle_s: how long the model had nothing to do before.  there: images
-    in work or waiting when it started, its own among them.  crowd: the most that were there at once since the batch
-    before."""
+    """The circumstances of one batch."""
 
     run_s: float
+    """How long it ran."""
     idle_s: float
-    there: int
-    crowd: int
+    """How long the model had nothing to do before."""
+    present: int
+    """Images in work or waiting when it started, its own among them."""
+    peak: int
+    """The most images that were present at once since the previous batch."""
 
 
 class AdaptiveBatchPolicy:
-    """The pace of one model's batches.
+    """The batching of one model.
 
-    largest: the largest batch that can be run.  target_s: seconds from ready for a batch to inferred that an image
-    should stay below, and up to which a batch is filled; None: batches as large as pays, and none that waits.
+    largest: the largest batch that can be run.
+    target_s: an image should be inferred within this many seconds after it is ready for a batch. None: batches are as
+        large as pays off, and none waits.
     """
 
     def __init__(self, largest: int, target_s: float | None = None) -> None:
@@ -55,23 +58,26 @@ class AdaptiveBatchPolicy:
         self.target_s = target_s
         self._weight = self._sizes = self._squares = self._seconds = self._products = 0.0
         self._busy = 0.0
-        self._crowd = 0.0
-        self._there = 0.0
+        self._peak = 0.0
+        self._present = 0.0
 
     def note_run(self, size: int, load: Load, is_alone: bool = True) -> None:
-        """A batch of `size` ran. is_alone: no other slowed it, so that its time tells what it costs."""
+        """A batch of `size` ran. is_alone: whether no other slowed it, so that its time shows what it costs."""
         if is_alone or not self._weight:
             self._note_cost(size, load.run_s)
         run_s, idle_s = load.run_s, load.idle_s
         fade = math.exp(-(run_s + idle_s) / MEMORY_S)
         self._busy += (1.0 - fade) * (run_s / max(run_s + idle_s, 1e-9) - self._busy)
-        self._crowd = max(float(load.crowd), self._crowd * fade)
-        self._there += (1.0 - fade) * (load.there - self._there)
+        self._peak = max(float(load.peak), self._peak * fade)
+        self._present += (1.0 - fade) * (load.present - self._present)
 
     def limit(self, waiting: int) -> int:
-        """Images of the next batch at most, with so many waiting. What fits into half of the target, since an
-        image may have to wait for a whole batch before its own; `largest` when so many wait that the target
-        cannot be held anyway. Without a target, what pays. Before it is known what batches cost, `largest`."""
+        """The largest size of the next batch, when `waiting` images wait.
+
+        As many as fit into half of the target, because an image may have to wait for a whole batch before its own.
+        `largest` when more wait than the target allows anyway, and before the cost of a batch is known. Without a
+        target, what pays off.
+        """
         if self.target_s is None:
             return self._paying
         limit = self._fitting
@@ -81,15 +87,16 @@ class AdaptiveBatchPolicy:
     def max_wait_s(self) -> float:
         """Seconds that the first image of a batch may wait for others although the model is free.
 
-        None without a target of the user's, who alone knows what time is worth; none when the model is rarely busy;
-        and none when no more images have been there at once, lately, than a batch can have, and as many are there
-        whenever one starts: those are then all the askers there are, and would wait for each other."""
+        0 without a target, because only the user knows what time is worth; 0 when the model is rarely busy; and 0
+        when the peak fits into one batch and is nearly always present when a batch starts: those images come from all
+        the clients there are, which would wait for each other.
+        """
         limit = self._fitting
         if self.target_s is None or not self._weight or limit == 1:
             return 0.0
-        if self._crowd <= limit and self._there >= ALL_THERE * self._crowd:
+        if self._peak <= limit and self._present >= ALL_PRESENT * self._peak:
             return 0.0
-        share = (self._busy - PATIENT_FROM) / (FULLY_PATIENT_FROM - PATIENT_FROM)
+        share = (self._busy - WAITS_FROM) / (WAITS_FULLY_FROM - WAITS_FROM)
         return max(self.target_s - self.run_s(limit), 0.0) * min(max(share, 0.0), 1.0)
 
     def run_s(self, size: int) -> float:
@@ -107,7 +114,7 @@ class AdaptiveBatchPolicy:
 
     @property
     def _paying(self) -> int:
-        """By doubling, as runtimes compile a batch for such sizes and fill up what is between them."""
+        """The smallest size that pays off, by doubling: runtimes compile batches of such sizes and pad others."""
         fixed_s, each_s = self._cost()
         if not fixed_s:
             return 1 if self._is_spread else self.largest
@@ -119,7 +126,7 @@ class AdaptiveBatchPolicy:
 
     @property
     def _is_spread(self) -> bool:
-        """Whether batches of different sizes were seen, which alone tell a batch's cost from an image's."""
+        """Whether batches of different sizes were seen: only they separate a batch's cost from an image's."""
         if not self._weight:
             return False
         size = self._sizes / self._weight
@@ -134,9 +141,11 @@ class AdaptiveBatchPolicy:
         self._products = self._products * keep + size * run_s
 
     def _cost(self) -> tuple[float, float]:
-        """Seconds of any batch, and of each image more: a least-squares line, with neither part below zero. From
-        batches of one size only, all is taken to be for the images: the limit then errs on the small side, and
-        the sizes that follow show better."""
+        """Seconds of any batch, and of each image in it: a least-squares line with neither part below zero.
+
+        From batches of one size only, all time is attributed to the images. The limit then errs on the small side,
+        and the smaller batches that follow correct it.
+        """
         if not self._weight:
             return 0.0, 0.0
         size, seconds = self._sizes / self._weight, self._seconds / self._weight

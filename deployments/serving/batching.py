@@ -31,7 +31,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Batched(Generic[R]):
-    """One item's result, with how long it waited and how long its batch of `batch_size` items ran."""
+    """One item's result, how long it waited, and how long its batch of `batch_size` items ran."""
 
     result: R
     wait_s: float
@@ -49,26 +49,28 @@ class _Entry(Generic[T, R]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run(Generic[T, R]):
-    """A batch on its way. number: of all that were started.  is_first: none ran when it was.  there: images in work
-    or waiting then, its own among them."""
+    """A batch that was started."""
 
     batch: list[_Entry[T, R]]
     number: int
+    """Of all batches that were started."""
     is_first: bool
-    there: int
+    """Whether no other ran when it was started."""
+    present: int
+    """Images in work or waiting when it was started, its own among them."""
     started_at_s: float = field(default_factory=time.monotonic)
 
 
 class MicroBatcher(Generic[T, R]):
     """Runs items in batches, at most `BATCHES_AT_ONCE` together.
 
-    policy: how large a batch may be and how long it may wait; told of every batch.
-    may_wait: whether nobody else is kept waiting by a batch that is.
+    run: takes the items of one batch and returns one result for each, in order. If it fails for a batch of several,
+        each is run again alone, so that one poisonous item does not fail the others; but a ServingError that it
+        raises is meant for all of them.
+    policy: how large a batch may be and how long it may wait; learns from every batch.
+    may_wait: whether a batch may wait for company without keeping finished images waiting.
     is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
-    run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
-        several, each is run again alone, so that one poisonous item does not take the others with it; but a
-        ServingError that it raises is meant for all of them.
-    on_batch_end: told of the items of each batch that was run, and whether at least one has its result.
+    on_batch_end: called with the items of each batch that was run, and whether at least one has its result.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class MicroBatcher(Generic[T, R]):
         self._batches: set[asyncio.Task[None]] = set()
         self._started = 0
         self._running = 0
-        self._crowd = 0
+        self._peak = 0
         self._idle_since_s = time.monotonic()
         self._waiting: deque[_Entry[T, R]] = deque()
         self._changed = asyncio.Event()
@@ -115,18 +117,18 @@ class MicroBatcher(Generic[T, R]):
             raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
         entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
-        self._crowd = max(self._crowd, len(self._waiting) + self._running)
+        self._peak = max(self._peak, len(self._waiting) + self._running)
         self._changed.set()
         try:
             return await entry.future
         except asyncio.CancelledError:
-            # Those who went away count no longer: the limit is for those who wait.
+            # What was cancelled no longer counts: the limit is for what waits.
             with contextlib.suppress(ValueError):
                 self._waiting.remove(entry)
             raise
 
     def look_again(self) -> None:
-        """What `may_wait` says has changed."""
+        """The answer of `may_wait` has changed."""
         self._changed.set()
 
     def check(self) -> None:
@@ -191,7 +193,7 @@ class MicroBatcher(Generic[T, R]):
         return batch
 
     def _drop_late(self) -> None:
-        """Those whose time is over count no longer, even while no batch ends in which they would be found out."""
+        """Late items no longer count, also while no batch ends that would notice them."""
         now_s = time.monotonic()
         self._waiting = deque(entry for entry in self._waiting if not _is_late(entry, now_s))
 
@@ -238,14 +240,14 @@ class MicroBatcher(Generic[T, R]):
 
     def _note_run(self, run: "_Run[T, R]") -> None:
         now_s = time.monotonic()
-        # Waiting for company is no idleness: it would take away the load that is the reason for waiting.
+        # Waiting for company does not count as idle: that would take away the load which is the reason for waiting.
         idle_s = max(run.batch[0].entered_at_s - self._idle_since_s, 0.0)
         is_alone = self._is_side_by_side or (run.is_first and self._started == run.number)
         self._policy.note_run(
-            len(run.batch), Load(now_s - run.started_at_s, idle_s, run.there, self._crowd), is_alone
+            len(run.batch), Load(now_s - run.started_at_s, idle_s, run.present, self._peak), is_alone
         )
         self._idle_since_s = now_s
-        self._crowd = len(self._waiting)
+        self._peak = len(self._waiting)
 
     async def _run_alone(self, batch: list[_Entry[T, R]]) -> bool:
         """Runs each item of a batch that failed by itself; whether any has its result now."""
@@ -267,7 +269,7 @@ class MicroBatcher(Generic[T, R]):
 
 
 def _is_late(entry: _Entry[T, R], now_s: float) -> bool:
-    """Whether its time is over; it is told so then."""
+    """Whether its time is over; it gets its error then."""
     if entry.expires_at_s > now_s:
         return False
     _fail(entry, DeadlineExceeded("the time was over before the image's turn came"))

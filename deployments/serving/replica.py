@@ -65,8 +65,8 @@ class Replica:
 
     async def predict(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, in order; a request fails alone, as a value."""
-        if trouble := self._watchdog.trouble:
-            return [given_up(trouble)] * len(requests)
+        if reason := self._watchdog.reason:
+            return [given_up(reason)] * len(requests)
         arrived_at_s = time.monotonic()
         self._backlog.hear(requests)
         received = [Received(request, arrived_at_s + request.deadline_s) for request in requests]

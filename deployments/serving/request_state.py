@@ -160,7 +160,7 @@ class BatchedImage:
         self.image.end(outcome)
 
 
-class Stage(Protocol):
+class InWork(Protocol):
     """Any of the types above."""
 
     def end(self, outcome: Outcome) -> None:
@@ -168,7 +168,7 @@ class Stage(Protocol):
         ...
 
 
-S = TypeVar("S", bound=Stage)
+S = TypeVar("S", bound=InWork)
 N = TypeVar("N")
 
 Watch = Callable[[], AbstractContextManager[None]]

@@ -1,4 +1,4 @@
-"""Reports a model's measurements to Ray's metrics, from where Prometheus reads them. Knows no model's code.
+"""Reports a model's measurements to Ray's metrics, from where Prometheus reads them.
 
 Every series also carries Ray's own tags: application, deployment, replica.
 """
@@ -65,7 +65,7 @@ class ServeMeter:
         self._waiting_images.set(in_work, self._tags)
 
     def batch_policy(self, limit: int, max_wait_s: float) -> None:
-        """Sets both gauges, when they differ from before by what anybody would see."""
+        """Sets both gauges, if they have changed visibly."""
         seen = limit, round(max_wait_s, 3)
         if seen != self._seen_policy:
             self._seen_policy = seen
