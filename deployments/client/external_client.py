@@ -28,7 +28,7 @@ GATEWAY_DEPLOYMENT = "Bridge"
 ANSWER_GRACE_S = 2.0
 """The gateway keeps the deadline itself; this is in case it hangs."""
 
-LOOK_TIMEOUT_S = 5.0
+REFRESH_TIMEOUT_S = 5.0
 
 SILENT_AFTER_S = 8.0
 """A gateway that has not reported for longer than this does not answer."""
@@ -46,7 +46,7 @@ class ExternalClient:
         self._records: tuple[ModelRecord, ...] = ()
         self._trouble = ""
         self._reported_at_s = time.monotonic()
-        self._background = BackgroundTask("discovery of external workers", self._keep_looking)
+        self._background = BackgroundTask("discovery of external workers", self._keep_refreshing)
 
     async def start(self) -> None:
         """Takes the handle, so that Serve stops this caller before the gateway, and keeps the list fresh."""
@@ -107,20 +107,20 @@ class ExternalClient:
         # too, and nobody knows how large a worker's answer will be.
         return handle.options(_by_reference=True)
 
-    async def _keep_looking(self) -> None:
+    async def _keep_refreshing(self) -> None:
         while True:
             try:
-                await self._look()
+                await self._refresh()
             except Exception as error:
                 logger.debug("the external workers could not be listed: %s", error)
             # A gateway that was not well is asked again soon, so that this door is not out of rotation for long.
             is_soon = self._handle is not None and self.trouble()
             await asyncio.sleep(self._period_s / 4 if is_soon else self._period_s)
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         response = (await self._gateway()).report.remote()
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
+            async with asyncio.timeout(REFRESH_TIMEOUT_S):
                 report: GatewayReport = await response
         except TimeoutError:
             response.cancel()

@@ -13,12 +13,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded, ServingError
+from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.process.background_task import BackgroundTask
+from deployments.serving.batch_items import Batched, Entry, Run, fail, is_late
 from deployments.serving.batch_policy import AdaptiveBatchPolicy, Load
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -27,38 +27,6 @@ BATCHES_AT_ONCE = 2
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Batched(Generic[R]):
-    """One item's result, how long it waited, and how long its batch of `batch_size` items ran."""
-
-    result: R
-    wait_s: float
-    run_s: float
-    batch_size: int
-
-
-@dataclass(slots=True, eq=False)
-class _Entry(Generic[T, R]):
-    item: T
-    expires_at_s: float
-    future: asyncio.Future[Batched[R]]
-    entered_at_s: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run(Generic[T, R]):
-    """A batch that was started."""
-
-    batch: list[_Entry[T, R]]
-    number: int
-    """Of all batches that were started."""
-    is_first: bool
-    """Whether no other ran when it was started."""
-    present: int
-    """Images in work or waiting when it was started, its own among them."""
-    started_at_s: float = field(default_factory=time.monotonic)
 
 
 class MicroBatcher(Generic[T, R]):
@@ -92,7 +60,7 @@ class MicroBatcher(Generic[T, R]):
         self._running = 0
         self._peak = 0
         self._idle_since_s = time.monotonic()
-        self._waiting: deque[_Entry[T, R]] = deque()
+        self._waiting: deque[Entry[T, R]] = deque()
         self._changed = asyncio.Event()
         self._serving = BackgroundTask("micro-batcher", self._serve)
         self._serving.start()
@@ -115,7 +83,7 @@ class MicroBatcher(Generic[T, R]):
             self._drop_late()
         if len(self._waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
-        entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
+        entry: Entry[T, R] = Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._peak = max(self._peak, len(self._waiting) + self._running)
         self._changed.set()
@@ -146,7 +114,7 @@ class MicroBatcher(Generic[T, R]):
         if batches:
             await asyncio.wait(batches)
         while self._waiting:
-            _fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
+            fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -160,7 +128,7 @@ class MicroBatcher(Generic[T, R]):
             if batch:
                 self._started += 1
                 self._running += len(batch)
-                run = _Run(batch, self._started, not self._batches, self._running + len(self._waiting))
+                run = Run(batch, self._started, not self._batches, self._running + len(self._waiting))
                 self._batches.add(loop.create_task(self._run_and_leave(run)))
 
     def _may_start(self) -> bool:
@@ -182,29 +150,29 @@ class MicroBatcher(Generic[T, R]):
         until_s = min(first.entered_at_s + self._policy.max_wait_s, first.expires_at_s - self._policy.run_s(1))
         return until_s - time.monotonic()
 
-    def _take(self) -> list[_Entry[T, R]]:
-        batch: list[_Entry[T, R]] = []
+    def _take(self) -> list[Entry[T, R]]:
+        batch: list[Entry[T, R]] = []
         now_s = time.monotonic()
         limit = self._policy.limit(len(self._waiting))
         while self._waiting and len(batch) < limit:
             entry = self._waiting.popleft()
-            if not entry.future.done() and not _is_late(entry, now_s):
+            if not entry.future.done() and not is_late(entry, now_s):
                 batch.append(entry)
         return batch
 
     def _drop_late(self) -> None:
         """Late items no longer count, also while no batch ends that would notice them."""
         now_s = time.monotonic()
-        self._waiting = deque(entry for entry in self._waiting if not _is_late(entry, now_s))
+        self._waiting = deque(entry for entry in self._waiting if not is_late(entry, now_s))
 
-    async def _run_and_leave(self, run: "_Run[T, R]") -> None:
+    async def _run_and_leave(self, run: "Run[T, R]") -> None:
         """Runs a batch to its end."""
         try:
             if await self._run_batch(run.batch):
                 self._note_run(run)
         except asyncio.CancelledError:
             for entry in run.batch:
-                _fail(entry, ModelUnavailable("the model is being stopped"))
+                fail(entry, ModelUnavailable("the model is being stopped"))
             raise
         finally:
             self._running -= len(run.batch)
@@ -213,13 +181,13 @@ class MicroBatcher(Generic[T, R]):
             self._batches.discard(task)
             self._changed.set()
 
-    async def _run_batch(self, batch: list[_Entry[T, R]]) -> bool:
+    async def _run_batch(self, batch: list[Entry[T, R]]) -> bool:
         """Whether the batch ran as a whole."""
         try:
             await self._run_together(batch)
         except ServingError as error:
             for entry in batch:
-                _fail(entry, error)
+                fail(entry, error)
             return False
         except Exception:
             logger.exception("a batch of %d failed", len(batch))
@@ -229,7 +197,7 @@ class MicroBatcher(Generic[T, R]):
         self.on_batch_end([entry.item for entry in batch], has_result)
         return is_whole
 
-    async def _run_together(self, batch: list[_Entry[T, R]]) -> None:
+    async def _run_together(self, batch: list[Entry[T, R]]) -> None:
         started_at_s = time.monotonic()
         results = await self._run([entry.item for entry in batch])
         run_s = time.monotonic() - started_at_s
@@ -238,7 +206,7 @@ class MicroBatcher(Generic[T, R]):
                 wait_s = started_at_s - entry.entered_at_s
                 entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
 
-    def _note_run(self, run: "_Run[T, R]") -> None:
+    def _note_run(self, run: "Run[T, R]") -> None:
         now_s = time.monotonic()
         # Waiting for company does not count as idle: that would take away the load which is the reason for waiting.
         idle_s = max(run.batch[0].entered_at_s - self._idle_since_s, 0.0)
@@ -249,11 +217,11 @@ class MicroBatcher(Generic[T, R]):
         self._idle_since_s = now_s
         self._peak = len(self._waiting)
 
-    async def _run_alone(self, batch: list[_Entry[T, R]]) -> bool:
+    async def _run_alone(self, batch: list[Entry[T, R]]) -> bool:
         """Runs each item of a batch that failed by itself; whether any has its result now."""
         has_result = False
         for entry in batch:
-            if entry.future.done() or _is_late(entry, time.monotonic()):
+            if entry.future.done() or is_late(entry, time.monotonic()):
                 continue
             try:
                 if len(batch) == 1:
@@ -261,21 +229,8 @@ class MicroBatcher(Generic[T, R]):
                 await self._run_together([entry])
                 has_result = True
             except ServingError as error:
-                _fail(entry, error)
+                fail(entry, error)
             except Exception:
                 logger.exception("an image failed alone, too")
-                _fail(entry, InternalError("the model failed on this image"))
+                fail(entry, InternalError("the model failed on this image"))
         return has_result
-
-
-def _is_late(entry: _Entry[T, R], now_s: float) -> bool:
-    """Whether its time is over; it gets its error then."""
-    if entry.expires_at_s > now_s:
-        return False
-    _fail(entry, DeadlineExceeded("the time was over before the image's turn came"))
-    return True
-
-
-def _fail(entry: _Entry[T, R], error: Exception) -> None:
-    if not entry.future.done():
-        entry.future.set_exception(error)

@@ -7,8 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.catalogue import ModelRecord, ModelState
-from deployments.client.discovery import resolve_among
+from deployments.catalogue import ModelRecord, ModelState, resolve_among
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from deployments.catalogue import ModelState
-from deployments.client.discovery import Surroundings, records_from
 from deployments.client.model_calls import ModelCalls
 from deployments.client.model_client import ModelClient
+from deployments.client.serve_report import Surroundings, records_from
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ServingError
 from deployments.prediction import Outcome
