@@ -19,12 +19,12 @@ from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
+from deployments.process.replica_process import prepare_replica_process
 from deployments.request import Request
 from deployments.runtimes import Resources
 from deployments.runtimes.cores import threads_for
-from deployments.serving.batching import BATCHES_AT_ONCE
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.replica import Replica
-from deployments.serving.replica_process import prepare_replica_process
 from deployments.serving.serve_meter import ServeMeter
 from deployments.weights.fetch import Fetcher
 from deployments.weights.place import place_of

@@ -13,7 +13,7 @@ from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
 from deployments.external import WholeCatalogue
 from deployments.families.demo import SAMPLES_FOLDER
 from deployments.process.buffered_counter import Counting
-from deployments.serving.replica_process import prepare_replica_process
+from deployments.process.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
 from serve_app.faces.system.cluster_metrics import gather_metrics
 from serve_app.faces.system.readiness import Signs

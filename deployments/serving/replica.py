@@ -14,7 +14,7 @@ from deployments.request import Request
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
 from deployments.serving.admission import Admission
 from deployments.serving.backlog import Backlog
-from deployments.serving.batch_runs import BatchRuns, given_up
+from deployments.serving.batching.batch_runs import BatchRuns, given_up
 from deployments.serving.decoding import Decoding
 from deployments.serving.inference import Inference
 from deployments.serving.loaded_model import LoadedModel

@@ -21,7 +21,7 @@ from deployments.families.contract import Outputs, Prepared
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
-from deployments.serving.batch_items import Batched
+from deployments.serving.batching.batch_items import Batched
 from deployments.serving.tiling import Tile
 
 logger = logging.getLogger(OWN_LOGGER)

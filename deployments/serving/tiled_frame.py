@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidRequest
 from deployments.families.contract import Family, Outputs, Prepared, Thresholds
 from deployments.prediction import Detections, Timings
-from deployments.serving.batch_items import Batched
+from deployments.serving.batching.batch_items import Batched
 from deployments.serving.request_state import Watch
 from deployments.serving.tiling import Tile, merge
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from deployments.serving.batch_policy import AdaptiveBatchPolicy, Load
+from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy, Load
 
 
 def after(

@@ -15,8 +15,8 @@ from deployments.families.synthetic.fixed_answer import FixedAnswer
 from deployments.prediction import ClassScores, Detections, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
-from deployments.serving.batch_items import Batched
-from deployments.serving.batching import BATCHES_AT_ONCE
+from deployments.serving.batching.batch_items import Batched
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
 from deployments.serving.tiled_frame import TiledFrame, TiledModel

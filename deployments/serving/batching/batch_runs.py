@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deployments.errors import InternalError, ModelUnavailable
 from deployments.families.contract import Outputs
 from deployments.runtimes import Runtime
-from deployments.serving.batching import BATCHES_AT_ONCE
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.watchdog import Watchdog
 
 FIRST_TAKES_TIMES = 5

@@ -18,8 +18,8 @@ from typing import Generic, TypeVar
 from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.process.background_task import BackgroundTask
-from deployments.serving.batch_items import Batched, Entry, Run, fail, is_late
-from deployments.serving.batch_policy import AdaptiveBatchPolicy, Load
+from deployments.serving.batching.batch_items import Batched, Entry, Run, fail, is_late
+from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy, Load
 
 logger = logging.getLogger(OWN_LOGGER)
 
