@@ -19,7 +19,7 @@ class SlowCounter(Protocol):
         ...
 
 
-class Counting:
+class BufferedCounter:
     """Adds up on the event loop of its first caller.
 
     tag_keys: of every series, in order.  tags: those that all series share.

@@ -26,16 +26,3 @@ class Meter(Protocol):
     def batch_policy(self, limit: int, max_wait_s: float) -> None:
         """A batch may have `limit` images now, and wait `max_wait_s` seconds for them."""
         ...
-
-
-class NoMeter:
-    """Measures nothing."""
-
-    def answered(self, outcomes: Sequence[Outcome], call_s: float, in_work: int) -> None:
-        """Ignored."""
-
-    def batch(self, size: int, in_work: int) -> None:
-        """Ignored."""
-
-    def batch_policy(self, limit: int, max_wait_s: float) -> None:
-        """Ignored."""

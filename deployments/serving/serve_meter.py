@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ray.serve import metrics
 
 from deployments.prediction import Outcome, Prediction, Timings, outcome_code
-from deployments.process.buffered_counter import Counting
+from deployments.process.buffered_counter import BufferedCounter
 from deployments.serving.metrics import BATCH_BUCKETS, SECONDS_BUCKETS
 
 STAGES = tuple(Timings().stage_seconds())
@@ -20,7 +20,7 @@ class ServeMeter:
 
     def __init__(self, model: str) -> None:
         self._tags = {"model": model}
-        self._requests = Counting(
+        self._requests = BufferedCounter(
             metrics.Counter("fathom_requests_total", "Requests answered by a model.", tag_keys=("model", "outcome")),
             ("outcome",),
             self._tags,
@@ -72,8 +72,8 @@ class ServeMeter:
             self._batch_limit.set(limit, self._tags)
             self._batch_max_wait.set(max_wait_s, self._tags)
 
-    def _counting(self, name: str, description: str) -> Counting:
-        return Counting(metrics.Counter(name, description, tag_keys=("model",)), (), self._tags)
+    def _counting(self, name: str, description: str) -> BufferedCounter:
+        return BufferedCounter(metrics.Counter(name, description, tag_keys=("model",)), (), self._tags)
 
     @staticmethod
     def _histogram(name: str, description: str) -> metrics.Histogram:

@@ -22,7 +22,7 @@ class Batched(Generic[R]):
 
 
 @dataclass(slots=True, eq=False)
-class Entry(Generic[T, R]):
+class BatchItem(Generic[T, R]):
     """One item that waits for its batch, or is in one."""
 
     item: T
@@ -36,7 +36,7 @@ class Entry(Generic[T, R]):
 class Run(Generic[T, R]):
     """A batch that was started."""
 
-    batch: list[Entry[T, R]]
+    batch: list[BatchItem[T, R]]
     number: int
     """Of all batches that were started."""
     is_first: bool
@@ -46,7 +46,7 @@ class Run(Generic[T, R]):
     started_at_s: float = field(default_factory=time.monotonic)
 
 
-def is_late(entry: Entry[T, R], now_s: float) -> bool:
+def is_late(entry: BatchItem[T, R], now_s: float) -> bool:
     """Whether its time is over; it gets its error then."""
     if entry.expires_at_s > now_s:
         return False
@@ -54,7 +54,7 @@ def is_late(entry: Entry[T, R], now_s: float) -> bool:
     return True
 
 
-def fail(entry: Entry[T, R], error: Exception) -> None:
+def fail(entry: BatchItem[T, R], error: Exception) -> None:
     """`error` is the outcome of `entry`, unless it has one."""
     if not entry.future.done():
         entry.future.set_exception(error)

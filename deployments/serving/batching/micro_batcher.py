@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.process.background_task import BackgroundTask
-from deployments.serving.batching.batch_items import Batched, Entry, Run, fail, is_late
+from deployments.serving.batching.batch_items import Batched, BatchItem, Run, fail, is_late
 from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy, Load
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -60,7 +60,7 @@ class MicroBatcher(Generic[T, R]):
         self._running = 0
         self._peak = 0
         self._idle_since_s = time.monotonic()
-        self._waiting: deque[Entry[T, R]] = deque()
+        self._waiting: deque[BatchItem[T, R]] = deque()
         self._changed = asyncio.Event()
         self._serving = BackgroundTask("micro-batcher", self._serve)
         self._serving.start()
@@ -83,7 +83,7 @@ class MicroBatcher(Generic[T, R]):
             self._drop_late()
         if len(self._waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
-        entry: Entry[T, R] = Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
+        entry: BatchItem[T, R] = BatchItem(item, expires_at_s, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._peak = max(self._peak, len(self._waiting) + self._running)
         self._changed.set()
@@ -150,8 +150,8 @@ class MicroBatcher(Generic[T, R]):
         until_s = min(first.entered_at_s + self._policy.max_wait_s, first.expires_at_s - self._policy.run_s(1))
         return until_s - time.monotonic()
 
-    def _take(self) -> list[Entry[T, R]]:
-        batch: list[Entry[T, R]] = []
+    def _take(self) -> list[BatchItem[T, R]]:
+        batch: list[BatchItem[T, R]] = []
         now_s = time.monotonic()
         limit = self._policy.limit(len(self._waiting))
         while self._waiting and len(batch) < limit:
@@ -181,7 +181,7 @@ class MicroBatcher(Generic[T, R]):
             self._batches.discard(task)
             self._changed.set()
 
-    async def _run_batch(self, batch: list[Entry[T, R]]) -> bool:
+    async def _run_batch(self, batch: list[BatchItem[T, R]]) -> bool:
         """Whether the batch ran as a whole."""
         try:
             await self._run_together(batch)
@@ -197,7 +197,7 @@ class MicroBatcher(Generic[T, R]):
         self.on_batch_end([entry.item for entry in batch], has_result)
         return is_whole
 
-    async def _run_together(self, batch: list[Entry[T, R]]) -> None:
+    async def _run_together(self, batch: list[BatchItem[T, R]]) -> None:
         started_at_s = time.monotonic()
         results = await self._run([entry.item for entry in batch])
         run_s = time.monotonic() - started_at_s
@@ -217,7 +217,7 @@ class MicroBatcher(Generic[T, R]):
         self._idle_since_s = now_s
         self._peak = len(self._waiting)
 
-    async def _run_alone(self, batch: list[Entry[T, R]]) -> bool:
+    async def _run_alone(self, batch: list[BatchItem[T, R]]) -> bool:
         """Runs each item of a batch that failed by itself; whether any has its result now."""
         has_result = False
         for entry in batch:
