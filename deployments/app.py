@@ -1,4 +1,5 @@
-"""A model on Ray Serve: what `import_path: deployments.app:build` in a configuration names. Only wires.
+"""A model on Ray Serve: what `import_path: deployments.app:build` in a configuration names. Only wires
+the parts together.
 
 One application per model: adding one leaves the replicas of all others alone, and a change of `args` replaces
 the replicas of that model only. TensorFlow is loaded inside the replica, never by the build task.
@@ -18,12 +19,12 @@ from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
+from deployments.process.replica_process import prepare_replica_process
 from deployments.request import Request
 from deployments.runtimes import Resources
 from deployments.runtimes.cores import threads_for
-from deployments.serving.batching import BATCHES_AT_ONCE
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.replica import Replica
-from deployments.serving.replica_process import prepare_replica_process
 from deployments.serving.serve_meter import ServeMeter
 from deployments.weights.fetch import Fetcher
 from deployments.weights.resolve import remember_labels, with_local_weights
@@ -47,8 +48,8 @@ USER_CONFIG: dict[str, type[BaseModel]] = {DEPLOYMENT_NAME: ModelKnobs}
     user_config={},
     autoscaling_config={"min_replicas": 1, "max_replicas": 1},
 )
-class Model:
-    """The shell that Ray Serve runs; the work is in `Replica`."""
+class ModelDeployment:
+    """What Ray Serve runs; the work is in `Replica`."""
 
     def __init__(self, definition: ModelDefinition) -> None:
         prepare_replica_process()
@@ -100,5 +101,5 @@ def build(args: ModelDefinition) -> Application:
         raise ValueError(f"args.family: unknown family {args.family!r}; known: {', '.join(sorted(FAMILIES))}")
     if args.weights_source is not None:
         parse_uri(args.weights_source)
-    application: Application = Model.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
+    application: Application = ModelDeployment.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
     return application

@@ -1,9 +1,10 @@
 """Decides how many replicas a model needs, by images and not by calls. Runs inside Ray Serve's controller.
 
-A call may carry many images (`coalescing.py`), so that Serve's own count of ongoing requests says little. Each
-replica reports the images that it has in work; what still waits in callers' queues is added, and so is what waits in
-queues that Serve does not see, as those of Redis (`backlog.py`). Serve applies the bounds, the delays and the start
-from zero, which the first of many waiting jobs brings about; the jobs behind it are heard of with it.
+A call may carry many images (`client/call_batching.py`), so that Serve's own count of ongoing requests says little.
+Each replica reports the images that it has in work. Added to that is what still waits in the queues of its callers,
+and what waits in queues that Serve does not see, such as those of Redis (`serving/backlog.py`). Serve applies the
+limits, the delays and the start from zero. The first of many waiting jobs brings that about; the replica hears of the
+jobs behind it from the same request.
 """
 
 import math
@@ -13,7 +14,7 @@ IMAGES_IN_WORK = "images_in_work"
 """The metric that every replica reports."""
 
 IMAGES_WAITING_ELSEWHERE = "images_waiting_elsewhere"
-"""What every replica has heard of the same queues; the replica that heard last knows best."""
+"""The metric with what a replica has heard of such queues, which are the same for all replicas of a model."""
 
 
 class _Target(Protocol):

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from deployments.definition import ModelDefinition, ModelKnobs
-from deployments.errors import ModelUnavailable
+from deployments.errors import ModelNotFound, ModelUnavailable
 
 
 class ModelState(StrEnum):
@@ -61,3 +61,14 @@ class Catalogue(Protocol):
     def resolve(self, name: str) -> ModelRecord:
         """The model with this name, or that answers for this queue. Raises ModelNotFound."""
         ...
+
+
+def resolve_among(records: tuple[ModelRecord, ...], name: str) -> ModelRecord:
+    """The record with this name or, failing that, the first that answers for this queue."""
+    for record in records:
+        if record.name == name:
+            return record
+    for record in records:
+        if record.answers_for(name):
+            return record
+    raise ModelNotFound(f"no model and no queue is called {name[:128]!r}")

@@ -50,7 +50,7 @@ STUCK_AFTER_S = 120.0
 """How long a batch, or a step of one image in a thread, may run. A batch of a slow model on a busy CPU takes 20 s."""
 
 UNHEALTHY_AFTER_BATCHES = 5
-"""When so many batches in a row fail, of different images, it is the model's fault and not the images'."""
+"""When this many batches of different images fail in a row, the model is at fault and not the images."""
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -228,8 +228,8 @@ class ModelKnobs(Settings):
     times as long. What has not ended then is stuck, and the replica is replaced."""
 
     unhealthy_after_batches: int = Field(default=UNHEALTHY_AFTER_BATCHES, ge=1, le=1000)
-    """After so many batches in a row of which every image failed, also alone, the replica is replaced. A batch of
-    images that have all failed before, since one was inferred, does not count."""
+    """When every image of this many batches in a row failed, also alone, the replica is replaced. A batch does not
+    count if all its images have failed before since one was last inferred."""
 
     tiling: Tiling | None = None
     """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""

@@ -1,14 +1,14 @@
-"""Everything that can go wrong with a prediction, as a small tree. Knows neither HTTP nor Redis.
+"""Everything that can go wrong with a prediction, as a small tree.
 
     ServingError                 base; `code` names the fact, `is_temporary` whether trying again can help
     |-- InvalidRequest           an option or a field is wrong: names the field, the limit and the value
-    |   |-- InvalidImage         the bytes are no image that we read
+    |   |-- InvalidImage         the bytes are not an image that we read
     |   `-- ImageTooLarge        bytes or pixels over the limit
     |-- ModelNotFound            no model and no queue has this name
     |-- ModelUnavailable         the model exists, but cannot answer now (starting, failed, being replaced)
     |   `-- ModelCrashed         it died twice under this request, which may itself be the cause
     |-- Overloaded               refused early, so that accepted work stays fast
-    |-- DeadlineExceeded         the time that the asker gave is over
+    |-- DeadlineExceeded         the time that the client gave is over
     `-- InternalError            our fault; details are in the log only
 
 Each error takes ONE message: it crosses processes by pickle, which calls the constructor with `args` again.
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 
 class ServingError(Exception):
-    """A prediction that could not be made, with a message fit for the asker's eyes."""
+    """A prediction that could not be made, with a message that a client may see."""
 
     code = "internal"
     is_temporary = False
@@ -29,7 +29,7 @@ class ServingError(Exception):
 
     @property
     def message(self) -> str:
-        """The text for the asker, without any traceback."""
+        """The text for the client, without any traceback."""
         return str(self.args[0])
 
 
@@ -79,7 +79,7 @@ class Overloaded(ServingError):
 
 
 class DeadlineExceeded(ServingError):
-    """The asker's time ran out before the answer was there."""
+    """The client's time ran out before the answer was there."""
 
     code = "deadline-exceeded"
 

@@ -1,4 +1,4 @@
-"""What a door asks of an external worker: a model that runs elsewhere and answers for a queue. Knows no transport.
+"""What a door asks of an external worker: a model that runs elsewhere and answers for a queue.
 
 A worker of this kind is reached through whoever can (`AskExternal`), its answer is handed through untouched, and
 it appears among the models of the system as a record that says so.
@@ -63,7 +63,7 @@ class ExternalWorker:
 @dataclass(frozen=True, slots=True)
 class GatewayReport:
     """What the application that reaches external workers says of itself. workers: None until they are known.
-    trouble: why its own queues are not served now, in words; '' when they are."""
+    trouble: why its own queues are not served now; '' when they are."""
 
     workers: tuple[ExternalWorker, ...] | None = None
     trouble: str = ""
@@ -85,7 +85,7 @@ async def no_external_workers(queue: str, request: ExternalRequest) -> Opaque | 
 
 
 def record_of(worker: ExternalWorker) -> ModelRecord:
-    """The worker as one of the models of the system, named by its queue. Whether it is alive nobody knows."""
+    """The worker as one of the models of the system, named by its queue. Nobody knows whether it is alive."""
     definition = ModelDefinition(family=EXTERNAL_FAMILY, queues=(worker.queue,), description=worker.description)
     state = ModelState.UNHEALTHY if worker.reason else ModelState.READY
     return ModelRecord(worker.queue, definition, ModelKnobs(), state, worker.reason, is_external=True)

@@ -1,6 +1,6 @@
-"""The one place where an encoded image becomes pixels, with every limit. Knows no model and no door.
+"""The one place where an encoded image becomes pixels, with every limit.
 
-The file's own header is read first: a small file that claims a huge picture is refused before any memory is spent on
+The file's own header is read first: a small file that claims a huge image is refused before any memory is spent on
 it, and a decoder sees only what makes pixels. The orientation is ignored, as the legacy server did: boxes are in the
 pixels of the file.
 """
@@ -30,10 +30,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """Formats that are read. Pillow knows more, some of which start other programs (EPS)."""
 
 MAX_SIDE_PX = 65_535
-"""Of a picture; no JPEG can have more, and a decoder holds a pointer for each row."""
+"""Of an image; no JPEG can have more, and a decoder holds a pointer for each row."""
 
 SLOW_PX = 10_000_000
-"""Pictures of more pixels are decoded one after the other. A 4K frame has 8.3 million."""
+"""Images of more pixels are decoded one after the other. A 4K frame has 8.3 million."""
 
 _LOOKS: dict[bytes, Callable[[memoryview], Header]] = {
     b"\xff\xd8\xff": jpeg.look,
@@ -52,7 +52,7 @@ PIL.Image.MAX_IMAGE_PIXELS = None
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """max_encoded_bytes: size of the file.  max_pixels: height x width of the picture.  max_decode_cpu_s: seconds
+    """max_encoded_bytes: size of the file.  max_pixels: height x width of the image.  max_decode_cpu_s: seconds
     that a thread may spend on decoding it."""
 
     max_encoded_bytes: int = 64 * 2**20
@@ -85,7 +85,7 @@ class Encoded:
         except ServingError:
             raise
         except Exception as error:
-            # Pillow's readers raise almost any type on damaged bytes; whatever it is, the picture is at fault.
+            # Pillow's readers raise almost any type on damaged bytes; whatever it is, the image is at fault.
             logger.debug("unreadable image", exc_info=True)
             raise damaged(str(error)) from None
 
@@ -96,10 +96,10 @@ class Encoded:
         if header.kind == pnm.KIND:
             return pnm.pixels_of(header)
         file = MeteredFile.of(b"".join(header.parts), self.limits.max_decode_cpu_s, ends_at_s)
-        with _opened(file, header) as picture:
-            if picture.size != (header.width_px, header.height_px):
+        with _opened(file, header) as opened:
+            if opened.size != (header.width_px, header.height_px):
                 raise damaged("it has two sizes")
-            return rgb_of(picture, header)
+            return rgb_of(opened, header)
 
 
 def _opened(file: io.BytesIO, header: Header) -> PIL.Image.Image:
@@ -114,7 +114,7 @@ def _opened(file: io.BytesIO, header: Header) -> PIL.Image.Image:
 def read_header(image: Image, limits: ImageLimits = ImageLimits()) -> Encoded:
     """What `image`, which must be encoded, is, and that it may be decoded. Takes microseconds.
 
-    Raises ImageTooLarge over a limit and InvalidImage for anything that is no picture that is read.
+    Raises ImageTooLarge over a limit and InvalidImage for anything that is not an image of a format that is read.
     """
     if image.encoded is None or image.encoded.size == 0:
         raise InvalidImage("the image is empty")
@@ -131,9 +131,9 @@ def read_header(image: Image, limits: ImageLimits = ImageLimits()) -> Encoded:
 def to_pixels(image: Image, limits: ImageLimits = ImageLimits(), ends_at_s: float = math.inf) -> NDArray[np.uint8]:
     """RGB uint8 pixels, height x width x 3, of `image`; read-only where they came from another process.
 
-    Grey, palette and RGBA pictures are converted; of an animation the first frame counts.
-    ends_at_s: on the monotonic clock, when nobody waits for them any more.
-    Raises ImageTooLarge over a limit, InvalidImage for anything that is not a readable picture, DeadlineExceeded.
+    Grey, palette and RGBA images are converted; of an animation the first frame counts.
+    ends_at_s: on the monotonic clock; from then on nobody waits for them.
+    Raises ImageTooLarge over a limit, InvalidImage for anything that is not a readable image, DeadlineExceeded.
     """
     if image.pixels is not None:
         height, width = image.pixels.shape[:2]
@@ -145,7 +145,7 @@ def to_pixels(image: Image, limits: ImageLimits = ImageLimits(), ends_at_s: floa
 def decoded_upright(image: Image, limits: ImageLimits = ImageLimits()) -> NDArray[np.uint8]:
     """Like `to_pixels`, but turned and mirrored as the file's orientation says, which some clients expect.
 
-    Pixels that are no file any more are left as they are.
+    An image that is given as pixels is left as it is.
     """
     if image.pixels is not None:
         return to_pixels(image, limits)
@@ -179,7 +179,7 @@ def _look_for(beginning: bytes) -> Callable[[memoryview], Header]:
         look = _LOOKS.get(beginning[:length])
         if look is not None:
             return look
-    raise InvalidImage(f"the file is no image in a known format ({', '.join(FORMATS)})")
+    raise InvalidImage(f"the file is not an image of a known format ({', '.join(FORMATS)})")
 
 
 def _check_pixels(height: int, width: int, limits: ImageLimits) -> None:

@@ -1,4 +1,4 @@
-"""The list of detections as every legacy client reads it, whichever door it used. Knows no transport.
+"""The list of detections as every legacy client reads it, whichever door it used.
 
     [{"category_id": "Sea star", "scores": [0.91], "bbox": [x1, y1, x2, y2]}, ...]     best first
 
@@ -15,7 +15,7 @@ from deployments.prediction import ClassScores, Prediction
 
 
 class LegacyDetection(TypedDict):
-    """One detection. bbox: x1, y1, x2, y2 in pixels of the asker's image."""
+    """One detection. bbox: x1, y1, x2, y2 in pixels of the client's image."""
 
     category_id: str
     scores: list[float]

@@ -1,4 +1,4 @@
-"""The log of our own code inside Ray Serve's replicas, and what Serve itself writes there. Knows no model.
+"""The log of our own code inside Ray Serve's replicas, and what Serve itself writes there.
 
 All our code has one logger, OWN_LOGGER. With its switches for throughput Serve keeps up to 1,000 records in a buffer
 that nothing writes when the replica ends, and makes records of what is written to stderr. That is for its own record
@@ -25,8 +25,9 @@ _FILTER = "log_access_log_filter"
 
 
 def set_up_logs() -> None:
-    """Called inside a replica, before anything else: from now on every line of ours is in Serve's log of this replica
-    when the call that logs returns, and so is every warning of the libraries that we use. Elsewhere it does nothing.
+    """Called inside a replica, before anything else. From then on every line of ours is in Serve's log of this
+    replica when the call that logs returns, and so is every warning of the libraries that we use. Elsewhere it does
+    nothing.
     """
     buffers = [one for one in _serve_handlers() if isinstance(one, logging.handlers.MemoryHandler)]
     if not buffers:  # Serve has not set up the log of a replica in this process

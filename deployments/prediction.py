@@ -1,4 +1,4 @@
-"""What a model answers. Knows neither how it was computed nor how a door will write it down."""
+"""What a model answers, before a door writes it down in its own way."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from deployments.errors import ServingError
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object. box: x1, y1, x2, y2 in pixels of the asker's image, x1 <= x2 and y1 <= y2."""
+    """One object. box: x1, y1, x2, y2 in pixels of the client's image, x1 <= x2 and y1 <= y2."""
 
     label: str
     score: float
@@ -22,7 +22,7 @@ class Detection:
 class Detections:
     """All objects of one image, best score first.
 
-    boxes: float32 (n, 4), x1 y1 x2 y2 in pixels of the asker's image.  scores: float32 (n,), 0 to 1.
+    boxes: float32 (n, 4), x1 y1 x2 y2 in pixels of the client's image.  scores: float32 (n,), 0 to 1.
     class_ids: int32 (n,).  labels: n names. Arrays, since a tuple of objects is slow to pickle.
     """
 
@@ -58,10 +58,19 @@ class Timings:
     postprocess_s: float = 0.0
     batch_size: int = 1
 
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds by the name of the stage, as in metrics and in the header Server-Timing."""
+        return {
+            "decode": self.decode_s,
+            "wait": self.wait_s,
+            "inference": self.inference_s,
+            "postprocess": self.postprocess_s,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer for one image. image_size_px: height, width of the asker's image."""
+    """A model's answer for one image. image_size_px: height, width of the client's image."""
 
     result: Detections | ClassScores
     image_size_px: tuple[int, int]
@@ -80,3 +89,8 @@ class Opaque:
 
 Outcome = Prediction | Opaque | ServingError
 """What `predict` returns for each request, in the order of the requests; errors are values here."""
+
+
+def outcome_code(outcome: Outcome) -> str:
+    """The label of an outcome in metrics: 'ok', or the error's code."""
+    return outcome.code if isinstance(outcome, ServingError) else "ok"

@@ -1,4 +1,4 @@
-"""What a door asks of a model: an image, options and the time that is left. Knows no door and no model.
+"""What a door asks of a model: an image, options and the time that is left.
 
 Requests cross process borders by pickle; the arrays in them travel by reference and arrive READ-ONLY.
 """
@@ -18,7 +18,7 @@ MAX_DEADLINE_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture, either still encoded or as pixels; exactly one of the two is set.
+    """An image, either still encoded or as pixels; exactly one of the two is set.
 
     encoded: 1-D uint8, the bytes of a JPEG, PNG, ... file. An array and not `bytes`, since arrays are passed
         between processes without a copy.

@@ -1,4 +1,4 @@
-"""An address as it may be shown: in a listing, in a log, in an error. Pure.
+"""An address as it may be shown: in a listing, in a log, in an error.
 
 What may be a secret is left out: user and password, and the query, where presigned addresses have their signature.
 An address is hostile here: where a password may hold characters that should have been written in percent code, nobody
@@ -24,7 +24,7 @@ _AFTER_ADDRESS = "'\"`)]},;:.>"
 
 
 def shown_address(address: str) -> str:
-    """`address` without its secrets; what is no address is left as it is."""
+    """`address` without its secrets; what is not an address is left as it is."""
     scheme, colon, _ = address.partition("://")
     if not colon:
         return _without_query(address)

@@ -19,7 +19,7 @@ from deployments.errors import ServingError
 from deployments.external import ExternalRequest, GatewayReport
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
-from deployments.serving.replica_process import prepare_replica_process
+from deployments.process.replica_process import prepare_replica_process
 from redis_bridge.bridge import Bridge
 from redis_bridge.client.connection import TROUBLES, connected
 from redis_bridge.client.urls import without_password

@@ -16,8 +16,8 @@ from ray.serve import Application
 
 from deployments.definition import Settings
 from deployments.logs import OWN_LOGGER
+from deployments.process.replica_process import prepare_replica_process
 from deployments.process.state_folder import default_state_folder
-from deployments.serving.replica_process import prepare_replica_process
 from redis_bridge.server.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 from redis_bridge.settings import REDIS_URL_VARIABLE
 

@@ -12,8 +12,8 @@ from deployments.client.model_client import ModelClient
 from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
 from deployments.external import WholeCatalogue
 from deployments.families.demo import SAMPLES_FOLDER
-from deployments.process.buffered_counter import Counting
-from deployments.serving.replica_process import prepare_replica_process
+from deployments.process.buffered_counter import BufferedCounter
+from deployments.process.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
 from serve_app.faces.face import Models
 from serve_app.faces.system.cluster_metrics import gather_metrics
@@ -35,7 +35,7 @@ class ServeRequestMeter:
     def __init__(self) -> None:
         tag_keys = ("route", "status")
         counter = metrics.Counter("fathom_http_requests_total", "HTTP requests answered.", tag_keys=tag_keys)
-        self._requests = Counting(counter, tag_keys, {})
+        self._requests = BufferedCounter(counter, tag_keys, {})
 
     def answered(self, route: str, status: int) -> None:
         """One request of this route template was answered with this status."""

@@ -1,62 +1,44 @@
-"""Sends requests to one model together when they come faster than calls return. Knows no Ray and no images.
+"""Sends requests to one model together when they come faster than calls return.
 
-A remote call costs some milliseconds of processor time on both sides, whatever it carries. While few calls are
-under way each request is a call of its own and waits for nothing; beyond that, those that wait share the next.
+A remote call costs some milliseconds of processor time on both sides, whatever it carries. While few calls are under
+way, each request is a call of its own and waits for nothing. Beyond that, the requests that wait share the next call.
 """
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from deployments.client.retries import ReplicaDied
-from deployments.errors import InternalError, Overloaded, ServingError
-from deployments.logs import OWN_LOGGER
+from deployments.client.outcomes import ReplicaDied, Send, outcomes_of
+from deployments.errors import Overloaded
 from deployments.prediction import Outcome
 from deployments.request import Request
 
-logger = logging.getLogger(OWN_LOGGER)
-
 CALLS_PER_REPLICA = 16
-"""Calls under way for each replica before requests share calls: enough for it to decode some images, infer others
-and see early what else has come. A call returns with its slowest image, so that sharing one costs time."""
+"""Calls under way for each replica before requests share calls. With so many, a replica can decode some images while
+it infers others, and sees early what else has come. Sharing costs time: a call returns with its slowest image."""
 
 FEWER_CALLS = ((0.002, 2), (0.020, 6))
-"""For images that take less than so many seconds each, so many calls: a call costs a millisecond or two of the
-processors that infer, which is most of the work, or a tenth of it. What an image takes is the time between two
-returns, shared by the images of a call: many calls at once would each seem long, only as they wait for each other."""
+"""(seconds, calls): for images that take less than these seconds each, this many calls. A call costs a millisecond or
+two of the processors that also infer: for a fast model that is most of the work, for a slower one a tenth of it.
+
+What an image takes is the time between two returns, divided by the images of a call. Where many calls are under way
+each seems long, only because they wait for each other."""
 
 CALL_MEMORY = 16
-"""So many calls say how long an image takes."""
+"""How many calls the time of an image is averaged over."""
 
 MAX_REQUESTS_A_CALL = 32
-"""A call returns when its slowest image is done, so that a larger one would make the others wait."""
+"""A call returns when its slowest image is done: in a larger one the others would wait for it."""
 
 MAX_SENT_PER_REPLICA = 64
-"""Requests that are under way for each replica: what it has no room for would be refused there, and told only when
-the others of its call are done. Tiles count there and not here."""
+"""Requests under way for each replica. What a replica has no room for it refuses, but its client learns so only when
+the rest of the call is done. Tiles count there and not here."""
 
 MAX_WAITING_PER_REPLICA = 64
-"""Requests that wait for a call, beside those under way. More would only wait longer: they are refused at once,
-while their asker still has time to try elsewhere or later."""
-
-Send = Callable[[list[Request]], Awaitable[list[Outcome]]]
-
-
-async def outcomes_of(send: Send, requests: list[Request]) -> list[Outcome]:
-    """One outcome for each request, in order: what a call raises is the outcome of all that it carried. Raises
-    ReplicaDied, after which they may be asked again."""
-    try:
-        return await send(requests)
-    except ReplicaDied:
-        raise
-    except ServingError as error:
-        return [error] * len(requests)
-    except Exception:
-        logger.exception("a call to a model failed unexpectedly")
-        return [InternalError("the call to the model failed")] * len(requests)
+"""Requests that wait for a call, beside those under way. More would only wait longer. They are refused at once, while
+their client still has time to try elsewhere or later."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,15 +50,14 @@ class _Waiting:
 
     @property
     def is_tiled(self) -> bool:
-        """Whether it may take as long as many others, and so travels alone."""
+        """Whether it is cut into tiles: it may take as long as many others, and so travels alone."""
         return self.request.options.tiling is not None
 
 
-class Coalescer:
-    """The requests of one caller to one model.
+class CallBatcher:
+    """The requests of one client to one model.
 
-    send: makes one call, with one outcome for each request, in order; may raise a ServingError for all.
-    replicas: how many replicas the model has now.
+    send: makes one call.  replicas: how many replicas the model has now.
     """
 
     def __init__(self, send: Send, replicas: Callable[[], int]) -> None:
@@ -88,10 +69,12 @@ class Coalescer:
         self._is_flush_due = False
         self._image_s = 1.0
 
-    async def ask(self, request: Request) -> Outcome:
-        """The outcome of `request`: Overloaded at once when too many wait already. Waits at most its deadline, and
-        raises TimeoutError then; ReplicaDied when that happened under its call. Cancelling drops the request when it
-        has not been sent; a call whose requests are all dropped is cancelled too."""
+    async def submit(self, request: Request) -> Outcome:
+        """The outcome of `request`: Overloaded at once when too many wait already.
+
+        Raises TimeoutError at its deadline, and ReplicaDied when that happened under its call. Cancelling drops the
+        request if it has not been sent; a call whose requests are all dropped is cancelled too.
+        """
         most = MAX_WAITING_PER_REPLICA * max(1, self._replicas())
         if len(self._waiting) >= most:
             return Overloaded(f"{len(self._waiting)} requests wait for this model already, the limit is {most}")
@@ -106,7 +89,7 @@ class Coalescer:
             async with asyncio.timeout_at(waiting.expires_at_s):
                 return await waiting.future
         finally:
-            # Those who went away count no longer, and make room for others, whether or not a call returns meanwhile.
+            # What was dropped makes room for others, whether or not a call returns meanwhile.
             if not waiting.is_taken:
                 self._waiting.remove(waiting)
 
@@ -118,13 +101,15 @@ class Coalescer:
             batch = self._take(limit - len(self._calls), limit, most - self._sent)
             if batch:
                 self._sent += len(batch)
-                call = asyncio.get_running_loop().create_task(self._call(batch))
+                call = asyncio.get_running_loop().create_task(self._send_batch(batch))
                 self._calls.add(call)
                 call.add_done_callback(partial(self._on_returned, len(batch)))
 
     def _take(self, free_calls: int, limit: int, room: int) -> list[_Waiting]:
-        """What goes into the next call, without those who have gone meanwhile: an even share for each free
-        call, and never all that waits, so that a replica has one call to decode while it infers another."""
+        """What goes into the next call, without what was dropped meanwhile: an even share for each free call.
+
+        Never all that waits: so a replica has one call to decode while it infers another.
+        """
         share = min(-(-len(self._waiting) // free_calls), -(-2 * len(self._waiting) // limit))
         most = min(share, MAX_REQUESTS_A_CALL, room)
         taken = [self._waiting.popleft()]
@@ -144,7 +129,7 @@ class Coalescer:
         self._calls.discard(call)
         self._flush()
 
-    async def _call(self, batch: list[_Waiting]) -> None:
+    async def _send_batch(self, batch: list[_Waiting]) -> None:
         call = asyncio.current_task()
         left = len(batch)
 

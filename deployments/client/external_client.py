@@ -1,6 +1,5 @@
-"""Reaches external workers through the application that can, by Serve handle. Makes the remote calls, nothing else.
-
-The system works without such an application: then there are no external workers.
+"""Reaches external workers by Serve handle, through the application that can. A system without such an application
+has no external workers.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from ray.serve.exceptions import DeploymentUnavailableError, RayServeException, 
 from ray.serve.handle import DeploymentHandle
 
 from deployments.catalogue import ModelRecord
-from deployments.client.model_client import serving_error
+from deployments.client.model_calls import serving_error
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.external import ExternalRequest, GatewayReport, record_of
 from deployments.logs import OWN_LOGGER
@@ -27,9 +26,9 @@ GATEWAY_DEPLOYMENT = "Bridge"
 """The deployment, in the application of the configuration, that has `report` and `ask_external`."""
 
 ANSWER_GRACE_S = 2.0
-"""The gateway keeps the deadline itself; this is for a gateway that hangs."""
+"""The gateway keeps the deadline itself; this is in case it hangs."""
 
-LOOK_TIMEOUT_S = 5.0
+REFRESH_TIMEOUT_S = 5.0
 
 SILENT_AFTER_S = 8.0
 """A gateway that has not reported for longer than this does not answer."""
@@ -38,7 +37,7 @@ _AWAY = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
 
 
 class ExternalClient:
-    """Asks external workers, and keeps a list of them, which is looked at anew every `period_s` seconds."""
+    """Asks external workers, and keeps a list of them that is refreshed every `period_s` seconds."""
 
     def __init__(self, application: str, period_s: float = 2.0) -> None:
         self._application = application
@@ -47,17 +46,17 @@ class ExternalClient:
         self._records: tuple[ModelRecord, ...] = ()
         self._trouble = ""
         self._reported_at_s = time.monotonic()
-        self._background = BackgroundTask("discovery of external workers", self._keep_looking)
+        self._background = BackgroundTask("discovery of external workers", self._keep_refreshing)
 
     async def start(self) -> None:
-        """Takes the handle, so that Serve stops this caller before the gateway, and looks from then on."""
+        """Takes the handle, so that Serve stops this caller before the gateway, and keeps the list fresh."""
         with contextlib.suppress(ModelUnavailable):
             await self._gateway()
         self._reported_at_s = time.monotonic()
         self._background.start()
 
     async def stop(self) -> None:
-        """Stops looking."""
+        """Stops refreshing the list."""
         await self._background.stop()
 
     def check(self) -> None:
@@ -65,7 +64,7 @@ class ExternalClient:
         self._background.check()
 
     def trouble(self) -> str:
-        """Why the gateway serves its queues not, or what it serves is unknown; '' when all is well. Never waits."""
+        """Why the gateway does not serve its queues, or is not heard from; '' when all is well. Never waits."""
         silent_s = time.monotonic() - self._reported_at_s
         if silent_s > SILENT_AFTER_S:
             return f"the application {self._application} has not answered for {silent_s:.0f} s"
@@ -104,24 +103,24 @@ class ExternalClient:
             except (RayServeException, RayError, KeyError):
                 raise ModelUnavailable(f"there is no application {self._application} to reach the worker") from None
             self._handle = handle = found
-        # By reference, whatever the size of the question: Serve's gRPC transport has a limit of 4 MiB for answers
-        # too, and how large a worker's answer will be nobody knows.
+        # By reference, whatever the size of the request: Serve's gRPC transport has a limit of 4 MiB for answers
+        # too, and nobody knows how large a worker's answer will be.
         return handle.options(_by_reference=True)
 
-    async def _keep_looking(self) -> None:
+    async def _keep_refreshing(self) -> None:
         while True:
             try:
-                await self._look()
+                await self._refresh()
             except Exception as error:
                 logger.debug("the external workers could not be listed: %s", error)
-            # What was not well is looked at again soon, so that nobody stays out of rotation for long.
+            # A gateway that was not well is asked again soon, so that this door is not out of rotation for long.
             is_soon = self._handle is not None and self.trouble()
             await asyncio.sleep(self._period_s / 4 if is_soon else self._period_s)
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         response = (await self._gateway()).report.remote()
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
+            async with asyncio.timeout(REFRESH_TIMEOUT_S):
                 report: GatewayReport = await response
         except TimeoutError:
             response.cancel()

@@ -1,9 +1,9 @@
-"""Whether the replicas of models answer now, asked in the background. Knows no request and no image.
+"""Finds out in the background whether the replicas of models answer.
 
 What the controller says of a replica may be minutes old, when the controller itself or its machine is gone. So each
-replica is asked for its health directly, every few seconds: such a call waits behind no image, wakes no model, counts
-for no autoscaler, and shows that the way there, the process and its event loop are alive. One costs about a
-millisecond of processor time on either side.
+replica is asked for its health directly, every few seconds. Such a call does not wait behind images, does not wake a
+model, is not counted by the autoscaler, and shows that the connection, the process and its event loop are alive. One
+costs about a millisecond of processor time on either side.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ PERIOD_S = 2.0
 
 SILENT_AFTER_S = 7.0
 """Without an answer of any of its replicas for longer than this, a model counts as silent. A replica that computes
-for seconds without giving its event loop a turn would be silent too."""
+for seconds without giving its event loop a turn counts as silent too."""
 
 AskReplica = Callable[[str], Awaitable[object]]
-"""Returns when the replica of this name is well, and raises when it is not, or is not there."""
+"""Returns if the replica of this name is healthy, raises if it is not or does not exist."""
 
 
 class ReplicaActors:
@@ -69,7 +69,7 @@ class ReplicaProbe:
         self._background.start()
 
     async def stop(self) -> None:
-        """Ends all asking."""
+        """Ends the task and all questions under way."""
         await self._background.stop()
         tasks = set(self._asked.values())
         for task in tasks:
@@ -82,7 +82,7 @@ class ReplicaProbe:
         self._background.check()
 
     def silent(self) -> dict[str, str]:
-        """The watched models of which no replica has answered lately: name -> words. Never waits."""
+        """The watched models of which no replica has answered lately: name -> reason. Never waits."""
         silent_s = {model: self._clock() - answered_s for model, answered_s in self._answered_at_s.items()}
         return {
             model: f"does not answer: none of its replicas has for {seconds:.0f} s"

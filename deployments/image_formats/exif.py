@@ -1,11 +1,11 @@
-"""The one thing of EXIF that counts: which way up the picture was taken (EXIF 2.3, tag 0x0112)."""
+"""The one part of EXIF that is read: which way up the image was taken (EXIF 2.3, tag 0x0112)."""
 
 from deployments.errors import InvalidImage
 from deployments.image_formats.tags import ORIENTATION, Directory
 
 
 def orientation_of(exif: memoryview) -> int:
-    """1 to 8; 1 where it is missing or the EXIF data are damaged, which spoils no picture.
+    """1 to 8; 1 where it is missing or the EXIF data are damaged, which spoils no image.
 
     exif: from its byte order on, as `II*` and an offset.
     """

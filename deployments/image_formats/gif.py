@@ -17,7 +17,7 @@ _CONTROL, _CONTROL_BYTES = b"\xf9\4", 8
 def look(data: memoryview) -> Header:
     """Raises InvalidImage where no frame is found."""
     if len(data) < 13:
-        raise damaged("it ends before its picture")
+        raise damaged("it ends before its image")
     kept = Kept(data)
     before = 13 + _palette_bytes(data[10])
     blocks = 0

@@ -1,4 +1,4 @@
-"""What is known of a picture before it is decoded. Knows no format."""
+"""What is known of an image before it is decoded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ MAX_PARTS = 65_536
 class Header:
     """kind: the format.  parts: what a decoder needs; joined they are a file of the same kind.
 
-    effort_px: what decoding it costs beyond its pixels, as so many pixels of an ordinary file.
+    effort_px: what decoding it costs beyond its pixels, in pixels of an ordinary file.
     orientation: 1 to 8, as in EXIF.  samples: TIFF only, the type of its samples in words.  bits, is_white_zero: TIFF
     only, of one sample, and whether the value 0 is white.
     """

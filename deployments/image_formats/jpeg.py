@@ -1,4 +1,4 @@
-"""JPEG: the segments before the picture, and how often its decoder would walk over it (ITU T.81, annex B)."""
+"""JPEG: the segments before the image, and how often its decoder would walk over it (ITU T.81, annex B)."""
 
 import re
 
@@ -12,10 +12,10 @@ MAX_SEGMENTS = 4096
 """Of one file. Colour profiles and panoramas have up to a few hundred of 64 KiB each."""
 
 MAX_SCANS = 100
-"""Of one picture. Encoders write 1 to 20."""
+"""Of one image. Encoders write 1 to 20."""
 
 MAX_SCANNED_PX = 1_280_000_000
-"""Scans x pixels: a progressive decoder walks over the whole picture in each scan. 20 scans of 64 megapixels."""
+"""Scans x pixels: a progressive decoder walks over the whole image in each scan. 20 scans of 64 megapixels."""
 
 _SCANS_A_PICTURE = 16
 """That cost as much as the rest of decoding."""
@@ -81,16 +81,16 @@ def _segment(data: memoryview, at: int) -> tuple[int, int, int]:
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in (0x00, 0xFF):
         found = _MARKER.search(data, at, min(at + MAX_FILL_BYTES, len(data) - 2))
         if found is None:
-            raise damaged(f"it ends before its picture, or has more than {MAX_FILL_BYTES} bytes between segments")
+            raise damaged(f"it ends before its image, or has more than {MAX_FILL_BYTES} bytes between segments")
         at = found.start()
     kind = data[at + 1]
     if kind == _END:
-        raise damaged("it has no picture")
+        raise damaged("it has no image")
     if kind in _STAND_ALONE:
         return kind, at, at + 2
     end = at + 2 + max(data[at + 2] << 8 | data[at + 3], 2)
     if end > len(data) or (kind == _START_OF_SCAN and end < at + 6):
-        raise damaged("it breaks off before its picture")
+        raise damaged("it breaks off before its image")
     return kind, at, end
 
 

@@ -1,4 +1,4 @@
-"""A file in memory that a decoder reads for a limited time only. Knows no format and no decoder."""
+"""A file in memory that a decoder reads for a limited time only."""
 
 import io
 import time

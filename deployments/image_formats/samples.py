@@ -1,4 +1,4 @@
-"""How each type of sample becomes RGB uint8, as OpenCV does it with IMREAD_COLOR. Knows no file."""
+"""How each type of sample becomes RGB uint8, as OpenCV does it with IMREAD_COLOR."""
 
 import numpy as np
 import PIL.Image
@@ -26,20 +26,20 @@ def grey_rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels
 
 
-def rgb_of(picture: PIL.Image.Image, header: Header) -> NDArray[np.uint8]:
+def rgb_of(opened: PIL.Image.Image, header: Header) -> NDArray[np.uint8]:
     """Height x width x 3. Of grey with more than 8 bits the highest 8 are kept.
 
     Raises InvalidImage for samples of a range that nobody knows.
     """
-    if picture.mode == "RGB":
-        return np.asarray(picture)
-    if picture.mode in _SIXTEEN_BITS:
-        high = (np.asarray(picture) >> (header.bits - 8)).astype(np.uint8)
+    if opened.mode == "RGB":
+        return np.asarray(opened)
+    if opened.mode in _SIXTEEN_BITS:
+        high = (np.asarray(opened) >> (header.bits - 8)).astype(np.uint8)
         # The decoder of 16-bit grey does not ask what is white.
         return grey_rgb(255 - high if header.is_white_zero else high)
-    if picture.mode not in _CONVERTED:
-        raise not_read(f"{_REFUSED.get(picture.mode, 'samples of an unknown type')} (mode {picture.mode})")
+    if opened.mode not in _CONVERTED:
+        raise not_read(f"{_REFUSED.get(opened.mode, 'samples of an unknown type')} (mode {opened.mode})")
     # Its alpha channel is dropped, so that nothing need be told of one that does not fit.
-    picture.load()
-    picture.info.pop("transparency", None)
-    return np.asarray(picture.convert("RGB"))
+    opened.load()
+    opened.info.pop("transparency", None)
+    return np.asarray(opened.convert("RGB"))

@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF: the tags of the first picture that make pixels, in a directory of their own (TIFF 6.0).
+"""TIFF and BigTIFF: the tags of the first image that make pixels, in a directory of their own (TIFF 6.0).
 
 The orientation is left out, so that the decoder gives the file's own pixels as for every other format.
 """
@@ -102,7 +102,7 @@ def _check(directory: Directory, height_px: int, width_px: int) -> None:
         if size_bytes > MAX_PIECES_BYTES or (code in directory.tags and not size_bytes):
             raise damaged(f"its strips or tiles have {size_bytes} bytes, not 1 to {MAX_PIECES_BYTES}")
     tile_height_px, tile_width_px = directory.number(_TILE_HEIGHT, 0), directory.number(_TILE_WIDTH, 0)
-    # Tiles are multiples of 16, so that a small picture lies in one that is larger; but not by much.
+    # Tiles are multiples of 16, so that a small image lies in one that is larger; but not by much.
     if tile_height_px > max(2 * height_px, 1024) or tile_width_px > max(2 * width_px, 1024):
         raise damaged(f"its tiles of {tile_width_px} x {tile_height_px} are far larger than itself")
 

@@ -12,7 +12,7 @@ _NOTES = 0x20 | 0x08 | 0x04
 def look(data: memoryview) -> Header:
     """Raises InvalidImage."""
     if len(data) < 30:
-        raise damaged("it ends before its picture")
+        raise damaged("it ends before its image")
     if bytes(data[12:16]) != b"VP8X":
         height_px, width_px = _frame_size(data)
         return Header(KIND, height_px, width_px, [data])
@@ -33,7 +33,7 @@ def _frame_size(data: memoryview) -> tuple[int, int]:
     if kind == b"VP8 " and bytes(data[23:26]) == b"\x9d\x01\x2a":
         width_px, height_px = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
         return height_px, width_px
-    raise damaged("it begins with no picture")
+    raise damaged("it begins with no image")
 
 
 def _first_frame(data: memoryview) -> tuple[Kept, int]:
@@ -47,7 +47,7 @@ def _first_frame(data: memoryview) -> tuple[Kept, int]:
         end = min(at + 8 + size_bytes + size_bytes % 2, len(data))
         if kind in (b"ANIM", b"ALPH") or (kind in (b"ANMF", b"VP8 ", b"VP8L") and not has_frame):
             if at + 8 + size_bytes > len(data):
-                raise damaged("it breaks off within its picture")
+                raise damaged("it breaks off within its image")
             has_frame = has_frame or kind in (b"ANMF", b"VP8 ", b"VP8L")
         else:
             kept.skip(at, end)

@@ -1,4 +1,4 @@
-"""A counter that is added to cheaply and handed to Ray's metrics twice a second. Knows no names.
+"""A counter that is cheap to add to, and is handed to Ray's metrics twice a second.
 
 Each call into Ray's metrics costs as much as a small answer; Prometheus sees values of ten seconds ago anyway.
 """
@@ -19,7 +19,7 @@ class SlowCounter(Protocol):
         ...
 
 
-class Counting:
+class BufferedCounter:
     """Adds up on the event loop of its first caller.
 
     tag_keys: of every series, in order.  tags: those that all series share.

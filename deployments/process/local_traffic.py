@@ -1,7 +1,7 @@
 """What keeps traffic between the processes of a system away from a proxy that the environment names.
 
 Calls between replicas go by gRPC, which asks `http_proxy` for a way even to 127.0.0.1. What is fetched from the
-internet, weights that is, still goes through the proxy. Knows variables; opens no connection.
+internet, weights that is, still goes through the proxy.
 """
 
 import socket

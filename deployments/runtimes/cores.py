@@ -1,4 +1,4 @@
-"""How many threads a batch is computed with, from what the replica was given. Knows no runtime and no Ray."""
+"""How many threads a batch is computed with, from what the replica was given."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def threads_for(cpus: float) -> int:
 
 def usable_cores(quota: Path = _CGROUP_QUOTA) -> int:
     """The cores that this process may use, at least 1: those it may run on, or fewer where its container has a
-    quota (a cgroup's `cpu.max`: microseconds of work, or "max", in so many microseconds)."""
+    quota (a cgroup's `cpu.max`: microseconds of work, or "max", in a period of microseconds)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         work_us, period_us = quota.read_text().split()

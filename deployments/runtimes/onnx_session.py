@@ -1,4 +1,4 @@
-"""The runtime of ONNX graphs: runs a family's file in ONNX Runtime. Knows neither families nor tensors' meaning.
+"""The runtime of ONNX graphs: runs a family's file in ONNX Runtime.
 
 On a GPU where ONNX Runtime was built for one (the package `onnxruntime-gpu`) and the replica was given one; else on
 the CPU, with the threads of the replica.

@@ -1,4 +1,4 @@
-"""The runtime of graphs that are plain Python functions on numpy arrays. Knows no framework."""
+"""The runtime of graphs that are plain Python functions on numpy arrays."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The TensorFlow runtime: compiles a family's Keras graph and runs it. Knows no family.
+"""The TensorFlow runtime: compiles a family's Keras graph and runs it.
 
 TensorFlow is set up before its first operation: memory grows as needed, since several replicas may share a
 GPU, and the thread counts are those of the replica, since several replicas share the cores.

@@ -1,4 +1,4 @@
-"""What waits for a model elsewhere, in a queue that the autoscaler cannot see, as its requests tell. No Ray.
+"""How much waits for a model in a queue that the autoscaler cannot see: its requests say so.
 
 The door that reads such a queue writes its length into each request. So the depth reaches the autoscaler through the
 replica, and nobody but that door needs to know where the queue is or how to reach it.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from deployments.request import Request
 
 HEARD_FOR_S = 30.0
-"""After so long without a word the backlog is forgotten: its door, or the queue, may be away."""
+"""Without news for longer than this, the backlog is forgotten: its door, or the queue, may be away."""
 
 
 class Backlog:
@@ -22,10 +22,10 @@ class Backlog:
         self._heard_at_s = float("-inf")
 
     def hear(self, requests: Iterable[Request]) -> None:
-        """Takes note of what these requests say; those of doors without a queue say nothing."""
-        told = [request.waiting_behind for request in requests if request.waiting_behind is not None]
-        if told:
-            self._images, self._heard_at_s = max(told), self._clock()
+        """Remembers what these requests say; those of doors without a queue say nothing."""
+        known = [request.waiting_behind for request in requests if request.waiting_behind is not None]
+        if known:
+            self._images, self._heard_at_s = max(known), self._clock()
 
     @property
     def images(self) -> int:

@@ -15,9 +15,9 @@ from deployments.families.contract import Outputs
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.serving.admission import Admission
-from deployments.serving.batch_policy import AdaptiveBatchPolicy
-from deployments.serving.batch_runs import BatchRuns
-from deployments.serving.batching import MicroBatcher
+from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy
+from deployments.serving.batching.batch_runs import BatchRuns
+from deployments.serving.batching.micro_batcher import MicroBatcher
 from deployments.serving.loaded_model import LoadedModel
 from deployments.serving.metrics import Meter
 from deployments.serving.request_state import BatchedImage, CutImage, PreparedImage

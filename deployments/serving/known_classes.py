@@ -1,4 +1,4 @@
-"""The classes that a request asks for are classes of the model, or it is told which there are. Knows names only."""
+"""Refuses a request for classes that the model does not have, and suggests those that it has."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from deployments.errors import InvalidRequest, ModelUnavailable
 from deployments.nearest_name import nearest_in_any_case
 
 SHOWN = 3
-"""Names that are told; a model may have thousands."""
+"""Names that a message shows; a model may have thousands."""
 
 SHOWN_CHARACTERS = 64
-"""Of a name that is not known: it may be a whole file."""
+"""Characters of an unknown name that a message shows: it may be a whole file."""
 
 
 class KnownClasses:
@@ -26,7 +26,7 @@ class KnownClasses:
 
     def check(self, classes: Sequence[str] | None) -> None:
         """Raises InvalidRequest when one of `classes` is none of the model's. An answer without it would look as if
-        nothing of that class were in the picture."""
+        nothing of that class were in the image."""
         if classes is None or self._known.issuperset(classes):
             return
         unknown = next(name for name in classes if name not in self._known)

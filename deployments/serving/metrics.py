@@ -1,13 +1,12 @@
-"""What a model measures, as names and a small protocol. The table of all names is docs/metrics.md.
+"""What a model's replica measures. The table of all names is docs/metrics.md.
 
-Knows neither Ray nor Prometheus: `app.py` brings the meter that reports to them.
+`app.py` brings the meter that reports to Ray's metrics, `serve_meter.py`.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from deployments.errors import ServingError
-from deployments.prediction import Outcome, Prediction
+from deployments.prediction import Outcome
 
 SECONDS_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0]
 BATCH_BUCKETS = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
@@ -27,32 +26,3 @@ class Meter(Protocol):
     def batch_policy(self, limit: int, max_wait_s: float) -> None:
         """A batch may have `limit` images now, and wait `max_wait_s` seconds for them."""
         ...
-
-
-class NoMeter:
-    """Measures nothing."""
-
-    def answered(self, outcomes: Sequence[Outcome], call_s: float, in_work: int) -> None:
-        """Ignored."""
-
-    def batch(self, size: int, in_work: int) -> None:
-        """Ignored."""
-
-    def batch_policy(self, limit: int, max_wait_s: float) -> None:
-        """Ignored."""
-
-
-def outcome_code(outcome: Outcome) -> str:
-    """The label of an outcome: 'ok', or the error's code."""
-    return outcome.code if isinstance(outcome, ServingError) else "ok"
-
-
-def stage_seconds(prediction: Prediction) -> dict[str, float]:
-    """Seconds by stage, for the histogram of each."""
-    timings = prediction.timings
-    return {
-        "decode": timings.decode_s,
-        "wait": timings.wait_s,
-        "inference": timings.inference_s,
-        "postprocess": timings.postprocess_s,
-    }

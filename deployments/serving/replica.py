@@ -14,7 +14,7 @@ from deployments.request import Request
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
 from deployments.serving.admission import Admission
 from deployments.serving.backlog import Backlog
-from deployments.serving.batch_runs import BatchRuns, given_up
+from deployments.serving.batching.batch_runs import BatchRuns, given_up
 from deployments.serving.decoding import Decoding
 from deployments.serving.inference import Inference
 from deployments.serving.loaded_model import LoadedModel
@@ -65,8 +65,8 @@ class Replica:
 
     async def predict(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, in order; a request fails alone, as a value."""
-        if trouble := self._watchdog.trouble:
-            return [given_up(trouble)] * len(requests)
+        if reason := self._watchdog.reason:
+            return [given_up(reason)] * len(requests)
         arrived_at_s = time.monotonic()
         self._backlog.hear(requests)
         received = [Received(request, arrived_at_s + request.deadline_s) for request in requests]

@@ -21,7 +21,7 @@ from deployments.families.contract import Outputs, Prepared
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
-from deployments.serving.batching import Batched
+from deployments.serving.batching.batch_items import Batched
 from deployments.serving.tiling import Tile
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -160,7 +160,7 @@ class BatchedImage:
         self.image.end(outcome)
 
 
-class Stage(Protocol):
+class InWork(Protocol):
     """Any of the types above."""
 
     def end(self, outcome: Outcome) -> None:
@@ -168,7 +168,7 @@ class Stage(Protocol):
         ...
 
 
-S = TypeVar("S", bound=Stage)
+S = TypeVar("S", bound=InWork)
 N = TypeVar("N")
 
 Watch = Callable[[], AbstractContextManager[None]]

@@ -1,4 +1,4 @@
-"""Reports a model's measurements to Ray's metrics, from where Prometheus reads them. Knows no model's code.
+"""Reports a model's measurements to Ray's metrics, from where Prometheus reads them.
 
 Every series also carries Ray's own tags: application, deployment, replica.
 """
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from ray.serve import metrics
 
-from deployments.prediction import Outcome, Prediction
-from deployments.process.buffered_counter import Counting
-from deployments.serving.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, outcome_code, stage_seconds
+from deployments.prediction import Outcome, Prediction, Timings, outcome_code
+from deployments.process.buffered_counter import BufferedCounter
+from deployments.serving.metrics import BATCH_BUCKETS, SECONDS_BUCKETS
 
-STAGES = ("decode", "wait", "inference", "postprocess")
+STAGES = tuple(Timings().stage_seconds())
 
 
 class ServeMeter:
@@ -20,7 +20,7 @@ class ServeMeter:
 
     def __init__(self, model: str) -> None:
         self._tags = {"model": model}
-        self._requests = Counting(
+        self._requests = BufferedCounter(
             metrics.Counter("fathom_requests_total", "Requests answered by a model.", tag_keys=("model", "outcome")),
             ("outcome",),
             self._tags,
@@ -52,7 +52,7 @@ class ServeMeter:
         self._request_seconds.observe(call_s, self._tags)
         prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
         if prediction is not None:
-            for stage, seconds in stage_seconds(prediction).items():
+            for stage, seconds in prediction.timings.stage_seconds().items():
                 self._stages[stage].observe(seconds, self._tags)
         if in_work == 0:
             self._waiting_images.set(0, self._tags)
@@ -65,15 +65,15 @@ class ServeMeter:
         self._waiting_images.set(in_work, self._tags)
 
     def batch_policy(self, limit: int, max_wait_s: float) -> None:
-        """Sets both gauges, when they differ from before by what anybody would see."""
+        """Sets both gauges, if they have changed visibly."""
         seen = limit, round(max_wait_s, 3)
         if seen != self._seen_policy:
             self._seen_policy = seen
             self._batch_limit.set(limit, self._tags)
             self._batch_max_wait.set(max_wait_s, self._tags)
 
-    def _counting(self, name: str, description: str) -> Counting:
-        return Counting(metrics.Counter(name, description, tag_keys=("model",)), (), self._tags)
+    def _counting(self, name: str, description: str) -> BufferedCounter:
+        return BufferedCounter(metrics.Counter(name, description, tag_keys=("model",)), (), self._tags)
 
     @staticmethod
     def _histogram(name: str, description: str) -> metrics.Histogram:

@@ -1,6 +1,6 @@
-"""One large image on its way through a model, tile by tile. Knows neither Ray nor any door.
+"""One large image on its way through a model, tile by tile.
 
-The tiles go through the same batcher as the images of others, a few at a time: those who come later wait for two
+The tiles go through the same batcher as the images of others, a few at a time: images that come later wait for two
 batches at most and not for all tiles, and only the canvases of these tiles are held in memory.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidRequest
 from deployments.families.contract import Family, Outputs, Prepared, Thresholds
 from deployments.prediction import Detections, Timings
-from deployments.serving.batching import Batched
+from deployments.serving.batching.batch_items import Batched
 from deployments.serving.request_state import Watch
 from deployments.serving.tiling import Tile, merge
 
@@ -57,7 +57,7 @@ class TiledModel:
         """The detections of all tiles in pixels of the frame, merged, and where the time went.
 
         The first tile that fails ends all others and its error is raised; so does cancelling. Raises
-        InvalidRequest when the model is no detector.
+        InvalidRequest when the model is not a detector.
         """
         look = _Look(self, frame)
         turns = asyncio.Semaphore(GROUPS_AT_ONCE)

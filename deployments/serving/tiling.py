@@ -1,6 +1,6 @@
 """Tiling: a large frame is looked at in overlapping pieces, so that animals of a few pixels are found.
 
-Knows rectangles and detections; knows no model, no batch and no door. The idea is that of slicing aided
+The idea is that of slicing aided
 inference (Akyon et al. 2022, arXiv:2202.06934). Its known fault, an object cut by the edge of a tile that is
 answered twice, is met by the overlap: what one tile cuts, its neighbour or the whole frame shows entire.
 """

@@ -1,7 +1,7 @@
 """Notices work that does not end and a model that fails on everything, so that its replica is replaced.
 
-Knows no model and no Ray: whoever runs something in a thread says so, and the health check asks. A thread cannot be
-stopped from outside; what is stuck in one ends with its process.
+Whoever runs something in a thread says so, and the health check asks. A thread cannot be stopped from outside: what
+is stuck in one ends with its process.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class Watchdog:
         self._lock = threading.Lock()
         self._failures = 0
         self._failed: set[Hashable] = set()
-        self._trouble = ""
+        self._reason = ""
 
     @contextlib.contextmanager
     def during(self, what: str, cpu_limit_s: float | None = None) -> Iterator[None]:
@@ -64,9 +64,9 @@ class Watchdog:
     def note_batch(self, images: Iterable[Hashable], is_inferred: bool) -> None:
         """A batch has ended. is_inferred: whether at least one of its images was, together or alone.
 
-        images: what tells them apart, such as a digest of each; not looked at when one was inferred. A batch that
-        failed counts when one of its images has not failed before in this row: the same image sent again and again
-        says nothing of the model.
+        images: what tells them apart, such as a digest of each; not used when one was inferred. A batch that failed
+        counts only if one of its images has not failed before in this row: the same image sent again and again says
+        nothing about the model.
         """
         if is_inferred:
             self._failures = 0
@@ -78,15 +78,15 @@ class Watchdog:
         if self._failures >= self.unhealthy_after_batches:
             self.give_up(f"the model failed on {self._failures} batches of different images in a row")
 
-    def give_up(self, trouble: str) -> None:
+    def give_up(self, reason: str) -> None:
         """The replica must be replaced, for this reason, unless there is one already."""
-        self._trouble = self._trouble or trouble
+        self._reason = self._reason or reason
 
     @property
-    def trouble(self) -> str:
-        """Why the replica must be replaced; '' when it need not. A reason stays: what is stuck may end, but nobody
-        knows in which state."""
-        if not self._trouble and self._running:
+    def reason(self) -> str:
+        """Why the replica must be replaced; '' when it need not. A reason stays: what was stuck may still end, but
+        in a state that nobody knows."""
+        if not self._reason and self._running:
             now_s = self._clock()
             # The lock keeps the threads alive whose clocks are read.
             with self._lock:
@@ -95,9 +95,9 @@ class Watchdog:
                         self.give_up(f"{one.what} has taken more than {self.stuck_after_s:g} s and does not end")
                     elif one.cpu_limit_s is not None and one.spent_cpu_s > one.cpu_limit_s:
                         self.give_up(f"{one.what} has used more than {one.cpu_limit_s:g} s of processor time")
-        return self._trouble
+        return self._reason
 
     def check(self) -> None:
-        """Raises RuntimeError with the trouble, for a health check."""
-        if self.trouble:
-            raise RuntimeError(f"{self.trouble}; this replica must be replaced")
+        """Raises RuntimeError with the reason when the replica must be replaced, for a health check."""
+        if self.reason:
+            raise RuntimeError(f"{self.reason}; this replica must be replaced")

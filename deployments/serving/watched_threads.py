@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from deployments.serving.request_state import Stage, Watch, do_each
+from deployments.serving.request_state import InWork, Watch, do_each
 from deployments.serving.watchdog import Watchdog
 
 DECODE_THREADS = 2
@@ -16,7 +16,7 @@ LONGEST_DECODE_CPU_S = 20.0
 """Processor time that one image may take in a thread before the replica is replaced; twice what a decoder may take,
 so that only a decoder that never returns from one call gets there."""
 
-S = TypeVar("S", bound=Stage)
+S = TypeVar("S", bound=InWork)
 N = TypeVar("N")
 
 

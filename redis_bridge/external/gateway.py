@@ -26,8 +26,7 @@ from deployments.errors import (
 )
 from deployments.external import ExternalRequest, ExternalWorker
 from deployments.logs import OWN_LOGGER
-from deployments.prediction import Opaque
-from deployments.serving.metrics import outcome_code
+from deployments.prediction import Opaque, outcome_code
 from redis_bridge import metrics
 from redis_bridge.client.connection import TROUBLES
 from redis_bridge.delivery.admission import Hold, InFlightBytes

@@ -29,7 +29,7 @@ import asyncio, logging, os, sys, threading
 from ray.serve._private.common import ServeComponentType
 from ray.serve._private.logging_utils import configure_component_logger
 from ray.serve.schema import LoggingConfig
-from deployments.serving.replica_process import prepare_replica_process
+from deployments.process.replica_process import prepare_replica_process
 
 # As Serve's replica does with its switches for throughput.
 configure_component_logger(

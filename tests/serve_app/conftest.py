@@ -7,20 +7,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.catalogue import ModelRecord, ModelState
-from deployments.client.discovery import resolve_among
+from deployments.catalogue import ModelRecord, ModelState, resolve_among
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Request
 from deployments.runtimes import Resources
-from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
 from serve_app.api import create_api
 from serve_app.faces.face import Models
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
+from tests.deployments.no_meter import NoMeter
 
 
 @dataclass

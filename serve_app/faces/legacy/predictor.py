@@ -122,11 +122,5 @@ def _success(outcome: Prediction | Opaque) -> Response:
 
 
 def _server_timing(prediction: Prediction) -> str:
-    timings = prediction.timings
-    stages = {
-        "decode": timings.decode_s,
-        "wait": timings.wait_s,
-        "inference": timings.inference_s,
-        "postprocess": timings.postprocess_s,
-    }
-    return ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
+    seconds = prediction.timings.stage_seconds()
+    return ", ".join(f"{stage};dur={spent_s * 1000:.1f}" for stage, spent_s in seconds.items())

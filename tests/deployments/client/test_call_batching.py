@@ -10,9 +10,9 @@ from deployments.client.call_batching import (
     MAX_REQUESTS_A_CALL,
     MAX_SENT_PER_REPLICA,
     MAX_WAITING_PER_REPLICA,
-    Coalescer,
+    CallBatcher,
 )
-from deployments.client.retries import ReplicaDied
+from deployments.client.outcomes import ReplicaDied
 from deployments.definition import Tiling
 from deployments.errors import InternalError, ModelUnavailable, Overloaded
 from deployments.prediction import Opaque, Outcome
@@ -56,8 +56,8 @@ async def settle() -> None:
 
 async def test_few_requests_go_alone_and_at_once() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
+    batcher = CallBatcher(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA)]
     await settle()
     assert calls.sent == [[str(number).encode()] for number in range(CALLS_PER_REPLICA)]
     calls.may_return.set()
@@ -66,13 +66,13 @@ async def test_few_requests_go_alone_and_at_once() -> None:
 
 async def test_a_tiled_request_travels_alone_and_keeps_its_turn() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
+    batcher = CallBatcher(calls.send, lambda: 1)
     first, last = CALLS_PER_REPLICA, 3 * CALLS_PER_REPLICA
     requests = [request(number) for number in range(last)]
     requests[-3] = replace(requests[-3], options=Options(tiling=Tiling()))
-    tasks = [asyncio.create_task(coalescer.ask(one)) for one in requests[:first]]
+    tasks = [asyncio.create_task(batcher.submit(one)) for one in requests[:first]]
     await settle()
-    tasks += [asyncio.create_task(coalescer.ask(one)) for one in requests[first:]]
+    tasks += [asyncio.create_task(batcher.submit(one)) for one in requests[first:]]
     await settle()
     calls.may_return.set()
     outcomes = await asyncio.gather(*tasks)
@@ -84,11 +84,11 @@ async def test_a_tiled_request_travels_alone_and_keeps_its_turn() -> None:
 
 async def test_more_requests_share_calls_and_keep_their_own_outcomes() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
+    batcher = CallBatcher(calls.send, lambda: 1)
     count = 3 * CALLS_PER_REPLICA
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA)]
     await settle()
-    tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA, count)]
+    tasks += [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA, count)]
     await settle()
     assert len(calls.sent) == CALLS_PER_REPLICA
     calls.may_return.set()
@@ -112,10 +112,10 @@ async def test_no_more_is_sent_than_a_replica_has_room_for() -> None:
         under_way.remove(call)
         return [Opaque(b"", "m")] * len(requests)
 
-    coalescer = Coalescer(send, lambda: 1)
+    batcher = CallBatcher(send, lambda: 1)
     tasks: list[asyncio.Task[Outcome]] = []
     for _ in range(100):
-        tasks += [asyncio.create_task(coalescer.ask(request(number))) for number in range(40)]
+        tasks += [asyncio.create_task(batcher.submit(request(number))) for number in range(40)]
         await settle()
         under_way[0][1].set()
         await settle()
@@ -129,14 +129,14 @@ async def test_no_more_is_sent_than_a_replica_has_room_for() -> None:
 
 async def test_images_of_some_milliseconds_share_some_calls() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
+    batcher = CallBatcher(calls.send, lambda: 1)
     calls.takes_s = 0.005
     calls.may_return.set()
     for number in range(100):
-        await coalescer.ask(request(number))
+        await batcher.submit(request(number))
     calls.may_return.clear()
     calls.sent.clear()
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(11)]
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(11)]
     await settle()
     assert [len(call) for call in calls.sent] == [2, 2, 2, 2, 1, 1]
     calls.may_return.set()
@@ -146,12 +146,12 @@ async def test_images_of_some_milliseconds_share_some_calls() -> None:
 async def test_short_calls_are_few_and_carry_more() -> None:
     calls = Calls()
     calls.may_return.set()
-    coalescer = Coalescer(calls.send, lambda: 1)
+    batcher = CallBatcher(calls.send, lambda: 1)
     for number in range(100):
-        await coalescer.ask(request(number))
+        await batcher.submit(request(number))
     calls.may_return.clear()
     calls.sent.clear()
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(10)]
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(10)]
     await settle()
     assert [len(call) for call in calls.sent] == [5, 5]
     calls.may_return.set()
@@ -170,11 +170,11 @@ async def test_calls_that_only_wait_for_each_other_are_short() -> None:
             await asyncio.sleep(0.002)
         return [Opaque(b"", "m")] * len(requests)
 
-    coalescer = Coalescer(send, lambda: 1)
+    batcher = CallBatcher(send, lambda: 1)
 
     async def ask_again_and_again() -> None:
         for number in range(12):
-            await coalescer.ask(request(number))
+            await batcher.submit(request(number))
 
     await asyncio.gather(*(ask_again_and_again() for _ in range(32)))
     assert largest >= 8
@@ -182,8 +182,8 @@ async def test_calls_that_only_wait_for_each_other_are_short() -> None:
 
 async def test_replicas_raise_the_number_of_calls_and_a_call_has_a_limit() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 2)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(100)]
+    batcher = CallBatcher(calls.send, lambda: 2)
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(100)]
     await settle()
     sizes = [len(call) for call in calls.sent]
     assert len(sizes) == 2 * CALLS_PER_REPLICA
@@ -194,22 +194,22 @@ async def test_replicas_raise_the_number_of_calls_and_a_call_has_a_limit() -> No
 
 async def test_more_than_can_wait_are_refused_at_once() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
-    under_way = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
+    batcher = CallBatcher(calls.send, lambda: 1)
+    under_way = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA)]
     await settle()
-    waiting = [asyncio.create_task(coalescer.ask(request(number))) for number in range(MAX_WAITING_PER_REPLICA)]
+    waiting = [asyncio.create_task(batcher.submit(request(number))) for number in range(MAX_WAITING_PER_REPLICA)]
     await settle()
-    assert isinstance(await coalescer.ask(request(999)), Overloaded)
+    assert isinstance(await batcher.submit(request(999)), Overloaded)
     calls.may_return.set()
     outcomes = await asyncio.gather(*under_way, *waiting)
     assert {type(outcome) for outcome in outcomes} == {Opaque}
-    assert await coalescer.ask(request(999)) == Opaque(b"999", "m")
+    assert await batcher.submit(request(999)) == Opaque(b"999", "m")
 
 
 async def test_the_time_spent_waiting_is_taken_off_the_deadline() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(5)]
+    batcher = CallBatcher(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(5)]
     await settle()
     calls.may_return.set()
     await asyncio.gather(*tasks)
@@ -218,20 +218,20 @@ async def test_the_time_spent_waiting_is_taken_off_the_deadline() -> None:
 
 async def test_a_late_answer_is_a_time_out_and_its_call_is_cancelled() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
+    batcher = CallBatcher(calls.send, lambda: 1)
     with pytest.raises(TimeoutError):
-        await coalescer.ask(request(1, deadline_s=0.02))
+        await batcher.submit(request(1, deadline_s=0.02))
     await settle()
     assert calls.cancelled == 1
 
 
 async def test_a_dropped_request_is_not_sent_and_others_are_not_hurt() -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA + 3)]
+    batcher = CallBatcher(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA + 3)]
     await settle()
     first_calls = list(calls.sent)
-    late = asyncio.create_task(coalescer.ask(request(99)))
+    late = asyncio.create_task(batcher.submit(request(99)))
     await settle()
     late.cancel()
     tasks[0].cancel()
@@ -250,8 +250,8 @@ async def test_a_call_that_fails_answers_all_its_requests(raised: Exception, kin
     calls = Calls()
     calls.error = raised
     calls.may_return.set()
-    coalescer = Coalescer(calls.send, lambda: 1)
-    outcomes = await asyncio.gather(*(coalescer.ask(request(number)) for number in range(9)))
+    batcher = CallBatcher(calls.send, lambda: 1)
+    outcomes = await asyncio.gather(*(batcher.submit(request(number)) for number in range(9)))
     assert [type(outcome) for outcome in outcomes] == [kind] * 9
 
 
@@ -263,7 +263,7 @@ async def test_a_request_is_sent_on_as_it_came_but_for_the_time_that_is_left() -
         return [Opaque(b"", "m") for _ in requests]
 
     full = replace(request(1), options=Options(score_threshold=0.5, classes=("a",)), waiting_behind=7)
-    await Coalescer(send, lambda: 1).ask(full)
+    await CallBatcher(send, lambda: 1).submit(full)
     [arrived] = sent
     assert arrived.deadline_s <= full.deadline_s
     assert replace(arrived, deadline_s=full.deadline_s) == full
@@ -272,22 +272,24 @@ async def test_a_request_is_sent_on_as_it_came_but_for_the_time_that_is_left() -
 @pytest.mark.parametrize("way", ["cancelled", "expired"])
 async def test_requests_whose_clients_have_gone_make_room_at_once_and_are_not_sent(way: str) -> None:
     calls = Calls()
-    coalescer = Coalescer(calls.send, lambda: 1)
-    under_way = [asyncio.create_task(coalescer.ask(request(number))) for number in range(CALLS_PER_REPLICA)]
+    batcher = CallBatcher(calls.send, lambda: 1)
+    under_way = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA)]
     await settle()
     deadline_s = 0.02 if way == "expired" else 30
     impatient = [
-        asyncio.create_task(coalescer.ask(request(100 + number, deadline_s)))
+        asyncio.create_task(batcher.submit(request(100 + number, deadline_s)))
         for number in range(MAX_WAITING_PER_REPLICA)
     ]
     await settle()
-    assert isinstance(await coalescer.ask(request(999)), Overloaded)
+    assert isinstance(await batcher.submit(request(999)), Overloaded)
     if way == "cancelled":
         for task in impatient:
             task.cancel()
     gone = await asyncio.gather(*impatient, return_exceptions=True)
     assert {type(error) for error in gone} <= {TimeoutError, asyncio.CancelledError}
-    patient = [asyncio.create_task(coalescer.ask(request(200 + number))) for number in range(MAX_WAITING_PER_REPLICA)]
+    patient = [
+        asyncio.create_task(batcher.submit(request(200 + number))) for number in range(MAX_WAITING_PER_REPLICA)
+    ]
     await settle()
     assert not any(task.done() for task in [*under_way, *patient])
     calls.may_return.set()
@@ -300,8 +302,8 @@ async def test_requests_whose_clients_have_gone_make_room_at_once_and_are_not_se
 async def test_when_a_replica_dies_each_request_of_the_call_hears_of_it() -> None:
     calls = Calls()
     calls.error = ReplicaDied("m")
-    coalescer = Coalescer(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(coalescer.ask(request(number))) for number in range(3)]
+    batcher = CallBatcher(calls.send, lambda: 1)
+    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(3)]
     await settle()
     tasks[0].cancel()
     calls.may_return.set()

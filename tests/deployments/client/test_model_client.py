@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.client.call_batching import MAX_REQUESTS_A_CALL
-from deployments.client.model_client import BY_REFERENCE_FROM_BYTES, ModelClient
-from deployments.client.retries import TRIES_AT_ONCE
+from deployments.client.model_calls import BY_REFERENCE_FROM_BYTES, ModelCalls
+from deployments.client.model_client import ModelClient
+from deployments.client.retries import ATTEMPTS_AT_ONCE
 from deployments.errors import DeadlineExceeded, InternalError, ModelCrashed, ModelUnavailable, ServingError
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Image, Request
@@ -22,20 +24,32 @@ def requests(count: int, size_bytes: int = 4, deadline_s: float = 5.0) -> list[R
     return [Request(Image(encoded=image), deadline_s=deadline_s) for image in images]
 
 
+class Remote(ModelCalls):
+    """The calls to one model, answered by the client of a test."""
+
+    def __init__(self, client: "Calls", model: str) -> None:
+        super().__init__(model)
+        self._client = client
+
+    async def handle(self) -> DeploymentHandle:
+        return DeploymentHandle(self._model, "test")
+
+    async def _remote(self, handle: DeploymentHandle, requests: list[Request]) -> list[Outcome]:
+        return await self._client.answer(requests)
+
+
 class Calls(ModelClient):
     """The client with the remote call itself in a test's hands. error: raised by every call.
     killer: the number of an image that kills its replica."""
 
     def __init__(self, error: Exception | None = None, killer: int | None = None) -> None:
-        super().__init__()
+        super().__init__(calls_of=partial(Remote, self))
         self.error = error
         self.killer = killer
         self.sent: list[list[int]] = []
 
-    async def _handle(self, model: str) -> DeploymentHandle:
-        return DeploymentHandle(model, "test")
-
-    async def _call(self, handle: DeploymentHandle, requests: Sequence[Request]) -> list[Outcome]:
+    async def answer(self, requests: Sequence[Request]) -> list[Outcome]:
+        """What the remote call returns or raises."""
         numbers = [int(one.image.encoded[0]) for one in requests if one.image.encoded is not None]
         self.sent.append(numbers)
         if self.killer in numbers:
@@ -80,7 +94,7 @@ async def test_a_call_that_fails_is_an_error_of_each_of_its_requests(
 class Silent(Calls):
     """A model that never answers."""
 
-    async def _call(self, handle: DeploymentHandle, requests: Sequence[Request]) -> list[Outcome]:
+    async def answer(self, requests: Sequence[Request]) -> list[Outcome]:
         await asyncio.Event().wait()
         return []
 
@@ -107,7 +121,7 @@ class Mortal(Calls):
         self.deadlines_s: list[float] = []
         self._in_work = 0
 
-    async def _call(self, handle: DeploymentHandle, requests: Sequence[Request]) -> list[Outcome]:
+    async def answer(self, requests: Sequence[Request]) -> list[Outcome]:
         life = self.deaths
         numbers = [int(one.image.encoded[0]) for one in requests if one.image.encoded is not None]
         self.sent.append(numbers)
@@ -167,8 +181,8 @@ class DiesOnce(Calls):
         self.died = asyncio.Event()
         self.deadlines_s: list[float] = []
 
-    async def _call(self, handle: DeploymentHandle, requests: Sequence[Request]) -> list[Outcome]:
-        [*outcomes] = await super()._call(handle, requests)
+    async def answer(self, requests: Sequence[Request]) -> list[Outcome]:
+        [*outcomes] = await super().answer(requests)
         self.deadlines_s = [one.deadline_s for one in requests]
         if len(self.sent) == 1:
             await asyncio.sleep(0.05)
@@ -186,7 +200,7 @@ async def test_after_a_death_the_rest_are_asked_beside_each_other_but_not_all_at
     async with asyncio.timeout(5):
         await client.died.wait()
     await rounds(100)
-    assert client.sent == [list(range(16)), *([number] for number in range(TRIES_AT_ONCE))]
+    assert client.sent == [list(range(16)), *([number] for number in range(ATTEMPTS_AT_ONCE))]
     client.may_answer.set()
     assert await asking == [Opaque(bytes([number]), "m") for number in range(16)]
 

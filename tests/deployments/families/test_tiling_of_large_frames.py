@@ -6,9 +6,9 @@ from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
-from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
 from tests.deployments.families.large_frames import SIZE_PX, Drawn, mosaic, recall
+from tests.deployments.no_meter import NoMeter
 from tests.support.tensorflow_runtime import THREADS
 
 

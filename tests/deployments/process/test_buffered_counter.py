@@ -2,7 +2,7 @@
 
 import asyncio
 
-from deployments.process.buffered_counter import Counting
+from deployments.process.buffered_counter import BufferedCounter
 
 
 class Series:
@@ -19,7 +19,7 @@ class Series:
 
 async def test_what_came_meanwhile_is_handed_over_as_one_sum_a_series() -> None:
     series = Series()
-    counting = Counting(series, ("outcome",), {"model": "m"})
+    counting = BufferedCounter(series, ("outcome",), {"model": "m"})
     for _ in range(3):
         counting.add(2, "ok")
     counting.add(1, "overloaded")
@@ -31,7 +31,7 @@ async def test_what_came_meanwhile_is_handed_over_as_one_sum_a_series() -> None:
 
 async def test_it_goes_on_after_a_hand_over() -> None:
     series = Series()
-    counting = Counting(series, (), {})
+    counting = BufferedCounter(series, (), {})
     for amount in (1, 4):
         counting.add(amount)
         series.came.clear()

@@ -5,19 +5,19 @@ from collections.abc import Iterable
 
 import pytest
 
-from deployments.serving.batch_policy import AdaptiveBatchPolicy, Load
+from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy, Load
 
 
 def after(
     policy: AdaptiveBatchPolicy,
     runs: Iterable[tuple[int, float]],
     idle_s: float = 0.0,
-    crowd: int = 100,
-    there: int = 100,
+    peak: int = 100,
+    present: int = 100,
 ) -> AdaptiveBatchPolicy:
     """The policy when it has seen these batches, each `size, run_s`."""
     for size, run_s in runs:
-        policy.note_run(size, Load(run_s, idle_s, there, crowd))
+        policy.note_run(size, Load(run_s, idle_s, present, peak))
     return policy
 
 
@@ -92,13 +92,13 @@ def test_a_busy_model_waits_as_long_as_the_target_allows() -> None:
 
 def test_the_only_askers_are_never_made_to_wait_for_each_other() -> None:
     # Four clients in a closed loop: never more than four images at once, and a batch may have four.
-    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), crowd=4, there=4).max_wait_s == 0
-    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), crowd=4, there=3).max_wait_s == 0
-    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), crowd=5).max_wait_s > 0
+    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), peak=4, present=4).max_wait_s == 0
+    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), peak=4, present=3).max_wait_s == 0
+    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), peak=5).max_wait_s > 0
 
 
 def test_askers_who_come_by_chance_are_waited_for_though_they_are_few() -> None:
-    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), crowd=4, there=2).max_wait_s > 0
+    assert after(AdaptiveBatchPolicy(8, target_s=0.42), linear(0.050), peak=4, present=2).max_wait_s > 0
 
 
 def test_noise_never_makes_a_cost_negative() -> None:
@@ -113,6 +113,6 @@ def test_noise_never_makes_a_cost_negative() -> None:
 def test_a_batch_beside_another_one_tells_nothing_of_its_cost() -> None:
     policy = after(AdaptiveBatchPolicy(8, target_s=0.11), linear(0.010))
     for _ in range(50):
-        policy.note_run(8, Load(run_s=0.16, idle_s=0.0, there=20, crowd=20), is_alone=False)
+        policy.note_run(8, Load(run_s=0.16, idle_s=0.0, present=20, peak=20), is_alone=False)
     assert policy.run_s(8) == pytest.approx(0.08)
     assert policy.max_wait_s > 0

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
-from deployments.serving.batch_policy import AdaptiveBatchPolicy
-from deployments.serving.batching import BATCHES_AT_ONCE, MicroBatcher
+from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE, MicroBatcher
 
 
 class Gate:

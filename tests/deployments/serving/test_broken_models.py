@@ -19,8 +19,8 @@ from deployments.families.synthetic.fixed_answer import FixedAnswer
 from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Image, Request
 from deployments.runtimes import Resources
-from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
+from tests.deployments.no_meter import NoMeter
 
 FAILS, HANGS, HANGS_AFTERWARDS = 200, 201, 202
 """The first pixel of an image that does so in the model, or in its postprocessing."""

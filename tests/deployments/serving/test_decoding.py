@@ -16,10 +16,10 @@ from deployments.prediction import Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 from deployments.serving.decoding import Decoding
-from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
 from deployments.serving.request_state import SMALL_IMAGE_BYTES, MustWait, Received
 from deployments.serving.watchdog import Watchdog
+from tests.deployments.no_meter import NoMeter
 from tests.deployments.odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
 
 BYTES = COLOURS.nbytes

@@ -10,8 +10,8 @@ from deployments.errors import DeadlineExceeded, InvalidImage, ModelUnavailable,
 from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources, batch_sizes_up_to, padded_size
-from deployments.serving.metrics import NoMeter
 from deployments.serving.replica import Replica
+from tests.deployments.no_meter import NoMeter
 
 
 def replica(**parameters: float) -> Replica:

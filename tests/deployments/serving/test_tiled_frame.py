@@ -15,11 +15,12 @@ from deployments.families.synthetic.fixed_answer import FixedAnswer
 from deployments.prediction import ClassScores, Detections, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
-from deployments.serving.batching import BATCHES_AT_ONCE, Batched
-from deployments.serving.metrics import NoMeter
+from deployments.serving.batching.batch_items import Batched
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.replica import Replica
 from deployments.serving.tiled_frame import TiledFrame, TiledModel
 from deployments.serving.tiling import Tile, cut_into_tiles
+from tests.deployments.no_meter import NoMeter
 
 SIX = Tiling(tile_height_px=100, tile_width_px=100, overlap=0, whole_frame=False)
 SIZE_PX = (200, 300)

@@ -35,9 +35,9 @@ def test_the_limit_is_live() -> None:
     watchdog = Watchdog(clock)
     with watchdog.during("a short step"):
         clock.now_s += 30
-        assert watchdog.trouble == ""
+        assert watchdog.reason == ""
         watchdog.stuck_after_s = 20
-        assert watchdog.trouble == "a short step has taken more than 20 s and does not end"
+        assert watchdog.reason == "a short step has taken more than 20 s and does not end"
 
 
 def test_trouble_stays_when_what_was_stuck_ends_after_all() -> None:
@@ -45,7 +45,7 @@ def test_trouble_stays_when_what_was_stuck_ends_after_all() -> None:
     watchdog = Watchdog(clock)
     with watchdog.during("a step"):
         clock.now_s += STUCK_AFTER_S + 1
-        assert watchdog.trouble
+        assert watchdog.reason
     with pytest.raises(RuntimeError, match="a step"):
         watchdog.check()
 

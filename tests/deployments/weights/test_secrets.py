@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.client.discovery import Surroundings, records_from
+from deployments.client.serve_report import Surroundings, records_from
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.error_text import reason_in
 from deployments.errors import ModelUnavailable

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from deployments.catalogue import ModelState
-from deployments.client.discovery import Surroundings, records_from
+from deployments.client.model_calls import ModelCalls
 from deployments.client.model_client import ModelClient
+from deployments.client.serve_report import Surroundings, records_from
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ServingError
 from deployments.prediction import Outcome
@@ -150,18 +151,23 @@ def request(deadline_s: float = 0.05) -> Request:
     return Request(Image.from_encoded(b"x"), deadline_s=deadline_s)
 
 
-class Answers(ModelClient):
-    """The client with the remote call itself in a test's hands."""
+class Calls(ModelCalls):
+    """The calls to a model, all with this answer, or never answered with None."""
 
-    def __init__(self, answer: ServingError | None, trouble: str) -> None:
-        super().__init__(error_of=lambda model: ModelUnavailable(trouble) if trouble else None)
+    def __init__(self, answer: ServingError | None) -> None:
+        super().__init__("m")
         self._answer = answer
 
-    async def _send(self, model: str, requests: list[Request]) -> list[Outcome]:
+    async def send(self, requests: list[Request]) -> list[Outcome]:
         if self._answer is None:
             await asyncio.Event().wait()
         assert self._answer is not None
         return [self._answer for _ in requests]
+
+
+def client_of(answer: ServingError | None, trouble: str) -> ModelClient:
+    error = ModelUnavailable(trouble) if trouble else None
+    return ModelClient(error_of=lambda model: error, calls_of=lambda model: Calls(answer))
 
 
 async def outcome_of(client: ModelClient, requests: Sequence[Request]) -> Outcome:
@@ -171,11 +177,11 @@ async def outcome_of(client: ModelClient, requests: Sequence[Request]) -> Outcom
 
 @pytest.mark.parametrize("answer", [None, ModelUnavailable("the model failed to start, or was removed")])
 async def test_an_asker_is_told_why_the_model_did_not_wake(answer: ServingError | None) -> None:
-    outcome = await outcome_of(Answers(answer, "model m is unhealthy: best.pt is damaged"), [request()])
+    outcome = await outcome_of(client_of(answer, "model m is unhealthy: best.pt is damaged"), [request()])
     assert type(outcome) is ModelUnavailable
     assert outcome.message == "model m is unhealthy: best.pt is damaged"
 
 
 async def test_other_errors_and_those_of_a_well_model_stay_what_they_are() -> None:
-    assert type(await outcome_of(Answers(None, ""), [request()])) is DeadlineExceeded
-    assert type(await outcome_of(Answers(Overloaded("full"), "model m is starting"), [request()])) is Overloaded
+    assert type(await outcome_of(client_of(None, ""), [request()])) is DeadlineExceeded
+    assert type(await outcome_of(client_of(Overloaded("full"), "model m is starting"), [request()])) is Overloaded

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deployments.app import build
-from deployments.client.discovery import Surroundings, records_from
+from deployments.client.serve_report import Surroundings, records_from
 from deployments.definition import MODEL_IMPORT_PATH, ModelDefinition
 from deployments.families import FAMILIES
 from deployments.weights.catalogue import CATALOGUE_FILE, read_catalogue

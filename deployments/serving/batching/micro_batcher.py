@@ -13,13 +13,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded, ServingError
+from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.process.background_task import BackgroundTask
-from deployments.serving.batch_policy import AdaptiveBatchPolicy, Load
+from deployments.serving.batching.batch_items import Batched, BatchItem, Run, fail, is_late
+from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy, Load
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -29,46 +29,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Batched(Generic[R]):
-    """One item's result, with how long it waited and how long its batch of `batch_size` items ran."""
-
-    result: R
-    wait_s: float
-    run_s: float
-    batch_size: int
-
-
-@dataclass(slots=True, eq=False)
-class _Entry(Generic[T, R]):
-    item: T
-    expires_at_s: float
-    future: asyncio.Future[Batched[R]]
-    entered_at_s: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run(Generic[T, R]):
-    """A batch on its way. number: of all that were started.  is_first: none ran when it was.  there: images in work
-    or waiting then, its own among them."""
-
-    batch: list[_Entry[T, R]]
-    number: int
-    is_first: bool
-    there: int
-    started_at_s: float = field(default_factory=time.monotonic)
-
-
 class MicroBatcher(Generic[T, R]):
     """Runs items in batches, at most `BATCHES_AT_ONCE` together.
 
-    policy: how large a batch may be and how long it may wait; told of every batch.
-    may_wait: whether nobody else is kept waiting by a batch that is.
+    run: takes the items of one batch and returns one result for each, in order. If it fails for a batch of several,
+        each is run again alone, so that one poisonous item does not fail the others; but a ServingError that it
+        raises is meant for all of them.
+    policy: how large a batch may be and how long it may wait; learns from every batch.
+    may_wait: whether a batch may wait for company without keeping finished images waiting.
     is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
-    run: takes the items of one batch, returns one result for each, in order. When it fails for a batch of
-        several, each is run again alone, so that one poisonous item does not take the others with it; but a
-        ServingError that it raises is meant for all of them.
-    on_batch_end: told of the items of each batch that was run, and whether at least one has its result.
+    on_batch_end: called with the items of each batch that was run, and whether at least one has its result.
     """
 
     def __init__(
@@ -88,9 +58,9 @@ class MicroBatcher(Generic[T, R]):
         self._batches: set[asyncio.Task[None]] = set()
         self._started = 0
         self._running = 0
-        self._crowd = 0
+        self._peak = 0
         self._idle_since_s = time.monotonic()
-        self._waiting: deque[_Entry[T, R]] = deque()
+        self._waiting: deque[BatchItem[T, R]] = deque()
         self._changed = asyncio.Event()
         self._serving = BackgroundTask("micro-batcher", self._serve)
         self._serving.start()
@@ -113,20 +83,20 @@ class MicroBatcher(Generic[T, R]):
             self._drop_late()
         if len(self._waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
-        entry: _Entry[T, R] = _Entry(item, expires_at_s, asyncio.get_running_loop().create_future())
+        entry: BatchItem[T, R] = BatchItem(item, expires_at_s, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
-        self._crowd = max(self._crowd, len(self._waiting) + self._running)
+        self._peak = max(self._peak, len(self._waiting) + self._running)
         self._changed.set()
         try:
             return await entry.future
         except asyncio.CancelledError:
-            # Those who went away count no longer: the limit is for those who wait.
+            # What was cancelled no longer counts: the limit is for what waits.
             with contextlib.suppress(ValueError):
                 self._waiting.remove(entry)
             raise
 
     def look_again(self) -> None:
-        """What `may_wait` says has changed."""
+        """The answer of `may_wait` has changed."""
         self._changed.set()
 
     def check(self) -> None:
@@ -144,7 +114,7 @@ class MicroBatcher(Generic[T, R]):
         if batches:
             await asyncio.wait(batches)
         while self._waiting:
-            _fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
+            fail(self._waiting.popleft(), ModelUnavailable("the model is being stopped"))
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -158,7 +128,7 @@ class MicroBatcher(Generic[T, R]):
             if batch:
                 self._started += 1
                 self._running += len(batch)
-                run = _Run(batch, self._started, not self._batches, self._running + len(self._waiting))
+                run = Run(batch, self._started, not self._batches, self._running + len(self._waiting))
                 self._batches.add(loop.create_task(self._run_and_leave(run)))
 
     def _may_start(self) -> bool:
@@ -180,29 +150,29 @@ class MicroBatcher(Generic[T, R]):
         until_s = min(first.entered_at_s + self._policy.max_wait_s, first.expires_at_s - self._policy.run_s(1))
         return until_s - time.monotonic()
 
-    def _take(self) -> list[_Entry[T, R]]:
-        batch: list[_Entry[T, R]] = []
+    def _take(self) -> list[BatchItem[T, R]]:
+        batch: list[BatchItem[T, R]] = []
         now_s = time.monotonic()
         limit = self._policy.limit(len(self._waiting))
         while self._waiting and len(batch) < limit:
             entry = self._waiting.popleft()
-            if not entry.future.done() and not _is_late(entry, now_s):
+            if not entry.future.done() and not is_late(entry, now_s):
                 batch.append(entry)
         return batch
 
     def _drop_late(self) -> None:
-        """Those whose time is over count no longer, even while no batch ends in which they would be found out."""
+        """Late items no longer count, also while no batch ends that would notice them."""
         now_s = time.monotonic()
-        self._waiting = deque(entry for entry in self._waiting if not _is_late(entry, now_s))
+        self._waiting = deque(entry for entry in self._waiting if not is_late(entry, now_s))
 
-    async def _run_and_leave(self, run: "_Run[T, R]") -> None:
+    async def _run_and_leave(self, run: "Run[T, R]") -> None:
         """Runs a batch to its end."""
         try:
             if await self._run_batch(run.batch):
                 self._note_run(run)
         except asyncio.CancelledError:
             for entry in run.batch:
-                _fail(entry, ModelUnavailable("the model is being stopped"))
+                fail(entry, ModelUnavailable("the model is being stopped"))
             raise
         finally:
             self._running -= len(run.batch)
@@ -211,13 +181,13 @@ class MicroBatcher(Generic[T, R]):
             self._batches.discard(task)
             self._changed.set()
 
-    async def _run_batch(self, batch: list[_Entry[T, R]]) -> bool:
+    async def _run_batch(self, batch: list[BatchItem[T, R]]) -> bool:
         """Whether the batch ran as a whole."""
         try:
             await self._run_together(batch)
         except ServingError as error:
             for entry in batch:
-                _fail(entry, error)
+                fail(entry, error)
             return False
         except Exception:
             logger.exception("a batch of %d failed", len(batch))
@@ -227,7 +197,7 @@ class MicroBatcher(Generic[T, R]):
         self.on_batch_end([entry.item for entry in batch], has_result)
         return is_whole
 
-    async def _run_together(self, batch: list[_Entry[T, R]]) -> None:
+    async def _run_together(self, batch: list[BatchItem[T, R]]) -> None:
         started_at_s = time.monotonic()
         results = await self._run([entry.item for entry in batch])
         run_s = time.monotonic() - started_at_s
@@ -236,22 +206,22 @@ class MicroBatcher(Generic[T, R]):
                 wait_s = started_at_s - entry.entered_at_s
                 entry.future.set_result(Batched(result, wait_s, run_s, len(batch)))
 
-    def _note_run(self, run: "_Run[T, R]") -> None:
+    def _note_run(self, run: "Run[T, R]") -> None:
         now_s = time.monotonic()
-        # Waiting for company is no idleness: it would take away the load that is the reason for waiting.
+        # Waiting for company does not count as idle: that would take away the load which is the reason for waiting.
         idle_s = max(run.batch[0].entered_at_s - self._idle_since_s, 0.0)
         is_alone = self._is_side_by_side or (run.is_first and self._started == run.number)
         self._policy.note_run(
-            len(run.batch), Load(now_s - run.started_at_s, idle_s, run.there, self._crowd), is_alone
+            len(run.batch), Load(now_s - run.started_at_s, idle_s, run.present, self._peak), is_alone
         )
         self._idle_since_s = now_s
-        self._crowd = len(self._waiting)
+        self._peak = len(self._waiting)
 
-    async def _run_alone(self, batch: list[_Entry[T, R]]) -> bool:
+    async def _run_alone(self, batch: list[BatchItem[T, R]]) -> bool:
         """Runs each item of a batch that failed by itself; whether any has its result now."""
         has_result = False
         for entry in batch:
-            if entry.future.done() or _is_late(entry, time.monotonic()):
+            if entry.future.done() or is_late(entry, time.monotonic()):
                 continue
             try:
                 if len(batch) == 1:
@@ -259,21 +229,8 @@ class MicroBatcher(Generic[T, R]):
                 await self._run_together([entry])
                 has_result = True
             except ServingError as error:
-                _fail(entry, error)
+                fail(entry, error)
             except Exception:
                 logger.exception("an image failed alone, too")
-                _fail(entry, InternalError("the model failed on this image"))
+                fail(entry, InternalError("the model failed on this image"))
         return has_result
-
-
-def _is_late(entry: _Entry[T, R], now_s: float) -> bool:
-    """Whether its time is over; it is told so then."""
-    if entry.expires_at_s > now_s:
-        return False
-    _fail(entry, DeadlineExceeded("the time was over before the image's turn came"))
-    return True
-
-
-def _fail(entry: _Entry[T, R], error: Exception) -> None:
-    if not entry.future.done():
-        entry.future.set_exception(error)

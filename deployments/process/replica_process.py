@@ -1,4 +1,4 @@
-"""What every replica does before anything else in its process. Knows no model and no door."""
+"""What every replica does before anything else in its process."""
 
 import os
 
@@ -7,6 +7,6 @@ from deployments.process.local_traffic import keep_local_traffic_direct
 
 
 def prepare_replica_process() -> None:
-    """Has our lines logged at once, and calls between replicas not go through a proxy for the internet."""
+    """Our log lines are written at once, and calls between replicas do not go through a proxy for the internet."""
     set_up_logs()
     os.environ.update(keep_local_traffic_direct(os.environ))

@@ -1,5 +1,5 @@
-"""Batches of one model run in threads, and are watched: one that does not end is given up, and so is a model on
-which all batches fail. Knows no queue and no request.
+"""Runs the batches of one model in threads and watches them: a batch that does not end is given up, and so is a model
+on which all batches fail.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from deployments.errors import InternalError, ModelUnavailable
 from deployments.families.contract import Outputs
 from deployments.runtimes import Runtime
-from deployments.serving.batching import BATCHES_AT_ONCE
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.watchdog import Watchdog
 
 FIRST_TAKES_TIMES = 5
-"""The first batch of a size and shape may take so many times as long as others: the program is made for it then."""
+"""How many times as long as others the first batch of a size and shape may take: its program is compiled then."""
 
 Program = tuple[tuple[int, ...], int]
-"""A shape of canvas, and how many of them run together."""
+"""A shape of canvas, and how many such canvases run together."""
 
 
 class BatchRuns:
@@ -44,8 +44,8 @@ class BatchRuns:
     async def run(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:
         """The outputs of each canvas. Raises ModelUnavailable once the model is given up, InternalError when this
         batch is what does not end, and whatever the runtime raises: then the images may be at fault."""
-        if trouble := self._watchdog.trouble:
-            raise given_up(trouble)
+        if reason := self._watchdog.reason:
+            raise given_up(reason)
         shapes = Counter(canvas.shape for canvas in canvases)
         programs = {program for program in shapes.items() if program[0] != self._compiled_shape}
         limit_s = self._watchdog.stuck_after_s * (1 if programs <= self._compiled else FIRST_TAKES_TIMES)
@@ -57,7 +57,7 @@ class BatchRuns:
         except TimeoutError:
             if not timer.expired():
                 raise
-            # The thread goes on, as none can be stopped; those who wait for the batch need not.
+            # The thread goes on, because no thread can be stopped; whoever waits for the batch need not.
             self._watchdog.give_up(f"a batch of {len(canvases)} has run for more than {limit_s:g} s")
             raise InternalError(f"the model did not finish the batch of this image within {limit_s:g} s") from None
         self._compiled |= programs
@@ -72,9 +72,9 @@ class BatchRuns:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def given_up(trouble: str) -> ModelUnavailable:
-    """What is told to everybody once a replica waits to be replaced."""
-    return ModelUnavailable(f"the model is being replaced: {trouble}")
+def given_up(reason: str) -> ModelUnavailable:
+    """The outcome of every request once a replica waits to be replaced."""
+    return ModelUnavailable(f"the model is being replaced: {reason}")
 
 
 def _digest(canvas: NDArray[np.uint8]) -> bytes:

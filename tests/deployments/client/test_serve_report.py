@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from deployments.catalogue import ModelState
-from deployments.client.discovery import records_from, replicas_from, resolve_among, unhealthy_from
+from deployments.catalogue import ModelState, resolve_among
+from deployments.client.serve_report import records_from, replicas_from, unhealthy_from
 from deployments.error_text import reason_in
 from deployments.errors import ModelNotFound
 
