@@ -4,14 +4,13 @@ Settings only: no job is read and no answer written here. A profile is the name 
 fields below, which changes a preset where one is named.
 """
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from deployments.definition import Name, Settings
+from deployments.nearest_name import nearest_of
 from redis_bridge import keys
 from redis_bridge.wire.encodings import DEFAULT_ENCODING, ENCODINGS
 from redis_bridge.wire.presets import DEFAULT, PRESETS
@@ -106,14 +105,14 @@ class QueueProfile(Settings):
             return given
         name = given.get("preset", DEFAULT)
         if not isinstance(name, str) or name not in PRESETS:
-            raise ValueError(f"no preset is called {name!r}; {_hint(str(name), PRESETS)}")
+            raise ValueError(f"no preset is called {name!r}; {nearest_of(name, PRESETS)}")
         return {**PRESETS[name], **given}
 
     @field_validator("encoding")
     @classmethod
     def _encoding_exists(cls, name: str) -> str:
         if name not in ENCODINGS:
-            raise ValueError(f"no encoding is called {name!r}; {_hint(name, ENCODINGS)}")
+            raise ValueError(f"no encoding is called {name!r}; {nearest_of(name, ENCODINGS)}")
         return name
 
     @model_validator(mode="after")
@@ -151,11 +150,6 @@ class QueueProfile(Settings):
     def answer_key_of(self, job_id: str) -> str:
         """The key under which the client of this job waits."""
         return self.result_key.replace("{id}", job_id)
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    nearest = get_close_matches(name, known, n=1)
-    return f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(known)}"
 
 
 CVISIONAI = QueueProfile()

@@ -61,7 +61,7 @@ def test_each_queue_has_its_own_time_to_keep_answers() -> None:
     ("given", "words"),
     [
         ("shanesho", "no preset is called 'shanesho'; did you mean shanesoh?"),
-        ("zzz", "no preset is called 'zzz'; known: cvisionai, cvisionai-2022"),
+        ("zzz", "no preset is called 'zzz'; known: async, coral, cvisionai, cvisionai-2020"),
         ({"preset": 7}, "no preset is called 7"),
         ({"encoding": "mspack"}, "no encoding is called 'mspack'; did you mean msgpack?"),
         ({"encoding": "zzz"}, "no encoding is called 'zzz'; known: json, msgpack"),
