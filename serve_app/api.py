@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.byte_budget import ByteBudget
 from deployments.errors import InternalError
 from deployments.logs import OWN_LOGGER
 from serve_app.faces.face import DirectRoute, Face, Models
@@ -24,7 +25,6 @@ from serve_app.faces.system.routes import System, system_face
 from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
 from serve_app.settings import DoorSettings
-from serve_app.uploads import UploadBudget
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -50,7 +50,7 @@ def create_api(
     lifespan: Lifespan | None = None,
 ) -> ASGIApp:
     """The door. lifespan: what to start before the first request and stop after the last."""
-    budget = UploadBudget(settings.max_held_bytes, settings.max_held_bytes_per_client)
+    budget = ByteBudget(settings.max_held_bytes, "memory for uploads", settings.max_held_bytes_per_client)
     faces = [
         legacy_face(models, settings, budget),
         system_face(models.catalogue, system, settings),

@@ -5,8 +5,6 @@ counted as they come, the total of all uploads under way is bounded, and nothing
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -17,7 +15,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from deployments.errors import ImageTooLarge, InvalidRequest, Overloaded
+from deployments.byte_budget import HeldBytes
+from deployments.errors import ImageTooLarge, InvalidRequest
 from deployments.nearest_name import nearest_of
 from serve_app.forms import FILE, MAX_PARTS, Accepted, Form
 
@@ -36,68 +35,7 @@ class UploadLimits:
     min_bytes_per_s: int
 
 
-class UploadBudget:
-    """Bytes that all uploads may hold at once, and those that one client may."""
-
-    def __init__(self, max_held_bytes: int, max_client_bytes: int) -> None:
-        self._max_held_bytes = max_held_bytes
-        self._max_client_bytes = max_client_bytes
-        self._client_bytes: dict[str, int] = {}
-        self.held_bytes = 0
-
-    @contextmanager
-    def hold(self, client: str) -> Iterator["Held"]:
-        """A share that grows as bytes arrive and is given back at the end."""
-        held = Held(self, client)
-        try:
-            yield held
-        finally:
-            self.held_bytes -= held.size_bytes
-            left = self._client_bytes.get(client, 0) - held.size_bytes
-            if left:
-                self._client_bytes[client] = left
-            else:
-                self._client_bytes.pop(client, None)
-
-    def check(self, size_bytes: int) -> None:
-        """Raises ImageTooLarge for more than one upload may ever hold."""
-        most = min(self._max_held_bytes, self._max_client_bytes)
-        if size_bytes > most:
-            raise ImageTooLarge(f"the image needs {size_bytes} bytes of memory, the limit is {most}")
-
-    def take(self, client: str, size_bytes: int) -> None:
-        """Raises Overloaded when the budget, or the client's share of it, is spent."""
-        if self.held_bytes + size_bytes > self._max_held_bytes:
-            raise Overloaded(
-                f"uploads under way hold {self.held_bytes} bytes, and {size_bytes} more are over the limit "
-                f"{self._max_held_bytes} (max_held_bytes); try again"
-            )
-        of_client = self._client_bytes.get(client, 0)
-        if of_client + size_bytes > self._max_client_bytes:
-            raise Overloaded(
-                f"uploads of this client under way hold {of_client} bytes, and {size_bytes} more are over the limit "
-                f"{self._max_client_bytes} (max_held_bytes_per_client); try again"
-            )
-        self.held_bytes += size_bytes
-        self._client_bytes[client] = of_client + size_bytes
-
-
-class Held:
-    """One upload's share of the budget."""
-
-    def __init__(self, budget: UploadBudget, client: str) -> None:
-        self._budget = budget
-        self._client = client
-        self.size_bytes = 0
-
-    def grow(self, size_bytes: int) -> None:
-        """Adds bytes. Raises Overloaded when the budget is spent, ImageTooLarge when this upload alone is over it."""
-        self._budget.check(self.size_bytes + size_bytes)
-        self._budget.take(self._client, size_bytes)
-        self.size_bytes += size_bytes
-
-
-async def read_body(request: Request, limits: UploadLimits, held: Held) -> bytes:
+async def read_body(request: Request, limits: UploadLimits, held: HeldBytes) -> bytes:
     """The whole body. Raises ImageTooLarge over the limit, before reading when the length is announced, and
     HTTPException for a body that is encoded (415) or too slow (408)."""
     _refuse_encoded(request)

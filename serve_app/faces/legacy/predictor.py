@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
+from deployments.byte_budget import ByteBudget, HeldBytes
 from deployments.catalogue import ModelRecord, ModelState
 from deployments.errors import (
     DeadlineExceeded,
@@ -28,7 +29,7 @@ from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, im
 from serve_app.forms import Accepted, Form, add_query
 from serve_app.problems import LEGACY_MEMBERS, http_problem, problem, status_problem
 from serve_app.settings import DoorSettings
-from serve_app.uploads import Held, UploadBudget, UploadLimits, parse_form, read_body
+from serve_app.uploads import UploadLimits, parse_form, read_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Predictor:
 
     models: Models
     settings: DoorSettings
-    budget: UploadBudget
+    budget: ByteBudget
 
     async def answer(self, http_request: HttpRequest) -> Response:
         """200 with the detections, or a problem that says what is wrong."""
@@ -46,13 +47,13 @@ class Predictor:
     async def respond(
         self,
         http_request: HttpRequest,
-        answer_form: Callable[[Form, Held], Awaitable[Response]],
+        answer_form: Callable[[Form, HeldBytes], Awaitable[Response]],
         accepted: Accepted = FORM,
     ) -> Response:
         """The answer to an upload, or a problem; `answer_form` may raise ServingError."""
         client = http_request.client.host if http_request.client else ""
         try:
-            with self.budget.hold(client) as held:
+            with self.budget.open(client) as held:
                 body = await read_body(http_request, self._limits, held)
                 form = parse_form(http_request.headers.get("content-type", ""), body, accepted)
                 if query := http_request.scope["query_string"]:
@@ -71,7 +72,7 @@ class Predictor:
         settings = self.settings
         return UploadLimits(settings.max_upload_bytes, settings.upload_stall_s, settings.min_upload_bytes_per_s)
 
-    async def _answer_form(self, form: Form, _: Held) -> Response:
+    async def _answer_form(self, form: Form, _: HeldBytes) -> Response:
         record = self.record_of(form)
         request = Request(image_of(form), options_of(form.fields), self.settings.deadline_s)
         outcome = await self.ask(record, request)

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from deployments.byte_budget import ByteBudget, HeldBytes
 from deployments.external import Task
 from serve_app.faces.face import DirectRoute, Face, Models
 from serve_app.faces.legacy.form_options import FORM, described_form
@@ -15,18 +16,17 @@ from serve_app.faces.legacy.segmentation import Segmentation
 from serve_app.forms import Accepted, Form
 from serve_app.problems import LEGACY_MEMBERS
 from serve_app.settings import DoorSettings
-from serve_app.uploads import Held, UploadBudget
 
 MAX_PROMPTS_BYTES = 2**20
 """Of the field `data`, which may hold a point for each of many animals."""
 
-AnswerForm = Callable[[Form, Held], Awaitable[Response]]
+AnswerForm = Callable[[Form, HeldBytes], Awaitable[Response]]
 """Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def legacy_face(models: Models, settings: DoorSettings, budget: UploadBudget) -> Face:
+def legacy_face(models: Models, settings: DoorSettings, budget: ByteBudget) -> Face:
     """The predict endpoint and the segmenting routes."""
     predictor = Predictor(models, settings, budget)
     router = APIRouter()

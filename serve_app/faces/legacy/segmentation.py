@@ -16,6 +16,7 @@ import orjson
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from deployments.byte_budget import HeldBytes
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, ModelNotFound, ServingError
 from deployments.external import ExternalRequest, Task
 from deployments.images import Encoded, read_header
@@ -25,7 +26,6 @@ from deployments.request import Image, Request
 from serve_app.faces.legacy.form_options import image_of, options_of
 from serve_app.faces.legacy.predictor import Predictor
 from serve_app.forms import Form
-from serve_app.uploads import Held
 
 SAM_QUEUE = "image_queue_sam"
 
@@ -67,7 +67,7 @@ class Segmentation:
         payload = await self._ask(Task.EMBED, image_of(form))
         return Response(payload, media_type="application/octet-stream")
 
-    async def filet(self, form: Form, held: Held) -> Response:
+    async def filet(self, form: Form, held: HeldBytes) -> Response:
         """Cuts out what lies in the middle of the frame and asks a model what it is."""
         record = self._predictor.record_of(form)
         ends_at_s = time.monotonic() + self._predictor.settings.deadline_s
