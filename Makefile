@@ -14,6 +14,9 @@ BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 SOURCES := install.sh pyproject.toml
 
+# More than one process takes about half the time; tests with a deadline are then less sure on a busy machine.
+JOBS ?= 0
+
 # What tests share belongs into a module that is no test. A ratchet: the number only goes down.
 TEST_IMPORTS = $(shell grep -rhE '^(from|import) tests\.([a-z0-9_]+\.)*test_' tests --include='*.py' | wc -l)
 MOST_TEST_IMPORTS := 4
@@ -24,8 +27,9 @@ help: ## this list
 serve: $(BASE) ## run the system in the foreground (CONFIG=..., ARGS=--verbose); Ctrl-C stops it
 	@exec $(LAUNCH) serve $(CONFIG) $(ARGS)
 
-test: $(TEST) ## run the everyday tests
-	$(BIN)/python -m pytest -q -m "not slow"
+test: $(TEST) ## run the everyday tests (JOBS=2: all but the system in two processes)
+	$(BIN)/python -m pytest -q -m "not slow" --ignore tests/system -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -q -m "not slow" tests/system
 
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
 	$(BIN)/python -m pytest -q -m slow

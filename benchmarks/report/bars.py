@@ -1,4 +1,4 @@
-"""The bars that issue 3 sets, each evaluated on a run: value, bar, and whether it is met. Knows no load."""
+"""The bars of the benchmark, each evaluated on a run: value, bar, and whether it is met. Knows no load."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Verdict:
 
 
 def verdicts(summary: Summary) -> list[Verdict]:
-    """Every bar, in the order of the issue."""
+    """Every bar, in the order of the report."""
     return [_evaluated(name, bar, evaluate, summary) for name, bar, evaluate in _BARS]
 
 

@@ -38,6 +38,7 @@ def ask(url: str, answers: list[int]) -> None:
         answers.append(httpx.post(url, files={"file": file}, timeout=60, trust_env=False).status_code)
 
 
+@pytest.mark.slow
 def test_a_system_comes_up_names_what_failed_and_drains(tmp_path: Path, environ: dict[str, str]) -> None:
     slow = model("slow", parameters={"delay_ms": DELAY_S * 1000})
     broken = model("broken", labels=["only one"])

@@ -77,7 +77,7 @@ async def has_trial(redis: Redis) -> bool:
     return bool([key async for key in redis.scan_iter(match=keys.trial("*"))])
 
 
-@pytest.mark.parametrize("point", ["poison", "late-poison"])
+@pytest.mark.parametrize("point", ["poison", pytest.param("late-poison", marks=pytest.mark.slow)])
 async def test_jobs_in_two_queues_that_kill_their_bridges_are_both_buried_and_those_beside_them_answered(
     redis: Redis, valkey: ValkeyProcess, bridges: BridgeProcesses, point: str
 ) -> None:
