@@ -21,7 +21,7 @@ from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 from deployments.serving.replica_process import prepare_replica_process
 from redis_bridge.bridge import Bridge
-from redis_bridge.client.connection import TROUBLES, connected
+from redis_bridge.client.connection import REDIS_ERRORS, connected
 from redis_bridge.client.urls import without_password
 from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.external.store import ExternalJobStore
@@ -58,7 +58,7 @@ CALLS_MARGIN = 16
     health_check_period_s=2,
     health_check_timeout_s=10,
 )
-class BridgeReplica:
+class BridgeDeployment:
     """The shell that Ray Serve runs; the work is in `Bridge`."""
 
     async def __init__(self, settings: BridgeSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
@@ -72,7 +72,7 @@ class BridgeReplica:
         client = ModelClient(self._discovery.replicas_of, self._discovery.trouble_of)
         await client.attach(record.name for record in self._discovery.records())
         connections = await self._closing.enter_async_context(connected(url, settings.longest_block_s))
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*REDIS_ERRORS):
             await refuse_unsupported(connections.redis)
         recorder = RayRecorder()
         self._bridge = Bridge(connections, client, self._discovery, settings, recorder)
@@ -106,7 +106,7 @@ class BridgeReplica:
 
 def build(args: BridgeSettings) -> Application:
     """The application of the bridge."""
-    deployment = BridgeReplica.options(  # type: ignore[attr-defined]  # the decorator is untyped
+    deployment = BridgeDeployment.options(  # type: ignore[attr-defined]  # the decorator is untyped
         graceful_shutdown_timeout_s=args.drain_s + STOP_MARGIN_S,
         max_ongoing_requests=args.max_external_jobs + CALLS_MARGIN,
     )

@@ -18,9 +18,9 @@ from deployments.errors import ModelNotFound
 from deployments.logs import OWN_LOGGER
 from redis_bridge import metrics
 from redis_bridge.client.clock import SteadyClock
-from redis_bridge.client.connection import TROUBLES, Connections, TroubleLog, pause
-from redis_bridge.delivery.admission import InFlightBytes
-from redis_bridge.delivery.circuit_breaker import Feedings
+from redis_bridge.client.connection import REDIS_ERRORS, Connections, ErrorLog, pause
+from redis_bridge.client.in_flight_bytes import InFlightBytes
+from redis_bridge.delivery.circuit_breaker import CircuitBreakers
 from redis_bridge.delivery.consumer import Consumer
 from redis_bridge.delivery.context import Door
 from redis_bridge.metrics import NoRecorder, Recorder
@@ -30,7 +30,7 @@ from redis_bridge.server.watch import RedisWatch
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.key_repair import OwnKeys
-from redis_bridge.store.liveness import Presence
+from redis_bridge.store.liveness import Liveness
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -56,7 +56,7 @@ class Bridge:
         self._recorder = recorder or NoRecorder()
         self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer, connections.waiting)
         clock = SteadyClock(jump_s=settings.takeover_after_s / 2, settle_s=settings.takeover_after_s)
-        self._presence = Presence(vital, self._jobs, settings, clock, self._on_taken_over)
+        self._presence = Liveness(vital, self._jobs, settings, clock, self._on_reclaimed)
         self._own_keys = OwnKeys(vital)
         self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
         self._watch = RedisWatch(vital, self.bridge_id, settings.heartbeat_s, lambda: len(self._consumers))
@@ -72,10 +72,10 @@ class Bridge:
             in_flight=self._in_flight,
             threads=self._threads,
             recorder=self._recorder,
-            troubles=TroubleLog(),
+            troubles=ErrorLog(),
             settings=settings,
             clock=clock,
-            feedings=Feedings(settings.pause_after, settings.longest_pause_s),
+            breakers=CircuitBreakers(settings.pause_after, settings.longest_pause_s),
         )
         self._consumers: dict[str, Consumer] = {}
         self._waiting: Mapping[str, int] = {}
@@ -143,7 +143,7 @@ class Bridge:
         self._stop_following.set()
         if self._loops:
             await asyncio.wait(self._loops[:1])
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*REDIS_ERRORS):
             await self._registry.withdraw()
         await asyncio.gather(*(consumer.stop(drain_s) for consumer in self._consumers.values()))
         if self._leaving:
@@ -152,7 +152,7 @@ class Bridge:
         self._stop_watching.set()
         if self._loops:
             await asyncio.wait(self._loops)
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*REDIS_ERRORS):
             await self._presence.leave(leaves_jobs=self._jobs.holds_any)
         self._threads.shutdown(wait=False)
 
@@ -161,11 +161,11 @@ class Bridge:
             pause_s = self._settings.heartbeat_s
             try:
                 await self._presence.beat()
-            except TROUBLES as error:
+            except REDIS_ERRORS as error:
                 self._door.note_trouble("the heartbeat did not reach Redis", error)
                 pause_s = LOOK_S
             # After the beat, which must not wait for it; also when it failed, as one of these keys may be why.
-            with contextlib.suppress(*TROUBLES):
+            with contextlib.suppress(*REDIS_ERRORS):
                 await self._own_keys.look(list(self._consumers), self.bridge_id)
             await pause(pause_s, self._stop_watching)
 
@@ -173,7 +173,7 @@ class Bridge:
         while not self._stop_watching.is_set():
             try:
                 await self._measure()
-            except TROUBLES as error:
+            except REDIS_ERRORS as error:
                 self._waiting = {}
                 self._door.note_trouble("the queues could not be measured", error)
             await pause(self._settings.heartbeat_s, self._stop_watching)
@@ -182,7 +182,7 @@ class Bridge:
         while not self._stop_watching.is_set():
             try:
                 await self._presence.sweep_if_due()
-            except TROUBLES as error:
+            except REDIS_ERRORS as error:
                 self._door.note_trouble("the slots could not be looked through", error)
             await pause(LOOK_S, self._stop_watching)
 
@@ -210,7 +210,7 @@ class Bridge:
                     await refuse_unsupported(self._redis)
                     is_supported = True
                 await self._register({queue: entry_of(queue, model) for queue, model in models.items()})
-            except TROUBLES as error:
+            except REDIS_ERRORS as error:
                 self._door.note_trouble("the registry could not be refreshed", error)
             if self._foreign is not None:
                 self._set_consumers(set(models), frozenset(self._foreign))
@@ -253,5 +253,5 @@ class Bridge:
             return None
         return None if model.state is ModelState.STOPPING else model
 
-    def _on_taken_over(self, queue: str, jobs: int) -> None:
+    def _on_reclaimed(self, queue: str, jobs: int) -> None:
         self._recorder.record(metrics.TAKEN_OVER, jobs, queue)

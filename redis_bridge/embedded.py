@@ -58,7 +58,7 @@ def ports(args: EmbeddedSettings) -> dict[str, tuple[str, int]]:
     health_check_period_s=2,
     health_check_timeout_s=90,
 )
-class Valkey:
+class ValkeyDeployment:
     """Starts, adopts, watches and stops the server."""
 
     async def __init__(self, settings: EmbeddedSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
@@ -95,7 +95,7 @@ class Valkey:
 
 def build(args: EmbeddedSettings) -> Application:
     """The application of the embedded Valkey."""
-    application: Application = Valkey.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
+    application: Application = ValkeyDeployment.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
     return application
 
 

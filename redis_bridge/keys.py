@@ -6,7 +6,7 @@
 | `<job id>` | string, the answer | the client that waits for it | `result_ttl_s` |
 | `<key in img_key>` | string, an image file | the producer | `result_ttl_s` after it was read, if it had none |
 | `<queue>:inflight:<bridge>:<slot>` | list with one job text | that bridge; after its death, any other | none |
-| `fathomnet:attempts:<queue>` | hash: fingerprint of a job's text -> `attempts.Record` | the bridges | a day |
+| `fathomnet:attempts:<queue>` | hash: fingerprint of a job's text -> `attempts.RetryRecord` | the bridges | a day |
 | `fathomnet:trial:<bridge>` | string, the slots of the jobs that this bridge has on trial | that bridge | a day |
 | `fathomnet:bridges` | set of bridge ids | all bridges; each leaves, or is removed after its takeover | none |
 | `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |

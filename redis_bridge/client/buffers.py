@@ -34,7 +34,7 @@ class Buffers:
                     return memoryview(buffer)[:size_bytes]
         return memoryview(bytearray(size_bytes))
 
-    def give_back(self, text: memoryview) -> None:
+    def release(self, text: memoryview) -> None:
         """`text`, which came from `take`, is used no more: it raises ValueError from now on."""
         buffer = text.obj
         assert isinstance(buffer, bytearray)

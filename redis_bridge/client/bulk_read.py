@@ -17,7 +17,7 @@ from redis_bridge.client.buffers import Buffers
 _HEAD_BYTES = 4096
 
 
-class Transfer:
+class BulkReader:
     """Moves jobs over connections of its own. client: speaks RESP 2, as the answers are read in it."""
 
     def __init__(self, client: redis.Redis) -> None:
@@ -27,7 +27,7 @@ class Transfer:
     def move(self, queue: str, slot: str, records: str) -> tuple[memoryview | None, bool]:
         """LMOVE of the oldest job of `queue` into `slot`: its text, None when none waits; whether `records` exists.
 
-        Blocks, so it is run in a thread; may be called from several. Raises what connection.TROUBLES lists.
+        Blocks, so it is run in a thread; may be called from several. Raises what connection.REDIS_ERRORS lists.
         """
         pool: Any = self._client.connection_pool
         connection: Any = pool.get_connection()
@@ -46,7 +46,7 @@ class Transfer:
 
     def reuse(self, text: memoryview) -> None:
         """Reads a later job into the place of `text`, which nobody needs any more."""
-        self._buffers.give_back(text)
+        self._buffers.release(text)
 
     def close(self) -> None:
         """Gives the connections back."""

@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from redis.retry import Retry as BlockingRetry
 
 from deployments.logs import OWN_LOGGER
-from redis_bridge.client.bulk_read import Transfer
+from redis_bridge.client.bulk_read import BulkReader
 from redis_bridge.client.urls import blocking_client, close_client, open_client
 
 logger = logging.getLogger(OWN_LOGGER)
 
-TROUBLES = (RedisError, OSError)
+REDIS_ERRORS = (RedisError, OSError)
 """What a Redis command may raise when the server is away, full, loading or restarting."""
 
 CONNECT_TIMEOUT_S = 5.0
@@ -75,7 +75,7 @@ def _client(url: str, longest_block_s: float, most: int, timeout_s: float = ANSW
 
 
 @contextlib.contextmanager
-def connect_transfer(url: str, longest_block_s: float) -> Iterator[Transfer]:
+def connect_transfer(url: str, longest_block_s: float) -> Iterator[BulkReader]:
     """Connections for large jobs, beside those of `connect`; nothing is sent yet."""
     options: dict[str, Any] = {
         "retry": BlockingRetry(NoBackoff(), 0),
@@ -84,7 +84,7 @@ def connect_transfer(url: str, longest_block_s: float) -> Iterator[Transfer]:
         "protocol": 2,
     }
     with blocking_client(url, **options) as client:
-        yield Transfer(client)
+        yield BulkReader(client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Connections:
     waiting, vital: of `connect_waiting` and `connect_vital`; without them all share `redis`."""
 
     redis: Redis
-    transfer: Transfer | None = None
+    transfer: BulkReader | None = None
     waiting: Redis | None = None
     vital: Redis | None = None
 
@@ -138,7 +138,7 @@ async def pause(seconds: float, stop: asyncio.Event) -> None:
         return
 
 
-class TroubleLog:
+class ErrorLog:
     """Tells of an outage without filling the log: one warning for each kind of trouble and period."""
 
     def __init__(self, period_s: float = 10.0) -> None:
@@ -166,7 +166,7 @@ async def until_done(
     while True:
         try:
             return await command()
-        except TROUBLES as error:
+        except REDIS_ERRORS as error:
             on_trouble(error)
         if stop.is_set():
             return None

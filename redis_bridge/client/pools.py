@@ -12,7 +12,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import MaxConnectionsError
 
 
-class PatientPool(ConnectionPool):
+class BoundedPool(ConnectionPool):
     """At `max_connections` a command waits, in the order of coming. Each command ends, or runs into its time-out, so
     that nobody waits for ever."""
 
@@ -54,5 +54,5 @@ class PatientPool(ConnectionPool):
                 return
 
 
-class PatientSentinelPool(SentinelConnectionPool, PatientPool):
+class BoundedSentinelPool(SentinelConnectionPool, BoundedPool):
     """The same for connections to the master that sentinels name."""

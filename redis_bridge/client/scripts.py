@@ -24,7 +24,7 @@ class Script:
         self._knows_flags = True
 
     async def __call__(self, keys: Sequence[Any] = (), args: Sequence[Any] = ()) -> Any:
-        """The script's answer. Raises what connection.TROUBLES lists."""
+        """The script's answer. Raises what connection.REDIS_ERRORS lists."""
         if self._knows_flags:
             try:
                 return await self._flagged(keys=keys, args=args)

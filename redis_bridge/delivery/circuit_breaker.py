@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 
 from deployments.errors import ServingError
 from deployments.prediction import Outcome
-from redis_bridge.wire import job_format
-from redis_bridge.wire.job_format import Disposition
+from redis_bridge.delivery.retry_policy import Disposition, disposition
 
 SHORTEST_PAUSE_S = 1.0
 
@@ -20,7 +19,7 @@ NO_LIMIT = 2**10
 """From so many jobs at once on a model is fed without a limit again."""
 
 
-class Feeding:
+class CircuitBreaker:
     """One model, as this bridge sees it. pause_after: so many different jobs must fail.
     longest_pause_s: between two tries while it is paused.  now: monotonic seconds."""
 
@@ -100,20 +99,20 @@ class Feeding:
         self._probe_at_s = self._now() + self._pause_s
 
 
-class Feedings:
+class CircuitBreakers:
     """All models, by name."""
 
     def __init__(self, pause_after: int, longest_pause_s: float) -> None:
         self._limits = (pause_after, longest_pause_s)
-        self._of: dict[str, Feeding] = {}
+        self._of: dict[str, CircuitBreaker] = {}
 
-    def of(self, model: str) -> Feeding:
+    def of(self, model: str) -> CircuitBreaker:
         """The one of `model`."""
-        feeding = self._of.get(model)
-        if feeding is None:
-            feeding = self._of[model] = Feeding(*self._limits)
-        return feeding
+        breaker = self._of.get(model)
+        if breaker is None:
+            breaker = self._of[model] = CircuitBreaker(*self._limits)
+        return breaker
 
 
 def _is_failure(outcome: Outcome | None) -> bool:
-    return isinstance(outcome, ServingError) and job_format.disposition(outcome) is Disposition.TRY_AGAIN
+    return isinstance(outcome, ServingError) and disposition(outcome) is Disposition.TRY_AGAIN

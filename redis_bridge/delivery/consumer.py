@@ -8,12 +8,13 @@ import time
 
 from deployments.definition import ModelRecord
 from redis_bridge import metrics
-from redis_bridge.client.connection import TROUBLES, Backoff, pause
-from redis_bridge.delivery.admission import Hold, InFlightBytes, Places
+from redis_bridge.client.connection import REDIS_ERRORS, Backoff, pause
+from redis_bridge.client.in_flight_bytes import ByteReservation, InFlightBytes
+from redis_bridge.delivery.admission import ConcurrencyLimit
 from redis_bridge.delivery.circuit_breaker import NO_LIMIT
 from redis_bridge.delivery.context import Door, Signals
-from redis_bridge.delivery.leased_job import Held
-from redis_bridge.delivery.processing import Work
+from redis_bridge.delivery.leased_job import LeasedJob
+from redis_bridge.delivery.processing import Processing
 from redis_bridge.delivery.queue_age import QueueAge
 from redis_bridge.delivery.settlement import GIVEN_BACK, SET_ASIDE
 from redis_bridge.store.leases import Reserved
@@ -49,8 +50,8 @@ class Consumer:
         self._queue = queue
         self._door = door
         self._signals = Signals()
-        self._work = Work(queue, door, self._signals, self._is_given_up, self._on_ended)
-        self._places = Places(door.settings.slots_per_queue)
+        self._work = Processing(queue, door, self._signals, self._is_given_up, self._on_ended)
+        self._places = ConcurrencyLimit(door.settings.slots_per_queue)
         self._unread = InFlightBytes(UNREAD_BYTES)
         self._are_small = True
         self._running: set[asyncio.Task[None]] = set()
@@ -138,56 +139,56 @@ class Consumer:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _reserve(self, free: int) -> list[Held]:
+    async def _reserve(self, free: int) -> list[LeasedJob]:
         """Jobs that wait, at most half as many as there are places, or a third while the model is quick, so that some
         are read while others are in the model; where none wait, the next one that comes."""
         # As the places were counted: the model may have become quick meanwhile.
         parts = QUICK_FACTOR if self._places.count > self._door.settings.slots_per_queue else 2
         most = min(free, -(-self._places.count // parts), self._work.most_together(), self._room)
-        group: list[Held] = []
+        group: list[LeasedJob] = []
         try:
             await (self._take_small(most, group) if self._are_small else self._take_large(most, group))
             if not group:
-                group += self._held(await self._door.jobs.wait(self._queue))
-        except TROUBLES as error:
+                group += self._held(await self._door.jobs.reserve_next(self._queue))
+        except REDIS_ERRORS as error:
             self._door.note_trouble(f"queue {self._queue} could not be read", error)
             self._rest()
         return group
 
-    async def _take_small(self, most: int, group: list[Held]) -> None:
+    async def _take_small(self, most: int, group: list[LeasedJob]) -> None:
         budget = self._door.in_flight
         # Room for them is held before they are here, as other queues ask at the same time.
         most_bytes = max(1, min(GROUP_BYTES, budget.room_bytes))
-        hold = Hold(budget, most_bytes)
+        hold = ByteReservation(budget, most_bytes)
         try:
-            taken = await self._door.jobs.take(self._queue, most, most_bytes)
+            taken = await self._door.jobs.reserve(self._queue, most, most_bytes)
         finally:
             hold.release()
         group += self._held(taken)
 
-    async def _take_large(self, most: int, group: list[Held]) -> None:
+    async def _take_large(self, most: int, group: list[LeasedJob]) -> None:
         """One after the other; those in `group` are kept when a later one meets trouble."""
         room_bytes = LARGE_GROUP_BYTES
         while len(group) < most and room_bytes > 0 and not self._signals.stop.is_set():
-            taken = self._held(await self._door.jobs.take_large(self._queue))
+            taken = self._held(await self._door.jobs.reserve_large(self._queue))
             group += taken
             if not taken or taken[0].size_bytes < LARGE_JOB_BYTES or not self._door.in_flight.room_bytes:
                 return
             room_bytes -= taken[0].size_bytes
 
-    def _held(self, taken: list[Reserved]) -> list[Held]:
-        return [Held(reserved, self._door.in_flight, self._unread) for reserved in taken]
+    def _held(self, taken: list[Reserved]) -> list[LeasedJob]:
+        return [LeasedJob(reserved, self._door.in_flight, self._unread) for reserved in taken]
 
     @property
     def _most_in_flight(self) -> int:
         slots = self._door.settings.slots_per_queue
         return QUICK_FACTOR * slots if self._work.is_quick else slots
 
-    def _on_ended(self, jobs: list[Held], outcome: str) -> None:
+    def _on_ended(self, jobs: list[LeasedJob], outcome: str) -> None:
         placed = [held for held in jobs if held.has_place]
         for held in placed:
             held.has_place = False
-        self._places.give_back(len(placed))
+        self._places.release(len(placed))
         if outcome == SET_ASIDE:
             return
         self._count -= len(jobs)
@@ -215,9 +216,9 @@ class Consumer:
         model = self._door.model_of(self._queue)
         if model is None or self._are_routed:
             return NO_LIMIT if model else 0
-        feeding = self._door.feedings.of(model.name)
+        breaker = self._door.breakers.of(model.name)
         # One that is paused is tried with one job, when all that it had before have come back.
-        return feeding.room if model.can_answer and not (feeding.is_paused and self._count) else 0
+        return breaker.room if model.can_answer and not (breaker.is_paused and self._count) else 0
 
     def _can_answer(self) -> bool:
         model = self._door.model_of(self._queue)
@@ -227,15 +228,15 @@ class Consumer:
         return True
 
     def _is_fed(self, model: ModelRecord) -> bool:
-        return model.can_answer and not self._door.feedings.of(model.name).is_paused
+        return model.can_answer and not self._door.breakers.of(model.name).is_paused
 
     def _is_paced(self) -> bool:
-        """Whether the feeding of the model says when the next job is taken."""
+        """Whether the breaker of the model says when the next job is taken."""
         model = self._door.model_of(self._queue)
         if model is None or self._are_routed:
             return False
-        feeding = self._door.feedings.of(model.name)
-        return feeding.is_limited and not feeding.room
+        breaker = self._door.breakers.of(model.name)
+        return breaker.is_limited and not breaker.room
 
     def _is_given_up(self) -> bool:
         """Whether the model has been away for so long that those who wait are told so."""
@@ -246,7 +247,7 @@ class Consumer:
     def _is_tried(self) -> bool:
         """Whether the next job, or one that is in the model, tells whether it still fails everything."""
         model = self._door.model_of(self._queue)
-        return model is not None and model.can_answer and self._door.feedings.of(model.name).is_tried
+        return model is not None and model.can_answer and self._door.breakers.of(model.name).is_tried
 
     def _is_departed(self) -> bool:
         return self._door.model_of(self._queue) is None and self._is_given_up()

@@ -12,14 +12,14 @@ from deployments.client.protocols import Predict
 from deployments.definition import ModelRecord
 from redis_bridge import metrics
 from redis_bridge.client.clock import SteadyClock
-from redis_bridge.client.connection import TroubleLog
-from redis_bridge.delivery.admission import InFlightBytes
-from redis_bridge.delivery.circuit_breaker import Feedings
-from redis_bridge.delivery.fair_rw_lock import Trials
+from redis_bridge.client.connection import ErrorLog
+from redis_bridge.client.in_flight_bytes import InFlightBytes
+from redis_bridge.delivery.circuit_breaker import CircuitBreakers
+from redis_bridge.delivery.fair_rw_lock import FairRWLock
 from redis_bridge.metrics import Recorder
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.store.job_store import JobStore
-from redis_bridge.store.liveness import Presence
+from redis_bridge.store.liveness import Liveness
 
 T = TypeVar("T")
 
@@ -35,15 +35,15 @@ class Door:
     waiting_for: Callable[[str], int | None]
     taken_keys: Callable[[], Collection[str]]
     jobs: JobStore
-    presence: Presence
+    presence: Liveness
     in_flight: InFlightBytes
     threads: Executor
     recorder: Recorder
-    troubles: TroubleLog
+    troubles: ErrorLog
     settings: BridgeSettings
     clock: SteadyClock
-    feedings: Feedings
-    trials: Trials = field(default_factory=Trials)
+    breakers: CircuitBreakers
+    trials: FairRWLock = field(default_factory=FairRWLock)
 
     def note_trouble(self, what: str, error: Exception) -> None:
         """A Redis command failed. Where no answer came it may have been carried out, so slots are looked through

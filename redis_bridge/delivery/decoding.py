@@ -7,25 +7,25 @@ from collections.abc import Collection, Sequence
 from deployments.errors import ServingError
 from redis_bridge import metrics
 from redis_bridge.delivery.context import Door
-from redis_bridge.delivery.leased_job import Held
-from redis_bridge.delivery.settlement import Endings
-from redis_bridge.store.retry_records import Text
+from redis_bridge.delivery.leased_job import LeasedJob
+from redis_bridge.delivery.settlement import Settlement
 from redis_bridge.wire import job_format
 from redis_bridge.wire.job_format import Job, Malformed, Referenced, WireLimits
+from redis_bridge.wire.json_fields import Payload
 from redis_bridge.wire.profiles import QueueProfile
 
 
-class Reading:
+class JobDecoder:
     """Reads the jobs of one queue. Those that nobody can try come to their end here."""
 
-    def __init__(self, queue: str, door: Door, endings: Endings) -> None:
+    def __init__(self, queue: str, door: Door, endings: Settlement) -> None:
         self._queue = queue
         self._door = door
         self._endings = endings
         self._profile = door.settings.profile_of(queue)
         self._limits = WireLimits(door.settings.max_job_bytes)
 
-    async def read(self, group: Sequence[Held]) -> list[tuple[Held, Job]]:
+    async def read(self, group: Sequence[LeasedJob]) -> list[tuple[LeasedJob, Job]]:
         """The jobs of `group` that can be tried. The texts are dropped as they are read."""
         started_s = time.perf_counter()
         texts = [_text_of(held) for held in group]
@@ -37,7 +37,7 @@ class Reading:
         for held in group:
             held.text_hold.release()
         self._door.recorder.record(metrics.DECODE_SECONDS, time.perf_counter() - started_s, self._queue)
-        readable: list[tuple[Held, Job]] = []
+        readable: list[tuple[LeasedJob, Job]] = []
         for held, one in zip(group, parsed, strict=True):
             held.job_id, held.done_list = one.job_id, one.done_list
             job = await self._with_picture(held, one) if isinstance(one, Referenced) else one
@@ -47,16 +47,16 @@ class Reading:
                 readable.append((held, job))
             elif isinstance(job, Malformed):
                 held.hold.resize(0)
-                await self._endings.bury(held, job.error)
+                await self._endings.dead_letter(held, job.error)
         return readable
 
-    def name_unread(self, held: Held) -> None:
+    def name_unread(self, held: LeasedJob) -> None:
         """Finds the id of a job whose text is better not read, as it may be what kills bridges."""
         assert held.payload is not None
         held.job_id = job_format.id_at_the_front(held.payload, self._door.taken_keys(), self._profile)
         held.payload = None
 
-    async def _with_picture(self, held: Held, job: Referenced) -> Job | Malformed | None:
+    async def _with_picture(self, held: LeasedJob, job: Referenced) -> Job | Malformed | None:
         """None where the work was abandoned, and the job has been given back."""
         most_bytes = self._limits.image.max_encoded_bytes
 
@@ -65,7 +65,7 @@ class Reading:
 
         fetched = await self._endings.until_done(fetch)
         if fetched is None:
-            await self._endings.give_back(held)
+            await self._endings.requeue(held)
             return None
         complete = job_format.with_picture(job, fetched[0], self._limits, self._profile)
         if isinstance(complete, Job):
@@ -74,12 +74,12 @@ class Reading:
 
 
 def _parse_each(
-    texts: Sequence[Text], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
+    texts: Sequence[Payload], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
 ) -> list[Job | Referenced | Malformed]:
     return [job_format.parse_job(text, limits, taken_keys, profile) for text in texts]
 
 
-def _text_of(held: Held) -> Text:
+def _text_of(held: LeasedJob) -> Payload:
     text, held.payload = held.payload, None
     assert text is not None
     return text

@@ -20,7 +20,7 @@ GRACE_S = 0.25
 """How long a window waits for those at work: then they have been read and are in their models."""
 
 
-class Trials:
+class FairRWLock:
     """Lets work and windows take turns: all work that waits, then one window."""
 
     def __init__(self) -> None:

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from redis_bridge.delivery.admission import Hold, InFlightBytes
-from redis_bridge.store.leases import Reserved, Whereabouts
-from redis_bridge.store.retry_records import Record, Text
+from redis_bridge.client.in_flight_bytes import ByteReservation, InFlightBytes
+from redis_bridge.store.leases import Lease, Reserved
+from redis_bridge.store.retry_records import RetryRecord
 from redis_bridge.wire.job_format import Job
+from redis_bridge.wire.json_fields import Payload
 
 
-class Held:
+class LeasedJob:
     """budget: of all jobs in flight.  texts: of those of its queue that are not read yet.
 
     payload: the job's text, until it is read.  job: what was read.  asked: set when a suspect is put to its model.
@@ -40,10 +41,10 @@ class Held:
         self._slot = reserved.slot
         self._fingerprint = reserved.fingerprint
         self.record = reserved.record
-        self.payload: Text | None = reserved.payload
+        self.payload: Payload | None = reserved.payload
         self.size_bytes = len(reserved.payload)
-        self.hold = Hold(budget, self.size_bytes)
-        self.text_hold = Hold(texts, self.size_bytes)
+        self.hold = ByteReservation(budget, self.size_bytes)
+        self.text_hold = ByteReservation(texts, self.size_bytes)
         self.job: Job | None = None
         self.job_id: str | None = None
         self.done_list: str | None = None
@@ -54,9 +55,9 @@ class Held:
         self.taken_at_s = time.perf_counter()
 
     @property
-    def whereabouts(self) -> Whereabouts:
+    def lease(self) -> Lease:
         """Where it lies, with what is remembered of it now."""
-        return Whereabouts(self._slot, self._fingerprint, self.record)
+        return Lease(self._slot, self._fingerprint, self.record)
 
     @property
     def is_suspect(self) -> bool:
@@ -75,7 +76,7 @@ class Held:
 
     def remember(self, now_s: float, failed: bool = False) -> None:
         """From now on it has a record, with one more failed try if it `failed`. now_s: the time for a first one."""
-        record = self.record or Record(0, now_s)
+        record = self.record or RetryRecord(0, now_s)
         self.record = record.failed() if failed else record
 
     def clear(self) -> None:
@@ -84,5 +85,5 @@ class Held:
             self.record = replace(self.record, is_suspect=False, is_apart=False)
 
 
-Ended = Callable[[list[Held], str], None]
+Ended = Callable[[list[LeasedJob], str], None]
 """Told once of every job: those that ended together, and what became of them."""

@@ -18,7 +18,7 @@ from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics
-from redis_bridge.delivery.circuit_breaker import Feeding
+from redis_bridge.delivery.circuit_breaker import CircuitBreaker
 from redis_bridge.delivery.context import Door, Signals
 from redis_bridge.wire.image_field import shown
 from redis_bridge.wire.job_format import Job
@@ -29,7 +29,7 @@ ANSWER_GRACE_S = 2.0
 CANCEL_GRACE_S = 1.0
 
 
-class Asking:
+class ModelCalls:
     """The questions of one queue."""
 
     def __init__(self, queue: str, door: Door, signals: Signals) -> None:
@@ -41,20 +41,20 @@ class Asking:
         self.call_s = 0.0
         """What it took, 0 before there was one."""
 
-    def feeding_of(self, name: str | None) -> Feeding | None:
+    def breaker_of(self, name: str | None) -> CircuitBreaker | None:
         """Of the model that a job names, or with None the queue's own; None when there is no such model."""
         model = self._door.model_of(name or self._queue)
-        return None if model is None else self._door.feedings.of(model.name)
+        return None if model is None else self._door.breakers.of(model.name)
 
     def is_probe_due(self, name: str | None) -> bool:
         """Whether one job may be tried in this model although it is paused."""
-        model, feeding = self._door.model_of(name or self._queue), self.feeding_of(name)
-        return bool(model and model.can_answer and feeding and feeding.is_paused and feeding.room)
+        model, breaker = self._door.model_of(name or self._queue), self.breaker_of(name)
+        return bool(model and model.can_answer and breaker and breaker.is_paused and breaker.room)
 
     def is_tried(self, name: str | None) -> bool:
         """Whether this model is paused, and one job is in it, or may be, that tells whether it answers again."""
-        model, feeding = self._door.model_of(name or self._queue), self.feeding_of(name)
-        return bool(model and model.can_answer and feeding and feeding.is_tried)
+        model, breaker = self._door.model_of(name or self._queue), self.breaker_of(name)
+        return bool(model and model.can_answer and breaker and breaker.is_tried)
 
     def trouble_of(self, name: str | None) -> ServingError | None:
         """Why jobs are not put to this model now, None where they are."""
@@ -66,7 +66,7 @@ class Asking:
             return ModelNotFound(f"no model answers for queue {self._queue}")
         if not model.can_answer:
             return ModelUnavailable(f"model {model.name} is {model.state}: {model.reason}".rstrip(": "))
-        return _paused(model) if self._door.feedings.of(model.name).is_paused else None
+        return _paused(model) if self._door.breakers.of(model.name).is_paused else None
 
     async def ask(self, jobs: Sequence[Job]) -> list[Outcome | None]:
         """One outcome for each job, in order; None where the work was abandoned meanwhile. All name the same model,
@@ -75,16 +75,16 @@ class Asking:
         model = self._door.model_of(name or self._queue)
         if model is None or not model.can_answer:
             return [self.trouble_of(name)] * len(jobs)
-        feeding = self._door.feedings.of(model.name)
-        is_probe = feeding.is_paused
-        admitted = jobs[: feeding.admit(len(jobs))]
+        breaker = self._door.breakers.of(model.name)
+        is_probe = breaker.is_paused
+        admitted = jobs[: breaker.admit(len(jobs))]
         outcomes: list[Outcome | None] = [None] * len(admitted)
         try:
             if admitted:
                 outcomes = await self._timed(model, admitted)
         finally:
-            if feeding.note([job.job_id for job in admitted], outcomes, is_probe and bool(admitted)):
-                self._tell(model.name, feeding, outcomes)
+            if breaker.note([job.job_id for job in admitted], outcomes, is_probe and bool(admitted)):
+                self._tell(model.name, breaker, outcomes)
         return [*outcomes, *[_paused(model)] * (len(jobs) - len(admitted))]
 
     async def _timed(self, model: ModelRecord, jobs: Sequence[Job]) -> list[Outcome | None]:
@@ -96,9 +96,9 @@ class Asking:
             self.seconds_a_job = self.call_s / len(jobs)
             self._door.recorder.record(metrics.MODEL_SECONDS, self.call_s, self._queue)
 
-    def _tell(self, model: str, feeding: Feeding, outcomes: Sequence[Outcome | None]) -> None:
-        self._door.recorder.record(metrics.PAUSED, int(feeding.is_paused), model)
-        if not feeding.is_paused:
+    def _tell(self, model: str, breaker: CircuitBreaker, outcomes: Sequence[Outcome | None]) -> None:
+        self._door.recorder.record(metrics.PAUSED, int(breaker.is_paused), model)
+        if not breaker.is_paused:
             logger.warning("model %s has answered a job: it gets all of them again", model)
             return
         settings = self._door.settings

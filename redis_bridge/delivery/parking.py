@@ -10,9 +10,9 @@ from collections.abc import Callable
 from deployments.errors import InvalidRequest, ServingError
 from redis_bridge.client.connection import pause
 from redis_bridge.delivery.context import Door, Signals
-from redis_bridge.delivery.leased_job import Held
-from redis_bridge.delivery.model_calls import Asking
-from redis_bridge.delivery.settlement import Endings
+from redis_bridge.delivery.leased_job import LeasedJob
+from redis_bridge.delivery.model_calls import ModelCalls
+from redis_bridge.delivery.settlement import Settlement
 
 LOOK_S = 0.1
 
@@ -20,18 +20,23 @@ PROBE_GAP_S = 1.0
 """How long a job that went back to be tried in a paused model has for its way there, before a second one goes."""
 
 
-class SetAside:
+class Parking:
     """The jobs of `queue` that wait outside it. is_crowded: whether too many jobs are in the model of this name."""
 
     def __init__(
-        self, queue: str, door: Door, asking: Asking, endings: Endings, is_crowded: Callable[[str | None], bool]
+        self,
+        queue: str,
+        door: Door,
+        asking: ModelCalls,
+        endings: Settlement,
+        is_crowded: Callable[[str | None], bool],
     ) -> None:
         self._queue = queue
         self._door = door
         self._asking = asking
         self._endings = endings
         self._is_crowded = is_crowded
-        self._jobs: dict[str | None, list[Held]] = {}
+        self._jobs: dict[str | None, list[LeasedJob]] = {}
         self._away_since_s: dict[str | None, float] = {}
         self._probed_at_s: dict[str | None, float] = {}
 
@@ -40,11 +45,11 @@ class SetAside:
         """Jobs that wait here."""
         return sum(map(len, self._jobs.values()))
 
-    async def add(self, held: Held, model: str | None) -> None:
+    async def add(self, held: LeasedJob, model: str | None) -> None:
         """`held` waits here for the model that it names, or at the end of its queue where too many do. None for the
         queue's own model."""
         if self.count >= self._door.settings.max_set_aside:
-            await self._endings.give_back(held, to_end=True)
+            await self._endings.requeue(held, to_end=True)
             return
         self._endings.set_aside(held)
         self._jobs.setdefault(model, []).append(held)
@@ -71,7 +76,7 @@ class SetAside:
         jobs = [held for waiting in self._jobs.values() for held in waiting]
         self._jobs.clear()
         if jobs:
-            await self._endings.give_back(*sorted(jobs, key=lambda held: held.taken_at_s))
+            await self._endings.requeue(*sorted(jobs, key=lambda held: held.taken_at_s))
 
     async def _look_at(self, model: str | None) -> None:
         trouble, is_given_up = self._trouble_of(model), self.is_given_up(model)
@@ -79,11 +84,11 @@ class SetAside:
             return
         if trouble is not None and is_given_up:
             for held in self._jobs.pop(model):
-                await self._endings.bury(held, trouble)
+                await self._endings.dead_letter(held, trouble)
         elif trouble is None and not self._is_crowded(model):
-            await self._endings.give_back(*self._jobs.pop(model))
+            await self._endings.requeue(*self._jobs.pop(model))
         elif self._asking.is_probe_due(model) and self._may_probe(model):
-            await self._endings.give_back(self._jobs[model].pop(0))
+            await self._endings.requeue(self._jobs[model].pop(0))
             if not self._jobs[model]:
                 del self._jobs[model]
 
@@ -95,7 +100,7 @@ class SetAside:
         return True
 
     def _trouble_of(self, model: str | None) -> ServingError | None:
-        """As `Asking` says. A named model that does not exist any more is none here: its jobs are refused when they
+        """As `ModelCalls` says, except for a named model that is gone: its jobs are refused when they
         are read again."""
         trouble = self._asking.trouble_of(model)
         return None if isinstance(trouble, InvalidRequest) else trouble

@@ -1,6 +1,6 @@
 """Jobs of one queue that were in work when a bridge died, each on trial: read and asked while nothing else begins.
 
-Which of them may be on trial beside which is for `Trials` to say; what a trial found shows when a bridge dies.
+Which of them may be on trial beside which is for `FairRWLock` to say; what a trial found shows when a bridge dies.
 """
 
 import asyncio
@@ -8,15 +8,19 @@ from collections.abc import Awaitable, Callable
 
 from redis_bridge.delivery.context import Door, Signals
 from redis_bridge.delivery.fair_rw_lock import HANDOVER_S, TRIAL_S
-from redis_bridge.delivery.leased_job import Held
-from redis_bridge.delivery.settlement import Endings
+from redis_bridge.delivery.leased_job import LeasedJob
+from redis_bridge.delivery.settlement import Settlement
 
 
-class Suspects:
+class Quarantine:
     """The trials of one queue. bring_to_end: what is done with jobs in or out of a trial."""
 
     def __init__(
-        self, door: Door, signals: Signals, endings: Endings, bring_to_end: Callable[[list[Held]], Awaitable[None]]
+        self,
+        door: Door,
+        signals: Signals,
+        endings: Settlement,
+        bring_to_end: Callable[[list[LeasedJob]], Awaitable[None]],
     ) -> None:
         self._door = door
         self._signals = signals
@@ -24,38 +28,38 @@ class Suspects:
         self._bring_to_end = bring_to_end
         self._turn = asyncio.Lock()
 
-    async def try_all(self, suspects: list[Held]) -> None:
+    async def try_all(self, suspects: list[LeasedJob]) -> None:
         """One after the other, or side by side those whose model takes longer than a trial."""
         trials: list[asyncio.Task[None]] = []
         for held in suspects:
             async with self._turn:
                 if await self._signals.unless_abandoned(self._door.trials.begin(held.is_kept_apart)) is None:
-                    await self._endings.give_back(held)
+                    await self._endings.requeue(held)
                     continue
                 trials.append(asyncio.create_task(self._try_alone(held)))
                 await asyncio.wait(trials[-1:], timeout=TRIAL_S)
         await asyncio.gather(*trials)
 
-    async def _try_alone(self, held: Held) -> None:
+    async def _try_alone(self, held: LeasedJob) -> None:
         """One suspect, in the window that is open. To its end its slot stands in Redis as that of the job which is to
         blame when the bridge dies."""
-        trials, jobs, slot = self._door.trials, self._door.jobs, held.whereabouts.slot
+        trials, jobs, slot = self._door.trials, self._door.jobs, held.lease.slot
         try:
             try:
                 work = await self._begin_alone(held)
             finally:
                 trials.close_window()
             if work is None:
-                await self._endings.give_back(held)
+                await self._endings.requeue(held)
                 return
             await work
             await self._endings.is_done(lambda: jobs.end_trial(slot))
         finally:
             trials.end()
 
-    async def _begin_alone(self, held: Held) -> asyncio.Future[None] | None:
+    async def _begin_alone(self, held: LeasedJob) -> asyncio.Future[None] | None:
         """The work on a suspect once it is over or in its model; None when Redis was away to the end."""
-        jobs, slot = self._door.jobs, held.whereabouts.slot
+        jobs, slot = self._door.jobs, held.lease.slot
         if not await self._endings.is_done(lambda: jobs.begin_trial(slot)):
             return None
         work = asyncio.ensure_future(self._bring_to_end([held]))

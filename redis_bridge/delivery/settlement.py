@@ -13,10 +13,10 @@ from deployments.errors import InvalidRequest, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from redis_bridge import metrics
-from redis_bridge.client.connection import TROUBLES, until_done
+from redis_bridge.client.connection import REDIS_ERRORS, until_done
 from redis_bridge.delivery.context import Door, Signals
-from redis_bridge.delivery.leased_job import Ended, Held
-from redis_bridge.store.leases import Answer, DeadLetter, Settled
+from redis_bridge.delivery.leased_job import Ended, LeasedJob
+from redis_bridge.store.leases import AckResult, Answer, DeadLetter
 from redis_bridge.wire import job_format
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -30,7 +30,7 @@ SET_ASIDE = "set-aside"
 T = TypeVar("T")
 
 
-class Endings:
+class Settlement:
     """The ends of one queue's jobs. ended: told of every job that has come to its end. Nothing here raises."""
 
     def __init__(self, queue: str, door: Door, signals: Signals, ended: Ended) -> None:
@@ -40,46 +40,46 @@ class Endings:
         self._ended = ended
         self._profile = door.settings.profile_of(queue)
 
-    async def settle(self, answered: Sequence[tuple[Held, Outcome]]) -> None:
+    async def ack(self, answered: Sequence[tuple[LeasedJob, Outcome]]) -> None:
         """The clients find their answers, all at once."""
         answers = [
-            Answer(held.whereabouts, held.job_id or "", job_format.answer(outcome, self._profile))
+            Answer(held.lease, held.job_id or "", job_format.answer(outcome, self._profile))
             for held, outcome in answered
         ]
         started_s = time.perf_counter()
         tries = 0
 
-        async def settle() -> list[Settled]:
+        async def ack() -> list[AckResult]:
             nonlocal tries
             tries += 1
-            return await self._door.jobs.settle(answers)
+            return await self._door.jobs.ack(answers)
 
-        results = await self.until_done(settle)
+        results = await self.until_done(ack)
         self._record(metrics.SETTLE_SECONDS, time.perf_counter() - started_s)
         jobs = [held for held, _ in answered]
         if results is None:
             self._end(jobs, LEFT_IN_SLOT)
             return
-        settled = [held for held, result in zip(jobs, results, strict=True) if result is not Settled.KEY_IS_TAKEN]
+        settled = [held for held, result in zip(jobs, results, strict=True) if result is not AckResult.KEY_IS_TAKEN]
         self._end(settled, ANSWERED)
         await self._announce(settled)
-        doubles = sum(result is Settled.DOUBLED for result in results)
+        doubles = sum(result is AckResult.DOUBLED for result in results)
         # After a second try the slots may be gone because the first was carried out, and only its answer lost.
         if doubles and tries == 1:
             self._record(metrics.DOUBLES, doubles)
         for held, result in zip(jobs, results, strict=True):
-            if result is Settled.KEY_IS_TAKEN:
-                await self.bury(held, _key_is_taken(held.job_id or ""), has_answer=False)
+            if result is AckResult.KEY_IS_TAKEN:
+                await self.dead_letter(held, _key_is_taken(held.job_id or ""), has_answer=False)
 
-    async def give_back(self, *jobs: Held, to_end: bool = False) -> None:
+    async def requeue(self, *jobs: LeasedJob, to_end: bool = False) -> None:
         """The jobs, oldest first, are the next of their queue, or its last, and their records are kept."""
         for held in jobs:
             held.remember(self._door.clock.now_s())
-        whereabouts = [held.whereabouts for held in jobs]
-        moved = await self.until_done(lambda: self._door.jobs.give_back(whereabouts, to_end))
+        lease = [held.lease for held in jobs]
+        moved = await self.until_done(lambda: self._door.jobs.requeue(lease, to_end))
         self._end(list(jobs), LEFT_IN_SLOT if moved is None else GIVEN_BACK)
 
-    def set_aside(self, held: Held) -> None:
+    def set_aside(self, held: LeasedJob) -> None:
         """The job stays in its slot and waits for its model there: its place is that of others, and nothing of it is
         kept but what its end needs."""
         held.is_aside = True
@@ -88,22 +88,20 @@ class Endings:
         held.text_hold.release()
         self.lend_places([held])
 
-    def lend_places(self, jobs: Sequence[Held]) -> None:
+    def lend_places(self, jobs: Sequence[LeasedJob]) -> None:
         """The places of these jobs are those of others, although they are not over."""
         placed = [held for held in jobs if held.has_place]
         if placed:
             self._ended(placed, SET_ASIDE)
 
-    async def bury(self, held: Held, error: ServingError, has_answer: bool = True) -> None:
+    async def dead_letter(self, held: LeasedJob, error: ServingError, has_answer: bool = True) -> None:
         """The client is told the error, if it has a key for it, and the job is a dead letter."""
         job_id = held.job_id
         answer = (
-            Answer(held.whereabouts, job_id, job_format.answer(error, self._profile))
-            if job_id and has_answer
-            else None
+            Answer(held.lease, job_id, job_format.answer(error, self._profile)) if job_id and has_answer else None
         )
         letter = DeadLetter(job_id, error.code, error.message, held.size_bytes)
-        buried = await self.until_done(lambda: self._door.jobs.bury(held.whereabouts, letter, answer))
+        buried = await self.until_done(lambda: self._door.jobs.dead_letter(held.lease, letter, answer))
         if buried is None or not buried.is_done:
             self._end([held], LEFT_IN_SLOT if buried is None else TAKEN_OVER)
             return
@@ -120,17 +118,17 @@ class Endings:
         if buried.is_answered:
             await self._announce([held])
 
-    async def _announce(self, answered: Sequence[Held]) -> None:
+    async def _announce(self, answered: Sequence[LeasedJob]) -> None:
         """Tells those who wish it. Tried once and last: the answers are there, and who waits looks there too."""
         wishes = [(held.done_list, held.job_id) for held in answered if held.done_list and held.job_id]
         if not wishes:
             return
         try:
             await self._door.jobs.announce(self._queue, wishes)
-        except TROUBLES as error:
+        except REDIS_ERRORS as error:
             self._door.troubles.tell("clients could not be told that their answers are there", error)
 
-    def leave(self, group: Sequence[Held]) -> None:
+    def leave(self, group: Sequence[LeasedJob]) -> None:
         """Of `group`, the jobs that a fault has left without an end: a later bridge takes them over."""
         self._end([held for held in group if not held.is_over and not held.is_aside], LEFT_IN_SLOT)
 
@@ -147,7 +145,7 @@ class Endings:
         """The result of `command`, repeated while Redis is in trouble; None when the work was abandoned."""
         return await until_done(command, self._signals.abandon, self._on_trouble)
 
-    def _end(self, jobs: list[Held], outcome: str) -> None:
+    def _end(self, jobs: list[LeasedJob], outcome: str) -> None:
         for held in jobs:
             held.is_over = True
             held.hold.release()

@@ -8,7 +8,7 @@ import asyncio
 import logging
 
 from deployments.logs import OWN_LOGGER
-from redis_bridge.client.connection import TROUBLES, TroubleLog, pause
+from redis_bridge.client.connection import REDIS_ERRORS, ErrorLog, pause
 from redis_bridge.external.store import ExternalJobStore
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -32,7 +32,7 @@ class ExternalAnswers:
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
         self._asked = asyncio.Event()
         self._stop = asyncio.Event()
-        self._troubles = TroubleLog()
+        self._troubles = ErrorLog()
         self._look_s = SHORTEST_LOOK_S
         self._loops: list[asyncio.Task[None]] = []
 
@@ -93,7 +93,7 @@ class ExternalAnswers:
     async def _look_once(self) -> None:
         try:
             found = await self._store.answers(list(self._waiting))
-        except TROUBLES as error:
+        except REDIS_ERRORS as error:
             self.note_trouble(error)
             self._look_s = LONGEST_LOOK_S
             return
@@ -109,7 +109,7 @@ class ExternalAnswers:
             try:
                 deleted = await self._store.sweep()
                 self.trouble = ""
-            except TROUBLES as error:
+            except REDIS_ERRORS as error:
                 self.note_trouble(error)
             else:
                 if deleted:

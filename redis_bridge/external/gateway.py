@@ -29,8 +29,8 @@ from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 from deployments.serving.metrics import outcome_code
 from redis_bridge import metrics
-from redis_bridge.client.connection import TROUBLES
-from redis_bridge.delivery.admission import Hold, InFlightBytes
+from redis_bridge.client.connection import REDIS_ERRORS
+from redis_bridge.client.in_flight_bytes import ByteReservation, InFlightBytes
 from redis_bridge.external.answers import ExternalAnswers
 from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.external.wire import ExternalJob, checked_answer, file_bytes, job_text, needed_bytes
@@ -122,7 +122,7 @@ class ExternalGateway:
             return await self._ask(ExternalJob(queue, request))
         except ServingError as error:
             return error
-        except TROUBLES as error:
+        except REDIS_ERRORS as error:
             return self._as_serving_error(queue, error)
         except Exception:
             logger.exception("a job for the external worker of queue %s met a fault of the bridge", queue)
@@ -172,7 +172,7 @@ class ExternalGateway:
             size_bytes = needed_bytes(job, self._settings.max_job_bytes)
             if size_bytes:
                 await self._in_flight.wait_for_room()
-            hold = Hold(self._in_flight, size_bytes)
+            hold = ByteReservation(self._in_flight, size_bytes)
             try:
                 yield
             finally:
@@ -198,7 +198,7 @@ class ExternalGateway:
                 text = await self._text(job)
                 is_out = await self._store.withdraw(job.queue, job.job_id, job.image_key, text)
             logger.debug("job %s of queue %s was given up; taken back: %s", job.job_id, job.queue, is_out)
-        except TROUBLES as trouble:
+        except REDIS_ERRORS as trouble:
             logger.debug("what is left of job %s could not be removed: %s", job.job_id, trouble)
 
     def _no_answer(self, job: ExternalJob) -> ServingError:

@@ -24,7 +24,7 @@ CLOCKS_DIFFER_S = 60.0
 
 
 class ExternalJobStore:
-    """The jobs of external workers in Redis. Every method may raise what connection.TROUBLES lists."""
+    """The jobs of external workers in Redis. Every method may raise what connection.REDIS_ERRORS lists."""
 
     def __init__(self, redis: Redis, settings: BridgeSettings) -> None:
         self._redis = redis

@@ -57,7 +57,7 @@ class Registry:
         """Makes ours equal to `entries`. Answers the queues that somebody else has registered, each with its entry
         as it was read, None where that is a bare name.
 
-        Raises what connection.TROUBLES lists. A key in an encoding that cannot be read is left alone, with one
+        Raises what connection.REDIS_ERRORS lists. A key in an encoding that cannot be read is left alone, with one
         warning, and nothing counts as registered by others.
         """
         for _ in range(_TRIES):

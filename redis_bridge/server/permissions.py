@@ -18,8 +18,8 @@ _SECONDS = 60
 
 
 async def forbidden_commands(redis: Redis) -> list[str]:
-    """The commands that this user may not call on this server, and the door needs. Raises what connection.TROUBLES
-    lists when that cannot be found out."""
+    """The commands that this user may not call on this server, and the bridge needs. Raises what
+    connection.REDIS_ERRORS lists when that cannot be found out."""
     async with redis.pipeline(transaction=False) as pipe:
         commands = _commands(keys.PREFIX + "check:" + secrets.token_hex(6))
         for command in commands:

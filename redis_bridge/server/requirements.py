@@ -16,7 +16,7 @@ class UnsupportedServer(RuntimeError):
 
 
 async def refuse_unsupported(redis: Redis) -> None:
-    """Raises UnsupportedServer, or what connection.TROUBLES lists when the server cannot be asked.
+    """Raises UnsupportedServer, or what connection.REDIS_ERRORS lists when the server cannot be asked.
 
     A user who may not call INFO is believed, but not one who may not call what jobs need.
     """

@@ -22,7 +22,7 @@ from redis.exceptions import (
 
 from deployments.logs import OWN_LOGGER
 from redis_bridge import keys
-from redis_bridge.client.connection import COMMANDS_AT_ONCE, TROUBLES, VITAL_CONNECTIONS, pause
+from redis_bridge.client.connection import COMMANDS_AT_ONCE, REDIS_ERRORS, VITAL_CONNECTIONS, pause
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -110,7 +110,7 @@ class RedisWatch:
         self._asked_at_s = self._clock()
         try:
             await self._redis.set(self._key, "written", px=max(1000, int(10_000 * self._period_s)))
-        except TROUBLES as error:
+        except REDIS_ERRORS as error:
             self._note(in_words(error))
         else:
             self._note("")
@@ -134,7 +134,7 @@ class RedisWatch:
         self._room_at_s, self._room_for = self._clock(), queues
         try:
             facts = await self._redis.info("clients")
-        except TROUBLES:
+        except REDIS_ERRORS:
             # INFO may be forbidden to us; then the first connection that is refused tells it.
             return
         most = facts.get("maxclients")

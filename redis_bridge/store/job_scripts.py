@@ -2,7 +2,7 @@
 
 from redis_bridge.store.retry_records import FINGERPRINT
 
-TAKE = """
+RESERVE = """
 -- KEYS: queue, records, slots.  ARGV: bytes.  Moves jobs into the slots, one each, until one job reaches the bytes.
 -- Answers whether the queue has records, and the jobs' texts.
 local jobs, bytes = {}, 0
@@ -20,7 +20,7 @@ end
 return {redis.call('EXISTS', KEYS[2]), jobs}
 """
 
-SETTLE = """
+ACK = """
 -- KEYS: records, then slot and answer key of each job.  ARGV: seconds of an answer, then answer and fingerprint of
 -- each job, the latter '' where it has no record.  Answers for each job: 1 settled; 0 answered, but its slot was
 -- gone; -1 nothing done, as the answer key holds something that is no answer.
@@ -41,7 +41,7 @@ end
 return results
 """
 
-GIVE_BACK = """
+REQUEUE = """
 -- KEYS: queue, records, slots.  ARGV: side of the queue, seconds of records, then fingerprint or '' and record of
 -- each slot.  Moves every job of the slots to that side of the queue, one slot after the other, and answers how many.
 local all = 0
@@ -61,13 +61,13 @@ end
 return all
 """
 
-NOTE = """
+REMEMBER = """
 -- KEYS: records.  ARGV: fingerprint, record, seconds of records.
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
 
-BURY = """
+DEAD_LETTER = """
 -- KEYS: slot, answer key, records, letters, letters seen.
 -- ARGV: answer or '', its seconds, letter, letters kept, payloads kept, seconds kept, payload key prefix,
 -- fingerprint.
@@ -143,7 +143,7 @@ redis.call('SADD', KEYS[2], ARGV[2])
 return {redis.call('SMEMBERS', KEYS[2]), redis.call('TIME')}
 """
 
-TAKE_OVER = (
+RECLAIM = (
     FINGERPRINT
     + """
 -- KEYS: heartbeat and trial of the slot's bridge, slot, queue, records.

@@ -31,7 +31,7 @@ _COUNT = re.compile(rb"\d{1,15}")
 
 
 class OwnKeys:
-    """May raise what connection.TROUBLES lists, but nothing for a user whom the ACL refuses one of these commands."""
+    """Looks at our keys. May raise what connection.REDIS_ERRORS lists, but not when the ACL forbids a command."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

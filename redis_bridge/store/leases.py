@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from redis_bridge.keys import Slot
-from redis_bridge.store.retry_records import Record, Text
+from redis_bridge.store.retry_records import RetryRecord
+from redis_bridge.wire.json_fields import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,30 +15,30 @@ class Reserved:
     record: what is remembered of it; None for a job that has never been in trouble."""
 
     slot: Slot
-    payload: Text
+    payload: Payload
     fingerprint: str
-    record: Record | None
+    record: RetryRecord | None
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class Lease:
     """Where a job is and what is remembered of it: enough to bring it out of its slot."""
 
     slot: Slot
     fingerprint: str
-    record: Record | None
+    record: RetryRecord | None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a client is to find. key: where it waits."""
 
-    whereabouts: Whereabouts
+    lease: Lease
     key: str
     text: bytes
 
 
-class Settled(IntEnum):
+class AckResult(IntEnum):
     """How an answer ended. DOUBLED: written, but somebody else had taken the job over.
     KEY_IS_TAKEN: not written and the job still in its slot, as something else stands under the key."""
 
@@ -58,7 +59,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
+class DeadLetterResult:
     """How a burial ended. is_done: it is a dead letter; otherwise somebody else had taken the job over.
     is_answered: its client finds the answer.  dropped_letter: the number of an older letter whose job was dropped
     for this one, 0 for none."""

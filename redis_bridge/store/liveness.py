@@ -16,22 +16,22 @@ from redis.exceptions import ResponseError
 from deployments.logs import OWN_LOGGER
 from redis_bridge import keys
 from redis_bridge.client.clock import SteadyClock
-from redis_bridge.client.connection import TROUBLES
+from redis_bridge.client.connection import REDIS_ERRORS
 from redis_bridge.client.scripts import Script
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.store import job_scripts
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.key_repair import OwnKeys
-from redis_bridge.store.leases import Whereabouts
+from redis_bridge.store.leases import Lease
 
 logger = logging.getLogger(OWN_LOGGER)
 
 _SCAN_COUNT = 1000
 
 
-class Presence:
-    """One bridge's life sign, and its watch over the slots of the dead. on_taken_over: queue, jobs."""
+class Liveness:
+    """One bridge's life sign, and its watch over the slots of the dead. on_reclaimed: queue, jobs."""
 
     def __init__(
         self,
@@ -39,16 +39,16 @@ class Presence:
         jobs: JobStore,
         settings: BridgeSettings,
         clock: SteadyClock,
-        on_taken_over: Callable[[str, int], None],
+        on_reclaimed: Callable[[str, int], None],
     ) -> None:
         self._redis = redis
         self._bridge = jobs.bridge
         self._jobs = jobs
         self._settings = settings
-        self._on_taken_over = on_taken_over
+        self._on_reclaimed = on_reclaimed
         self._clock = clock
         self._beat = Script(redis, job_scripts.BEAT)
-        self._take_over = Script(redis, job_scripts.TAKE_OVER)
+        self._reclaim = Script(redis, job_scripts.RECLAIM)
         self._own_keys = OwnKeys(redis)
         self._server: str | None = None
         self._dead: set[str] = set()
@@ -65,7 +65,7 @@ class Presence:
         self._swept_at_s = float("-inf")
 
     async def beat(self) -> None:
-        """Says that we live, and looks who does not. Raises what connection.TROUBLES lists."""
+        """Says that we live, and looks who does not. Raises what connection.REDIS_ERRORS lists."""
         started_s = time.monotonic()
         bridges, (seconds, microseconds) = await self._beat(
             keys=[keys.heartbeat(self._bridge), keys.BRIDGES],
@@ -97,7 +97,7 @@ class Presence:
         """Looks through all slots when a sibling has died, when something may have been lost, and now and then.
 
         May take long on a Redis with millions of keys, so it must not delay the beats. Raises what
-        connection.TROUBLES lists.
+        connection.REDIS_ERRORS lists.
         """
         is_due = time.monotonic() - self._swept_at_s > self._settings.orphan_scan_s
         # After a jump of the clock the heartbeats of the living have expired too, until each has beaten again.
@@ -106,7 +106,7 @@ class Presence:
         self._swept_at_s, dead = time.monotonic(), set(self._dead)
         try:
             await self._sweep()
-        except TROUBLES:
+        except REDIS_ERRORS:
             self.sweep_soon()
             raise
         if dead and self._clock.is_settled:
@@ -121,14 +121,14 @@ class Presence:
             if slot is None:
                 continue
             try:
-                moved[slot.queue] += await self._bring_back(slot)
+                moved[slot.queue] += await self._reclaim_lease(slot)
             except ResponseError as error:
                 # The queue's key is no list, for one: its jobs stay, those of other queues must not.
                 logger.warning("the jobs in slot %s cannot be put back: %s", slot.key, error)
         for queue, jobs in moved.items():
             if jobs:
                 logger.warning("%d jobs of queue %s had no living bridge and were put back", jobs, queue)
-                self._on_taken_over(queue, jobs)
+                self._on_reclaimed(queue, jobs)
 
     async def leave(self, leaves_jobs: bool) -> None:
         """Goes. leaves_jobs: something may lie in our slots, so we stay listed, as dead, for a successor."""
@@ -142,17 +142,17 @@ class Presence:
         """Whether this bridge's heartbeat has not expired."""
         return bool(await self._redis.exists(keys.heartbeat(bridge)))
 
-    async def _bring_back(self, slot: Slot) -> int:
+    async def _reclaim_lease(self, slot: Slot) -> int:
         """How many jobs were moved. A slot of our own that we know nothing of has reappeared, or a command's
         answer was lost on the way."""
         if slot.bridge == self._bridge:
-            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back([Whereabouts(slot, "", None)])
+            return 0 if self._jobs.is_held(slot) else await self._jobs.requeue([Lease(slot, "", None)])
         of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
         await self._own_keys.look_at({keys.trial(slot.bridge): "string", keys.attempts(slot.queue): "hash"})
         of_job = [slot.key, slot.queue, keys.attempts(slot.queue)]
         times: list[float | str] = [f"{self._clock.now_s():.3f}", keys.ATTEMPTS_TTL_S]
         times += [f"{self._clock.expected_s():.3f}", f"{self._clock.jump_s:.3f}"]
-        moved = int(await self._take_over(keys=[*of_bridge, *of_job], args=times))
+        moved = int(await self._reclaim(keys=[*of_bridge, *of_job], args=times))
         if moved < 0:
             # The next beat will see the clock, and then wait.
             self.sweep_soon()

@@ -9,6 +9,8 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 
+from redis_bridge.wire.json_fields import Payload
+
 FINGERPRINT_BYTES = 1024
 """From the front and from the end of a job's text. Producers write the id at one of the two, or within an image
 of a few hundred bytes; jobs that differ nowhere there would share their tries."""
@@ -21,16 +23,13 @@ end
 """
 """The same for scripts in Redis."""
 
-Text = bytes | memoryview
-"""A job's text; a view of bytes where it is large."""
-
 SUSPECT = " suspect"
 APART = " apart"
 _RECORD = re.compile(rf"(\d+) (\d+(?:\.\d+)?)({SUSPECT}({APART})?)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RetryRecord:
     """tries: that failed, or took a bridge down.  first_s: Unix time of the first, by the server's clock.
     is_suspect: it was in flight when a bridge died, perhaps beside the job that killed it.
     is_apart: it was on trial then, and not alone, so it is next tried while no other is."""
@@ -40,7 +39,7 @@ class Record:
     is_suspect: bool = False
     is_apart: bool = False
 
-    def failed(self) -> "Record":
+    def failed(self) -> "RetryRecord":
         """After one more try that its bridge survived."""
         return replace(self, tries=self.tries + 1)
 
@@ -50,13 +49,13 @@ class Record:
         return f"{self.tries} {self.first_s:.3f}{suspicion}"
 
 
-def record_from(text: bytes | None) -> Record | None:
+def record_from(text: bytes | None) -> RetryRecord | None:
     """The record that stands in Redis; None where there is none, or something else."""
     found = _RECORD.fullmatch(text.decode(errors="replace")) if text else None
-    return Record(int(found[1]), float(found[2]), bool(found[3]), bool(found[4])) if found else None
+    return RetryRecord(int(found[1]), float(found[2]), bool(found[3]), bool(found[4])) if found else None
 
 
-def fingerprint(text: Text) -> str:
+def fingerprint(text: Payload) -> str:
     """40 hexadecimal digits that stand for a job's text."""
     ends = bytes(text[:FINGERPRINT_BYTES]) + bytes(text[-FINGERPRINT_BYTES:])
     return hashlib.sha1(f"{len(text)}:".encode() + ends, usedforsecurity=False).hexdigest()

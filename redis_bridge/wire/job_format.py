@@ -11,31 +11,18 @@ queue: an object and never a list, so that no client takes it for "nothing found
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import orjson
 
-from deployments.errors import (
-    DeadlineExceeded,
-    ImageTooLarge,
-    InternalError,
-    InvalidImage,
-    InvalidRequest,
-    ModelCrashed,
-    ModelNotFound,
-    ModelUnavailable,
-    Overloaded,
-    ServingError,
-)
+from deployments.errors import ImageTooLarge, InvalidRequest, ServingError
 from deployments.images import ImageLimits
 from deployments.prediction import Opaque, Outcome
 from deployments.request import Image
 from redis_bridge import keys
-from redis_bridge.store.retry_records import Text
 from redis_bridge.wire.answers import answer_text
 from redis_bridge.wire.image_field import image_from_file, image_from_job, shown
-from redis_bridge.wire.json_fields import NoJson, fields_of
+from redis_bridge.wire.json_fields import NoJson, Payload, fields_of
 from redis_bridge.wire.profiles import CVISIONAI, QueueProfile
 
 MAX_ID_LENGTH = 256
@@ -82,39 +69,8 @@ class Malformed:
     done_list: str | None = None
 
 
-class Disposition(Enum):
-    """What becomes of a job whose try ended in an error."""
-
-    REFUSE = "refuse"
-    """The job itself is wrong: error answer and dead letter at once."""
-    TRY_AGAIN = "try again"
-    """Perhaps the job's fault, perhaps not: a bounded number of tries, then error answer and dead letter."""
-    WAIT = "wait"
-    """Not the job's fault: back to the queue, until the model is given up."""
-
-
-DISPOSITIONS: dict[type[ServingError], Disposition] = {
-    ServingError: Disposition.TRY_AGAIN,
-    InvalidRequest: Disposition.REFUSE,
-    InvalidImage: Disposition.REFUSE,
-    ImageTooLarge: Disposition.REFUSE,
-    ModelNotFound: Disposition.WAIT,
-    ModelUnavailable: Disposition.WAIT,
-    ModelCrashed: Disposition.TRY_AGAIN,
-    Overloaded: Disposition.WAIT,
-    DeadlineExceeded: Disposition.TRY_AGAIN,
-    InternalError: Disposition.TRY_AGAIN,
-}
-"""The door's one table of errors; complete by test."""
-
-
-def disposition(error: ServingError) -> Disposition:
-    """The table's entry for `error`, or for the nearest of its base types."""
-    return next(DISPOSITIONS[base] for base in type(error).__mro__ if base in DISPOSITIONS)
-
-
 def parse_job(
-    payload: Text,
+    payload: Payload,
     limits: WireLimits,
     taken_keys: Collection[str] = (),
     profile: QueueProfile = CVISIONAI,
@@ -225,7 +181,7 @@ def _named_model(fields: dict[str, Any], profile: QueueProfile) -> str | None:
     return profile.models[name]
 
 
-def id_at_the_front(payload: Text, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
+def id_at_the_front(payload: Payload, taken_keys: Collection[str], profile: QueueProfile) -> str | None:
     """The id of a job that cannot be read as a whole, so that its client need not wait for ever."""
     found = _ID_AT_THE_FRONT.match(payload, 0, 2048)
     if found is None:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import orjson
 import pybase64
 
-from redis_bridge.store.retry_records import Text
+Payload = bytes | memoryview
+"""A job before decoding; a view of bytes where it is large."""
 
 CUT_FROM_BYTES = 4096
 """Shorter texts are read as they are."""
@@ -25,7 +26,7 @@ _PLACEHOLDER = secrets.token_hex(8)
 """No job can hold it by design of its writer."""
 
 
-def fields_of(payload: Text) -> Any:
+def fields_of(payload: Payload) -> Any:
     """The JSON value in `payload`; in an object with a long `image` of plain base64 that is `bytes`, decoded already.
 
     The result is the same as if the whole text were read first: between two quotes without a quote or a backslash
@@ -45,7 +46,7 @@ class NoJson(ValueError):
     """The text cannot be read as JSON; the message says why and where."""
 
 
-def read_json(text: Text) -> Any:
+def read_json(text: Payload) -> Any:
     """The value in `text`, as Python's own reader understands it, which all old workers use: NaN and Infinity, lone
     surrogates, large integers, a byte order mark and UTF-16 are read. Raises NoJson.
 
@@ -75,7 +76,7 @@ class _Cut(NamedTuple):
     end: int
 
 
-def _cut(payload: Text, start: int) -> _Cut | None:
+def _cut(payload: Payload, start: int) -> _Cut | None:
     """The picture whose text begins at `start`; None where that is short, or no base64 without line breaks."""
     # The first quote is meant. One near the end is tried before all is searched: most producers write little after
     # the picture, and with a quote within what is taken for it, it is no base64.

@@ -33,7 +33,7 @@ from tests.redis_bridge.fakes import FAST, FakeCatalogue, FakeModel, model
 
 SCRIPTS = {
     hashlib.sha1((flag + script).encode()).hexdigest(): name
-    for name, script in (("take", job_scripts.TAKE), ("settle", job_scripts.SETTLE))
+    for name, script in (("take", job_scripts.RESERVE), ("settle", job_scripts.ACK))
     for flag in (ALLOW_OOM, "")
 }
 

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from deployments.errors import ModelUnavailable
 from redis_bridge import keys
 from redis_bridge.client.clock import SteadyClock
-from redis_bridge.store.retry_records import Record, fingerprint
+from redis_bridge.store.retry_records import RetryRecord, fingerprint
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeModel, legacy_answer
 from tests.redis_bridge.store.test_liveness import presence
@@ -73,7 +73,7 @@ async def test_a_job_that_was_first_tried_before_a_jump_is_not_given_up_for_it(
 ) -> None:
     job_id = await client.push((1, 2, 64))
     text = await redis.lindex(QUEUE, 0)
-    long_ago = Record(0, time.time() - JUMP_S)
+    long_ago = RetryRecord(0, time.time() - JUMP_S)
     await redis.hset(keys.attempts(QUEUE), fingerprint(text), long_ago.text())
     predict.errors = [ModelUnavailable("being replaced")]
     async with start_bridge():

@@ -12,7 +12,7 @@ import trustme
 from redis.asyncio import Redis
 
 from redis_bridge.__main__ import main
-from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.client.urls import close_client, open_client, without_password
 from redis_bridge.server.requirements import UnsupportedServer, refuse_unsupported
 from tests.redis_bridge.conftest import StartBridge, free_port
@@ -62,7 +62,7 @@ async def test_password_user_socket_and_database_come_from_the_address(
 async def pings(redis: object) -> bool:
     try:
         return bool(await redis.ping())  # type: ignore[attr-defined]
-    except TROUBLES:
+    except REDIS_ERRORS:
         return False
 
 
@@ -110,7 +110,7 @@ async def test_an_unknown_authority_is_refused(encrypted: tuple[int, Path, Path]
     await good.aclose()
     for options in ("", f"?ssl_ca_certs={stranger}"):
         client = connect(f"rediss://:word@127.0.0.1:{port}/0{options}", longest_block_s=1)
-        with pytest.raises(TROUBLES, match="certificate verify failed"):
+        with pytest.raises(REDIS_ERRORS, match="certificate verify failed"):
             await client.ping()
         await client.aclose()
 

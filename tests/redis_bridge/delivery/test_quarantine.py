@@ -44,7 +44,7 @@ async def leave_in_slots(redis: Redis, queue: str, count: int) -> list[str]:
     """Jobs that a bridge had in work when it died."""
     client = Client(redis, queue)
     ids = [await client.push((number + 1, 2, 64)) for number in range(count)]
-    await JobStore(redis, DEAD, FAST).take(queue, most=count, most_bytes=10**6)
+    await JobStore(redis, DEAD, FAST).reserve(queue, most=count, most_bytes=10**6)
     return ids
 
 
@@ -107,7 +107,7 @@ async def is_dead_or_done(redis: Redis, pid: int, ids: list[str]) -> bool:
 async def test_where_several_were_on_trial_none_has_had_a_try_and_each_is_next_tried_apart(redis: Redis) -> None:
     dead = JobStore(redis, DEAD, FAST)
     await redis.rpush("image_queue", "one", "two", "three", "beside them")
-    *on_trial, _ = await dead.take("image_queue", most=4, most_bytes=10**6)
+    *on_trial, _ = await dead.reserve("image_queue", most=4, most_bytes=10**6)
     for each in on_trial:
         await dead.begin_trial(each.slot)
     await dead.end_trial(on_trial[2].slot)

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from redis_bridge.bridge import Bridge
-from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.client.urls import close_client
 from redis_bridge.server.watch import SILENCE_S
 from tests.redis_bridge.conftest import StartBridge, free_port
@@ -36,7 +36,7 @@ class Machine:
         """Its folder goes, so that no snapshot can be written."""
         shutil.rmtree(self.folder)
         await self.redis.config_set("save", "1 1")
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*REDIS_ERRORS):
             await self.redis.bgsave()
         await eventually(self._has_failed_to_save)
 

@@ -8,12 +8,12 @@ from redis.asyncio import Redis
 
 from redis_bridge import keys
 from redis_bridge.client.clock import SteadyClock
-from redis_bridge.client.connection import TroubleLog, connect
+from redis_bridge.client.connection import ErrorLog, connect
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.store.job_store import JobStore
-from redis_bridge.store.leases import Answer, DeadLetter, Whereabouts
-from redis_bridge.store.liveness import Presence
-from redis_bridge.store.retry_records import Record
+from redis_bridge.store.leases import Answer, DeadLetter, Lease
+from redis_bridge.store.liveness import Liveness
+from redis_bridge.store.retry_records import RetryRecord
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, eventually, legacy_answer
 
@@ -23,10 +23,10 @@ DEAD = "00000000dead"
 
 def presence(
     redis: Redis, taken_over: list[tuple[str, int]] | None = None, clock: SteadyClock | None = None
-) -> Presence:
+) -> Liveness:
     moved = taken_over if taken_over is not None else []
     jobs = JobStore(redis, BRIDGE, FAST)
-    return Presence(redis, jobs, FAST, clock or steady_clock(), lambda queue, count: moved.append((queue, count)))
+    return Liveness(redis, jobs, FAST, clock or steady_clock(), lambda queue, count: moved.append((queue, count)))
 
 
 def steady_clock() -> SteadyClock:
@@ -88,13 +88,13 @@ async def test_an_orphan_whose_queue_is_no_list_does_not_keep_others_from_theirs
 async def test_a_job_that_was_taken_over_is_not_buried_by_the_bridge_that_lost_it(redis: Redis) -> None:
     jobs = JobStore(redis, BRIDGE, FAST)
     await redis.rpush(QUEUE, "job")
-    [reserved] = await jobs.take(QUEUE, most=1, most_bytes=100)
-    whereabouts = Whereabouts(reserved.slot, reserved.fingerprint, Record(1, 5.0))
-    await jobs.note(whereabouts)
+    [reserved] = await jobs.reserve(QUEUE, most=1, most_bytes=100)
+    lease = Lease(reserved.slot, reserved.fingerprint, RetryRecord(1, 5.0))
+    await jobs.remember(lease)
     await redis.lmove(reserved.slot.key, QUEUE, "LEFT", "RIGHT")
     await redis.set("an-id", "[]", ex=60)
-    buried = await jobs.bury(
-        whereabouts, DeadLetter("an-id", "internal", "failed here", 3), Answer(whereabouts, "an-id", b"error")
+    buried = await jobs.dead_letter(
+        lease, DeadLetter("an-id", "internal", "failed here", 3), Answer(lease, "an-id", b"error")
     )
     assert not buried.is_done
     assert not buried.is_answered
@@ -109,18 +109,18 @@ async def test_jobs_of_a_dead_bridge_are_suspects_and_only_the_one_on_trial_has_
 ) -> None:
     dead = JobStore(redis, DEAD, FAST)
     await redis.rpush(QUEUE, text, b"beside it")
-    accused, bystander = await dead.take(QUEUE, most=2, most_bytes=10**6)
+    accused, bystander = await dead.reserve(QUEUE, most=2, most_bytes=10**6)
     await dead.begin_trial(accused.slot)
     ours = presence(redis)
     await ours.beat()
     await ours.sweep_if_due()
     successor = JobStore(redis, BRIDGE, FAST)
-    again = await successor.take(QUEUE, most=2, most_bytes=10**6)
+    again = await successor.reserve(QUEUE, most=2, most_bytes=10**6)
     tries = {each.payload: (each.record.tries, each.record.is_suspect) for each in again if each.record}
     assert tries == {accused.payload: (1, True), bystander.payload: (0, True)}
     assert not await redis.exists(keys.trial(DEAD))
     for each in again:
-        await successor.give_back([Whereabouts(each.slot, each.fingerprint, each.record)])
+        await successor.requeue([Lease(each.slot, each.fingerprint, each.record)])
 
 
 async def test_a_bridge_that_leaves_jobs_behind_stays_listed_for_its_successor(redis: Redis) -> None:
@@ -149,7 +149,7 @@ async def test_a_bridge_cut_off_from_redis_is_no_longer_sure_that_it_counts_as_l
 
 
 def test_an_outage_is_told_once_for_each_kind_and_period(caplog: pytest.LogCaptureFixture) -> None:
-    log = TroubleLog(period_s=3600)
+    log = ErrorLog(period_s=3600)
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
             log.tell("the heartbeat did not reach Redis", ConnectionError("away"))
