@@ -37,7 +37,7 @@ class SteadyClock:
         """Seconds since `since_s`, of which this bridge can say that they have passed: no more than it lives."""
         return max(0.0, min(self.now_s() - since_s, time.monotonic() - self._born_s))
 
-    def look(self, server_s: float, asked_at_s: float) -> bool:
+    def observe(self, server_s: float, asked_at_s: float) -> bool:
         """The server's clock showed `server_s` between `asked_at_s`, in monotonic seconds, and now. Answers whether
         it was set meanwhile."""
         latest_s, earliest_s = server_s - asked_at_s, server_s - time.monotonic()

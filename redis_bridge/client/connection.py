@@ -75,7 +75,7 @@ def _client(url: str, longest_block_s: float, most: int, timeout_s: float = ANSW
 
 
 @contextlib.contextmanager
-def connect_transfer(url: str, longest_block_s: float) -> Iterator[BulkReader]:
+def connect_bulk(url: str, longest_block_s: float) -> Iterator[BulkReader]:
     """Connections for large jobs, beside those of `connect`; nothing is sent yet."""
     options: dict[str, Any] = {
         "retry": BlockingRetry(NoBackoff(), 0),
@@ -89,11 +89,11 @@ def connect_transfer(url: str, longest_block_s: float) -> Iterator[BulkReader]:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What a bridge needs of Redis. transfer: for large jobs; without it they come over `redis` like all others.
+    """What a bridge needs of Redis. bulk: for large jobs; without it they come over `redis` like all others.
     waiting, vital: of `connect_waiting` and `connect_vital`; without them all share `redis`."""
 
     redis: Redis
-    transfer: BulkReader | None = None
+    bulk: BulkReader | None = None
     waiting: Redis | None = None
     vital: Redis | None = None
 
@@ -108,7 +108,7 @@ async def connected(url: str, longest_block_s: float) -> AsyncIterator[Connectio
             clients.append(make(url, longest_block_s))
             stack.push_async_callback(close_client, clients[-1])
         redis, waiting, vital = clients
-        yield Connections(redis, stack.enter_context(connect_transfer(url, longest_block_s)), waiting, vital)
+        yield Connections(redis, stack.enter_context(connect_bulk(url, longest_block_s)), waiting, vital)
 
 
 class Backoff:
@@ -145,7 +145,7 @@ class ErrorLog:
         self._period_s = period_s
         self._told_at_s: dict[str, float] = {}
 
-    def tell(self, what: str, error: Exception) -> None:
+    def warn(self, what: str, error: Exception) -> None:
         """what: what could not be done, one of few texts."""
         now_s = time.monotonic()
         is_due = now_s - self._told_at_s.get(what, float("-inf")) >= self._period_s
@@ -155,7 +155,7 @@ class ErrorLog:
 
 
 async def until_done(
-    command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_trouble: Callable[[Exception], None]
+    command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_error: Callable[[Exception], None]
 ) -> T | None:
     """The result of `command`, repeated with growing pauses for as long as Redis is in trouble.
 
@@ -167,7 +167,7 @@ async def until_done(
         try:
             return await command()
         except REDIS_ERRORS as error:
-            on_trouble(error)
+            on_error(error)
         if stop.is_set():
             return None
         await pause(backoff.next_s(), stop)

@@ -42,7 +42,7 @@ class CircuitBreaker:
         return self._pause_s > 0
 
     @property
-    def is_tried(self) -> bool:
+    def is_probed(self) -> bool:
         """Whether it is paused and one job is in it, or may be: nobody knows whether it still fails."""
         return self.is_paused and (self._is_probing or self.room > 0)
 

@@ -1,4 +1,4 @@
-"""How long the oldest job of a queue has waited, told from its length alone. Pure; knows no Redis.
+"""How long the oldest job of a queue has waited, computed from its length alone.
 
 Legacy jobs carry no time. But a queue is first in, first out, so the oldest waiting job is the first that came after
 those that have left; and how many have come is seen at each look at the queue. No job is read for it.
@@ -18,24 +18,24 @@ class QueueAge:
     """
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, int]] = deque()
+        self._seen: deque[tuple[float, int]] = deque()
 
-    def look(self, now_s: float, waiting: int, left: int) -> float:
+    def update(self, now_s: float, waiting: int, left: int) -> float:
         """Seconds since the oldest waiting job was first seen to wait; 0 when none waits.
 
         waiting: jobs in the queue.  left: jobs that this bridge has taken from it so far and not given back.
         """
         if waiting <= 0:
-            self._looks.clear()
+            self._seen.clear()
             return 0.0
         have_come = waiting + left
-        if not self._looks:
-            self._looks.append((now_s, have_come))
-        last_s, last_come = self._looks[-1]
-        if have_come > last_come and now_s - last_s >= (now_s - self._looks[0][0]) / FINENESS:
-            self._looks.append((now_s, have_come))
-        while self._looks and self._looks[0][1] <= left:
-            self._looks.popleft()
-        if not self._looks:
-            self._looks.append((now_s, have_come))
-        return now_s - self._looks[0][0]
+        if not self._seen:
+            self._seen.append((now_s, have_come))
+        last_s, last_come = self._seen[-1]
+        if have_come > last_come and now_s - last_s >= (now_s - self._seen[0][0]) / FINENESS:
+            self._seen.append((now_s, have_come))
+        while self._seen and self._seen[0][1] <= left:
+            self._seen.popleft()
+        if not self._seen:
+            self._seen.append((now_s, have_come))
+        return now_s - self._seen[0][0]

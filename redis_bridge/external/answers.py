@@ -32,7 +32,7 @@ class ExternalAnswers:
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
         self._asked = asyncio.Event()
         self._stop = asyncio.Event()
-        self._troubles = ErrorLog()
+        self._error_log = ErrorLog()
         self._look_s = SHORTEST_LOOK_S
         self._loops: list[asyncio.Task[None]] = []
 
@@ -79,7 +79,7 @@ class ExternalAnswers:
     def note_trouble(self, error: Exception) -> None:
         """Redis could not be reached."""
         self.trouble = f"the queues cannot be reached: {error}"
-        self._troubles.tell("the queues of external workers cannot be reached", error)
+        self._error_log.warn("the queues of external workers cannot be reached", error)
 
     async def _look_for_answers(self) -> None:
         while not self._stop.is_set():

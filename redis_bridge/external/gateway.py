@@ -29,8 +29,8 @@ from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 from deployments.serving.metrics import outcome_code
 from redis_bridge import metrics
+from redis_bridge.admission.limits import ByteReservation, InFlightBytes
 from redis_bridge.client.connection import REDIS_ERRORS
-from redis_bridge.client.in_flight_bytes import ByteReservation, InFlightBytes
 from redis_bridge.external.answers import ExternalAnswers
 from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.external.wire import ExternalJob, checked_answer, file_bytes, job_text, needed_bytes

@@ -49,12 +49,12 @@ class JobStore:
         redis: Redis,
         bridge: str,
         settings: BridgeSettings,
-        transfer: BulkReader | None = None,
+        bulk: BulkReader | None = None,
         waiting: Redis | None = None,
     ) -> None:
         self._redis = redis
         self._waiting = redis if waiting is None else waiting
-        self._transfer = transfer
+        self._bulk = bulk
         self.bridge = bridge
         self._settings = settings
         self._numbers = itertools.count()
@@ -95,12 +95,12 @@ class JobStore:
     async def reserve_large(self, queue: str) -> list[Reserved]:
         """The oldest job of `queue`, moved into a new slot and read in a thread; none when none waits, or where this
         bridge has no connections for it. The same goes for errors as in `reserve`."""
-        if self._transfer is None:
+        if self._bulk is None:
             return []
         slot = self._new_slot(queue)
         payload: memoryview | None = None
         try:
-            payload, has_records = await asyncio.to_thread(self._transfer.move, queue, slot.key, keys.attempts(queue))
+            payload, has_records = await asyncio.to_thread(self._bulk.move, queue, slot.key, keys.attempts(queue))
         except ResponseError as error:
             if not is_full(error):
                 raise
@@ -112,8 +112,8 @@ class JobStore:
 
     def forget(self, text: Payload) -> None:
         """A text that has been read: its memory is that of a later one."""
-        if self._transfer is not None and isinstance(text, memoryview):
-            self._transfer.reuse(text)
+        if self._bulk is not None and isinstance(text, memoryview):
+            self._bulk.reuse(text)
 
     async def reserve_next(self, queue: str) -> list[Reserved]:
         """The next job of `queue`, moved into a new slot; none when none came within `longest_block_s`.
@@ -209,7 +209,7 @@ class JobStore:
         self._held.discard(lease.slot.key)
         return DeadLetterResult(done > 0, done > 1, dropped_letter)
 
-    async def picture(self, key: str, most_bytes: int) -> bytes | ServingError | None:
+    async def image(self, key: str, most_bytes: int) -> bytes | ServingError | None:
         """What lies under a key that a job names: an image file, nothing, or why it is not read."""
         try:
             size_bytes = await self._redis.strlen(key)
@@ -221,10 +221,10 @@ class JobStore:
             return InvalidRequest(f"the key {key!r} holds no image file")
         return bytes(content) if content is not None else None
 
-    async def let_expire(self, picture_key: str) -> None:
-        """A picture whose producer has set no expiry, as none of the old ones did, is kept as long as an answer."""
-        if await self._redis.ttl(picture_key) == -1:
-            await self._redis.expire(picture_key, self._settings.result_ttl_s)
+    async def let_expire(self, image_key: str) -> None:
+        """An image without expiry, as old clients write them, is kept for as long as an answer."""
+        if await self._redis.ttl(image_key) == -1:
+            await self._redis.expire(image_key, self._settings.result_ttl_s)
 
     async def begin_trial(self, slot: Slot) -> None:
         """From now on the death of this bridge is the fault of the job in `slot`, or of another on trial."""
@@ -254,11 +254,11 @@ class JobStore:
             try:
                 texts: Any = await self._redis.hmget(keys.attempts(slots[0].queue), names)
             except ResponseError:
-                # Something else stands where the records should: `OwnKeys` moves it. The jobs are here, and go on.
+                # Something else stands where the records should, until `OwnKeys` moves it. The jobs go on without.
                 texts = [None] * len(names)
             except BaseException:
                 self._held.difference_update(slot.key for slot in slots)
                 raise
             records = [record_from(text) for text in texts]
-        taken = slots[: len(payloads)]
-        return [Reserved(*each) for each in zip(taken, payloads, names, records, strict=True)]
+        leases = [Lease(*each) for each in zip(slots[: len(payloads)], names, records, strict=True)]
+        return [Reserved(*each) for each in zip(leases, payloads, strict=True)]

@@ -36,13 +36,13 @@ class OwnKeys:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def look(self, queues: Iterable[str], bridge: str) -> None:
+    async def repair(self, queues: Iterable[str], bridge: str) -> None:
         """Sets aside what is not ours under the keys that all bridges share, those of `queues` and of `bridge`; one
         round trip."""
         records = dict.fromkeys(map(keys.attempts, queues), "hash")
-        await self.look_at(_SHARED | records | {keys.trial(bridge): "string"})
+        await self.repair_keys(_SHARED | records | {keys.trial(bridge): "string"})
 
-    async def look_at(self, kinds: Mapping[str, str]) -> None:
+    async def repair_keys(self, kinds: Mapping[str, str]) -> None:
         """The same for these keys. kinds: key -> the Redis type that it has, when it is there."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for key in kinds:

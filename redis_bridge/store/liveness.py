@@ -46,7 +46,8 @@ class Liveness:
         self._jobs = jobs
         self._settings = settings
         self._on_reclaimed = on_reclaimed
-        self._clock = clock
+        self.clock = clock
+        """The time of the server, as the heartbeats show it."""
         self._beat = Script(redis, job_scripts.BEAT)
         self._reclaim = Script(redis, job_scripts.RECLAIM)
         self._own_keys = OwnKeys(redis)
@@ -72,7 +73,7 @@ class Liveness:
             args=[int(self._settings.takeover_after_s * 1000), self._bridge],
         )
         self._beat_at_s = started_s
-        if self._clock.look(int(seconds) + int(microseconds) / 1e6, started_s):
+        if self.clock.observe(int(seconds) + int(microseconds) / 1e6, started_s):
             logger.warning("the clock of Redis was set; nothing is taken over from other bridges for a while")
         siblings = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
         self._dead = await self._without_heartbeat([bridge for bridge in siblings if bridge])
@@ -101,7 +102,7 @@ class Liveness:
         """
         is_due = time.monotonic() - self._swept_at_s > self._settings.orphan_scan_s
         # After a jump of the clock the heartbeats of the living have expired too, until each has beaten again.
-        if not self._clock.is_settled or not (self._dead or is_due):
+        if not self.clock.is_settled or not (self._dead or is_due):
             return
         self._swept_at_s, dead = time.monotonic(), set(self._dead)
         try:
@@ -109,7 +110,7 @@ class Liveness:
         except REDIS_ERRORS:
             self.sweep_soon()
             raise
-        if dead and self._clock.is_settled:
+        if dead and self.clock.is_settled:
             await self._redis.srem(keys.BRIDGES, *dead)
             self._dead -= dead
 
@@ -148,10 +149,10 @@ class Liveness:
         if slot.bridge == self._bridge:
             return 0 if self._jobs.is_held(slot) else await self._jobs.requeue([Lease(slot, "", None)])
         of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
-        await self._own_keys.look_at({keys.trial(slot.bridge): "string", keys.attempts(slot.queue): "hash"})
+        await self._own_keys.repair_keys({keys.trial(slot.bridge): "string", keys.attempts(slot.queue): "hash"})
         of_job = [slot.key, slot.queue, keys.attempts(slot.queue)]
-        times: list[float | str] = [f"{self._clock.now_s():.3f}", keys.ATTEMPTS_TTL_S]
-        times += [f"{self._clock.expected_s():.3f}", f"{self._clock.jump_s:.3f}"]
+        times: list[float | str] = [f"{self.clock.now_s():.3f}", keys.ATTEMPTS_TTL_S]
+        times += [f"{self.clock.expected_s():.3f}", f"{self.clock.jump_s:.3f}"]
         moved = int(await self._reclaim(keys=[*of_bridge, *of_job], args=times))
         if moved < 0:
             # The next beat will see the clock, and then wait.

@@ -34,19 +34,19 @@ class RetryRecord:
     is_suspect: it was in flight when a bridge died, perhaps beside the job that killed it.
     is_apart: it was on trial then, and not alone, so it is next tried while no other is."""
 
-    tries: int
+    attempts: int
     first_s: float
     is_suspect: bool = False
     is_apart: bool = False
 
     def failed(self) -> "RetryRecord":
         """After one more try that its bridge survived."""
-        return replace(self, tries=self.tries + 1)
+        return replace(self, attempts=self.attempts + 1)
 
     def text(self) -> str:
         """As it stands in Redis."""
         suspicion = (SUSPECT + (APART if self.is_apart else "")) if self.is_suspect else ""
-        return f"{self.tries} {self.first_s:.3f}{suspicion}"
+        return f"{self.attempts} {self.first_s:.3f}{suspicion}"
 
 
 def record_from(text: bytes | None) -> RetryRecord | None:

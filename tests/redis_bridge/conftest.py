@@ -163,11 +163,11 @@ def start_bridge(valkey: ValkeyProcess, predict: FakeModel, catalogue: FakeCatal
         url: str = valkey.address,
         recorder: Recorder | None = None,
         drain_s: float = 5.0,
-        wrap: Callable[[BulkReader], BulkReader] = lambda transfer: transfer,
+        wrap: Callable[[BulkReader], BulkReader] = lambda bulk: bulk,
     ) -> AsyncIterator[Bridge]:
         async with connected(url, settings.longest_block_s) as connections:
-            assert connections.transfer
-            wrapped = dataclasses.replace(connections, transfer=wrap(connections.transfer))
+            assert connections.bulk
+            wrapped = dataclasses.replace(connections, bulk=wrap(connections.bulk))
             bridge = Bridge(wrapped, predict, catalogue, settings, recorder or NoRecorder())
             bridge.start()
             try:

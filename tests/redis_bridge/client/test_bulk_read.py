@@ -13,8 +13,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from redis_bridge import keys
 from redis_bridge.client.bulk_read import BulkReader
-from redis_bridge.client.connection import REDIS_ERRORS, connect_transfer
-from redis_bridge.delivery.consumer import LARGE_JOB_BYTES
+from redis_bridge.client.connection import REDIS_ERRORS, connect_bulk
+from redis_bridge.delivery.reservation import LARGE_JOB_BYTES
 from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge, free_port
 from tests.redis_bridge.fakes import QUEUE, Client, legacy_answer
@@ -25,7 +25,7 @@ RECORDS = keys.attempts(QUEUE)
 
 @pytest.fixture
 def transfer(valkey: ValkeyProcess) -> Iterator[BulkReader]:
-    with connect_transfer(valkey.address, longest_block_s=1) as opened:
+    with connect_bulk(valkey.address, longest_block_s=1) as opened:
         yield opened
 
 
@@ -58,7 +58,7 @@ async def test_an_error_of_the_server_leaves_no_answer_behind(redis: Redis, tran
 
 async def test_a_server_that_is_away_is_a_trouble_like_any_other() -> None:
     with (
-        connect_transfer(f"redis://127.0.0.1:{free_port()}/0", longest_block_s=1) as away,
+        connect_bulk(f"redis://127.0.0.1:{free_port()}/0", longest_block_s=1) as away,
         pytest.raises(REDIS_ERRORS),
     ):
         await asyncio.to_thread(away.move, QUEUE, SLOT, RECORDS)

@@ -20,7 +20,7 @@ JUMP_S = 700.0
 def clock_beside(server_s: float) -> SteadyClock:
     """A clock that has seen the server's show `server_s`."""
     clock = SteadyClock(jump_s=FAST.takeover_after_s / 2, settle_s=FAST.takeover_after_s)
-    clock.look(server_s, time.monotonic())
+    clock.observe(server_s, time.monotonic())
     return clock
 
 
@@ -29,24 +29,24 @@ def test_a_jump_of_the_servers_clock_is_seen_and_left_out(jump_s: float) -> None
     clock = clock_beside(5000.0)
     first_s = clock.now_s()
     assert clock.is_settled
-    assert clock.look(5000.0 + jump_s, time.monotonic())
+    assert clock.observe(5000.0 + jump_s, time.monotonic())
     assert not clock.is_settled
     assert abs(clock.waited_s(first_s)) < 1
     assert clock.expected_s() == pytest.approx(5000 + jump_s, abs=1)
-    assert not clock.look(5000.0 + jump_s, time.monotonic())
+    assert not clock.observe(5000.0 + jump_s, time.monotonic())
 
 
 def test_a_clock_that_runs_a_little_differently_is_followed() -> None:
     clock = clock_beside(5000.0)
     for step in range(1, 11):
-        assert not clock.look(5000.0 + 0.1 * step, time.monotonic())
+        assert not clock.observe(5000.0 + 0.1 * step, time.monotonic())
     assert clock.now_s() == pytest.approx(5001, abs=0.5)
     assert clock.is_settled
 
 
 def test_an_answer_that_took_long_is_no_jump() -> None:
     clock = clock_beside(5000.0)
-    assert not clock.look(5000.0 - 30, time.monotonic() - 60)
+    assert not clock.observe(5000.0 - 30, time.monotonic() - 60)
     assert clock.is_settled
 
 

@@ -5,7 +5,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_bridge.client.buffers import Buffers
 from redis_bridge.client.bulk_read import BulkReader
-from redis_bridge.delivery.consumer import GROUP_BYTES, LARGE_GROUP_BYTES, UNREAD_BYTES
+from redis_bridge.delivery.reservation import GROUP_BYTES, LARGE_GROUP_BYTES, PREFETCH_BYTES
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, Client, FakeModel, legacy_answer
 
@@ -46,7 +46,7 @@ async def test_a_group_of_large_jobs_is_bounded_in_bytes(
 async def test_texts_that_were_read_make_room_for_the_next(
     client: Client, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
-    ids = await push(client, UNREAD_BYTES // JOB_BYTES + 5)
+    ids = await push(client, PREFETCH_BYTES // JOB_BYTES + 5)
     async with start_bridge():
         await all_answered(client, ids)
     assert predict.asked == len(ids)

@@ -16,7 +16,7 @@ from redis_bridge.client.scripts import ALLOW_OOM
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.store import job_scripts
 from redis_bridge.store.job_store import JobStore
-from redis_bridge.store.leases import Answer, DeadLetter, Lease
+from redis_bridge.store.leases import Answer, DeadLetter
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer
 from tests.redis_bridge.test_bridge import Kept
@@ -68,7 +68,7 @@ async def test_a_burial_whose_result_was_lost_is_known_to_be_done(redis: Redis, 
     jobs = JobStore(redis, BRIDGE, FAST)
     await redis.rpush(QUEUE, "job")
     [reserved] = await jobs.reserve(QUEUE, most=1, most_bytes=100)
-    lease = Lease(reserved.slot, reserved.fingerprint, None)
+    lease = reserved.lease
     letter = DeadLetter("an-id", "internal", "failed here", 3)
     answer = Answer(lease, "an-id", b"error") if has_answer else None
     results = [await jobs.dead_letter(lease, letter, answer) for _ in range(2)]

@@ -26,8 +26,8 @@ from deployments.external import ExternalRequest, ExternalWorker, Task, WholeCat
 from deployments.prediction import Opaque
 from deployments.request import Image
 from redis_bridge import keys
+from redis_bridge.admission.limits import ByteReservation, InFlightBytes
 from redis_bridge.client.connection import connect
-from redis_bridge.client.in_flight_bytes import ByteReservation, InFlightBytes
 from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.metrics import Metric
