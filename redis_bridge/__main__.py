@@ -87,7 +87,7 @@ def _number_or_all(text: str) -> int | None:
 
 def _parser() -> argparse.ArgumentParser:
     defaults = BridgeSettings()
-    parser = argparse.ArgumentParser(prog="python -m redis_bridge", description="Tools of the Redis door.")
+    parser = argparse.ArgumentParser(prog="python -m redis_bridge", description="Tools of the Redis bridge.")
     things = parser.add_subparsers(dest="thing", required=True)
     letters = things.add_parser("dead-letters", help="jobs that were given up")
     letters.add_argument("--url", help=f"address of Redis (default: {REDIS_URL_VARIABLE}, or {DEFAULT_URL})")

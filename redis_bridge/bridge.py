@@ -1,7 +1,4 @@
-"""The Redis door as a whole: its consumers follow the catalogue, its heartbeat and registry entries are kept.
-
-Knows no Ray: it is given a Redis client, a way to ask models, and the catalogue of models.
-"""
+"""The bridge as a whole: consumers that follow the catalogue of models, the heartbeat and the registry entries."""
 
 import asyncio
 import contextlib
@@ -29,6 +26,7 @@ from redis_bridge.settings import BridgeSettings
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.key_repair import OwnKeys
 from redis_bridge.store.liveness import Liveness
+from redis_bridge.store.queue_depths import queue_depths
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -75,13 +73,13 @@ class Bridge:
 
     @property
     def in_flight(self) -> InFlightBytes:
-        """The budget of bytes that the bridge holds, shared with whoever else makes pictures in its process."""
+        """The byte budget of the bridge, shared with the gateway to external workers."""
         return self._delivery.memory
 
     @property
-    def redis_trouble(self) -> str:
-        """Why Redis would take no job or no answer now, in words; '' when all is well."""
-        return self._watch.trouble
+    def redis_reason(self) -> str:
+        """Why Redis would accept no job or no answer now; '' when all is well."""
+        return self._watch.reason
 
     def waiting_for(self, model: str) -> int | None:
         """Jobs that wait in Redis for this model, as of the last heartbeat; None when that is not known."""
@@ -89,7 +87,7 @@ class Bridge:
 
     def external_queues(self) -> Mapping[str, Entry | None] | None:
         """The queues that external workers serve, by the configuration or by the registry: queue -> entry; None until
-        the registry has been read. A name that no queue of ours could have is left out."""
+        the registry has been read. Names that a queue cannot have are left out."""
         if self._foreign is None:
             return None
         named = {queue: entry for queue, entry in self._foreign.items() if is_valid_name(queue)}
@@ -110,7 +108,7 @@ class Bridge:
         ]
 
     def check(self) -> None:
-        """Raises RuntimeError when a loop has died, for a health check. Redis being away is no such case."""
+        """Raises RuntimeError when a loop has died, for a health check. Redis may be away."""
         for loop in self._loops:
             if loop.done() and not self._stop_following.is_set():
                 reason = loop.exception()
@@ -119,7 +117,7 @@ class Bridge:
             consumer.check()
 
     async def stop(self, drain_s: float) -> None:
-        """Leaves the registry, takes nothing new, gives jobs in flight `drain_s` seconds, and the rest back."""
+        """Leaves the registry, reserves nothing more, and requeues what is in flight after `drain_s` seconds."""
         self._stop_following.set()
         if self._loops:
             await asyncio.wait(self._loops[:1])
@@ -128,7 +126,7 @@ class Bridge:
         await asyncio.gather(*(consumer.stop(drain_s) for consumer in self._consumers.values()))
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=drain_s)
-        # Only now: siblings must not take over what is still being finished here.
+        # Only now: other bridges must not reclaim what is still being finished here.
         self._stop_watching.set()
         if self._loops:
             await asyncio.wait(self._loops)
@@ -170,7 +168,7 @@ class Bridge:
         self._recorder.record(metrics.IN_FLIGHT_BYTES, self._delivery.memory.held_bytes)
         waiting_for: Counter[str] = Counter()
         consumers = dict(self._consumers)
-        depths = await self._jobs.depths(list(consumers))
+        depths = await queue_depths(self._redis, list(consumers))
         for queue, consumer in consumers.items():
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
             self._recorder.record(metrics.PARKED, consumer.parked, queue)

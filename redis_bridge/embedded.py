@@ -1,4 +1,4 @@
-"""The embedded Valkey as an application: `import_path: redis_bridge.embedded:build`. Only wires.
+"""The embedded Valkey as an application: `import_path: redis_bridge.embedded:build`. Wiring only.
 
 One replica watches over one server process on a one-node cluster. The replica may be killed and replaced: the
 server lives on and is adopted. Stopping the system stops the server, after the bridge, which holds a handle.

@@ -1,4 +1,4 @@
-"""What the Redis door measures: names, tags and the protocol that the rest of the door reports to. No Ray.
+"""What the bridge measures: names, tags, and the protocol that the rest of it reports to.
 
 Ray puts `ray_` before each name and adds application, deployment and replica.
 """

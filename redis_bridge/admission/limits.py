@@ -46,7 +46,7 @@ class ByteReservation:
         budget.change(size_bytes)
 
     def resize(self, size_bytes: int) -> None:
-        """The job has become smaller or larger, as a text becomes a picture."""
+        """The job has become smaller or larger, as a payload becomes an image."""
         self._budget.change(size_bytes - self._size_bytes)
         self._size_bytes = size_bytes
 
@@ -96,7 +96,7 @@ class ConcurrencyLimit:
             await self._changed.wait()
 
 
-class Place:
+class JobPlace:
     """One place of a limit, taken when it is made."""
 
     def __init__(self, limit: ConcurrencyLimit) -> None:

@@ -1,4 +1,4 @@
-"""Memory that the texts of large jobs are read into, used again and again. Knows sizes only.
+"""Memory that the texts of large jobs are read into, used again and again.
 
 New memory for a text of 15 MB is filled with zeros first, by Python or by the kernel: a third as much work as
 receiving the text.

@@ -1,4 +1,4 @@
-"""A large job on its way from Redis into memory: in a thread, its text copied once. Knows one command.
+"""A large job on its way from Redis into memory: in a thread, its payload copied once.
 
 redis-py's asyncio connection reads a text of 15 MB in 60 pieces and copies each of them four times: more processor
 time than all else that is done with the job. Here the connection is redis-py's, with all that belongs to connecting,
@@ -45,7 +45,7 @@ class BulkReader:
             pool.release(connection)
 
     def reuse(self, text: memoryview) -> None:
-        """Reads a later job into the place of `text`, which nobody needs any more."""
+        """Reads a later job into the place of `text`, which is not needed any more."""
         self._buffers.release(text)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The connection to Redis: made for a server that may be away at any time. Knows no key and no job."""
+"""The connection to Redis, made for a server that may be away at any time."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.retry import Retry as BlockingRetry
 
 from deployments.logs import OWN_LOGGER
@@ -54,9 +54,8 @@ def connect_waiting(url: str, longest_block_s: float) -> Redis:
     return _client(url, longest_block_s, _NO_BOUND)
 
 
-def connect_vital(url: str, longest_block_s: float) -> Redis:
-    """A client for what keeps a bridge alive. A connection that is dead must not cost it a heartbeat's time."""
-    del longest_block_s  # Nothing here blocks.
+def connect_vital(url: str) -> Redis:
+    """A client for what keeps a bridge alive, which never blocks. A dead connection must not cost it a heartbeat."""
     return _client(url, 0.0, VITAL_CONNECTIONS, VITAL_TIMEOUT_S)
 
 
@@ -72,6 +71,11 @@ def _client(url: str, longest_block_s: float, most: int, timeout_s: float = ANSW
         # Jobs are tens of megabytes: in steps of 32 KiB reading one takes three times as long.
         socket_read_size=_READ_BYTES,
     )
+
+
+def is_full(error: Exception) -> bool:
+    """Whether a command was refused because Redis has reached its memory limit."""
+    return isinstance(error, OutOfMemoryError) or str(error).startswith("OOM ")
 
 
 @contextlib.contextmanager
@@ -103,16 +107,17 @@ async def connected(url: str, longest_block_s: float) -> AsyncIterator[Connectio
     """All connections of a bridge, closed at the end; nothing is sent yet. Raises ValueError for an address that is
     none."""
     async with contextlib.AsyncExitStack() as stack:
-        clients = []
-        for make in (connect, connect_waiting, connect_vital):
-            clients.append(make(url, longest_block_s))
-            stack.push_async_callback(close_client, clients[-1])
-        redis, waiting, vital = clients
+        redis = connect(url, longest_block_s)
+        stack.push_async_callback(close_client, redis)
+        waiting = connect_waiting(url, longest_block_s)
+        stack.push_async_callback(close_client, waiting)
+        vital = connect_vital(url)
+        stack.push_async_callback(close_client, vital)
         yield Connections(redis, stack.enter_context(connect_bulk(url, longest_block_s)), waiting, vital)
 
 
 class Backoff:
-    """Growing pauses between tries, with jitter, so that many clients do not come back at the same moment."""
+    """Growing pauses between attempts, with jitter, so that many clients do not come back at the same moment."""
 
     def __init__(self, shortest_s: float = 0.05, longest_s: float = 2.0) -> None:
         self._shortest_s = shortest_s
@@ -139,25 +144,25 @@ async def pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 class ErrorLog:
-    """Tells of an outage without filling the log: one warning for each kind of trouble and period."""
+    """Logs an outage without filling the log: one warning for each kind of error and period."""
 
     def __init__(self, period_s: float = 10.0) -> None:
         self._period_s = period_s
-        self._told_at_s: dict[str, float] = {}
+        self._warned_at_s: dict[str, float] = {}
 
     def warn(self, what: str, error: Exception) -> None:
         """what: what could not be done, one of few texts."""
         now_s = time.monotonic()
-        is_due = now_s - self._told_at_s.get(what, float("-inf")) >= self._period_s
+        is_due = now_s - self._warned_at_s.get(what, float("-inf")) >= self._period_s
         if is_due:
-            self._told_at_s[what] = now_s
+            self._warned_at_s[what] = now_s
         logger.log(logging.WARNING if is_due else logging.DEBUG, "%s, trying again: %s", what, error)
 
 
 async def until_done(
     command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_error: Callable[[Exception], None]
 ) -> T | None:
-    """The result of `command`, repeated with growing pauses for as long as Redis is in trouble.
+    """The result of `command`, repeated with growing pauses while commands fail.
 
     None when `stop` was set before it succeeded. `command` must be harmless when it is run twice, since the
     answer to a command that was carried out may be lost.

@@ -1,4 +1,4 @@
-"""Pools of connections in which a command waits for a free connection, but not for ever.
+"""Pools of connections in which a command waits for a free connection, for a bounded time.
 
 redis-py's own pool of this kind costs every command a quarter more processor time, and there is none for Sentinel.
 """

@@ -1,4 +1,4 @@
-"""Scripts that run on a full Redis too. Knows no key and no job.
+"""Scripts that also run on a full Redis.
 
 A Redis that has reached its `maxmemory` refuses every command that may need memory, also those that in the end free
 it, as taking a job and answering it do. A script may be let through by a flag, which servers know since Redis 7.0.

@@ -1,4 +1,4 @@
-"""The address of Redis in all its forms, and clients for it. Knows no key and no job; sends nothing by itself.
+"""The address of Redis in all its forms, and clients for it. Nothing is sent yet.
 
 redis://[user][:password]@host:port/db            one server
 rediss://...?ssl_ca_certs=/path/ca.pem            the same, encrypted

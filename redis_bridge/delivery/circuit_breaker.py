@@ -1,4 +1,4 @@
-"""How much a model is fed: little after it failed every job that it was given. Knows no Redis and no queue.
+"""Stops feeding a model that fails every job, and probes it until it answers again.
 
 A job that fails may be at fault itself; many different ones in a row, without an answer between them, are not. Then
 the model is paused: its jobs are kept, and one at a time is tried, at growing intervals, until one is answered. From
@@ -16,14 +16,15 @@ from redis_bridge.delivery.retry_policy import Disposition, disposition
 SHORTEST_PAUSE_S = 1.0
 
 NO_LIMIT = 2**10
-"""From so many jobs at once on a model is fed without a limit again."""
+"""Above this many jobs at once a model is not limited any more."""
 
 
 class CircuitBreaker:
-    """One model, as this bridge sees it. pause_after: so many different jobs must fail.
-    longest_pause_s: between two tries while it is paused.  now: monotonic seconds."""
+    """One model, as this bridge sees it."""
 
     def __init__(self, pause_after: int, longest_pause_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        """pause_after: this many different jobs must fail in a row.  longest_pause_s: between two probes.
+        now: monotonic seconds."""
         self._now = now
         self._pause_after = pause_after
         self._longest_pause_s = longest_pause_s
@@ -43,7 +44,7 @@ class CircuitBreaker:
 
     @property
     def is_probed(self) -> bool:
-        """Whether it is paused and one job is in it, or may be: nobody knows whether it still fails."""
+        """Whether it is paused and one job is in it, or may be: whether it still fails is not known."""
         return self.is_paused and (self._is_probing or self.room > 0)
 
     @property
@@ -66,10 +67,10 @@ class CircuitBreaker:
         return admitted
 
     def note(self, job_ids: Sequence[str], outcomes: Sequence[Outcome | None], is_probe: bool) -> bool:
-        """What became of jobs that were admitted; is_probe: while it was paused. Answers whether the model is paused
-        from now on, or no more.
+        """What became of jobs that were admitted; is_probe: while it was paused. Returns whether this paused
+        the model, or ended its pause.
 
-        Errors that are the asker's, or that tell that nobody has tried, count neither as failure nor as answer.
+        Errors of the client, and errors without an attempt, count neither as failure nor as answer.
         """
         self._under_way -= len(job_ids)
         if any(outcome is not None and not isinstance(outcome, ServingError) for outcome in outcomes):

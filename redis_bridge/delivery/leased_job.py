@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from deployments.errors import ServingError
 from deployments.prediction import Outcome
-from redis_bridge.admission.limits import ByteReservation, Place
+from redis_bridge.admission.limits import ByteReservation, JobPlace
 from redis_bridge.store.leases import Reserved
 from redis_bridge.wire.job_format import Job
 from redis_bridge.wire.json_fields import Payload
@@ -47,7 +47,7 @@ class Claims:
     prefetched: ByteReservation
     """Of the budget of its queue for payloads that are not decoded yet."""
 
-    place: Place
+    place: JobPlace
     """Of its queue's limit of concurrent jobs."""
 
     def release_memory(self) -> None:

@@ -193,7 +193,7 @@ class ModelCalls:
 
 
 def _paused(model: ModelRecord) -> ModelUnavailable:
-    return ModelUnavailable(f"model {model.name} has failed every job, and is asked little until it answers")
+    return ModelUnavailable(f"model {model.name} has failed every job, and few jobs are put to it until it answers")
 
 
 def _results(call: "asyncio.Future[list[Outcome]]", count: int) -> list[Outcome | None]:

@@ -1,6 +1,6 @@
 """Suspects, the jobs that were in flight when a bridge died: each is decoded and asked while nothing else begins.
 
-When a bridge dies nobody knows which of its jobs killed it. So each is tried in a time of its own; only a suspect
+When a bridge dies it is not known which of its jobs killed it. So each is tried in a time of its own; only a suspect
 whose bridge dies again during its trial is kept apart from all other suspects, so that the one to blame is known.
 """
 
@@ -34,7 +34,7 @@ class Quarantine:
         self._turn = asyncio.Lock()
 
     def shared(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """Keeps suspects waiting while jobs that are none are in work."""
+        """Keeps suspects waiting while other jobs are in work."""
         return self._lock.shared()
 
     async def try_each(self, suspects: Sequence[LeasedJob], process: Process) -> list[LeasedJob]:

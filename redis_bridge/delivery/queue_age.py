@@ -1,19 +1,19 @@
 """How long the oldest job of a queue has waited, computed from its length alone.
 
 Legacy jobs carry no time. But a queue is first in, first out, so the oldest waiting job is the first that came after
-those that have left; and how many have come is seen at each look at the queue. No job is read for it.
+those that have left; and how many have come is seen at each update. No job is read for it.
 """
 
 from collections import deque
 
 FINENESS = 1000
-"""Looks are remembered as closely as this part of the age that they tell."""
+"""Updates are remembered at intervals of this part of the age."""
 
 
 class QueueAge:
     """The age of one queue's oldest job, as seen by one bridge.
 
-    Too low by at most the time between two looks, and for jobs that waited before the first look. Where others take
+    Too low by at most the time between two updates, and for jobs that waited before the first one. Where others take
     jobs from the queue as well, too high by their share: they are not seen to do it.
     """
 

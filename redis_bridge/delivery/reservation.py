@@ -1,6 +1,6 @@
 """Reserves jobs of one queue: small ones together, large ones one by one, or the next one that comes."""
 
-from redis_bridge.admission.limits import ByteReservation, ConcurrencyLimit, InFlightBytes, Place
+from redis_bridge.admission.limits import ByteReservation, ConcurrencyLimit, InFlightBytes, JobPlace
 from redis_bridge.client.connection import REDIS_ERRORS
 from redis_bridge.delivery.leased_job import Claims, LeasedJob
 from redis_bridge.delivery.served_queue import RedisErrors, ServedQueue
@@ -87,4 +87,4 @@ class JobReserver:
 
     def _claims(self, size_bytes: int) -> Claims:
         memory = ByteReservation(self._memory, size_bytes)
-        return Claims(memory, ByteReservation(self._prefetched, size_bytes), Place(self._limit))
+        return Claims(memory, ByteReservation(self._prefetched, size_bytes), JobPlace(self._limit))

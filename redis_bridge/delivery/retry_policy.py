@@ -21,7 +21,7 @@ from redis_bridge.store.leases import Lease
 
 
 class Disposition(Enum):
-    """What becomes of a job whose try ended in an error."""
+    """What becomes of a job whose attempt ended in an error."""
 
     REFUSE = "refuse"
     """The job itself is wrong: error answer and dead letter at once."""

@@ -17,7 +17,7 @@ from redis_bridge.delivery.leased_job import DecodedJob, JobState, LeasedJob
 from redis_bridge.delivery.queue_load import GIVEN_BACK, QueueLoad
 from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
 from redis_bridge.store.job_store import JobStore
-from redis_bridge.store.leases import AckResult, Answer, DeadLetter
+from redis_bridge.store.leases import AckResult, DeadLetter, JobAnswer
 from redis_bridge.wire import job_format
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -43,7 +43,7 @@ class Settlement:
         """Writes the answers and releases the leases, all at once. Returns the jobs that still lie in their leases,
         as something that is not an answer stands under their keys."""
         answers = [
-            Answer(decoded.leased.lease, decoded.job.job_id, job_format.answer(outcome, self._queue.profile))
+            JobAnswer(decoded.leased.lease, decoded.job.job_id, job_format.answer(outcome, self._queue.profile))
             for decoded, outcome in answered
         ]
         started_s = time.perf_counter()
@@ -82,7 +82,7 @@ class Settlement:
         job_id = leased.client.job_id
         answer = None
         if job_id and tells_client:
-            answer = Answer(leased.lease, job_id, job_format.answer(error, self._queue.profile))
+            answer = JobAnswer(leased.lease, job_id, job_format.answer(error, self._queue.profile))
         letter = DeadLetter(job_id, error.code, error.message, leased.size_bytes)
         result = await self._retry.until_done(lambda: self._jobs.dead_letter(leased.lease, letter, answer))
         if result is None or not result.is_done:

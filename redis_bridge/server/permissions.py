@@ -1,4 +1,4 @@
-"""Whether a server carries out the commands by which jobs come to their ends: tried on keys of its own.
+"""Whether a server carries out the commands that jobs need: tried on keys of its own.
 
 A server, a proxy before it or an access list may forbid any of them. Then jobs would leave their queues and never be
 answered, so it is found out before the first one is taken.

@@ -1,15 +1,15 @@
-"""Every Redis command on jobs: from the queue into a slot, and out of it in exactly one way. Knows no wire.
+"""Every Redis command on jobs: from the queue into a slot, which is a lease, and out of it in exactly one way.
 
-    take       the jobs that wait, up to a number and a size, each into a slot of its own: one script
-    reserve_large the next one, read in a thread
-    wait       BLMOVE queue -> slot, for a queue that was empty
-    settle     the answers, then the slots go: one script
-    give_back  slots -> head of the queue, or its end: one script
-    bury       the answer, then slot -> dead letters: one script
+    reserve        the jobs that wait, up to a number and a size, each into a slot of its own: one script
+    reserve_large  the next one, read in a thread
+    reserve_next   BLMOVE queue -> slot, for a queue that was empty
+    ack            the answers, then the slots go: one script
+    requeue        slots -> head of the queue, or its end: one script
+    dead_letter    the answer, then slot -> dead letters: one script
 
-A Redis that is full refuses LMOVE and BLMOVE, but lets scripts through: then jobs are taken by `reserve` alone.
-All but the first three may be run twice. A job whose slot somebody else has meanwhile taken over is answered all
-the same: delivery is at least once, and answers of one job are alike.
+A Redis that is full refuses LMOVE and BLMOVE, but lets scripts through: then jobs are reserved by `reserve` alone.
+All but the first three may be run twice. A job that another bridge has reclaimed is answered all the same: delivery
+is at least once, and answers of one job are alike.
 """
 
 import asyncio
@@ -19,26 +19,22 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import ResponseError
 
 from deployments.errors import ImageTooLarge, InvalidRequest, ServingError
 from redis_bridge import keys
 from redis_bridge.client.bulk_read import BulkReader
+from redis_bridge.client.connection import is_full
 from redis_bridge.client.scripts import Script
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.store import job_scripts
-from redis_bridge.store.leases import AckResult, Answer, DeadLetter, DeadLetterResult, Lease, Reserved
+from redis_bridge.store.leases import AckResult, DeadLetter, DeadLetterResult, JobAnswer, Lease, Reserved
 from redis_bridge.store.retry_records import RetryRecord, fingerprint, record_from
 from redis_bridge.wire.json_fields import Payload
 
-FULL_LOOK_S = 0.02
-"""While Redis is full nobody can wait for a job there: so often one is looked for."""
-
-
-def is_full(error: Exception) -> bool:
-    """Whether a command was refused because Redis has reached its memory limit."""
-    return isinstance(error, OutOfMemoryError) or str(error).startswith("OOM ")
+FULL_POLL_INTERVAL_S = 0.02
+"""How often the queue is polled while Redis is full and refuses blocking reads."""
 
 
 class JobStore:
@@ -81,7 +77,7 @@ class JobStore:
         """The oldest jobs of `queue`, at most `most`, each moved into a new slot; none when none wait.
 
         No more are taken once they have `most_bytes` together: the last may go beyond. When it raises, jobs may lie
-        in the slots all the same: `Liveness.sweep` brings them back.
+        in the slots all the same: `Liveness.sweep_if_due` brings them back.
         """
         slots = [self._new_slot(queue) for _ in range(most)]
         payloads: list[bytes] = []
@@ -110,16 +106,15 @@ class JobStore:
                 self._held.discard(slot.key)
         return [] if payload is None else await self._reserved([slot], [payload], has_records)
 
-    def forget(self, text: Payload) -> None:
-        """A text that has been read: its memory is that of a later one."""
-        if self._bulk is not None and isinstance(text, memoryview):
-            self._bulk.reuse(text)
+    def forget(self, payload: Payload) -> None:
+        """The memory of a payload that has been decoded is used for a later one."""
+        if self._bulk is not None and isinstance(payload, memoryview):
+            self._bulk.reuse(payload)
 
     async def reserve_next(self, queue: str) -> list[Reserved]:
         """The next job of `queue`, moved into a new slot; none when none came within `longest_block_s`.
 
-        When it raises, a job may lie in the slot all the same: `Liveness.sweep` brings it back.
-        """
+        When it raises, a job may lie in the slot all the same, until `Liveness.sweep_if_due` requeues it."""
         slot = self._new_slot(queue)
         payload: bytes | None = None
         try:
@@ -132,15 +127,14 @@ class JobStore:
         except ResponseError as error:
             if not is_full(error):
                 raise
-            # Room is made by answering what waits.
-            await asyncio.sleep(FULL_LOOK_S)
+            await asyncio.sleep(FULL_POLL_INTERVAL_S)
             return await self.reserve(queue, most=1, most_bytes=1)
         finally:
             if payload is None:
                 self._held.discard(slot.key)
         return [] if payload is None else await self._reserved([slot], [payload], bool(has_records))
 
-    async def ack(self, answers: Sequence[Answer]) -> list[AckResult]:
+    async def ack(self, answers: Sequence[JobAnswer]) -> list[AckResult]:
         """The answers to jobs of one queue appear and their slots go, all in one."""
         queue = answers[0].lease.slot.queue
         script_keys = [keys.attempts(queue)]
@@ -169,7 +163,7 @@ class JobStore:
     async def requeue(self, jobs: Sequence[Lease], to_end: bool = False) -> int:
         """Jobs of one queue, oldest first, are again its next ones, or its last, and their records are remembered.
 
-        Answers how many jobs were moved; those that somebody else has taken over are not."""
+        Returns how many jobs were moved; those that another bridge has reclaimed are not."""
         queue = jobs[0].slot.queue
         ordered = jobs if to_end else list(reversed(jobs))
         arguments: list[Any] = ["RIGHT" if to_end else "LEFT", keys.ATTEMPTS_TTL_S]
@@ -180,7 +174,7 @@ class JobStore:
         self._held.difference_update(each.slot.key for each in jobs)
         return int(moved)
 
-    async def dead_letter(self, lease: Lease, letter: DeadLetter, answer: Answer | None) -> DeadLetterResult:
+    async def dead_letter(self, lease: Lease, letter: DeadLetter, answer: JobAnswer | None) -> DeadLetterResult:
         """The job goes to the dead letters, with its reason; `answer` to its client, if one can be reached. May be
         run twice with the same letter."""
         settings, queue = self._settings, lease.slot.queue
@@ -218,7 +212,7 @@ class JobStore:
             # Typed as if it might be text; answers are bytes.
             content: Any = await self._redis.get(key)
         except ResponseError:
-            return InvalidRequest(f"the key {key!r} holds no image file")
+            return InvalidRequest(f"the key {key!r} does not hold an image file")
         return bytes(content) if content is not None else None
 
     async def let_expire(self, image_key: str) -> None:
@@ -233,14 +227,6 @@ class JobStore:
     async def end_trial(self, slot: Slot) -> None:
         """The job in `slot` is not to blame any more."""
         await self._end_trial(keys=[keys.trial(self.bridge)], args=[slot.key, keys.ATTEMPTS_TTL_S])
-
-    async def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Jobs that wait in each of `queues`, asked for together; without those whose key is no list."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for queue in queues:
-                pipe.llen(queue)
-            found = await pipe.execute(raise_on_error=False)
-        return {queue: waiting for queue, waiting in zip(queues, found, strict=True) if isinstance(waiting, int)}
 
     def _new_slot(self, queue: str) -> Slot:
         slot = Slot(queue, self.bridge, next(self._numbers))

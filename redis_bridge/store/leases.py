@@ -62,7 +62,7 @@ class Reserved:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JobAnswer:
     """What a client is to find under `key`."""
 
     lease: Lease

@@ -1,8 +1,8 @@
-"""Which bridges live, and what becomes of the jobs of those that died. Knows slots, not what lies in them.
+"""Heartbeats of bridges, and the reclaiming of leases of bridges that died.
 
-A bridge lives as long as its heartbeat key. A slot whose bridge has no heartbeat belongs to nobody, and whoever
-sees it first moves its job back to the head of its queue, as a suspect. Check and move are one script, so that two
-successors cannot double a job and a living bridge's slot is never touched.
+A bridge lives as long as its heartbeat key. A lease whose bridge has no heartbeat is reclaimed by whichever bridge
+sees it first: its job goes back to the head of its queue, as a suspect. Check and move are one script, so that two
+bridges cannot double a job and a lease of a living bridge is never touched.
 """
 
 import logging
@@ -31,7 +31,7 @@ _SCAN_COUNT = 1000
 
 
 class Liveness:
-    """One bridge's life sign, and its watch over the slots of the dead. on_reclaimed: queue, jobs."""
+    """One bridge's heartbeat, and its watch over the leases of dead bridges."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Liveness:
         clock: SteadyClock,
         on_reclaimed: Callable[[str, int], None],
     ) -> None:
+        """on_reclaimed: called with a queue and the number of its jobs."""
         self._redis = redis
         self._bridge = jobs.bridge
         self._jobs = jobs
@@ -58,15 +59,15 @@ class Liveness:
 
     @property
     def is_sure(self) -> bool:
-        """Whether siblings certainly still see this bridge as living; only then it takes jobs."""
+        """Whether other bridges certainly still see this one as alive; only then it reserves jobs."""
         return time.monotonic() - self._beat_at_s < self._settings.takeover_after_s / 2
 
     def sweep_soon(self) -> None:
-        """The next `sweep_if_due` is due: a job may lie in a slot that we do not know of."""
+        """Makes the next `sweep_if_due` due: a job may lie in a slot that we do not know of."""
         self._swept_at_s = float("-inf")
 
     async def beat(self) -> None:
-        """Says that we live, and looks who does not. Raises what connection.REDIS_ERRORS lists."""
+        """Renews our heartbeat, and sees whose has expired. Raises what connection.REDIS_ERRORS lists."""
         started_s = time.monotonic()
         bridges, (seconds, microseconds) = await self._beat(
             keys=[keys.heartbeat(self._bridge), keys.BRIDGES],
@@ -74,9 +75,9 @@ class Liveness:
         )
         self._beat_at_s = started_s
         if self.clock.observe(int(seconds) + int(microseconds) / 1e6, started_s):
-            logger.warning("the clock of Redis was set; nothing is taken over from other bridges for a while")
-        siblings = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
-        self._dead = await self._without_heartbeat([bridge for bridge in siblings if bridge])
+            logger.warning("the clock of Redis was set; nothing is reclaimed from other bridges for a while")
+        others = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
+        self._dead = await self._without_heartbeat([bridge for bridge in others if bridge])
         await self._remove([member for member in bridges if keys.bridge_from_member(member) is None])
         await self._look_at_the_server()
 
@@ -91,11 +92,11 @@ class Liveness:
     async def _remove(self, strange: list[bytes]) -> None:
         """Members of the set of bridges that no bridge has written."""
         if strange:
-            logger.warning("%s had %d members that are no bridges: removed", keys.BRIDGES, len(strange))
+            logger.warning("%s had %d members that are not bridges: removed", keys.BRIDGES, len(strange))
             await self._redis.srem(keys.BRIDGES, *strange[:_SCAN_COUNT])
 
     async def sweep_if_due(self) -> None:
-        """Looks through all slots when a sibling has died, when something may have been lost, and now and then.
+        """Looks through all slots when another bridge has died, when something may have been lost, and now and then.
 
         May take long on a Redis with millions of keys, so it must not delay the beats. Raises what
         connection.REDIS_ERRORS lists.
@@ -115,7 +116,7 @@ class Liveness:
             self._dead -= dead
 
     async def _sweep(self) -> None:
-        """Moves the jobs of all slots without a living holder back to their queues."""
+        """Moves the jobs of all slots without a living bridge back to their queues."""
         moved: Counter[str] = Counter()
         async for key in self._redis.scan_iter(match=keys.SLOTS_PATTERN, count=_SCAN_COUNT, _type="list"):
             slot = keys.slot_from_key(key.decode(errors="replace"))
@@ -124,7 +125,7 @@ class Liveness:
             try:
                 moved[slot.queue] += await self._reclaim_lease(slot)
             except ResponseError as error:
-                # The queue's key is no list, for one: its jobs stay, those of other queues must not.
+                # The queue's key may not be a list: its jobs stay in their slots, those of other queues must not.
                 logger.warning("the jobs in slot %s cannot be put back: %s", slot.key, error)
         for queue, jobs in moved.items():
             if jobs:
@@ -132,7 +133,8 @@ class Liveness:
                 self._on_reclaimed(queue, jobs)
 
     async def leave(self, leaves_jobs: bool) -> None:
-        """Goes. leaves_jobs: something may lie in our slots, so we stay listed, as dead, for a successor."""
+        """Ends the heartbeat. leaves_jobs: something may lie in our slots, so we stay listed, as dead, until it is
+        reclaimed."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(keys.heartbeat(self._bridge))
             if not leaves_jobs:
@@ -144,8 +146,8 @@ class Liveness:
         return bool(await self._redis.exists(keys.heartbeat(bridge)))
 
     async def _reclaim_lease(self, slot: Slot) -> int:
-        """How many jobs were moved. A slot of our own that we know nothing of has reappeared, or a command's
-        answer was lost on the way."""
+        """Returns how many jobs were moved. A slot of our own that is not known has reappeared, or a response was
+        lost."""
         if slot.bridge == self._bridge:
             return 0 if self._jobs.is_held(slot) else await self._jobs.requeue([Lease(slot, "", None)])
         of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
@@ -175,6 +177,6 @@ class Liveness:
         if policy != "noeviction" and memory.get("maxmemory"):
             logger.warning(
                 "Redis evicts keys when its memory is full (maxmemory-policy %s): it may drop whole queues with "
-                "all jobs in them, without a word to anybody; set maxmemory-policy noeviction",
+                "all jobs in them, silently; set maxmemory-policy noeviction",
                 policy,
             )

@@ -1,8 +1,8 @@
-"""What is remembered of a job that was tried before and is not done: its tries, since when, and a suspicion.
+"""What is remembered of a job that was tried before and is not done: its attempts, since when, and a suspicion.
 
-Pure; knows no Redis. Most jobs have no record: it is written when a try fails, when a job goes back to its queue,
-and when its bridge dies. Records stand under a fingerprint of the job's text, so that they are known before the
-text has been read: reading it may be what kills a bridge.
+Most jobs have no record: it is written when an attempt fails, when a job is requeued, and when its bridge dies. It
+stands under a fingerprint of the payload, so that it is known before the payload is decoded: decoding may be what
+kills a bridge.
 """
 
 import hashlib
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from redis_bridge.wire.json_fields import Payload
 
 FINGERPRINT_BYTES = 1024
-"""From the front and from the end of a job's text. Producers write the id at one of the two, or within an image
-of a few hundred bytes; jobs that differ nowhere there would share their tries."""
+"""From the front and from the end of a payload. Producers write the id at one of the two, or within an image
+of a few hundred bytes; jobs that differ nowhere there would share their attempts."""
 
 FINGERPRINT = f"""
 local function fingerprint(text)
@@ -30,17 +30,22 @@ _RECORD = re.compile(rf"(\d+) (\d+(?:\.\d+)?)({SUSPECT}({APART})?)?")
 
 @dataclass(frozen=True, slots=True)
 class RetryRecord:
-    """tries: that failed, or took a bridge down.  first_s: Unix time of the first, by the server's clock.
-    is_suspect: it was in flight when a bridge died, perhaps beside the job that killed it.
-    is_apart: it was on trial then, and not alone, so it is next tried while no other is."""
+    """The history of one job."""
 
     attempts: int
+    """Attempts that failed, or took a bridge down."""
+
     first_s: float
+    """Unix time of the first, by the server's clock."""
+
     is_suspect: bool = False
+    """It was in flight when a bridge died, perhaps beside the job that killed it."""
+
     is_apart: bool = False
+    """It was on trial then, and not alone, so it is next tried while no other suspect is."""
 
     def failed(self) -> "RetryRecord":
-        """After one more try that its bridge survived."""
+        """After one more attempt that its bridge survived."""
         return replace(self, attempts=self.attempts + 1)
 
     def text(self) -> str:
@@ -56,6 +61,6 @@ def record_from(text: bytes | None) -> RetryRecord | None:
 
 
 def fingerprint(text: Payload) -> str:
-    """40 hexadecimal digits that stand for a job's text."""
+    """40 hexadecimal digits that stand for a payload."""
     ends = bytes(text[:FINGERPRINT_BYTES]) + bytes(text[-FINGERPRINT_BYTES:])
     return hashlib.sha1(f"{len(text)}:".encode() + ends, usedforsecurity=False).hexdigest()

@@ -16,7 +16,7 @@ def _no_real_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_of(process: ValkeyProcess) -> EmbeddedSettings:
-    return EmbeddedSettings(port=process._settings.port, data_folder=str(process._settings.folder))
+    return EmbeddedSettings(port=process.settings.port, data_folder=str(process.settings.folder))
 
 
 def test_the_bridge_is_given_time_to_drain() -> None:

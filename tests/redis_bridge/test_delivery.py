@@ -162,7 +162,7 @@ async def test_a_job_that_kills_its_bridges_is_buried_and_those_beside_it_are_an
     assert await client.answer(poison) == {
         "error": {
             "code": "internal",
-            "message": f"given up: {MAX_ATTEMPTS} tries of this job ended without an answer",
+            "message": f"given up: {MAX_ATTEMPTS} attempts of this job ended without an answer",
         }
     }
     for number, job_id in enumerate(before + after):

@@ -11,7 +11,7 @@ from redis_bridge.client.clock import SteadyClock
 from redis_bridge.store.retry_records import RetryRecord, fingerprint
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeModel, legacy_answer
-from tests.redis_bridge.store.test_liveness import presence
+from tests.redis_bridge.store.test_liveness import liveness
 
 LIVING = "00000000beef"
 JUMP_S = 700.0
@@ -58,7 +58,7 @@ async def test_a_living_bridge_whose_heartbeat_has_expired_by_a_jump_keeps_its_j
     slot = keys.Slot(QUEUE, LIVING, 1).key
     await redis.rpush(slot, "in work there")
     # What was seen of the server's clock before somebody set it forward.
-    ours = presence(redis, clock=clock_beside(time.time() - JUMP_S))
+    ours = liveness(redis, clock=clock_beside(time.time() - JUMP_S))
     await ours.sweep_if_due()
     assert await redis.lrange(slot, 0, -1) == [b"in work there"]
     # The beat sees the jump; others are given the time to beat as well.

@@ -1,4 +1,4 @@
-"""A command waits for a free connection, but not for ever."""
+"""A command waits for a free connection, for a bounded time."""
 
 import asyncio
 import os

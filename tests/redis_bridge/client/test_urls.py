@@ -351,8 +351,8 @@ async def test_a_running_bridge_writes_no_password_into_its_log_its_report_or_re
                 if is_right:
                     await eventually(lambda: bridge.queues)
                 else:
-                    await eventually(lambda: "refuses the user or the password" in bridge.redis_trouble)
-                assert SECRET not in bridge.redis_trouble
+                    await eventually(lambda: "refuses the user or the password" in bridge.redis_reason)
+                assert SECRET not in bridge.redis_reason
         redis = connect(f"redis://:{SECRET if is_right else 'another'}@127.0.0.1:{port}/0", longest_block_s=1)
         for key in await redis.keys():
             assert SECRET.encode() not in await redis.dump(key)

@@ -16,7 +16,7 @@ from redis_bridge.client.scripts import ALLOW_OOM
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.store import job_scripts
 from redis_bridge.store.job_store import JobStore
-from redis_bridge.store.leases import Answer, DeadLetter
+from redis_bridge.store.leases import DeadLetter, JobAnswer
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer
 from tests.redis_bridge.test_bridge import Kept
@@ -70,7 +70,7 @@ async def test_a_burial_whose_result_was_lost_is_known_to_be_done(redis: Redis, 
     [reserved] = await jobs.reserve(QUEUE, most=1, most_bytes=100)
     lease = reserved.lease
     letter = DeadLetter("an-id", "internal", "failed here", 3)
-    answer = Answer(lease, "an-id", b"error") if has_answer else None
+    answer = JobAnswer(lease, "an-id", b"error") if has_answer else None
     results = [await jobs.dead_letter(lease, letter, answer) for _ in range(2)]
     assert [(result.is_done, result.is_answered) for result in results] == [(True, has_answer)] * 2
     assert await redis.llen(keys.DEAD_LETTERS) == 1

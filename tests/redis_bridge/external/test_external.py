@@ -267,7 +267,7 @@ async def test_a_worker_that_writes_no_json_is_told_so(gateway: ExternalGateway,
     async with worker(redis, CORAL, lambda job: b"Traceback (most recent call last)"):
         answer = await gateway.ask(CORAL, request())
     assert isinstance(answer, InternalError)
-    assert "no JSON: 'Traceback" in answer.message
+    assert "not JSON: 'Traceback" in answer.message
     await eventually(lambda: nothing_left(redis))
 
 

@@ -11,7 +11,7 @@ from redis_bridge.client.clock import SteadyClock
 from redis_bridge.client.connection import ErrorLog, connect
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.store.job_store import JobStore
-from redis_bridge.store.leases import Answer, DeadLetter, Lease
+from redis_bridge.store.leases import DeadLetter, JobAnswer, Lease
 from redis_bridge.store.liveness import Liveness
 from redis_bridge.store.retry_records import RetryRecord
 from tests.redis_bridge.conftest import StartBridge
@@ -94,7 +94,7 @@ async def test_a_job_that_was_taken_over_is_not_buried_by_the_bridge_that_lost_i
     await redis.lmove(reserved.lease.slot.key, QUEUE, "LEFT", "RIGHT")
     await redis.set("an-id", "[]", ex=60)
     buried = await jobs.dead_letter(
-        lease, DeadLetter("an-id", "internal", "failed here", 3), Answer(lease, "an-id", b"error")
+        lease, DeadLetter("an-id", "internal", "failed here", 3), JobAnswer(lease, "an-id", b"error")
     )
     assert not buried.is_done
     assert not buried.is_answered
