@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis_bridge.bridge import Bridge
 from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.client.urls import close_client
-from redis_bridge.server.watch import SILENCE_S
+from redis_bridge.server.watch import WRITE_TIMEOUT_S
 from tests.redis_bridge.conftest import StartBridge, free_port
 from tests.redis_bridge.fakes import eventually
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
@@ -96,7 +96,7 @@ async def test_a_server_that_takes_no_writes_is_told_and_so_is_its_recovery(
     async with start_bridge(url=address_of(machine)) as bridge:
         await eventually(lambda: not bridge.redis_reason)
         await breaks(machine)  # type: ignore[operator]
-        assert await is_told(bridge, words, SILENCE_S + 3) < SILENCE_S + 2
+        assert await is_told(bridge, words, WRITE_TIMEOUT_S + 3) < WRITE_TIMEOUT_S + 2
         await heals(machine)  # type: ignore[operator]
         await eventually(lambda: not bridge.redis_reason)
 
