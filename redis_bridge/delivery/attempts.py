@@ -42,12 +42,13 @@ class Attempts:
     async def first(self, jobs: Sequence[DecodedJob]) -> Sequence[Outcome | None]:
         """The outcome of each job's first attempt, None where the work was abandoned. All name the same model, or
         none. In a queue of several models jobs that take long leave their places to those for other models."""
-        call = asyncio.create_task(self._calls.ask([decoded.job for decoded in jobs]))
-        breaker = self._calls.breaker_of(jobs[0].job.model) if self._queue.is_routed else None
-        if breaker is None:
-            return await call
+        asked = self._calls.ask([decoded.job for decoded in jobs])
+        if not self._queue.is_routed:
+            return await asked
+        call = asyncio.create_task(asked)
         await asyncio.wait({call}, timeout=STALL_S)
-        if call.done():
+        breaker = self._calls.breaker_of(jobs[0].job.model)
+        if call.done() or breaker is None:
             return await call
         for decoded in jobs:
             decoded.leased.claims.place.release()
