@@ -9,8 +9,8 @@ from redis_bridge.client.connection import Backoff
 from redis_bridge.delivery.circuit_breaker import NO_LIMIT, CircuitBreaker
 from redis_bridge.delivery.leased_job import LeasedJob
 from redis_bridge.delivery.model_calls import ModelCalls, Models
-from redis_bridge.delivery.queue_age import QueueAge
 from redis_bridge.delivery.served_queue import ServedQueue
+from redis_bridge.store.queue_age import QueueAge
 
 GIVEN_BACK = "given-back"
 """Value of the metrics' label `outcome`."""

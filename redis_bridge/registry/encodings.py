@@ -48,7 +48,7 @@ class Hash:
             pipe.hdel(key, name)
 
 
-class _Names:
+class _BareNames:
     """Bare names, with our details beside them."""
 
     async def read(self, pipe: Any, key: str) -> Content:
@@ -77,7 +77,7 @@ class _Names:
         raise NotImplementedError
 
 
-class NameSet(_Names):
+class NameSet(_BareNames):
     """A set of queue names."""
 
     async def members(self, pipe: Any, key: str) -> Iterable[bytes]:
@@ -93,7 +93,7 @@ class NameSet(_Names):
             pipe.srem(key, *removed)
 
 
-class NameList(_Names):
+class NameList(_BareNames):
     """A list of queue names."""
 
     async def members(self, pipe: Any, key: str) -> Iterable[bytes]:

@@ -12,8 +12,8 @@ from deployments.definition import ModelState
 from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics
-from redis_bridge.delivery.queue_age import FINENESS, QueueAge
 from redis_bridge.metrics import Metric
+from redis_bridge.store.queue_age import FINENESS, QueueAge
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, MODEL, QUEUE, Client, FakeCatalogue, FakeModel, eventually, model
 
