@@ -1,7 +1,7 @@
-"""THE REDIS DOOR: serves the legacy queue clients. Imports the core, never the other door.
+"""The Redis bridge: serves the legacy queue clients. Imports the core, never the HTTP door.
 
-    queue --jobs.reserve--> slot --wire--> Request --predict--> Outcome --wire--> answer key
-                              `--(the bridge dies)--> presence.sweep --> head of the queue
+    queue --reserve--> lease --wire--> Request --predict--> Outcome --wire--> answer key
+                              `--(the bridge dies)--> liveness --> head of the queue
 
 Only this package opens a Redis connection.
 """

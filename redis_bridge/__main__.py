@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from redis_bridge.client.connection import TROUBLES
+from redis_bridge.client.connection import REDIS_ERRORS
 from redis_bridge.client.urls import blocking_client, without_password
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 from redis_bridge.store.dead_letters import DeadLetters, Letter, NoSuchLetter
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NoSuchLetter as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except (*TROUBLES, ValueError) as error:
+    except (*REDIS_ERRORS, ValueError) as error:
         sys.stderr.write(f"Redis at {without_password(url)} does not work: {error}\n")
         return 2
     return 0
@@ -93,7 +93,7 @@ def _number_or_all(text: str) -> int | None:
 
 def _parser() -> argparse.ArgumentParser:
     defaults = BridgeSettings()
-    parser = argparse.ArgumentParser(prog="python -m redis_bridge", description="Tools of the Redis door.")
+    parser = argparse.ArgumentParser(prog="python -m redis_bridge", description="Tools of the Redis bridge.")
     things = parser.add_subparsers(dest="thing", required=True)
     letters = things.add_parser("dead-letters", help="jobs that were given up")
     letters.add_argument("--url", help=f"address of Redis (default: {REDIS_URL_VARIABLE}, or {DEFAULT_URL})")

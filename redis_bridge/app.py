@@ -1,4 +1,4 @@
-"""The bridge on Ray Serve: `import_path: redis_bridge.app:build`. Only wires."""
+"""The bridge on Ray Serve: `import_path: redis_bridge.app:build`. Wiring only."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 from deployments.process.replica_process import prepare_replica_process
 from redis_bridge.bridge import Bridge
-from redis_bridge.client.connection import TROUBLES, connected
+from redis_bridge.client.connection import REDIS_ERRORS, connected
 from redis_bridge.client.urls import without_password
 from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.external.store import ExternalJobStore
@@ -43,11 +43,10 @@ VALKEY_DEPLOYMENT = "Valkey"
 ADDRESS_TIMEOUT_S = 120.0
 """Valkey may have a large append-only file to load before it says where it is."""
 
-_LOOK_S = 0.2
+_POLL_INTERVAL_S = 0.2
 
-
-CALLS_MARGIN = 16
-"""Beside the waiting askers of external workers: those who ask for the list, and those who are refused."""
+EXTRA_CALLS = 16
+"""Calls at once beside those that wait for external workers: for reports, and those that are refused."""
 
 
 @serve.deployment(
@@ -58,12 +57,12 @@ CALLS_MARGIN = 16
     health_check_period_s=2,
     health_check_timeout_s=10,
 )
-class BridgeReplica:
+class BridgeDeployment:
     """The shell that Ray Serve runs; the work is in `Bridge`."""
 
     async def __init__(self, settings: BridgeSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
         prepare_replica_process()
-        # What there is to close when this replica goes, even when it never came up: last opened, first closed.
+        # To be closed when this replica ends, even when it never came up: last opened, first closed.
         self._closing = contextlib.AsyncExitStack()
         url = await _redis_url(settings)
         self._discovery = Discovery()
@@ -72,7 +71,7 @@ class BridgeReplica:
         client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
         await client.attach(record.name for record in self._discovery.records())
         connections = await self._closing.enter_async_context(connected(url, settings.longest_block_s))
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*REDIS_ERRORS):
             await refuse_unsupported(connections.redis)
         recorder = RayRecorder()
         self._bridge = Bridge(connections, client, self._discovery, settings, recorder)
@@ -87,15 +86,15 @@ class BridgeReplica:
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 
     async def report(self) -> GatewayReport:
-        """The external workers, and whether Redis takes jobs and answers; asked for by every door, all the time."""
-        return GatewayReport(self._external.workers(), self._bridge.redis_trouble)
+        """The external workers, and whether Redis accepts jobs and answers; every HTTP door polls it."""
+        return GatewayReport(self._external.workers(), self._bridge.redis_reason)
 
     async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The answer of an external worker; an error is a value."""
         return await self._external.ask(queue, request)
 
     async def check_health(self) -> None:
-        """Raises when a loop has died; Ray Serve replaces the replica then. Redis being away is no such case."""
+        """Raises when a loop has died; Ray Serve replaces the replica then. Redis may be away."""
         self._discovery.check()
         self._bridge.check()
         self._external.check()
@@ -106,9 +105,9 @@ class BridgeReplica:
 
 def build(args: BridgeSettings) -> Application:
     """The application of the bridge."""
-    deployment = BridgeReplica.options(  # type: ignore[attr-defined]  # the decorator is untyped
+    deployment = BridgeDeployment.options(  # type: ignore[attr-defined]  # the decorator is untyped
         graceful_shutdown_timeout_s=args.drain_s + STOP_MARGIN_S,
-        max_ongoing_requests=args.max_external_jobs + CALLS_MARGIN,
+        max_ongoing_requests=args.max_external_jobs + EXTRA_CALLS,
     )
     application: Application = deployment.bind(args)
     return application
@@ -117,7 +116,7 @@ def build(args: BridgeSettings) -> Application:
 async def _redis_url(settings: BridgeSettings) -> str:
     """The address of Redis: from the environment, or that of the embedded Valkey.
 
-    Raises RuntimeError when there is no such application within `settle_s`, TimeoutError when it stays silent.
+    Raises RuntimeError when there is no such application within `settle_s`, TimeoutError when it does not respond.
     """
     url = os.environ.get(REDIS_URL_VARIABLE)
     if url:
@@ -138,10 +137,10 @@ async def _valkey_handle(settings: BridgeSettings) -> DeploymentHandle:
                     f"{REDIS_URL_VARIABLE} is not set and there is no application "
                     f"{settings.valkey_application!r} with the embedded Valkey"
                 ) from None
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_POLL_INTERVAL_S)
 
 
 def _noted_handle(deployment: str, application: str) -> DeploymentHandle:
-    """A handle that Serve takes note of when it is taken before this replica is ready: at shutdown it stops the
-    holder first. It notes none that `serve.get_app_handle` gives."""
+    """A handle that Serve notes because it is taken before this replica is ready: at shutdown it stops this replica
+    first. Serve does not note handles from `serve.get_app_handle`."""
     return serve.get_deployment_handle(deployment, application)

@@ -1,7 +1,4 @@
-"""The Redis door as a whole: its consumers follow the catalogue, its heartbeat and registry entries are kept.
-
-Knows no Ray: it is given a Redis client, a way to ask models, and the catalogue of models.
-"""
+"""The bridge as a whole: consumers that follow the catalogue of models, the heartbeat and the registry entries."""
 
 import asyncio
 import contextlib
@@ -10,20 +7,18 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
-from deployments.catalogue import Catalogue, ModelRecord, ModelState
+from deployments.catalogue import Catalogue, ModelRecord
 from deployments.client.protocols import Predict
 from deployments.definition import is_valid_name
-from deployments.errors import ModelNotFound
 from deployments.logs import OWN_LOGGER
 from redis_bridge import metrics
+from redis_bridge.admission.limits import InFlightBytes
 from redis_bridge.client.clock import SteadyClock
-from redis_bridge.client.connection import TROUBLES, Connections, TroubleLog, pause
-from redis_bridge.delivery.admission import InFlightBytes
-from redis_bridge.delivery.circuit_breaker import Feedings
+from redis_bridge.client.connection import REDIS_ERRORS, Connections, pause
+from redis_bridge.delivery.assembly import Delivery
 from redis_bridge.delivery.consumer import Consumer
-from redis_bridge.delivery.context import Door
+from redis_bridge.delivery.model_calls import Models
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.registry.model_registry import Entry, Registry, entry_of
 from redis_bridge.server.requirements import refuse_unsupported
@@ -31,11 +26,12 @@ from redis_bridge.server.watch import RedisWatch
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.key_repair import OwnKeys
-from redis_bridge.store.liveness import Presence
+from redis_bridge.store.liveness import Liveness
+from redis_bridge.store.queue_depths import queue_depths
 
 logger = logging.getLogger(OWN_LOGGER)
 
-LOOK_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 class Bridge:
@@ -53,38 +49,20 @@ class Bridge:
         redis, vital = connections.redis, connections.vital or connections.redis
         self._redis = redis
         self._settings = settings
-        self._catalogue = catalogue
         self._recorder = recorder or NoRecorder()
-        self._jobs = JobStore(redis, self.bridge_id, settings, connections.transfer, connections.waiting)
+        self._jobs = JobStore(redis, self.bridge_id, settings, connections.bulk, connections.waiting)
         clock = SteadyClock(jump_s=settings.takeover_after_s / 2, settle_s=settings.takeover_after_s)
-        self._presence = Presence(vital, self._jobs, settings, clock, self._on_taken_over)
+        self._liveness = Liveness(vital, self._jobs, settings, clock, self._on_reclaimed)
         self._own_keys = OwnKeys(vital)
-        self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._presence.is_alive)
+        self._registry = Registry(redis, settings.registry_key, self.bridge_id, self._liveness.is_alive)
         self._watch = RedisWatch(vital, self.bridge_id, settings.heartbeat_s, lambda: len(self._consumers))
-        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        self._in_flight = InFlightBytes(settings.max_in_flight_bytes)
-        self._door = Door(
-            predict=predict,
-            model_of=self._model_of,
-            waiting_for=self.waiting_for,
-            taken_keys=lambda: self._taken_keys,
-            jobs=self._jobs,
-            presence=self._presence,
-            in_flight=self._in_flight,
-            threads=self._threads,
-            recorder=self._recorder,
-            troubles=TroubleLog(),
-            settings=settings,
-            clock=clock,
-            feedings=Feedings(settings.pause_after, settings.longest_pause_s),
-        )
+        self._models = Models(predict, catalogue, settings)
+        self._delivery = Delivery(self._models, self._jobs, self._liveness, settings, self._recorder)
         self._consumers: dict[str, Consumer] = {}
-        self._waiting: Mapping[str, int] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._stop_following = asyncio.Event()
         self._stop_watching = asyncio.Event()
-        self._taken_keys: frozenset[str] = frozenset({settings.registry_key, *settings.external_queues})
         self._foreign: Mapping[str, Entry | None] | None = None
         self._registered: dict[str, Entry] = {}
         self._registered_at_s = float("-inf")
@@ -96,21 +74,21 @@ class Bridge:
 
     @property
     def in_flight(self) -> InFlightBytes:
-        """The budget of bytes that the bridge holds, shared with whoever else makes pictures in its process."""
-        return self._in_flight
+        """The byte budget of the bridge, shared with the gateway to external workers."""
+        return self._delivery.memory
 
     @property
-    def redis_trouble(self) -> str:
-        """Why Redis would take no job or no answer now, in words; '' when all is well."""
-        return self._watch.trouble
+    def redis_reason(self) -> str:
+        """Why Redis would accept no job or no answer now; '' when all is well."""
+        return self._watch.reason
 
     def waiting_for(self, model: str) -> int | None:
         """Jobs that wait in Redis for this model, as of the last heartbeat; None when that is not known."""
-        return self._waiting.get(model)
+        return self._models.waiting.get(model)
 
     def external_queues(self) -> Mapping[str, Entry | None] | None:
         """The queues that external workers serve, by the configuration or by the registry: queue -> entry; None until
-        the registry has been read. A name that no queue of ours could have is left out."""
+        the registry has been read. Names that a queue cannot have are left out."""
         if self._foreign is None:
             return None
         named = {queue: entry for queue, entry in self._foreign.items() if is_valid_name(queue)}
@@ -125,13 +103,13 @@ class Bridge:
         self._loops = [
             loop.create_task(self._follow(), name="bridge follows the catalogue"),
             loop.create_task(self._beat(), name="bridge heartbeat"),
-            loop.create_task(self._sweep(), name="bridge sweeps slots"),
+            loop.create_task(self._sweep(), name="bridge sweeps leases"),
             loop.create_task(self._keep_measuring(), name="bridge measures its queues"),
             loop.create_task(self._watch.run(self._stop_watching), name="bridge watches Redis"),
         ]
 
     def check(self) -> None:
-        """Raises RuntimeError when a loop has died, for a health check. Redis being away is no such case."""
+        """Raises RuntimeError when a loop has died, for a health check. Redis may be away."""
         for loop in self._loops:
             if loop.done() and not self._stop_following.is_set():
                 reason = loop.exception()
@@ -140,67 +118,67 @@ class Bridge:
             consumer.check()
 
     async def stop(self, drain_s: float) -> None:
-        """Leaves the registry, takes nothing new, gives jobs in flight `drain_s` seconds, and the rest back."""
+        """Leaves the registry, reserves nothing more, and requeues what is in flight after `drain_s` seconds."""
         self._stop_following.set()
         if self._loops:
             await asyncio.wait(self._loops[:1])
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*REDIS_ERRORS):
             await self._registry.withdraw()
         await asyncio.gather(*(consumer.stop(drain_s) for consumer in self._consumers.values()))
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=drain_s)
-        # Only now: siblings must not take over what is still being finished here.
+        # Only now: other bridges must not reclaim what is still being finished here.
         self._stop_watching.set()
         if self._loops:
             await asyncio.wait(self._loops)
-        with contextlib.suppress(*TROUBLES):
-            await self._presence.leave(leaves_jobs=self._jobs.holds_any)
-        self._threads.shutdown(wait=False)
+        with contextlib.suppress(*REDIS_ERRORS):
+            await self._liveness.leave(leaves_jobs=self._jobs.holds_any)
+        self._delivery.close()
 
     async def _beat(self) -> None:
         while not self._stop_watching.is_set():
             pause_s = self._settings.heartbeat_s
             try:
-                await self._presence.beat()
-            except TROUBLES as error:
-                self._door.note_trouble("the heartbeat did not reach Redis", error)
-                pause_s = LOOK_S
+                await self._liveness.beat()
+            except REDIS_ERRORS as error:
+                self._delivery.errors.note("the heartbeat did not reach Redis", error)
+                pause_s = POLL_INTERVAL_S
             # After the beat, which must not wait for it; also when it failed, as one of these keys may be why.
-            with contextlib.suppress(*TROUBLES):
-                await self._own_keys.look(list(self._consumers), self.bridge_id)
+            with contextlib.suppress(*REDIS_ERRORS):
+                await self._own_keys.repair(list(self._consumers), self.bridge_id)
             await pause(pause_s, self._stop_watching)
 
     async def _keep_measuring(self) -> None:
         while not self._stop_watching.is_set():
             try:
                 await self._measure()
-            except TROUBLES as error:
-                self._waiting = {}
-                self._door.note_trouble("the queues could not be measured", error)
+            except REDIS_ERRORS as error:
+                self._models.waiting = {}
+                self._delivery.errors.note("the queues could not be measured", error)
             await pause(self._settings.heartbeat_s, self._stop_watching)
 
     async def _sweep(self) -> None:
         while not self._stop_watching.is_set():
             try:
-                await self._presence.sweep_if_due()
-            except TROUBLES as error:
-                self._door.note_trouble("the slots could not be looked through", error)
-            await pause(LOOK_S, self._stop_watching)
+                await self._liveness.sweep_if_due()
+            except REDIS_ERRORS as error:
+                self._delivery.errors.note("the slots could not be looked through", error)
+            await pause(POLL_INTERVAL_S, self._stop_watching)
 
     async def _measure(self) -> None:
-        self._recorder.record(metrics.IN_FLIGHT_BYTES, self._in_flight.held_bytes)
+        self._recorder.record(metrics.IN_FLIGHT_BYTES, self._delivery.memory.held_bytes)
         waiting_for: Counter[str] = Counter()
         consumers = dict(self._consumers)
-        depths = await self._jobs.depths(list(consumers))
+        depths = await queue_depths(self._redis, list(consumers))
         for queue, consumer in consumers.items():
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
-            self._recorder.record(metrics.SET_ASIDE, consumer.set_aside, queue)
+            self._recorder.record(metrics.PARKED, consumer.parked, queue)
             if (waiting := depths.get(queue)) is not None:
                 self._recorder.record(metrics.QUEUE_DEPTH, waiting, queue)
                 self._recorder.record(metrics.OLDEST_JOB_SECONDS, consumer.oldest_s(waiting), queue)
-                if model := self._model_of(queue):
+                if model := self._models.find(queue):
                     waiting_for[model.name] += waiting
-        self._waiting = dict(waiting_for)
+        self._models.waiting = dict(waiting_for)
 
     async def _follow(self) -> None:
         is_supported = False
@@ -211,11 +189,11 @@ class Bridge:
                     await refuse_unsupported(self._redis)
                     is_supported = True
                 await self._register({queue: entry_of(queue, model) for queue, model in models.items()})
-            except TROUBLES as error:
-                self._door.note_trouble("the registry could not be refreshed", error)
+            except REDIS_ERRORS as error:
+                self._delivery.errors.note("the registry could not be refreshed", error)
             if self._foreign is not None:
                 self._set_consumers(set(models), frozenset(self._foreign))
-            await pause(LOOK_S, self._stop_following)
+            await pause(POLL_INTERVAL_S, self._stop_following)
 
     async def _register(self, entries: dict[str, Entry]) -> None:
         """Writes entries that have changed at once, and all at every heartbeat."""
@@ -225,12 +203,12 @@ class Bridge:
         self._foreign = await self._registry.refresh(entries)
         self._registered, self._registered_at_s = entries, time.monotonic()
         external = self._settings.external_queues
-        self._taken_keys = frozenset({self._settings.registry_key, *entries, *self._foreign, *external})
+        self._delivery.taken_keys = frozenset({self._settings.registry_key, *entries, *self._foreign, *external})
 
     def _set_consumers(self, queues: set[str], foreign: frozenset[str]) -> None:
         for queue in queues - foreign - self._consumers.keys():
             logger.info("taking jobs of queue %s, profile %s", queue, self._settings.profile_of(queue).preset)
-            self._consumers[queue] = Consumer(queue, self._door)
+            self._consumers[queue] = self._delivery.consumer(queue)
             self._consumers[queue].start()
         for queue, consumer in list(self._consumers.items()):
             # A queue whose model has gone keeps its consumer until those who wait there have been answered.
@@ -242,17 +220,8 @@ class Bridge:
                 leaving.add_done_callback(self._leaving.discard)
 
     def _models_by_queue(self) -> dict[str, ModelRecord]:
-        queues = {queue for record in self._catalogue.records() for queue in record.definition.queues}
-        queues -= set(self._settings.external_queues)
-        models = {queue: self._model_of(queue) for queue in sorted(queues)}
-        return {queue: model for queue, model in models.items() if model is not None}
+        external = self._settings.external_queues
+        return {queue: model for queue, model in self._models.by_queue().items() if queue not in external}
 
-    def _model_of(self, queue: str) -> ModelRecord | None:
-        try:
-            model = self._catalogue.resolve(queue)
-        except ModelNotFound:
-            return None
-        return None if model.state is ModelState.STOPPING else model
-
-    def _on_taken_over(self, queue: str, jobs: int) -> None:
-        self._recorder.record(metrics.TAKEN_OVER, jobs, queue)
+    def _on_reclaimed(self, queue: str, jobs: int) -> None:
+        self._recorder.record(metrics.RECLAIMED, jobs, queue)

@@ -1,4 +1,4 @@
-"""The embedded Valkey as an application: `import_path: redis_bridge.embedded:build`. Only wires.
+"""The embedded Valkey as an application: `import_path: redis_bridge.embedded:build`. Wiring only.
 
 One replica watches over one server process on a one-node cluster. The replica may be killed and replaced: the
 server lives on and is adopted. Stopping the system stops the server, after the bridge, which holds a handle.
@@ -59,7 +59,7 @@ def ports(args: EmbeddedSettings) -> dict[str, tuple[str, int]]:
     health_check_period_s=2,
     health_check_timeout_s=90,
 )
-class Valkey:
+class ValkeyDeployment:
     """Starts, adopts, watches and stops the server."""
 
     async def __init__(self, settings: EmbeddedSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
@@ -96,7 +96,7 @@ class Valkey:
 
 def build(args: EmbeddedSettings) -> Application:
     """The application of the embedded Valkey."""
-    application: Application = Valkey.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
+    application: Application = ValkeyDeployment.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped
     return application
 
 

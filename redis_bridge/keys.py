@@ -1,4 +1,4 @@
-"""Every Redis key of this door. Names only: no command is made here.
+"""Every Redis key of the bridge.
 
 | Key | Type | Owner | Expiry |
 |---|---|---|---|
@@ -6,7 +6,7 @@
 | `<job id>` | string, the answer | the client that waits for it | `result_ttl_s` |
 | `<key in img_key>` | string, an image file | the producer | `result_ttl_s` after it was read, if it had none |
 | `<queue>:inflight:<bridge>:<slot>` | list with one job text | that bridge; after its death, any other | none |
-| `fathomnet:attempts:<queue>` | hash: fingerprint of a job's text -> `attempts.Record` | the bridges | a day |
+| `fathomnet:attempts:<queue>` | hash: fingerprint of a job's text -> `RetryRecord` | the bridges | a day |
 | `fathomnet:trial:<bridge>` | string, the slots of the jobs that this bridge has on trial | that bridge | a day |
 | `fathomnet:bridges` | set of bridge ids | all bridges; each leaves, or is removed after its takeover | none |
 | `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |
@@ -27,7 +27,7 @@ import re
 from dataclasses import dataclass
 
 PREFIX = "fathomnet:"
-"""Every key that only this door uses begins with it, except slots, which begin with their queue's name."""
+"""Every key that only the bridge uses begins with it, except slots, which begin with their queue's name."""
 
 BRIDGES = PREFIX + "bridges"
 DEAD_LETTERS = PREFIX + "dead-letters"
@@ -84,7 +84,7 @@ def written(bridge: str) -> str:
 
 
 def attempts(queue: str) -> str:
-    """The key with the records of those jobs of `queue` that have been in trouble."""
+    """The key with the records of those jobs of `queue` that have failed, gone back, or lost their bridge."""
     return f"{PREFIX}attempts:{queue}"
 
 
@@ -94,5 +94,5 @@ def trial(bridge: str) -> str:
 
 
 def is_reserved(key: str) -> bool:
-    """Whether `key` is one of this door's own, which a job's id must never be."""
+    """Whether `key` is one of the bridge's own, which a job's id must never be."""
     return key.startswith(PREFIX) or ":inflight:" in key

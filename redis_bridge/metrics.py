@@ -1,4 +1,4 @@
-"""What the Redis door measures: names, tags and the protocol that the rest of the door reports to. No Ray.
+"""What the bridge measures: names, tags, and the protocol that the rest of it reports to.
 
 Ray puts `ray_` before each name and adds application, deployment and replica.
 """
@@ -63,13 +63,13 @@ DROPPED_LETTERS = Metric(
     ("queue",),
 )
 PAUSED = Metric("fathom_redis_paused", "gauge", "1 while a model gets no jobs because it fails them all.", ("model",))
-SET_ASIDE = Metric(
+PARKED = Metric(
     "fathom_redis_set_aside",
     "gauge",
     "Jobs that this bridge holds until the models that they name answer.",
     ("queue",),
 )
-TAKEN_OVER = Metric(
+RECLAIMED = Metric(
     "fathom_redis_taken_over_total", "counter", "Jobs of a dead bridge put back at their queue's head.", ("queue",)
 )
 ERRORS = Metric("fathom_redis_errors_total", "counter", "Redis commands that failed and were tried again.", ())
@@ -100,8 +100,8 @@ ALL_METRICS = (
     DEAD_LETTERS,
     DROPPED_LETTERS,
     PAUSED,
-    SET_ASIDE,
-    TAKEN_OVER,
+    PARKED,
+    RECLAIMED,
     ERRORS,
     EXTERNAL_JOBS,
     EXTERNAL_SECONDS,

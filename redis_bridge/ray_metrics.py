@@ -1,4 +1,4 @@
-"""The door's metrics as metrics of Ray Serve. Knows their table, and nothing of jobs."""
+"""The bridge's metrics as metrics of Ray Serve."""
 
 from typing import Any
 

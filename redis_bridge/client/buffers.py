@@ -1,4 +1,4 @@
-"""Memory that the texts of large jobs are read into, used again and again. Knows sizes only.
+"""Memory that the texts of large jobs are read into, used again and again.
 
 New memory for a text of 15 MB is filled with zeros first, by Python or by the kernel: a third as much work as
 receiving the text.
@@ -34,7 +34,7 @@ class Buffers:
                     return memoryview(buffer)[:size_bytes]
         return memoryview(bytearray(size_bytes))
 
-    def give_back(self, text: memoryview) -> None:
+    def release(self, text: memoryview) -> None:
         """`text`, which came from `take`, is used no more: it raises ValueError from now on."""
         buffer = text.obj
         assert isinstance(buffer, bytearray)

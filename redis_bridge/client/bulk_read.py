@@ -1,4 +1,4 @@
-"""A large job on its way from Redis into memory: in a thread, its text copied once. Knows one command.
+"""A large job on its way from Redis into memory: in a thread, its payload copied once.
 
 redis-py's asyncio connection reads a text of 15 MB in 60 pieces and copies each of them four times: more processor
 time than all else that is done with the job. Here the connection is redis-py's, with all that belongs to connecting,
@@ -17,7 +17,7 @@ from redis_bridge.client.buffers import Buffers
 _HEAD_BYTES = 4096
 
 
-class Transfer:
+class BulkReader:
     """Moves jobs over connections of its own. client: speaks RESP 2, as the answers are read in it."""
 
     def __init__(self, client: redis.Redis) -> None:
@@ -27,7 +27,7 @@ class Transfer:
     def move(self, queue: str, slot: str, records: str) -> tuple[memoryview | None, bool]:
         """LMOVE of the oldest job of `queue` into `slot`: its text, None when none waits; whether `records` exists.
 
-        Blocks, so it is run in a thread; may be called from several. Raises what connection.TROUBLES lists.
+        Blocks, so it is run in a thread; may be called from several. Raises what connection.REDIS_ERRORS lists.
         """
         pool: Any = self._client.connection_pool
         connection: Any = pool.get_connection()
@@ -45,8 +45,8 @@ class Transfer:
             pool.release(connection)
 
     def reuse(self, text: memoryview) -> None:
-        """Reads a later job into the place of `text`, which nobody needs any more."""
-        self._buffers.give_back(text)
+        """Reads a later job into the place of `text`, which is not needed any more."""
+        self._buffers.release(text)
 
     def close(self) -> None:
         """Gives the connections back."""

@@ -1,7 +1,7 @@
-"""The time that records in Redis carry: the server's, but steady when somebody sets its clock. Knows no command.
+"""The time that records in Redis carry: the server's, but steady when its clock is set.
 
 Bridges on several machines agree on the server's clock. That may be set forward by minutes at any moment; a job that
-was tried a second ago has not waited for minutes then, and a bridge whose life sign has expired is not dead.
+was tried a second ago has not waited for minutes then, and a bridge whose heartbeat has expired is not dead.
 """
 
 import time
@@ -20,11 +20,11 @@ class SteadyClock:
         self._jumped_at_s = float("-inf")
 
     def now_s(self) -> float:
-        """Unix time as the server told it, jumps left out."""
+        """Unix time as the server shows it, jumps left out."""
         return time.monotonic() + self._offset_s
 
     def expected_s(self) -> float:
-        """What the server's clock shows now, unless it was set since the last look."""
+        """What the server's clock shows now, unless it was set since the last observation."""
         offset_s = self._offset_s if self._server_offset_s is None else self._server_offset_s
         return time.monotonic() + offset_s
 
@@ -37,8 +37,8 @@ class SteadyClock:
         """Seconds since `since_s`, of which this bridge can say that they have passed: no more than it lives."""
         return max(0.0, min(self.now_s() - since_s, time.monotonic() - self._born_s))
 
-    def look(self, server_s: float, asked_at_s: float) -> bool:
-        """The server's clock showed `server_s` between `asked_at_s`, in monotonic seconds, and now. Answers whether
+    def observe(self, server_s: float, asked_at_s: float) -> bool:
+        """The server's clock showed `server_s` between `asked_at_s`, in monotonic seconds, and now. Returns whether
         it was set meanwhile."""
         latest_s, earliest_s = server_s - asked_at_s, server_s - time.monotonic()
         offset_s = (latest_s + earliest_s) / 2

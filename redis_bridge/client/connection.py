@@ -1,4 +1,4 @@
-"""The connection to Redis: made for a server that may be away at any time. Knows no key and no job."""
+"""The connection to Redis, made for a server that may be away at any time."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.retry import Retry as BlockingRetry
 
 from deployments.logs import OWN_LOGGER
-from redis_bridge.client.bulk_read import Transfer
+from redis_bridge.client.bulk_read import BulkReader
 from redis_bridge.client.urls import blocking_client, close_client, open_client
 
 logger = logging.getLogger(OWN_LOGGER)
 
-TROUBLES = (RedisError, OSError)
+REDIS_ERRORS = (RedisError, OSError)
 """What a Redis command may raise when the server is away, full, loading or restarting."""
 
 CONNECT_TIMEOUT_S = 5.0
@@ -54,9 +54,8 @@ def connect_waiting(url: str, longest_block_s: float) -> Redis:
     return _client(url, longest_block_s, _NO_BOUND)
 
 
-def connect_vital(url: str, longest_block_s: float) -> Redis:
-    """A client for what keeps a bridge alive. A connection that is dead must not cost it a heartbeat's time."""
-    del longest_block_s  # Nothing here blocks.
+def connect_vital(url: str) -> Redis:
+    """A client for what keeps a bridge alive, which never blocks. A dead connection must not cost it a heartbeat."""
     return _client(url, 0.0, VITAL_CONNECTIONS, VITAL_TIMEOUT_S)
 
 
@@ -74,8 +73,13 @@ def _client(url: str, longest_block_s: float, most: int, timeout_s: float = ANSW
     )
 
 
+def is_full(error: Exception) -> bool:
+    """Whether a command was refused because Redis has reached its memory limit."""
+    return isinstance(error, OutOfMemoryError) or str(error).startswith("OOM ")
+
+
 @contextlib.contextmanager
-def connect_transfer(url: str, longest_block_s: float) -> Iterator[Transfer]:
+def connect_bulk(url: str, longest_block_s: float) -> Iterator[BulkReader]:
     """Connections for large jobs, beside those of `connect`; nothing is sent yet."""
     options: dict[str, Any] = {
         "retry": BlockingRetry(NoBackoff(), 0),
@@ -84,16 +88,16 @@ def connect_transfer(url: str, longest_block_s: float) -> Iterator[Transfer]:
         "protocol": 2,
     }
     with blocking_client(url, **options) as client:
-        yield Transfer(client)
+        yield BulkReader(client)
 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What a bridge needs of Redis. transfer: for large jobs; without it they come over `redis` like all others.
+    """What a bridge needs of Redis. bulk: for large jobs; without it they come over `redis` like all others.
     waiting, vital: of `connect_waiting` and `connect_vital`; without them all share `redis`."""
 
     redis: Redis
-    transfer: Transfer | None = None
+    bulk: BulkReader | None = None
     waiting: Redis | None = None
     vital: Redis | None = None
 
@@ -103,16 +107,17 @@ async def connected(url: str, longest_block_s: float) -> AsyncIterator[Connectio
     """All connections of a bridge, closed at the end; nothing is sent yet. Raises ValueError for an address that is
     none."""
     async with contextlib.AsyncExitStack() as stack:
-        clients = []
-        for make in (connect, connect_waiting, connect_vital):
-            clients.append(make(url, longest_block_s))
-            stack.push_async_callback(close_client, clients[-1])
-        redis, waiting, vital = clients
-        yield Connections(redis, stack.enter_context(connect_transfer(url, longest_block_s)), waiting, vital)
+        redis = connect(url, longest_block_s)
+        stack.push_async_callback(close_client, redis)
+        waiting = connect_waiting(url, longest_block_s)
+        stack.push_async_callback(close_client, waiting)
+        vital = connect_vital(url)
+        stack.push_async_callback(close_client, vital)
+        yield Connections(redis, stack.enter_context(connect_bulk(url, longest_block_s)), waiting, vital)
 
 
 class Backoff:
-    """Growing pauses between tries, with jitter, so that many clients do not come back at the same moment."""
+    """Growing pauses between attempts, with jitter, so that many clients do not come back at the same moment."""
 
     def __init__(self, shortest_s: float = 0.05, longest_s: float = 2.0) -> None:
         self._shortest_s = shortest_s
@@ -138,26 +143,26 @@ async def pause(seconds: float, stop: asyncio.Event) -> None:
         return
 
 
-class TroubleLog:
-    """Tells of an outage without filling the log: one warning for each kind of trouble and period."""
+class ErrorLog:
+    """Logs an outage without filling the log: one warning for each kind of error and period."""
 
     def __init__(self, period_s: float = 10.0) -> None:
         self._period_s = period_s
-        self._told_at_s: dict[str, float] = {}
+        self._warned_at_s: dict[str, float] = {}
 
-    def tell(self, what: str, error: Exception) -> None:
+    def warn(self, what: str, error: Exception) -> None:
         """what: what could not be done, one of few texts."""
         now_s = time.monotonic()
-        is_due = now_s - self._told_at_s.get(what, float("-inf")) >= self._period_s
+        is_due = now_s - self._warned_at_s.get(what, float("-inf")) >= self._period_s
         if is_due:
-            self._told_at_s[what] = now_s
+            self._warned_at_s[what] = now_s
         logger.log(logging.WARNING if is_due else logging.DEBUG, "%s, trying again: %s", what, error)
 
 
 async def until_done(
-    command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_trouble: Callable[[Exception], None]
+    command: Callable[[], Awaitable[T]], stop: asyncio.Event, on_error: Callable[[Exception], None]
 ) -> T | None:
-    """The result of `command`, repeated with growing pauses for as long as Redis is in trouble.
+    """The result of `command`, repeated with growing pauses while commands fail.
 
     None when `stop` was set before it succeeded. `command` must be harmless when it is run twice, since the
     answer to a command that was carried out may be lost.
@@ -166,8 +171,8 @@ async def until_done(
     while True:
         try:
             return await command()
-        except TROUBLES as error:
-            on_trouble(error)
+        except REDIS_ERRORS as error:
+            on_error(error)
         if stop.is_set():
             return None
         await pause(backoff.next_s(), stop)

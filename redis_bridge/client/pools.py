@@ -1,4 +1,4 @@
-"""Pools of connections in which a command waits for a free connection. Knows no address and no command.
+"""Pools of connections in which a command waits for a free connection, for a bounded time.
 
 redis-py's own pool of this kind costs every command a quarter more processor time, and there is none for Sentinel.
 """
@@ -10,23 +10,37 @@ from typing import Any
 from redis.asyncio import ConnectionPool
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import MaxConnectionsError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+DEFAULT_TIMEOUT_S = 10.0
+"""How long a command waits for a connection where the connections have no `socket_timeout`."""
 
 
-class PatientPool(ConnectionPool):
-    """At `max_connections` a command waits, in the order of coming. Each command ends, or runs into its time-out, so
-    that nobody waits for ever."""
+class BoundedPool(ConnectionPool):
+    """At `max_connections` a command waits, first come, first served: for a connection no longer than, later, for
+    its response (`socket_timeout`), so that a server that is silent cannot hold up a stop."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def get_connection(self, *args: Any, **options: Any) -> Any:
-        """A connected connection; to be given back with `release`."""
+        """A connected connection; to be given back with `release`. Raises redis' TimeoutError when none became free
+        in time."""
+        timeout_s = float(self.connection_kwargs.get("socket_timeout") or DEFAULT_TIMEOUT_S)
+        ends_at_s = asyncio.get_running_loop().time() + timeout_s
         while True:
             try:
                 return await super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # the library's own gap
             except MaxConnectionsError:
-                await self._next_release()
+                pass
+            try:
+                async with asyncio.timeout_at(ends_at_s):
+                    await self._next_release()
+            except TimeoutError:
+                raise RedisTimeoutError(
+                    f"none of {self.max_connections} connections to Redis became free within {timeout_s:g} s"
+                ) from None
 
     async def release(self, connection: Any) -> None:
         """Gives a connection back."""
@@ -54,5 +68,5 @@ class PatientPool(ConnectionPool):
                 return
 
 
-class PatientSentinelPool(SentinelConnectionPool, PatientPool):
+class BoundedSentinelPool(SentinelConnectionPool, BoundedPool):
     """The same for connections to the master that sentinels name."""

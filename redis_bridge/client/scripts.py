@@ -1,4 +1,4 @@
-"""Scripts that run on a full Redis too. Knows no key and no job.
+"""Scripts that also run on a full Redis.
 
 A Redis that has reached its `maxmemory` refuses every command that may need memory, also those that in the end free
 it, as taking a job and answering it do. A script may be let through by a flag, which servers know since Redis 7.0.
@@ -24,7 +24,7 @@ class Script:
         self._knows_flags = True
 
     async def __call__(self, keys: Sequence[Any] = (), args: Sequence[Any] = ()) -> Any:
-        """The script's answer. Raises what connection.TROUBLES lists."""
+        """The script's answer. Raises what connection.REDIS_ERRORS lists."""
         if self._knows_flags:
             try:
                 return await self._flagged(keys=keys, args=args)

@@ -1,4 +1,4 @@
-"""The address of Redis in all its forms, and clients for it. Knows no key and no job; sends nothing by itself.
+"""The address of Redis in all its forms, and clients for it. Nothing is sent yet.
 
 redis://[user][:password]@host:port/db            one server
 rediss://...?ssl_ca_certs=/path/ca.pem            the same, encrypted
@@ -24,7 +24,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from deployments.shown_address import is_clear, shown_address
-from redis_bridge.client.pools import PatientPool, PatientSentinelPool
+from redis_bridge.client.pools import BoundedPool, BoundedSentinelPool
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 
@@ -48,7 +48,7 @@ def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
     free. Raises ValueError for an address that is none."""
     address = _sentinel_address(url)
     if address is None:
-        pool = PatientPool.from_url(url, **options)
+        pool = BoundedPool.from_url(url, **options)
         client: redis_asyncio.Redis = redis_asyncio.Redis.from_pool(pool)
         _refuse_unknown_options(pool)
         return client
@@ -58,7 +58,7 @@ def open_client(url: str, **options: Any) -> redis_asyncio.Redis:
         address.sentinels, sentinel_kwargs=of_sentinels
     )
     master: redis_asyncio.Redis = sentinels.master_for(
-        address.service, connection_pool_class=PatientSentinelPool, **address.of_server, **options
+        address.service, connection_pool_class=BoundedSentinelPool, **address.of_server, **options
     )
     return master
 

@@ -1,4 +1,4 @@
-"""How much a model is fed: little after it failed every job that it was given. Knows no Redis and no queue.
+"""Stops feeding a model that fails every job, and probes it until it answers again.
 
 A job that fails may be at fault itself; many different ones in a row, without an answer between them, are not. Then
 the model is paused: its jobs are kept, and one at a time is tried, at growing intervals, until one is answered. From
@@ -11,20 +11,20 @@ from collections.abc import Callable, Sequence
 
 from deployments.errors import ServingError
 from deployments.prediction import Outcome
-from redis_bridge.wire import job_format
-from redis_bridge.wire.job_format import Disposition
+from redis_bridge.delivery.retry_policy import Disposition, disposition
 
 SHORTEST_PAUSE_S = 1.0
 
 NO_LIMIT = 2**10
-"""From so many jobs at once on a model is fed without a limit again."""
+"""Above this many jobs at once a model is not limited any more."""
 
 
-class Feeding:
-    """One model, as this bridge sees it. pause_after: so many different jobs must fail.
-    longest_pause_s: between two tries while it is paused.  now: monotonic seconds."""
+class CircuitBreaker:
+    """One model, as this bridge sees it."""
 
     def __init__(self, pause_after: int, longest_pause_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        """pause_after: this many different jobs must fail in a row.  longest_pause_s: between two probes.
+        now: monotonic seconds."""
         self._now = now
         self._pause_after = pause_after
         self._longest_pause_s = longest_pause_s
@@ -43,8 +43,8 @@ class Feeding:
         return self._pause_s > 0
 
     @property
-    def is_tried(self) -> bool:
-        """Whether it is paused and one job is in it, or may be: nobody knows whether it still fails."""
+    def is_probed(self) -> bool:
+        """Whether it is paused and one job is in it, or may be: whether it still fails is not known."""
         return self.is_paused and (self._is_probing or self.room > 0)
 
     @property
@@ -67,10 +67,10 @@ class Feeding:
         return admitted
 
     def note(self, job_ids: Sequence[str], outcomes: Sequence[Outcome | None], is_probe: bool) -> bool:
-        """What became of jobs that were admitted; is_probe: while it was paused. Answers whether the model is paused
-        from now on, or no more.
+        """What became of jobs that were admitted; is_probe: while it was paused. Returns whether this paused
+        the model, or ended its pause.
 
-        Errors that are the asker's, or that tell that nobody has tried, count neither as failure nor as answer.
+        Errors of the client, and errors without an attempt, count neither as failure nor as answer.
         """
         self._under_way -= len(job_ids)
         if any(outcome is not None and not isinstance(outcome, ServingError) for outcome in outcomes):
@@ -100,20 +100,20 @@ class Feeding:
         self._probe_at_s = self._now() + self._pause_s
 
 
-class Feedings:
+class CircuitBreakers:
     """All models, by name."""
 
     def __init__(self, pause_after: int, longest_pause_s: float) -> None:
         self._limits = (pause_after, longest_pause_s)
-        self._of: dict[str, Feeding] = {}
+        self._of: dict[str, CircuitBreaker] = {}
 
-    def of(self, model: str) -> Feeding:
+    def of(self, model: str) -> CircuitBreaker:
         """The one of `model`."""
-        feeding = self._of.get(model)
-        if feeding is None:
-            feeding = self._of[model] = Feeding(*self._limits)
-        return feeding
+        breaker = self._of.get(model)
+        if breaker is None:
+            breaker = self._of[model] = CircuitBreaker(*self._limits)
+        return breaker
 
 
 def _is_failure(outcome: Outcome | None) -> bool:
-    return isinstance(outcome, ServingError) and job_format.disposition(outcome) is Disposition.TRY_AGAIN
+    return isinstance(outcome, ServingError) and disposition(outcome) is Disposition.TRY_AGAIN

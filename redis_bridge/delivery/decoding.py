@@ -1,85 +1,92 @@
-"""From a job's text to what can be tried, in threads: several small texts in one go. Knows no model."""
+"""From a job's payload to what its model can be asked, in threads: several small payloads in one go."""
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
 from deployments.errors import ServingError
 from redis_bridge import metrics
-from redis_bridge.delivery.context import Door
-from redis_bridge.delivery.leased_job import Held
-from redis_bridge.delivery.settlement import Endings
-from redis_bridge.store.retry_records import Text
+from redis_bridge.delivery.leased_job import DecodedJob, JobClient, LeasedJob
+from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
+from redis_bridge.store.job_store import JobStore
 from redis_bridge.wire import job_format
+from redis_bridge.wire.encoding_contract import Payload
 from redis_bridge.wire.job_format import Job, Malformed, Referenced, WireLimits
 from redis_bridge.wire.profiles import QueueProfile
 
 
-class Reading:
-    """Reads the jobs of one queue. Those that nobody can try come to their end here."""
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The work was abandoned before the job's image had been read from Redis."""
 
-    def __init__(self, queue: str, door: Door, endings: Endings) -> None:
+
+class JobDecoder:
+    """Decodes the jobs of one queue, and ends none of them."""
+
+    def __init__(
+        self,
+        queue: ServedQueue,
+        jobs: JobStore,
+        retry: RedisRetry,
+        threads: Executor,
+        taken_keys: Callable[[], Collection[str]],
+    ) -> None:
+        """taken_keys: Redis keys that no answer may overwrite."""
         self._queue = queue
-        self._door = door
-        self._endings = endings
-        self._profile = door.settings.profile_of(queue)
-        self._limits = WireLimits(door.settings.max_job_bytes)
+        self._jobs = jobs
+        self._retry = retry
+        self._threads = threads
+        self._taken_keys = taken_keys
+        self._limits = WireLimits(queue.settings.max_job_bytes)
 
-    async def read(self, group: Sequence[Held]) -> list[tuple[Held, Job]]:
-        """The jobs of `group` that can be tried. The texts are dropped as they are read."""
+    async def decode(self, group: Sequence[LeasedJob]) -> list[tuple[LeasedJob, DecodedJob | Malformed | Abandoned]]:
+        """What each job of `group` turned out to be, in order. Their payloads are dropped as they are decoded."""
         started_s = time.perf_counter()
-        texts = [_text_of(held) for held in group]
+        payloads = [leased.take_payload() for leased in group]
         parsed = await asyncio.get_running_loop().run_in_executor(
-            self._door.threads, _parse_each, texts, self._limits, self._door.taken_keys(), self._profile
+            self._threads, _parse_each, payloads, self._limits, self._taken_keys(), self._queue.profile
         )
-        while texts:
-            self._door.jobs.forget(texts.pop())
-        for held in group:
-            held.text_hold.release()
-        self._door.recorder.record(metrics.DECODE_SECONDS, time.perf_counter() - started_s, self._queue)
-        readable: list[tuple[Held, Job]] = []
-        for held, one in zip(group, parsed, strict=True):
-            held.job_id, held.done_list = one.job_id, one.done_list
-            job = await self._with_picture(held, one) if isinstance(one, Referenced) else one
-            if isinstance(job, Job):
-                held.job = job
-                held.hold.resize(job.image.nbytes)
-                readable.append((held, job))
-            elif isinstance(job, Malformed):
-                held.hold.resize(0)
-                await self._endings.bury(held, job.error)
-        return readable
+        while payloads:
+            self._jobs.forget(payloads.pop())
+        for leased in group:
+            leased.claims.prefetched.release()
+        self._queue.record(metrics.DECODE_SECONDS, time.perf_counter() - started_s)
+        return [(leased, await self._decoded(leased, one)) for leased, one in zip(group, parsed, strict=True)]
 
-    def name_unread(self, held: Held) -> None:
-        """Finds the id of a job whose text is better not read, as it may be what kills bridges."""
-        assert held.payload is not None
-        held.job_id = job_format.id_at_the_front(held.payload, self._door.taken_keys(), self._profile)
-        held.payload = None
+    def identify(self, leased: LeasedJob) -> None:
+        """Finds only the id of a job whose payload is better not decoded, as that may be what kills bridges."""
+        job_id = job_format.id_at_the_front(leased.take_payload(), self._taken_keys(), self._queue.profile)
+        leased.client = JobClient(job_id)
 
-    async def _with_picture(self, held: Held, job: Referenced) -> Job | Malformed | None:
-        """None where the work was abandoned, and the job has been given back."""
+    async def _decoded(
+        self, leased: LeasedJob, parsed: Job | Referenced | Malformed
+    ) -> DecodedJob | Malformed | Abandoned:
+        leased.client = JobClient(parsed.job_id, parsed.done_list)
+        found = await self._with_image(parsed) if isinstance(parsed, Referenced) else parsed
+        if isinstance(found, Job):
+            leased.claims.memory.resize(found.image.nbytes)
+            return DecodedJob(leased, found)
+        leased.claims.memory.release()
+        return found
+
+    async def _with_image(self, job: Referenced) -> Job | Malformed | Abandoned:
         most_bytes = self._limits.image.max_encoded_bytes
 
         async def fetch() -> tuple[bytes | ServingError | None]:
-            return (await self._door.jobs.picture(job.image_key, most_bytes),)
+            return (await self._jobs.image(job.image_key, most_bytes),)
 
-        fetched = await self._endings.until_done(fetch)
+        fetched = await self._retry.until_done(fetch)
         if fetched is None:
-            await self._endings.give_back(held)
-            return None
-        complete = job_format.with_image(job, fetched[0], self._limits, self._profile)
+            return Abandoned()
+        complete = job_format.with_image(job, fetched[0], self._limits, self._queue.profile)
         if isinstance(complete, Job):
-            await self._endings.is_done(lambda: self._door.jobs.let_expire(job.image_key))
+            await self._retry.is_done(lambda: self._jobs.let_expire(job.image_key))
         return complete
 
 
 def _parse_each(
-    texts: Sequence[Text], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
+    payloads: Sequence[Payload], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
 ) -> list[Job | Referenced | Malformed]:
-    return [job_format.parse_job(text, limits, taken_keys, profile) for text in texts]
-
-
-def _text_of(held: Held) -> Text:
-    text, held.payload = held.payload, None
-    assert text is not None
-    return text
+    return [job_format.parse_job(payload, limits, taken_keys, profile) for payload in payloads]

@@ -1,88 +1,121 @@
-"""A job that this bridge holds, from its slot to its end. Data only."""
+"""The stages of a job in this bridge: leased (`LeasedJob`), decoded (`DecodedJob`), and the ways in which it ends.
 
-import asyncio
+`processing` chooses an `Ending`, `settlement` carries it out.
+"""
+
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
 
-from redis_bridge.delivery.admission import Hold, InFlightBytes
-from redis_bridge.store.leases import Reserved, Whereabouts
-from redis_bridge.store.retry_records import Record, Text
+from deployments.errors import ServingError
+from deployments.prediction import Outcome
+from redis_bridge.admission.limits import ByteReservation, JobPlace
+from redis_bridge.store.leases import Reserved
+from redis_bridge.wire.encoding_contract import Payload
 from redis_bridge.wire.job_format import Job
 
 
-class Held:
-    """budget: of all jobs in flight.  texts: of those of its queue that are not read yet.
+class JobState(Enum):
+    """How far a leased job has come."""
 
-    payload: the job's text, until it is read.  job: what was read.  asked: set when a suspect is put to its model.
-    has_place: it takes one of its queue's places.  is_aside: it waits in its slot for its model.
-    is_over: it has left its slot, or was left in it because Redis is away."""
+    IN_WORK = auto()
+    PARKED = auto()
+    """It waits in its lease until its model answers."""
+    OVER = auto()
+    """Its lease has ended, or was left to be reclaimed because Redis is away."""
 
-    __slots__ = (
-        "_fingerprint",
-        "_slot",
-        "asked",
-        "done_list",
-        "has_place",
-        "hold",
-        "is_aside",
-        "is_over",
-        "job",
-        "job_id",
-        "payload",
-        "record",
-        "size_bytes",
-        "taken_at_s",
-        "text_hold",
-    )
 
-    def __init__(self, reserved: Reserved, budget: InFlightBytes, texts: InFlightBytes) -> None:
-        self._slot = reserved.slot
-        self._fingerprint = reserved.fingerprint
-        self.record = reserved.record
-        self.payload: Text | None = reserved.payload
+@dataclass(frozen=True, slots=True)
+class JobClient:
+    """Whom an answer is for, as far as the job says."""
+
+    job_id: str | None = None
+    """The key of the answer; None while it is not known, and where nothing may be written."""
+
+    done_list: str | None = None
+    """The Redis list on which the client waits for its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a job takes of the bridge while it is in work."""
+
+    memory: ByteReservation
+    """Of the budget of all queues: the payload, then the image."""
+
+    prefetched: ByteReservation
+    """Of the budget of its queue for payloads that are not decoded yet."""
+
+    place: JobPlace
+    """Of its queue's limit of concurrent jobs."""
+
+    def release_memory(self) -> None:
+        """The bridge holds neither its payload nor its image any more."""
+        self.memory.release()
+        self.prefetched.release()
+
+
+class LeasedJob:
+    """A job that this bridge has leased."""
+
+    __slots__ = ("_payload", "claims", "client", "lease", "leased_at_s", "size_bytes", "state")
+
+    def __init__(self, reserved: Reserved, claims: Claims) -> None:
+        self._payload: Payload | None = reserved.payload
+        self.lease = reserved.lease
+        self.claims = claims
+        self.client = JobClient()
         self.size_bytes = len(reserved.payload)
-        self.hold = Hold(budget, self.size_bytes)
-        self.text_hold = Hold(texts, self.size_bytes)
-        self.job: Job | None = None
-        self.job_id: str | None = None
-        self.done_list: str | None = None
-        self.is_aside = False
-        self.is_over = False
-        self.has_place = True
-        self.asked = asyncio.Event()
-        self.taken_at_s = time.perf_counter()
+        self.state = JobState.IN_WORK
+        self.leased_at_s = time.perf_counter()
 
-    @property
-    def whereabouts(self) -> Whereabouts:
-        """Where it lies, with what is remembered of it now."""
-        return Whereabouts(self._slot, self._fingerprint, self.record)
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether it was in flight when a bridge died."""
-        return self.record is not None and self.record.is_suspect
-
-    @property
-    def tries(self) -> int:
-        """Tries that failed so far."""
-        return self.record.tries if self.record else 0
-
-    @property
-    def is_kept_apart(self) -> bool:
-        """Whether no other job may be on trial beside it."""
-        return self.record is not None and self.record.is_apart
-
-    def remember(self, now_s: float, failed: bool = False) -> None:
-        """From now on it has a record, with one more failed try if it `failed`. now_s: the time for a first one."""
-        record = self.record or Record(0, now_s)
-        self.record = record.failed() if failed else record
-
-    def clear(self) -> None:
-        """Its bridge has survived it: it is no suspect any more."""
-        if self.record is not None:
-            self.record = replace(self.record, is_suspect=False, is_apart=False)
+    def take_payload(self) -> Payload:
+        """The payload, which nothing here keeps from now on. Raises RuntimeError when it was taken before."""
+        payload, self._payload = self._payload, None
+        if payload is None:
+            raise RuntimeError(f"the payload in {self.lease.slot.key} has been taken already")
+        return payload
 
 
-Ended = Callable[[list[Held], str], None]
-"""Told once of every job: those that ended together, and what became of them."""
+@dataclass(frozen=True, slots=True)
+class DecodedJob:
+    """A leased job that can be put to its model."""
+
+    leased: LeasedJob
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The clients find their answers, and the leases are released."""
+
+    answered: Sequence[tuple[DecodedJob, Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The jobs become dead letters, and their clients find the error."""
+
+    jobs: Sequence[LeasedJob]
+    error: ServingError
+    tells_client: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """The jobs go back to the head of their queue, or to its end. jobs: oldest first."""
+
+    jobs: Sequence[LeasedJob]
+    to_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The job waits in its lease for `model`, None for its queue's own."""
+
+    job: LeasedJob
+    model: str | None
+
+
+Ending = Ack | Refuse | Requeue | Park

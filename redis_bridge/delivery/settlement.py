@@ -1,166 +1,134 @@
-"""The ways out of a slot: answered, given back, or buried. Knows neither JSON nor how a job came to its end.
+"""Carries out the ends of jobs in Redis: acked, requeued, dead-lettered or parked.
 
-Whatever happens a job leaves its slot in exactly one of these ways, or stays in it when Redis is away, where the
-next sweep finds it.
+Each job leaves its lease in exactly one of these ways, or stays in it when Redis is away: the next sweep reclaims it.
 """
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from deployments.errors import InvalidRequest, ServingError
+from deployments.errors import ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from redis_bridge import metrics
-from redis_bridge.client.connection import TROUBLES, until_done
-from redis_bridge.delivery.context import Door, Signals
-from redis_bridge.delivery.leased_job import Ended, Held
-from redis_bridge.store.leases import Answer, DeadLetter, Settled
+from redis_bridge.client.clock import SteadyClock
+from redis_bridge.client.connection import REDIS_ERRORS
+from redis_bridge.delivery.leased_job import DecodedJob, JobState, LeasedJob
+from redis_bridge.delivery.queue_load import GIVEN_BACK, QueueLoad
+from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
+from redis_bridge.store.job_store import JobStore
+from redis_bridge.store.leases import AckResult, DeadLetter, JobAnswer
 from redis_bridge.wire import job_format
 
 logger = logging.getLogger(OWN_LOGGER)
 
 ANSWERED = "ok"
-GIVEN_BACK = "given-back"
 LEFT_IN_SLOT = "left-in-slot"
 TAKEN_OVER = "taken-over"
-SET_ASIDE = "set-aside"
-
-T = TypeVar("T")
 
 
-class Endings:
-    """The ends of one queue's jobs. ended: told of every job that has come to its end. Nothing here raises."""
+class Settlement:
+    """The ends of one queue's jobs. Nothing here raises."""
 
-    def __init__(self, queue: str, door: Door, signals: Signals, ended: Ended) -> None:
+    def __init__(
+        self, queue: ServedQueue, jobs: JobStore, retry: RedisRetry, clock: SteadyClock, load: QueueLoad
+    ) -> None:
         self._queue = queue
-        self._door = door
-        self._signals = signals
-        self._ended = ended
-        self._profile = door.settings.profile_of(queue)
+        self._jobs = jobs
+        self._retry = retry
+        self._clock = clock
+        self._load = load
 
-    async def settle(self, answered: Sequence[tuple[Held, Outcome]]) -> None:
-        """The clients find their answers, all at once."""
+    async def ack(self, answered: Sequence[tuple[DecodedJob, Outcome]]) -> list[LeasedJob]:
+        """Writes the answers and releases the leases, all at once. Returns the jobs that still lie in their leases,
+        as something that is not an answer stands under their keys."""
         answers = [
-            Answer(held.whereabouts, held.job_id or "", job_format.answer(outcome, self._profile))
-            for held, outcome in answered
+            JobAnswer(decoded.leased.lease, decoded.job.job_id, job_format.answer(outcome, self._queue.profile))
+            for decoded, outcome in answered
         ]
         started_s = time.perf_counter()
-        tries = 0
+        calls = 0
 
-        async def settle() -> list[Settled]:
-            nonlocal tries
-            tries += 1
-            return await self._door.jobs.settle(answers)
+        async def ack() -> list[AckResult]:
+            nonlocal calls
+            calls += 1
+            return await self._jobs.ack(answers)
 
-        results = await self.until_done(settle)
-        self._record(metrics.SETTLE_SECONDS, time.perf_counter() - started_s)
-        jobs = [held for held, _ in answered]
+        results = await self._retry.until_done(ack)
+        self._queue.record(metrics.SETTLE_SECONDS, time.perf_counter() - started_s)
+        jobs = [decoded.leased for decoded, _ in answered]
         if results is None:
             self._end(jobs, LEFT_IN_SLOT)
-            return
-        settled = [held for held, result in zip(jobs, results, strict=True) if result is not Settled.KEY_IS_TAKEN]
-        self._end(settled, ANSWERED)
-        await self._announce(settled)
-        doubles = sum(result is Settled.DOUBLED for result in results)
-        # After a second try the slots may be gone because the first was carried out, and only its answer lost.
-        if doubles and tries == 1:
-            self._record(metrics.DOUBLES, doubles)
-        for held, result in zip(jobs, results, strict=True):
-            if result is Settled.KEY_IS_TAKEN:
-                await self.bury(held, _key_is_taken(held.job_id or ""), has_answer=False)
+            return []
+        acked = [leased for leased, result in zip(jobs, results, strict=True) if result is not AckResult.KEY_IS_TAKEN]
+        self._end(acked, ANSWERED)
+        await self._announce(acked)
+        doubles = sum(result is AckResult.DOUBLED for result in results)
+        # After a second call the slots may be gone because the first was carried out, and only its response lost.
+        if doubles and calls == 1:
+            self._queue.record(metrics.DOUBLES, doubles)
+        return [leased for leased, result in zip(jobs, results, strict=True) if result is AckResult.KEY_IS_TAKEN]
 
-    async def give_back(self, *jobs: Held, to_end: bool = False) -> None:
-        """The jobs, oldest first, are the next of their queue, or its last, and their records are kept."""
-        for held in jobs:
-            held.remember(self._door.clock.now_s())
-        whereabouts = [held.whereabouts for held in jobs]
-        moved = await self.until_done(lambda: self._door.jobs.give_back(whereabouts, to_end))
-        self._end(list(jobs), LEFT_IN_SLOT if moved is None else GIVEN_BACK)
+    async def requeue(self, jobs: Sequence[LeasedJob], to_end: bool = False) -> None:
+        """The jobs, oldest first, are the next of their queue, or its last, and their retry records are kept."""
+        for leased in jobs:
+            leased.lease = leased.lease.remembered(self._clock.now_s())
+        leases = [leased.lease for leased in jobs]
+        moved = await self._retry.until_done(lambda: self._jobs.requeue(leases, to_end))
+        self._end(jobs, LEFT_IN_SLOT if moved is None else GIVEN_BACK)
 
-    def set_aside(self, held: Held) -> None:
-        """The job stays in its slot and waits for its model there: its place is that of others, and nothing of it is
-        kept but what its end needs."""
-        held.is_aside = True
-        held.job = None
-        held.hold.release()
-        held.text_hold.release()
-        self.lend_places([held])
-
-    def lend_places(self, jobs: Sequence[Held]) -> None:
-        """The places of these jobs are those of others, although they are not over."""
-        placed = [held for held in jobs if held.has_place]
-        if placed:
-            self._ended(placed, SET_ASIDE)
-
-    async def bury(self, held: Held, error: ServingError, has_answer: bool = True) -> None:
-        """The client is told the error, if it has a key for it, and the job is a dead letter."""
-        job_id = held.job_id
-        answer = (
-            Answer(held.whereabouts, job_id, job_format.answer(error, self._profile))
-            if job_id and has_answer
-            else None
-        )
-        letter = DeadLetter(job_id, error.code, error.message, held.size_bytes)
-        buried = await self.until_done(lambda: self._door.jobs.bury(held.whereabouts, letter, answer))
-        if buried is None or not buried.is_done:
-            self._end([held], LEFT_IN_SLOT if buried is None else TAKEN_OVER)
+    async def dead_letter(self, leased: LeasedJob, error: ServingError, tells_client: bool = True) -> None:
+        """The job is a dead letter. Its client finds the error, if it has a key for it and `tells_client`."""
+        job_id = leased.client.job_id
+        answer = None
+        if job_id and tells_client:
+            answer = JobAnswer(leased.lease, job_id, job_format.answer(error, self._queue.profile))
+        letter = DeadLetter(job_id, error.code, error.message, leased.size_bytes)
+        result = await self._retry.until_done(lambda: self._jobs.dead_letter(leased.lease, letter, answer))
+        if result is None or not result.is_done:
+            self._end([leased], LEFT_IN_SLOT if result is None else TAKEN_OVER)
             return
         dropped = (
-            f"; the job of letter {buried.dropped_letter} had to go for it (setting dead_letter_payloads)"
-            if buried.dropped_letter
+            f"; the job of letter {result.dropped_letter} had to go for it (setting dead_letter_payloads)"
+            if result.dropped_letter
             else ""
         )
-        logger.warning("job %r of queue %s is a dead letter: %s%s", job_id, self._queue, error.message, dropped)
-        self._door.recorder.record(metrics.DEAD_LETTERS, 1, self._queue, error.code)
-        self._end([held], error.code)
-        if buried.dropped_letter:
-            self._record(metrics.DROPPED_LETTERS, 1)
-        if buried.is_answered:
-            await self._announce([held])
+        logger.warning("job %r of queue %s is a dead letter: %s%s", job_id, self._queue.name, error.message, dropped)
+        self._queue.record(metrics.DEAD_LETTERS, 1, error.code)
+        self._end([leased], error.code)
+        if result.dropped_letter:
+            self._queue.record(metrics.DROPPED_LETTERS, 1)
+        if result.is_answered:
+            await self._announce([leased])
 
-    async def _announce(self, answered: Sequence[Held]) -> None:
-        """Tells those who wish it. Tried once and last: the answers are there, and who waits looks there too."""
-        wishes = [(held.done_list, held.job_id) for held in answered if held.done_list and held.job_id]
+    def park(self, leased: LeasedJob) -> None:
+        """The job stays in its lease and waits for its model there. Its place is free, and its image is dropped."""
+        leased.state = JobState.PARKED
+        leased.claims.release_memory()
+        leased.claims.place.release()
+
+    def abandon(self, jobs: Sequence[LeasedJob]) -> None:
+        """Those of `jobs` that a fault has left without an end stay in their leases: a later bridge reclaims them."""
+        self._end([leased for leased in jobs if leased.state is JobState.IN_WORK], LEFT_IN_SLOT)
+
+    async def remember(self, leased: LeasedJob) -> None:
+        """Its retry record outlives this bridge."""
+        await self._retry.is_done(lambda: self._jobs.remember(leased.lease))
+
+    async def _announce(self, answered: Sequence[LeasedJob]) -> None:
+        """Pushes to the done lists. One attempt only: the answers are there, and clients look there too."""
+        clients = [leased.client for leased in answered]
+        wishes = [(client.done_list, client.job_id) for client in clients if client.done_list and client.job_id]
         if not wishes:
             return
         try:
-            await self._door.jobs.announce(self._queue, wishes)
-        except TROUBLES as error:
-            self._door.troubles.tell("clients could not be told that their answers are there", error)
+            await self._jobs.announce(self._queue.name, wishes)
+        except REDIS_ERRORS as error:
+            self._retry.warn("clients could not be told that their answers are there", error)
 
-    def leave(self, group: Sequence[Held]) -> None:
-        """Of `group`, the jobs that a fault has left without an end: a later bridge takes them over."""
-        self._end([held for held in group if not held.is_over and not held.is_aside], LEFT_IN_SLOT)
-
-    async def is_done(self, command: Callable[[], Awaitable[None]]) -> bool:
-        """Whether a command that answers nothing was carried out before the work was abandoned."""
-
-        async def done() -> bool:
-            await command()
-            return True
-
-        return bool(await self.until_done(done))
-
-    async def until_done(self, command: Callable[[], Awaitable[T]]) -> T | None:
-        """The result of `command`, repeated while Redis is in trouble; None when the work was abandoned."""
-        return await until_done(command, self._signals.abandon, self._on_trouble)
-
-    def _end(self, jobs: list[Held], outcome: str) -> None:
-        for held in jobs:
-            held.is_over = True
-            held.hold.release()
-            held.text_hold.release()
+    def _end(self, jobs: Sequence[LeasedJob], outcome: str) -> None:
+        for leased in jobs:
+            leased.state = JobState.OVER
+            leased.claims.release_memory()
         if jobs:
-            self._ended(jobs, outcome)
-
-    def _on_trouble(self, error: Exception) -> None:
-        self._door.note_trouble("a job could not be moved or answered", error)
-
-    def _record(self, metric: metrics.Metric, value: float) -> None:
-        self._door.recorder.record(metric, value, self._queue)
-
-
-def _key_is_taken(key: str) -> InvalidRequest:
-    return InvalidRequest(f"id must not be the name of an existing key that is no answer, got {key!r}")
+            self._load.ended(jobs, outcome)

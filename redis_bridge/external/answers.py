@@ -1,51 +1,49 @@
-"""Waits for the answers of external workers: all askers together, in one command. Knows no image and no text.
+"""Waits for the answers of external workers, all of them with one command.
 
-Workers only `SET` their answers, so these must be looked for: often after something has happened, ever more rarely
-while nothing does, and not at all while nobody waits.
+Workers only `SET` their answers, so the keys are polled: often after an answer or a new job, more and more rarely
+after that, and not at all while no client waits.
 """
 
 import asyncio
 import logging
 
 from deployments.logs import OWN_LOGGER
-from redis_bridge.client.connection import TROUBLES, TroubleLog, pause
+from redis_bridge.client.connection import REDIS_ERRORS, ErrorLog, pause
 from redis_bridge.external.store import ExternalJobStore
 
 logger = logging.getLogger(OWN_LOGGER)
 
-SHORTEST_LOOK_S = 0.005
-LONGEST_LOOK_S = 0.1
-_LOOKS_GROW_BY = 1.3
-SWEEP_S = 10.0
-TROUBLED_SWEEP_S = 1.0
+SHORTEST_POLL_INTERVAL_S = 0.005
+LONGEST_POLL_INTERVAL_S = 0.1
+_POLL_INTERVAL_GROWTH = 1.3
+SWEEP_INTERVAL_S = 10.0
+AWAY_SWEEP_INTERVAL_S = 1.0
 
 
 class ExternalAnswers:
-    """The answers that are waited for, from `start` to `stop`.
-
-    trouble: why Redis cannot be reached; '' when it can.
-    """
+    """The answers that clients wait for, from `start` to `stop`."""
 
     def __init__(self, store: ExternalJobStore) -> None:
-        self.trouble = ""
+        self.reason = ""
+        """Why Redis cannot be reached; '' when it can."""
         self._store = store
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
         self._asked = asyncio.Event()
         self._stop = asyncio.Event()
-        self._troubles = TroubleLog()
-        self._look_s = SHORTEST_LOOK_S
+        self._error_log = ErrorLog()
+        self._poll_interval_s = SHORTEST_POLL_INTERVAL_S
         self._loops: list[asyncio.Task[None]] = []
 
     @property
     def is_stopped(self) -> bool:
-        """Whether nobody may wait any more."""
+        """Whether no client may wait any more."""
         return self._stop.is_set()
 
     def start(self) -> None:
         """Begins, in the background; Redis may still be away."""
         loop = asyncio.get_running_loop()
         self._loops = [
-            loop.create_task(self._look_for_answers(), name="answers of external workers"),
+            loop.create_task(self._poll_for_answers(), name="answers of external workers"),
             loop.create_task(self._sweep(), name="late answers of external workers"),
         ]
 
@@ -69,49 +67,53 @@ class ExternalAnswers:
         if self._stop.is_set():
             answer.cancel()
         self._waiting[job_id] = answer
-        self._look_s = SHORTEST_LOOK_S
+        self._poll_interval_s = SHORTEST_POLL_INTERVAL_S
         self._asked.set()
 
     def forget(self, job_id: str) -> None:
-        """Nobody waits for this job any more."""
+        """The client of this job does not wait any more."""
         self._waiting.pop(job_id, None)
 
-    def note_trouble(self, error: Exception) -> None:
+    def note_error(self, error: Exception) -> None:
         """Redis could not be reached."""
-        self.trouble = f"the queues cannot be reached: {error}"
-        self._troubles.tell("the queues of external workers cannot be reached", error)
+        self.reason = f"the queues cannot be reached: {error}"
+        self._error_log.warn("the queues of external workers cannot be reached", error)
 
-    async def _look_for_answers(self) -> None:
+    async def _poll_for_answers(self) -> None:
         while not self._stop.is_set():
             if not self._waiting:
                 self._asked.clear()
                 await self._asked.wait()
                 continue
-            await self._look_once()
-            await pause(self._look_s, self._stop)
+            await self._poll_once()
+            await pause(self._poll_interval_s, self._stop)
 
-    async def _look_once(self) -> None:
+    async def _poll_once(self) -> None:
         try:
             found = await self._store.answers(list(self._waiting))
-        except TROUBLES as error:
-            self.note_trouble(error)
-            self._look_s = LONGEST_LOOK_S
+        except REDIS_ERRORS as error:
+            self.note_error(error)
+            self._poll_interval_s = LONGEST_POLL_INTERVAL_S
             return
-        self.trouble = ""
+        self.reason = ""
         for job_id, payload in found.items():
             answer = self._waiting.pop(job_id, None)
             if answer is not None and not answer.done():
                 answer.set_result(payload)
-        self._look_s = SHORTEST_LOOK_S if found else min(self._look_s * _LOOKS_GROW_BY, LONGEST_LOOK_S)
+        self._poll_interval_s = (
+            SHORTEST_POLL_INTERVAL_S
+            if found
+            else min(self._poll_interval_s * _POLL_INTERVAL_GROWTH, LONGEST_POLL_INTERVAL_S)
+        )
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
             try:
                 deleted = await self._store.sweep()
-                self.trouble = ""
-            except TROUBLES as error:
-                self.note_trouble(error)
+                self.reason = ""
+            except REDIS_ERRORS as error:
+                self.note_error(error)
             else:
                 if deleted:
                     logger.warning("%d answers of external workers came too late and were deleted", deleted)
-            await pause(TROUBLED_SWEEP_S if self.trouble else SWEEP_S, self._stop)
+            await pause(AWAY_SWEEP_INTERVAL_S if self.reason else SWEEP_INTERVAL_S, self._stop)

@@ -1,6 +1,6 @@
 """The way to external workers: legacy processes that take jobs from queues of their own on the same Redis.
 
-Writes jobs, hands answers through, and leaves nothing behind. Knows no HTTP: who asks, asks through
+Writes jobs, passes answers on, and leaves nothing behind. The HTTP door calls it through
 `deployments.external.AskExternal`.
 """
 
@@ -28,8 +28,8 @@ from deployments.external import ExternalRequest, ExternalWorker
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque, outcome_code
 from redis_bridge import metrics
-from redis_bridge.client.connection import TROUBLES
-from redis_bridge.delivery.admission import Hold, InFlightBytes
+from redis_bridge.admission.limits import ByteReservation, InFlightBytes
+from redis_bridge.client.connection import REDIS_ERRORS
 from redis_bridge.external.answers import ExternalAnswers
 from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.external.wire import ExternalJob, checked_answer, file_bytes, job_text, needed_bytes
@@ -39,17 +39,13 @@ from redis_bridge.settings import BridgeSettings
 logger = logging.getLogger(OWN_LOGGER)
 
 JOBS_WRITTEN_AT_ONCE = 2
-"""Texts of tens of megabytes in memory at the same time."""
+"""Payloads of tens of megabytes in memory at the same time."""
 
 Entry = Mapping[str, Any]
 
 
 class ExternalGateway:
-    """Asks external workers, from `start` to `stop`.
-
-    queues: the queues that external workers have now, each with its registry entry if it has one; None until they
-    are known.  in_flight: the budget that texts being written share with the bridge's jobs.
-    """
+    """Asks external workers, from `start` to `stop`."""
 
     def __init__(
         self,
@@ -59,6 +55,8 @@ class ExternalGateway:
         recorder: Recorder | None = None,
         in_flight: InFlightBytes | None = None,
     ) -> None:
+        """queues: the queues of external workers, each with its registry entry or None; None until they are known.
+        in_flight: the byte budget that payloads being written share with the bridge's jobs."""
         self._store = store
         self._settings = settings
         self._queues = queues
@@ -68,7 +66,7 @@ class ExternalGateway:
         self._writing = asyncio.Semaphore(JOBS_WRITTEN_AT_ONCE)
         self._answers = ExternalAnswers(store)
         self._leaving: set[asyncio.Task[None]] = set()
-        self._askers = 0
+        self._clients = 0
         self._one_left = asyncio.Event()
 
     def start(self) -> None:
@@ -84,8 +82,8 @@ class ExternalGateway:
         await self._answers.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(withdraw_s):
-                # Who is still writing a job has nothing to take back yet.
-                while self._askers:
+                # A job that is still being written cannot be taken back yet.
+                while self._clients:
                     self._one_left.clear()
                     await self._one_left.wait()
                 if self._leaving:
@@ -97,11 +95,11 @@ class ExternalGateway:
         queues = self._queues()
         if queues is None:
             return None
-        trouble = self._answers.trouble
-        return tuple(ExternalWorker(queue, _description(entry), trouble) for queue, entry in sorted(queues.items()))
+        reason = self._answers.reason
+        return tuple(ExternalWorker(queue, _description(entry), reason) for queue, entry in sorted(queues.items()))
 
     async def ask(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
-        """The worker's answer, or why there is none. Never raises but when it is cancelled."""
+        """The worker's answer, or why there is none. Raises only when it is cancelled."""
         queues = self._queues()
         if queues is None:
             return ModelUnavailable("the registry of external workers has not been read yet; try again")
@@ -114,20 +112,20 @@ class ExternalGateway:
         return outcome
 
     async def _outcome(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
-        if self._askers >= self._settings.max_external_jobs:
-            return Overloaded(f"{self._askers} jobs wait for external workers already; try again later")
-        self._askers += 1
+        if self._clients >= self._settings.max_external_jobs:
+            return Overloaded(f"{self._clients} jobs wait for external workers already; try again later")
+        self._clients += 1
         try:
             return await self._ask(ExternalJob(queue, request))
         except ServingError as error:
             return error
-        except TROUBLES as error:
+        except REDIS_ERRORS as error:
             return self._as_serving_error(queue, error)
         except Exception:
             logger.exception("a job for the external worker of queue %s met a fault of the bridge", queue)
             return InternalError("the bridge failed unexpectedly")
         finally:
-            self._askers -= 1
+            self._clients -= 1
             self._one_left.set()
 
     async def _ask(self, job: ExternalJob) -> Opaque | ServingError:
@@ -153,7 +151,7 @@ class ExternalGateway:
         return Opaque(checked_answer(job.queue, job.request.task, payload), job.queue)
 
     async def _write(self, job: ExternalJob, answer: asyncio.Future[bytes]) -> bool:
-        """Whether the job was put into its queue; not when its asker has gone meanwhile."""
+        """Whether the job was put into its queue: not when its client has gone meanwhile."""
         async with self._room_for(job):
             text = b"" if answer.done() else await self._text(job)
             if answer.done() or self._answers.is_stopped:
@@ -171,11 +169,11 @@ class ExternalGateway:
             size_bytes = needed_bytes(job, self._settings.max_job_bytes)
             if size_bytes:
                 await self._in_flight.wait_for_room()
-            hold = Hold(self._in_flight, size_bytes)
+            reservation = ByteReservation(self._in_flight, size_bytes)
             try:
                 yield
             finally:
-                hold.release()
+                reservation.release()
 
     async def _text(self, job: ExternalJob) -> bytes:
         limit_bytes = self._settings.max_job_bytes
@@ -192,28 +190,28 @@ class ExternalGateway:
             if is_answered:
                 await self._store.finish(job.job_id, job.image_key)
                 return
-            # The text was not kept while the asker waited: it may have tens of megabytes.
+            # The payload was not kept while the client waited: it may have tens of megabytes.
             async with self._room_for(job):
                 text = await self._text(job)
                 is_out = await self._store.withdraw(job.queue, job.job_id, job.image_key, text)
             logger.debug("job %s of queue %s was given up; taken back: %s", job.job_id, job.queue, is_out)
-        except TROUBLES as trouble:
-            logger.debug("what is left of job %s could not be removed: %s", job.job_id, trouble)
+        except REDIS_ERRORS as removal_error:
+            logger.debug("what is left of job %s could not be removed: %s", job.job_id, removal_error)
 
     def _no_answer(self, job: ExternalJob) -> ServingError:
-        if self._answers.trouble:
-            return ModelUnavailable(self._answers.trouble)
+        if self._answers.reason:
+            return ModelUnavailable(self._answers.reason)
         return DeadlineExceeded(
             f"the external worker of queue {job.queue} did not answer within {job.request.deadline_s:g} s"
         )
 
     def _as_serving_error(self, queue: str, error: Exception) -> ServingError:
         if isinstance(error, OutOfMemoryError):
-            return Overloaded(f"the memory of the queues is full, no job for queue {queue} is taken; try again later")
+            return Overloaded(f"the memory of the queues is full, so queue {queue} accepts no job; try again later")
         if isinstance(error, RedisError) and not isinstance(error, RedisConnectionError | RedisTimeoutError):
             return ModelUnavailable(f"no job could be put into queue {queue}: {error}")
-        self._answers.note_trouble(error)
-        return ModelUnavailable(self._answers.trouble)
+        self._answers.note_error(error)
+        return ModelUnavailable(self._answers.reason)
 
 
 def _has_result(answer: "asyncio.Future[bytes]") -> bool:
@@ -225,10 +223,10 @@ def _left_s(deadline_s: float) -> float:
 
 
 def _description(entry: Entry | None) -> str:
-    """What the registry says of a worker, in one line for people."""
+    """What the registry says about a worker, in one line."""
     if entry is None:
         return "external worker"
     texts = (entry.get("description"), entry.get("model"), "external worker")
     text = next(text for text in texts if isinstance(text, str) and text)
-    # JSON may hold halves of letters, which no answer of ours could.
+    # JSON may hold lone surrogates, which an answer of ours cannot.
     return text[:200].encode(errors="replace").decode()

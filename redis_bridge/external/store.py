@@ -1,13 +1,13 @@
-"""Every Redis command on the jobs of external workers: written, awaited, taken back. Knows no text and no image.
+"""Every Redis command on the jobs of external workers: written, awaited, taken back.
 
     push      note the id, lay down the image file if there is one, RPUSH: one transaction
-    answers   MGET of all ids that somebody waits for: one command, however many wait
+    answers   MGET of all ids that clients wait for
     finish    the answer, the image file and the note go
     withdraw  the job leaves its queue, if no worker has taken it
-    sweep     answers that came after their asker had gone are deleted
+    sweep     answers that came after their client had gone are deleted
 
 Workers write their answers without expiry. So each id is noted in keys.EXTERNAL_ASKED with the time from which
-nobody waits for it any more; from then on any bridge may delete an answer that appears there.
+its client waits no more; from then on any bridge may delete an answer that appears there.
 """
 
 import time
@@ -24,7 +24,7 @@ CLOCKS_DIFFER_S = 60.0
 
 
 class ExternalJobStore:
-    """The jobs of external workers in Redis. Every method may raise what connection.TROUBLES lists."""
+    """The jobs of external workers in Redis. Every method may raise what connection.REDIS_ERRORS lists."""
 
     def __init__(self, redis: Redis, settings: BridgeSettings) -> None:
         self._redis = redis
@@ -38,7 +38,7 @@ class ExternalJobStore:
             await pipe.execute()
 
     async def lay_down(self, image_key: str, file: memoryview) -> None:
-        """Stores an image file where its job will say; it goes by itself when nobody removes it."""
+        """Stores an image file under the key that its job will name; it expires by itself."""
         await self._redis.set(image_key, file, ex=self._late_s)
 
     async def answers(self, job_ids: Sequence[str]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The texts that external workers read, byte by byte as the legacy web server wrote them. Pure; no Redis command.
+"""The payloads that external workers read, byte by byte as the legacy web server wrote them.
 
     PREDICT       {"id": "<uuid>", "image": "<float32 BGR, (1, H, W, 3)>", "height": H, "width": W}
     SEGMENT       {"id": "<uuid>", "image": "<uint8 RGB, (1, H, W, 3)>", "height": H, "width": W, "prompts": ...}
@@ -32,12 +32,14 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class ExternalJob:
-    """One job for an external worker. image_key: where the file lies, for the tasks that send the file."""
+    """One job for an external worker."""
 
     queue: str
     request: ExternalRequest
     job_id: str = field(default_factory=_new_id)
+
     image_key: str = field(default_factory=_new_id)
+    """Where the image file lies, for the tasks that send the file."""
 
     @property
     def sends_file(self) -> bool:
@@ -63,7 +65,7 @@ def needed_bytes(job: ExternalJob, max_job_bytes: int) -> int:
 
 
 def job_text(job: ExternalJob, max_job_bytes: int) -> bytes:
-    """The text for the queue; the same each time. Takes tens of milliseconds for a large picture.
+    """The text for the queue; the same each time. Takes tens of milliseconds for a large image.
 
     Raises InvalidImage, and ImageTooLarge when the text would be longer than `max_job_bytes`.
     """
@@ -112,12 +114,14 @@ def file_bytes(job: ExternalJob) -> memoryview:
 
 
 def checked_answer(queue: str, task: Task, payload: bytes) -> bytes:
-    """`payload` when the asker can read it. Raises InternalError when the worker wrote what is no JSON."""
+    """`payload` when the client can read it. Raises InternalError when it is not JSON."""
     if task is Task.EMBED:
         return payload
     try:
         orjson.loads(payload)
     except orjson.JSONDecodeError:
         shown = payload[:60].decode(errors="backslashreplace")
-        raise InternalError(f"the external worker of queue {queue} answered what is no JSON: {shown!r}") from None
+        raise InternalError(
+            f"the external worker of queue {queue} gave an answer that is not JSON: {shown!r}"
+        ) from None
     return payload

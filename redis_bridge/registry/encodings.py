@@ -1,4 +1,4 @@
-"""The ways in which the registry key may be written: a hash, a set, a list, or a JSON string. Knows no model.
+"""The ways in which the registry key may be written: a hash, a set, a list, or a JSON string.
 
 The key is used as it is found; an absent one becomes a hash. A set and a list hold bare names, so our entries'
 details stand in a hash of our own beside them (keys.REGISTERED).
@@ -19,7 +19,7 @@ Content = dict[str, dict[str, Any] | None]
 
 
 class UnreadableRegistry(Exception):
-    """The key holds something that is no registry."""
+    """The key holds something that is not a registry."""
 
 
 class Encoding(Protocol):
@@ -49,7 +49,7 @@ class Hash:
             pipe.hdel(key, name)
 
 
-class _Names:
+class _BareNames:
     """Bare names, with our details beside them."""
 
     async def read(self, pipe: Any, key: str) -> Content:
@@ -78,7 +78,7 @@ class _Names:
         raise NotImplementedError
 
 
-class NameSet(_Names):
+class NameSet(_BareNames):
     """A set of queue names."""
 
     async def members(self, pipe: Any, key: str) -> Iterable[bytes]:
@@ -94,7 +94,7 @@ class NameSet(_Names):
             pipe.srem(key, *removed)
 
 
-class NameList(_Names):
+class NameList(_BareNames):
     """A list of queue names."""
 
     async def members(self, pipe: Any, key: str) -> Iterable[bytes]:
@@ -121,11 +121,11 @@ class JsonText:
         text = await pipe.get(key) or b"{}"
         try:
             if not isinstance(read_json(text), dict):
-                raise UnreadableRegistry("it is a JSON string, but no object of queue and entry")
+                raise UnreadableRegistry("it is a JSON string, but not an object of queue and entry")
             text.decode()
             self._members = members_of(text)
         except Unreadable as error:
-            raise UnreadableRegistry(f"it is a string, but no JSON: {error}") from None
+            raise UnreadableRegistry(f"it is a string, but not JSON: {error}") from None
         except UnicodeDecodeError:
             raise UnreadableRegistry("it is JSON, but not in UTF-8") from None
         return {member.name: _entry(member.value) for member in self._members}

@@ -2,7 +2,7 @@
 
 An entry is JSON: queue, model, server ("fathomnet-serve", which marks it as ours), door, bridge, state, reason,
 replicas, heartbeat_s (Unix time), definition, knobs. Entries of others are kept as they are, and their queues are
-not consumed. Ours go with their model, with their bridge, or, when that bridge died, by any of its siblings.
+not consumed. Ours go with their model, with their bridge, or, when that bridge died, by any other bridge.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from redis_bridge.registry.encodings import UnreadableRegistry, encoding_of
 logger = logging.getLogger(OWN_LOGGER)
 
 SERVER = "fathomnet-serve"
-_TRIES = 10
+_ATTEMPTS = 10
 
 Entry = dict[str, Any]
 
@@ -37,38 +37,38 @@ def entry_of(queue: str, model: ModelRecord) -> Entry:
         "state": model.state.value,
         "reason": model.reason,
         "replicas": model.replicas,
-        # The path of the weights is of no use to a client, and nobody's business.
+        # The path of the weights is of no use to a client, and may be private.
         "definition": model.definition.model_dump(mode="json", exclude={"weights"}),
         "knobs": model.knobs.model_dump(mode="json"),
     }
 
 
 class Registry:
-    """Our part of the registry key. is_alive: whether a sibling with this bridge id lives."""
+    """Our part of the registry key. is_alive: whether the bridge with this id lives."""
 
     def __init__(self, redis: Redis, key: str, bridge: str, is_alive: Callable[[str], Awaitable[bool]]) -> None:
         self._redis = redis
         self._key = key
         self._bridge = bridge
         self._is_alive = is_alive
-        self._complaint = ""
+        self._reason = ""
 
     async def refresh(self, entries: Mapping[str, Entry]) -> Mapping[str, Entry | None]:
-        """Makes ours equal to `entries`. Answers the queues that somebody else has registered, each with its entry
+        """Makes ours equal to `entries`. Returns the queues that others have registered, each with its entry
         as it was read, None where that is a bare name.
 
-        Raises what connection.TROUBLES lists. A key in an encoding that cannot be read is left alone, with one
+        Raises what connection.REDIS_ERRORS lists. A key in an encoding that cannot be read is left alone, with one
         warning, and nothing counts as registered by others.
         """
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             try:
                 foreign = await self._try_refresh(entries)
             except WatchError:
                 continue
             except UnreadableRegistry as error:
-                self._complain(str(error))
+                self._warn(str(error))
                 return {}
-            self._complaint = ""
+            self._reason = ""
             return foreign
         raise WatchError(f"the registry key {self._key} changes all the time")
 
@@ -97,17 +97,17 @@ class Registry:
         if entry is None or not _is_ours(entry) or name in entries:
             return False
         bridge = entry.get("bridge")
-        # JSON may hold halves of letters, which no command can carry.
+        # JSON may hold lone surrogates, which no command can carry.
         is_name = isinstance(bridge, str) and bridge == bridge.encode(errors="replace").decode()
         return bridge == self._bridge or not is_name or not await self._is_alive(str(bridge))
 
     def _stamped(self, entry: Entry) -> bytes:
         return orjson.dumps({**entry, "bridge": self._bridge, "heartbeat_s": round(time.time(), 3)})
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            logger.warning("the registry key %r is not used: %s", self._key, complaint)
-        self._complaint = complaint
+    def _warn(self, reason: str) -> None:
+        if reason != self._reason:
+            logger.warning("the registry key %r is not used: %s", self._key, reason)
+        self._reason = reason
 
 
 def _is_ours(entry: Entry | None) -> bool:

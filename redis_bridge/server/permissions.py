@@ -1,4 +1,4 @@
-"""Whether a server carries out the commands by which jobs come to their ends: tried on keys of its own.
+"""Whether a server carries out the commands that jobs need: tried on keys of its own.
 
 A server, a proxy before it or an access list may forbid any of them. Then jobs would leave their queues and never be
 answered, so it is found out before the first one is taken.
@@ -18,8 +18,8 @@ _SECONDS = 60
 
 
 async def forbidden_commands(redis: Redis) -> list[str]:
-    """The commands that this user may not call on this server, and the door needs. Raises what connection.TROUBLES
-    lists when that cannot be found out."""
+    """The commands that this user may not call on this server, and the bridge needs. Raises what
+    connection.REDIS_ERRORS lists when that cannot be found out."""
     async with redis.pipeline(transaction=False) as pipe:
         commands = _commands(keys.PREFIX + "check:" + secrets.token_hex(6))
         for command in commands:

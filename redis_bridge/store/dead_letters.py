@@ -1,6 +1,6 @@
-"""The dead letters as an operator sees them: listed, shown, and put back into their queues. Knows no bridge.
+"""The dead letters as an operator sees them: listed, shown, and put back into their queues.
 
-A letter has a number. Its job's whole text is kept for the newest `payloads` letters; `JobStore.bury` writes both.
+A letter has a number. The payload is kept for the newest `payloads` letters. `JobStore.dead_letter` writes both.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from redis_bridge import keys
 
 REPLAY = """
--- KEYS: letters, payload, queue.  ARGV: the letter.  Answers whether the job is back in its queue.
+-- KEYS: letters, payload, queue.  ARGV: the letter.  Returns whether the job is back in its queue.
 if redis.call('EXISTS', KEYS[2]) == 0 or redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then
   return 0
 end
@@ -60,7 +60,7 @@ class DeadLetters:
         self._replay = client.register_script(REPLAY)
 
     def all(self) -> list[Letter]:
-        """Newest first. What somebody else has put into the list is left out."""
+        """Newest first. What other programs have put into the list is left out."""
         entries: list[bytes] = self._redis.lrange(keys.DEAD_LETTERS, 0, -1)  # type: ignore[assignment]
         return [letter for letter in map(self._letter, entries) if letter is not None]
 

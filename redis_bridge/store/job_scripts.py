@@ -1,10 +1,10 @@
-"""The scripts by which jobs move inside Redis, each in one piece. Text only; `jobs.py` and `presence.py` run them."""
+"""The scripts by which jobs move inside Redis, each in one piece. `job_store` and `liveness` run them."""
 
 from redis_bridge.store.retry_records import FINGERPRINT
 
-TAKE = """
+RESERVE = """
 -- KEYS: queue, records, slots.  ARGV: bytes.  Moves jobs into the slots, one each, until one job reaches the bytes.
--- Answers whether the queue has records, and the jobs' texts.
+-- Returns whether the queue has records, and the payloads.
 local jobs, bytes = {}, 0
 for index = 3, #KEYS do
   if bytes >= tonumber(ARGV[1]) then
@@ -20,10 +20,10 @@ end
 return {redis.call('EXISTS', KEYS[2]), jobs}
 """
 
-SETTLE = """
+ACK = """
 -- KEYS: records, then slot and answer key of each job.  ARGV: seconds of an answer, then answer and fingerprint of
--- each job, the latter '' where it has no record.  Answers for each job: 1 settled; 0 answered, but its slot was
--- gone; -1 nothing done, as the answer key holds something that is no answer.
+-- each job, the latter '' where it has no record.  Returns for each job: 1 acked; 0 answered, but its slot was
+-- gone; -1 nothing done, as the answer key holds something that is not an answer.
 local results = {}
 for index = 1, (#KEYS - 1) / 2 do
   local slot, key = KEYS[2 * index], KEYS[2 * index + 1]
@@ -41,9 +41,9 @@ end
 return results
 """
 
-GIVE_BACK = """
+REQUEUE = """
 -- KEYS: queue, records, slots.  ARGV: side of the queue, seconds of records, then fingerprint or '' and record of
--- each slot.  Moves every job of the slots to that side of the queue, one slot after the other, and answers how many.
+-- each slot.  Moves every job of the slots to that side of the queue, one slot after the other, and returns how many.
 local all = 0
 for index = 3, #KEYS do
   local moved = 0
@@ -61,19 +61,19 @@ end
 return all
 """
 
-NOTE = """
+REMEMBER = """
 -- KEYS: records.  ARGV: fingerprint, record, seconds of records.
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
 
-BURY = """
+DEAD_LETTER = """
 -- KEYS: slot, answer key, records, letters, letters seen.
 -- ARGV: answer or '', its seconds, letter, letters kept, payloads kept, seconds kept, payload key prefix,
 -- fingerprint.
--- Answers: 1 buried, 2 buried and answered, 0 neither; and the letter whose job had to go for this one, or 0.
--- A slot that is gone was taken over: whoever has the job now answers it, perhaps better than we could. Or this
--- burial is done already, and only its answer was lost.
+-- Returns 1 dead-lettered, 2 dead-lettered and answered, 0 neither; and the letter whose job was dropped, or 0.
+-- A slot that is gone was reclaimed: the bridge that has the job now answers it, perhaps better than we could. Or
+-- this was done already, and only the response was lost.
 local letter = string.sub(ARGV[3], 2)
 local kind = redis.call('TYPE', KEYS[2]).ok
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -91,7 +91,7 @@ end
 local number = redis.call('INCR', KEYS[5])
 local payload = ARGV[7] .. (number % tonumber(ARGV[5]))
 local dropped = redis.call('EXISTS', payload) == 1 and number - ARGV[5] or 0
--- The letter first: where its list is no list, nothing else has happened, and the burial is tried again.
+-- The letter first: where its key is not a list, nothing else has happened yet, and all of it is tried again.
 redis.call('LPUSH', KEYS[4], '{"number":' .. number .. ',' .. letter)
 redis.call('LTRIM', KEYS[4], 0, ARGV[4] - 1)
 redis.call('EXPIRE', KEYS[4], ARGV[6])
@@ -103,7 +103,7 @@ return {is_answered and 2 or 1, dropped}
 
 ANNOUNCE = """
 -- KEYS: the list of each client.  ARGV: seconds of a list, then the key of each answer.
--- A key that is no list is left as it is, and a list that somebody keeps without expiry keeps none.
+-- A key that is not a list is left as it is, and a list without expiry gets none.
 for index, list in ipairs(KEYS) do
   local kind = redis.call('TYPE', list).ok
   if kind == 'none' or kind == 'list' then
@@ -137,20 +137,20 @@ end
 """
 
 BEAT = """
--- KEYS: heartbeat, bridges.  ARGV: milliseconds of a heartbeat, bridge.  Answers all bridges, and the server's time.
+-- KEYS: heartbeat, bridges.  ARGV: milliseconds of a heartbeat, bridge.  Returns all bridges, and the server's time.
 redis.call('SET', KEYS[1], 'alive', 'PX', ARGV[1])
 redis.call('SADD', KEYS[2], ARGV[2])
 return {redis.call('SMEMBERS', KEYS[2]), redis.call('TIME')}
 """
 
-TAKE_OVER = (
+RECLAIM = (
     FINGERPRINT
     + """
 -- KEYS: heartbeat and trial of the slot's bridge, slot, queue, records.
 -- ARGV: Unix time for records, their seconds, what the server's clock should show, by how much it may differ.
--- Moves every job of a dead bridge's slot to the head of its queue, and answers how many. Each is a suspect from
--- then on. A job that was on trial, and no other in its bridge, has had a try. Those that were are next tried apart.
--- Answers -1 when the clock was set: a heartbeat may have expired whose bridge lives.
+-- Moves every job of a dead bridge's slot to the head of its queue, and returns how many. Each is a suspect from
+-- then on. A job that was on trial alone in its bridge has failed an attempt. Jobs on trial are next tried apart.
+-- Returns -1 when the clock was set: a heartbeat may have expired whose bridge lives.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
@@ -171,10 +171,10 @@ local moved = 0
 while redis.call('EXISTS', KEYS[3]) == 1 do
   local job = redis.call('LMOVE', KEYS[3], KEYS[4], 'RIGHT', 'LEFT')
   local name = fingerprint(job)
-  local tries, first_s, rest = string.match(redis.call('HGET', KEYS[5], name) or '', '^(%d+) ([%d.]+)(.*)')
-  tries = tonumber(tries or 0) + (is_alone and 1 or 0)
+  local attempts, first_s, rest = string.match(redis.call('HGET', KEYS[5], name) or '', '^(%d+) ([%d.]+)(.*)')
+  attempts = tonumber(attempts or 0) + (is_alone and 1 or 0)
   local is_apart = is_on_trial or string.find(rest or '', ' apart', 1, true)
-  local record = tries .. ' ' .. (first_s or ARGV[1]) .. ' suspect' .. (is_apart and ' apart' or '')
+  local record = attempts .. ' ' .. (first_s or ARGV[1]) .. ' suspect' .. (is_apart and ' apart' or '')
   redis.call('HSET', KEYS[5], name, record)
   redis.call('EXPIRE', KEYS[5], ARGV[2])
   moved = moved + 1

@@ -1,7 +1,7 @@
-"""The keys of this system, kept usable whatever somebody else writes under them. Knows no job.
+"""Keeps the keys of this system usable, whatever other programs write under them.
 
-A key that holds another type than ours would fail every command on it, and with it heartbeats, answers and burials.
-It is moved out of the way, for an operator to look at, and told by name.
+A key of another type than ours would fail every command on it, and with it heartbeats, acks and dead letters. It is
+moved out of the way for an operator to inspect, and a warning names it.
 """
 
 import logging
@@ -31,18 +31,18 @@ _COUNT = re.compile(rb"\d{1,15}")
 
 
 class OwnKeys:
-    """May raise what connection.TROUBLES lists, but nothing for a user whom the ACL refuses one of these commands."""
+    """Looks at our keys. May raise what connection.REDIS_ERRORS lists, but not when the ACL forbids a command."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def look(self, queues: Iterable[str], bridge: str) -> None:
+    async def repair(self, queues: Iterable[str], bridge: str) -> None:
         """Sets aside what is not ours under the keys that all bridges share, those of `queues` and of `bridge`; one
         round trip."""
         records = dict.fromkeys(map(keys.attempts, queues), "hash")
-        await self.look_at(_SHARED | records | {keys.trial(bridge): "string"})
+        await self.repair_keys(_SHARED | records | {keys.trial(bridge): "string"})
 
-    async def look_at(self, kinds: Mapping[str, str]) -> None:
+    async def repair_keys(self, kinds: Mapping[str, str]) -> None:
         """The same for these keys. kinds: key -> the Redis type that it has, when it is there."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for key in kinds:
@@ -53,7 +53,7 @@ class OwnKeys:
             if isinstance(there, bytes) and there not in (b"none", kind.encode()):
                 await self._set_aside(key, f"a key of type {there.decode()}, where this system keeps a {kind}")
             elif key == keys.DEAD_LETTERS_SEEN and isinstance(seen, bytes) and not _COUNT.fullmatch(seen):
-                await self._set_aside(key, "something that is no count of dead letters")
+                await self._set_aside(key, "something that is not a count of dead letters")
 
     async def _set_aside(self, key: str, what: str) -> None:
         aside = keys.set_aside(key)
@@ -67,4 +67,4 @@ class OwnKeys:
             logger.debug("%s could not be set aside: %s", key, error)
             return
         if results[0]:
-            logger.warning("somebody has written %s under %s; it was moved to %s", what, key, aside)
+            logger.warning("another program has written %s under %s; it was moved to %s", what, key, aside)

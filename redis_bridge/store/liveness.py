@@ -1,8 +1,8 @@
-"""Which bridges live, and what becomes of the jobs of those that died. Knows slots, not what lies in them.
+"""Heartbeats of bridges, and the reclaiming of leases of bridges that died.
 
-A bridge lives as long as its heartbeat key. A slot whose bridge has no heartbeat belongs to nobody, and whoever
-sees it first moves its job back to the head of its queue, as a suspect. Check and move are one script, so that two
-successors cannot double a job and a living bridge's slot is never touched.
+A bridge lives as long as its heartbeat key. A lease whose bridge has no heartbeat is reclaimed by whichever bridge
+sees it first: its job goes back to the head of its queue, as a suspect. Check and move are one script, so that two
+bridges cannot double a job and a lease of a living bridge is never touched.
 """
 
 import logging
@@ -16,22 +16,22 @@ from redis.exceptions import ResponseError
 from deployments.logs import OWN_LOGGER
 from redis_bridge import keys
 from redis_bridge.client.clock import SteadyClock
-from redis_bridge.client.connection import TROUBLES
+from redis_bridge.client.connection import REDIS_ERRORS
 from redis_bridge.client.scripts import Script
 from redis_bridge.keys import Slot
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.store import job_scripts
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.key_repair import OwnKeys
-from redis_bridge.store.leases import Whereabouts
+from redis_bridge.store.leases import Lease
 
 logger = logging.getLogger(OWN_LOGGER)
 
 _SCAN_COUNT = 1000
 
 
-class Presence:
-    """One bridge's life sign, and its watch over the slots of the dead. on_taken_over: queue, jobs."""
+class Liveness:
+    """One bridge's heartbeat, and its watch over the leases of dead bridges."""
 
     def __init__(
         self,
@@ -39,16 +39,18 @@ class Presence:
         jobs: JobStore,
         settings: BridgeSettings,
         clock: SteadyClock,
-        on_taken_over: Callable[[str, int], None],
+        on_reclaimed: Callable[[str, int], None],
     ) -> None:
+        """on_reclaimed: called with a queue and the number of its jobs."""
         self._redis = redis
         self._bridge = jobs.bridge
         self._jobs = jobs
         self._settings = settings
-        self._on_taken_over = on_taken_over
-        self._clock = clock
+        self._on_reclaimed = on_reclaimed
+        self.clock = clock
+        """The time of the server, as the heartbeats show it."""
         self._beat = Script(redis, job_scripts.BEAT)
-        self._take_over = Script(redis, job_scripts.TAKE_OVER)
+        self._reclaim = Script(redis, job_scripts.RECLAIM)
         self._own_keys = OwnKeys(redis)
         self._server: str | None = None
         self._dead: set[str] = set()
@@ -57,25 +59,25 @@ class Presence:
 
     @property
     def is_sure(self) -> bool:
-        """Whether siblings certainly still see this bridge as living; only then it takes jobs."""
+        """Whether other bridges certainly still see this one as alive; only then it reserves jobs."""
         return time.monotonic() - self._beat_at_s < self._settings.takeover_after_s / 2
 
     def sweep_soon(self) -> None:
-        """The next `sweep_if_due` is due: a job may lie in a slot that we do not know of."""
+        """Makes the next `sweep_if_due` due: a job may lie in a slot that we do not know of."""
         self._swept_at_s = float("-inf")
 
     async def beat(self) -> None:
-        """Says that we live, and looks who does not. Raises what connection.TROUBLES lists."""
+        """Renews our heartbeat, and sees whose has expired. Raises what connection.REDIS_ERRORS lists."""
         started_s = time.monotonic()
         bridges, (seconds, microseconds) = await self._beat(
             keys=[keys.heartbeat(self._bridge), keys.BRIDGES],
             args=[int(self._settings.takeover_after_s * 1000), self._bridge],
         )
         self._beat_at_s = started_s
-        if self._clock.look(int(seconds) + int(microseconds) / 1e6, started_s):
-            logger.warning("the clock of Redis was set; nothing is taken over from other bridges for a while")
-        siblings = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
-        self._dead = await self._without_heartbeat([bridge for bridge in siblings if bridge])
+        if self.clock.observe(int(seconds) + int(microseconds) / 1e6, started_s):
+            logger.warning("the clock of Redis was set; nothing is reclaimed from other bridges for a while")
+        others = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
+        self._dead = await self._without_heartbeat([bridge for bridge in others if bridge])
         await self._remove([member for member in bridges if keys.bridge_from_member(member) is None])
         await self._look_at_the_server()
 
@@ -90,48 +92,49 @@ class Presence:
     async def _remove(self, strange: list[bytes]) -> None:
         """Members of the set of bridges that no bridge has written."""
         if strange:
-            logger.warning("%s had %d members that are no bridges: removed", keys.BRIDGES, len(strange))
+            logger.warning("%s had %d members that are not bridges: removed", keys.BRIDGES, len(strange))
             await self._redis.srem(keys.BRIDGES, *strange[:_SCAN_COUNT])
 
     async def sweep_if_due(self) -> None:
-        """Looks through all slots when a sibling has died, when something may have been lost, and now and then.
+        """Looks through all slots when another bridge has died, when something may have been lost, and now and then.
 
         May take long on a Redis with millions of keys, so it must not delay the beats. Raises what
-        connection.TROUBLES lists.
+        connection.REDIS_ERRORS lists.
         """
         is_due = time.monotonic() - self._swept_at_s > self._settings.orphan_scan_s
         # After a jump of the clock the heartbeats of the living have expired too, until each has beaten again.
-        if not self._clock.is_settled or not (self._dead or is_due):
+        if not self.clock.is_settled or not (self._dead or is_due):
             return
         self._swept_at_s, dead = time.monotonic(), set(self._dead)
         try:
             await self._sweep()
-        except TROUBLES:
+        except REDIS_ERRORS:
             self.sweep_soon()
             raise
-        if dead and self._clock.is_settled:
+        if dead and self.clock.is_settled:
             await self._redis.srem(keys.BRIDGES, *dead)
             self._dead -= dead
 
     async def _sweep(self) -> None:
-        """Moves the jobs of all slots without a living holder back to their queues."""
+        """Moves the jobs of all slots without a living bridge back to their queues."""
         moved: Counter[str] = Counter()
         async for key in self._redis.scan_iter(match=keys.SLOTS_PATTERN, count=_SCAN_COUNT, _type="list"):
             slot = keys.slot_from_key(key.decode(errors="replace"))
             if slot is None:
                 continue
             try:
-                moved[slot.queue] += await self._bring_back(slot)
+                moved[slot.queue] += await self._reclaim_lease(slot)
             except ResponseError as error:
-                # The queue's key is no list, for one: its jobs stay, those of other queues must not.
+                # The queue's key may not be a list: its jobs stay in their slots, those of other queues must not.
                 logger.warning("the jobs in slot %s cannot be put back: %s", slot.key, error)
         for queue, jobs in moved.items():
             if jobs:
                 logger.warning("%d jobs of queue %s had no living bridge and were put back", jobs, queue)
-                self._on_taken_over(queue, jobs)
+                self._on_reclaimed(queue, jobs)
 
     async def leave(self, leaves_jobs: bool) -> None:
-        """Goes. leaves_jobs: something may lie in our slots, so we stay listed, as dead, for a successor."""
+        """Ends the heartbeat. leaves_jobs: something may lie in our slots, so we stay listed, as dead, until it is
+        reclaimed."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(keys.heartbeat(self._bridge))
             if not leaves_jobs:
@@ -142,17 +145,17 @@ class Presence:
         """Whether this bridge's heartbeat has not expired."""
         return bool(await self._redis.exists(keys.heartbeat(bridge)))
 
-    async def _bring_back(self, slot: Slot) -> int:
-        """How many jobs were moved. A slot of our own that we know nothing of has reappeared, or a command's
-        answer was lost on the way."""
+    async def _reclaim_lease(self, slot: Slot) -> int:
+        """Returns how many jobs were moved. A slot of our own that is not known has reappeared, or a response was
+        lost."""
         if slot.bridge == self._bridge:
-            return 0 if self._jobs.is_held(slot) else await self._jobs.give_back([Whereabouts(slot, "", None)])
+            return 0 if self._jobs.is_held(slot) else await self._jobs.requeue([Lease(slot, "", None)])
         of_bridge = [keys.heartbeat(slot.bridge), keys.trial(slot.bridge)]
-        await self._own_keys.look_at({keys.trial(slot.bridge): "string", keys.attempts(slot.queue): "hash"})
+        await self._own_keys.repair_keys({keys.trial(slot.bridge): "string", keys.attempts(slot.queue): "hash"})
         of_job = [slot.key, slot.queue, keys.attempts(slot.queue)]
-        times: list[float | str] = [f"{self._clock.now_s():.3f}", keys.ATTEMPTS_TTL_S]
-        times += [f"{self._clock.expected_s():.3f}", f"{self._clock.jump_s:.3f}"]
-        moved = int(await self._take_over(keys=[*of_bridge, *of_job], args=times))
+        times: list[float | str] = [f"{self.clock.now_s():.3f}", keys.ATTEMPTS_TTL_S]
+        times += [f"{self.clock.expected_s():.3f}", f"{self.clock.jump_s:.3f}"]
+        moved = int(await self._reclaim(keys=[*of_bridge, *of_job], args=times))
         if moved < 0:
             # The next beat will see the clock, and then wait.
             self.sweep_soon()
@@ -174,6 +177,6 @@ class Presence:
         if policy != "noeviction" and memory.get("maxmemory"):
             logger.warning(
                 "Redis evicts keys when its memory is full (maxmemory-policy %s): it may drop whole queues with "
-                "all jobs in them, without a word to anybody; set maxmemory-policy noeviction",
+                "all jobs in them, silently; set maxmemory-policy noeviction",
                 policy,
             )

@@ -1,17 +1,19 @@
-"""What is remembered of a job that was tried before and is not done: its tries, since when, and a suspicion.
+"""What is remembered of a job that was tried before and is not done: its attempts, since when, and a suspicion.
 
-Pure; knows no Redis. Most jobs have no record: it is written when a try fails, when a job goes back to its queue,
-and when its bridge dies. Records stand under a fingerprint of the job's text, so that they are known before the
-text has been read: reading it may be what kills a bridge.
+Most jobs have no record: it is written when an attempt fails, when a job is requeued, and when its bridge dies. It
+stands under a fingerprint of the payload, so that it is known before the payload is decoded: decoding may be what
+kills a bridge.
 """
 
 import hashlib
 import re
 from dataclasses import dataclass, replace
 
+from redis_bridge.wire.encoding_contract import Payload
+
 FINGERPRINT_BYTES = 1024
-"""From the front and from the end of a job's text. Producers write the id at one of the two, or within an image
-of a few hundred bytes; jobs that differ nowhere there would share their tries."""
+"""From the front and from the end of a payload. Producers write the id at one of the two, or within an image
+of a few hundred bytes; jobs that differ nowhere there would share their attempts."""
 
 FINGERPRINT = f"""
 local function fingerprint(text)
@@ -21,42 +23,44 @@ end
 """
 """The same for scripts in Redis."""
 
-Text = bytes | memoryview
-"""A job's text; a view of bytes where it is large."""
-
 SUSPECT = " suspect"
 APART = " apart"
 _RECORD = re.compile(rf"(\d+) (\d+(?:\.\d+)?)({SUSPECT}({APART})?)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """tries: that failed, or took a bridge down.  first_s: Unix time of the first, by the server's clock.
-    is_suspect: it was in flight when a bridge died, perhaps beside the job that killed it.
-    is_apart: it was on trial then, and not alone, so it is next tried while no other is."""
+class RetryRecord:
+    """The history of one job."""
 
-    tries: int
+    attempts: int
+    """Attempts that failed, or took a bridge down."""
+
     first_s: float
-    is_suspect: bool = False
-    is_apart: bool = False
+    """Unix time of the first, by the server's clock."""
 
-    def failed(self) -> "Record":
-        """After one more try that its bridge survived."""
-        return replace(self, tries=self.tries + 1)
+    is_suspect: bool = False
+    """It was in flight when a bridge died, perhaps beside the job that killed it."""
+
+    is_apart: bool = False
+    """It was on trial then, and not alone, so it is next tried while no other suspect is."""
+
+    def failed(self) -> "RetryRecord":
+        """After one more attempt that its bridge survived."""
+        return replace(self, attempts=self.attempts + 1)
 
     def text(self) -> str:
         """As it stands in Redis."""
         suspicion = (SUSPECT + (APART if self.is_apart else "")) if self.is_suspect else ""
-        return f"{self.tries} {self.first_s:.3f}{suspicion}"
+        return f"{self.attempts} {self.first_s:.3f}{suspicion}"
 
 
-def record_from(text: bytes | None) -> Record | None:
+def record_from(text: bytes | None) -> RetryRecord | None:
     """The record that stands in Redis; None where there is none, or something else."""
     found = _RECORD.fullmatch(text.decode(errors="replace")) if text else None
-    return Record(int(found[1]), float(found[2]), bool(found[3]), bool(found[4])) if found else None
+    return RetryRecord(int(found[1]), float(found[2]), bool(found[3]), bool(found[4])) if found else None
 
 
-def fingerprint(text: Text) -> str:
-    """40 hexadecimal digits that stand for a job's text."""
+def fingerprint(text: Payload) -> str:
+    """40 hexadecimal digits that stand for a payload."""
     ends = bytes(text[:FINGERPRINT_BYTES]) + bytes(text[-FINGERPRINT_BYTES:])
     return hashlib.sha1(f"{len(text)}:".encode() + ends, usedforsecurity=False).hexdigest()

@@ -27,13 +27,13 @@ from deployments.request import Request
 from redis_bridge.bridge import Bridge
 from redis_bridge.client.connection import Connections
 from redis_bridge.client.scripts import ALLOW_OOM
-from redis_bridge.delivery.fair_rw_lock import TRIAL_S
+from redis_bridge.delivery.quarantine import TRIAL_TIMEOUT_S
 from redis_bridge.store import job_scripts
 from tests.redis_bridge.fakes import FAST, FakeCatalogue, FakeModel, model
 
 SCRIPTS = {
     hashlib.sha1((flag + script).encode()).hexdigest(): name
-    for name, script in (("take", job_scripts.TAKE), ("settle", job_scripts.SETTLE))
+    for name, script in (("take", job_scripts.RESERVE), ("settle", job_scripts.ACK))
     for flag in (ALLOW_OOM, "")
 }
 
@@ -92,7 +92,7 @@ async def serve(url: str, queues: str) -> None:
         if any(tuple(one.image.pixels[0, 0]) == POISON for one in requests if one.image.pixels is not None):
             reach("poison")
             if dies_at == "late-poison":
-                await asyncio.sleep(TRIAL_S + 0.5)
+                await asyncio.sleep(TRIAL_TIMEOUT_S + 0.5)
                 reach("late-poison")
         # Long enough for a kill to find jobs in the model.
         await asyncio.sleep(0.02)

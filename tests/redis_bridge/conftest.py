@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from redis_bridge import keys
 from redis_bridge.bridge import Bridge
-from redis_bridge.client.bulk_read import Transfer
+from redis_bridge.client.bulk_read import BulkReader
 from redis_bridge.client.connection import connect, connected
 from redis_bridge.metrics import NoRecorder, Recorder
 from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings
@@ -163,11 +163,11 @@ def start_bridge(valkey: ValkeyProcess, predict: FakeModel, catalogue: FakeCatal
         url: str = valkey.address,
         recorder: Recorder | None = None,
         drain_s: float = 5.0,
-        wrap: Callable[[Transfer], Transfer] = lambda transfer: transfer,
+        wrap: Callable[[BulkReader], BulkReader] = lambda bulk: bulk,
     ) -> AsyncIterator[Bridge]:
         async with connected(url, settings.longest_block_s) as connections:
-            assert connections.transfer
-            wrapped = dataclasses.replace(connections, transfer=wrap(connections.transfer))
+            assert connections.bulk
+            wrapped = dataclasses.replace(connections, bulk=wrap(connections.bulk))
             bridge = Bridge(wrapped, predict, catalogue, settings, recorder or NoRecorder())
             bridge.start()
             try:

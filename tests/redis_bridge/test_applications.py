@@ -16,7 +16,7 @@ def _no_real_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_of(process: ValkeyProcess) -> EmbeddedSettings:
-    return EmbeddedSettings(port=process._settings.port, data_folder=str(process._settings.folder))
+    return EmbeddedSettings(port=process.settings.port, data_folder=str(process.settings.folder))
 
 
 def test_the_bridge_is_given_time_to_drain() -> None:
@@ -50,12 +50,14 @@ def test_no_port_is_needed_with_a_real_redis(monkeypatch: pytest.MonkeyPatch) ->
     assert embedded.ports(EmbeddedSettings()) == {}
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'Valkey.__del__'")  # Ray Serve awaits it, the garbage collector not
+@pytest.mark.filterwarnings(
+    "ignore:coroutine 'ValkeyDeployment.__del__'"
+)  # Ray Serve awaits it, the garbage collector not
 async def test_nothing_is_started_when_a_real_redis_is_named(
     monkeypatch: pytest.MonkeyPatch, own_valkey: ValkeyProcess
 ) -> None:
     monkeypatch.setenv(REDIS_URL_VARIABLE, "redis://queue.example:6379/0")
-    replica_class = embedded.Valkey.func_or_class
+    replica_class = embedded.ValkeyDeployment.func_or_class
     replica = replica_class.__new__(replica_class)
     # As Ray Serve does, which awaits the constructor.
     await replica.__init__(settings_of(own_valkey))

@@ -15,7 +15,7 @@ import psutil
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import BridgeProcesses
 from tests.redis_bridge.fakes import QUEUE, Client, eventually, legacy_answer
@@ -38,14 +38,14 @@ async def push_all(client: Client) -> None:
 
 
 async def pushed(client: Client, number: int) -> bool:
-    with contextlib.suppress(*TROUBLES):
+    with contextlib.suppress(*REDIS_ERRORS):
         await client.push(colour(number), id=f"chaos-{number}")
         return True
     return False
 
 
 async def answered(redis: Redis) -> int:
-    with contextlib.suppress(*TROUBLES):
+    with contextlib.suppress(*REDIS_ERRORS):
         return int(await redis.exists(*(f"chaos-{number}" for number in range(JOBS))))
     return 0
 
@@ -55,7 +55,7 @@ async def has_answered(redis: Redis, count: int) -> bool:
 
 
 async def in_flight(redis: Redis) -> int:
-    with contextlib.suppress(*TROUBLES):
+    with contextlib.suppress(*REDIS_ERRORS):
         return len([key async for key in redis.scan_iter(match=keys.SLOTS_PATTERN)])
     return 0
 

@@ -9,9 +9,9 @@ import psutil
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.server.valkey_process import ValkeyProcess
-from redis_bridge.store.retry_records import Record, fingerprint
+from redis_bridge.store.retry_records import RetryRecord, fingerprint
 from tests.redis_bridge.bridge_process import MAX_ATTEMPTS, POISON
 from tests.redis_bridge.conftest import BridgeProcesses, StartBridge
 from tests.redis_bridge.fakes import (
@@ -130,7 +130,9 @@ async def test_a_job_that_took_its_bridges_down_too_often_is_buried_untried(
 ) -> None:
     job_id = await client.push()
     text = await redis.lindex(QUEUE, 0)
-    await redis.hset(keys.attempts(QUEUE), fingerprint(text), Record(FAST.max_attempts, 1e9, is_suspect=True).text())
+    await redis.hset(
+        keys.attempts(QUEUE), fingerprint(text), RetryRecord(FAST.max_attempts, 1e9, is_suspect=True).text()
+    )
     await redis.expire(keys.attempts(QUEUE), 60)
     async with start_bridge():
         answer = await client.answer(job_id)
@@ -160,7 +162,7 @@ async def test_a_job_that_kills_its_bridges_is_buried_and_those_beside_it_are_an
     assert await client.answer(poison) == {
         "error": {
             "code": "internal",
-            "message": f"given up: {MAX_ATTEMPTS} tries of this job ended without an answer",
+            "message": f"given up: {MAX_ATTEMPTS} attempts of this job ended without an answer",
         }
     }
     for number, job_id in enumerate(before + after):
@@ -240,7 +242,7 @@ async def test_redis_killed_and_started_again_under_load_costs_no_job(
 
 
 async def answers_again(redis: Redis) -> bool:
-    with contextlib.suppress(*TROUBLES):
+    with contextlib.suppress(*REDIS_ERRORS):
         return bool(await redis.ping())
     return False
 

@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from redis_bridge import keys
-from redis_bridge.client.bulk_read import Transfer
-from redis_bridge.client.connection import TROUBLES, connect_transfer
-from redis_bridge.delivery.consumer import LARGE_JOB_BYTES
+from redis_bridge.client.bulk_read import BulkReader
+from redis_bridge.client.connection import REDIS_ERRORS, connect_bulk
+from redis_bridge.delivery.reservation import LARGE_JOB_BYTES
 from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge, free_port
 from tests.redis_bridge.fakes import QUEUE, Client, legacy_answer
@@ -24,13 +24,13 @@ RECORDS = keys.attempts(QUEUE)
 
 
 @pytest.fixture
-def transfer(valkey: ValkeyProcess) -> Iterator[Transfer]:
-    with connect_transfer(valkey.address, longest_block_s=1) as opened:
+def transfer(valkey: ValkeyProcess) -> Iterator[BulkReader]:
+    with connect_bulk(valkey.address, longest_block_s=1) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 4000, 4093, 4096, 5000, 3 * 2**20])
-async def test_a_job_is_moved_whole(redis: Redis, transfer: Transfer, size_bytes: int) -> None:
+async def test_a_job_is_moved_whole(redis: Redis, transfer: BulkReader, size_bytes: int) -> None:
     text = os.urandom(size_bytes)
     await redis.rpush(QUEUE, text, b"next")
     assert await asyncio.to_thread(transfer.move, QUEUE, SLOT, RECORDS) == (text, False)
@@ -39,14 +39,14 @@ async def test_a_job_is_moved_whole(redis: Redis, transfer: Transfer, size_bytes
     await redis.delete(SLOT)
 
 
-async def test_an_empty_queue_and_a_queue_with_records_are_told(redis: Redis, transfer: Transfer) -> None:
+async def test_an_empty_queue_and_a_queue_with_records_are_told(redis: Redis, transfer: BulkReader) -> None:
     assert await asyncio.to_thread(transfer.move, QUEUE, SLOT, RECORDS) == (None, False)
     await redis.hset(RECORDS, "x", "1 2.000")
     await redis.expire(RECORDS, 60)
     assert await asyncio.to_thread(transfer.move, QUEUE, SLOT, RECORDS) == (None, True)
 
 
-async def test_an_error_of_the_server_leaves_no_answer_behind(redis: Redis, transfer: Transfer) -> None:
+async def test_an_error_of_the_server_leaves_no_answer_behind(redis: Redis, transfer: BulkReader) -> None:
     await redis.set(QUEUE, "no list")
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         await asyncio.to_thread(transfer.move, QUEUE, SLOT, RECORDS)
@@ -57,7 +57,10 @@ async def test_an_error_of_the_server_leaves_no_answer_behind(redis: Redis, tran
 
 
 async def test_a_server_that_is_away_is_a_trouble_like_any_other() -> None:
-    with connect_transfer(f"redis://127.0.0.1:{free_port()}/0", longest_block_s=1) as away, pytest.raises(TROUBLES):
+    with (
+        connect_bulk(f"redis://127.0.0.1:{free_port()}/0", longest_block_s=1) as away,
+        pytest.raises(REDIS_ERRORS),
+    ):
         await asyncio.to_thread(away.move, QUEUE, SLOT, RECORDS)
 
 
@@ -77,7 +80,7 @@ def test_a_connection_that_breaks_within_an_answer_is_a_trouble(answer: bytes) -
         url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
         client = BlockingRedis.from_url(url, protocol=2, driver_info=None, socket_timeout=5, retry=None)
         with pytest.raises(RedisError):
-            Transfer(client).move(QUEUE, SLOT, RECORDS)
+            BulkReader(client).move(QUEUE, SLOT, RECORDS)
         client.close()
         serving.join(5)
     assert b"LMOVE" in asked[0]

@@ -29,8 +29,8 @@ async def test_a_server_that_does_not_know_the_flag_runs_the_script_without_it(
     old = RedisBefore7.from_url(valkey.address)
     jobs = JobStore(old, "0123456789ab", FAST)
     await redis.rpush(QUEUE, "one", "two")
-    taken = [each for _ in range(2) for each in await jobs.take(QUEUE, most=1, most_bytes=100)]
+    taken = [each for _ in range(2) for each in await jobs.reserve(QUEUE, most=1, most_bytes=100)]
     assert [bytes(each.payload) for each in taken] == [b"one", b"two"]
     assert old.refusals == 1
-    await redis.delete(*(each.slot.key for each in taken))
+    await redis.delete(*(each.lease.slot.key for each in taken))
     await old.aclose()

@@ -12,7 +12,7 @@ import trustme
 from redis.asyncio import Redis
 
 from redis_bridge.__main__ import main
-from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.client.urls import close_client, open_client, without_password
 from redis_bridge.server.requirements import UnsupportedServer, refuse_unsupported
 from tests.redis_bridge.conftest import StartBridge, free_port
@@ -62,7 +62,7 @@ async def test_password_user_socket_and_database_come_from_the_address(
 async def pings(redis: object) -> bool:
     try:
         return bool(await redis.ping())  # type: ignore[attr-defined]
-    except TROUBLES:
+    except REDIS_ERRORS:
         return False
 
 
@@ -110,7 +110,7 @@ async def test_an_unknown_authority_is_refused(encrypted: tuple[int, Path, Path]
     await good.aclose()
     for options in ("", f"?ssl_ca_certs={stranger}"):
         client = connect(f"rediss://:word@127.0.0.1:{port}/0{options}", longest_block_s=1)
-        with pytest.raises(TROUBLES, match="certificate verify failed"):
+        with pytest.raises(REDIS_ERRORS, match="certificate verify failed"):
             await client.ping()
         await client.aclose()
 
@@ -351,8 +351,8 @@ async def test_a_running_bridge_writes_no_password_into_its_log_its_report_or_re
                 if is_right:
                     await eventually(lambda: bridge.queues)
                 else:
-                    await eventually(lambda: "refuses the user or the password" in bridge.redis_trouble)
-                assert SECRET not in bridge.redis_trouble
+                    await eventually(lambda: "refuses the user or the password" in bridge.redis_reason)
+                assert SECRET not in bridge.redis_reason
         redis = connect(f"redis://:{SECRET if is_right else 'another'}@127.0.0.1:{port}/0", longest_block_s=1)
         for key in await redis.keys():
             assert SECRET.encode() not in await redis.dump(key)

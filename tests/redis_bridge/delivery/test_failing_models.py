@@ -18,7 +18,7 @@ from deployments.request import Request
 from redis_bridge import keys
 from redis_bridge.bridge import Bridge
 from redis_bridge.client.connection import Connections, connect
-from redis_bridge.delivery.circuit_breaker import SHORTEST_PAUSE_S, Feeding
+from redis_bridge.delivery.circuit_breaker import SHORTEST_PAUSE_S, CircuitBreaker
 from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import (
@@ -206,48 +206,48 @@ async def test_jobs_that_waited_long_enough_for_a_paused_model_are_told_so(
 
 
 def test_only_failures_of_different_jobs_without_an_answer_between_them_pause_a_model() -> None:
-    feeding = Feeding(pause_after=2, longest_pause_s=60)
+    breaker = CircuitBreaker(pause_after=2, longest_pause_s=60)
     failures: list[ServingError] = [InternalError("a"), DeadlineExceeded("b"), ModelCrashed("c")]
     for failure in failures:
-        assert not feeding.note(["same"], [failure], is_probe=False)
-        assert not feeding.note(["other"], [InvalidImage("the asker's")], is_probe=False)
-    assert feeding.admit(9) == 9
-    assert feeding.note(["different"], [InternalError("d")], is_probe=False)
-    assert feeding.is_paused
-    assert feeding.admit(9) == 0
+        assert not breaker.note(["same"], [failure], is_probe=False)
+        assert not breaker.note(["other"], [InvalidImage("the asker's")], is_probe=False)
+    assert breaker.admit(9) == 9
+    assert breaker.note(["different"], [InternalError("d")], is_probe=False)
+    assert breaker.is_paused
+    assert breaker.admit(9) == 0
 
 
 def test_one_job_at_a_time_is_tried_at_growing_intervals() -> None:
     now_s = 100.0
-    feeding = Feeding(1, 5 * SHORTEST_PAUSE_S, lambda: now_s)
-    feeding.note(["first"], [InternalError("no")], is_probe=False)
+    breaker = CircuitBreaker(1, 5 * SHORTEST_PAUSE_S, lambda: now_s)
+    breaker.note(["first"], [InternalError("no")], is_probe=False)
     waits: list[float] = []
     for _ in range(5):
         waited_s = 0.0
-        while not feeding.room:
+        while not breaker.room:
             now_s += 0.5
             waited_s += 0.5
-        assert feeding.admit(9) == 1
-        assert feeding.admit(9) == 0
-        feeding.note(["probe"], [InternalError("no")], is_probe=True)
+        assert breaker.admit(9) == 1
+        assert breaker.admit(9) == 0
+        breaker.note(["probe"], [InternalError("no")], is_probe=True)
         waits.append(waited_s)
     assert waits == [1, 2, 4, 5, 5]
 
 
 def test_a_model_that_answers_again_is_fed_twice_as_much_each_time_and_paused_at_the_next_failure() -> None:
     now_s = 0.0
-    feeding = Feeding(2, 60, lambda: now_s)
-    assert feeding.admit(2) == 2
-    assert feeding.note(["a", "b"], [InternalError("no")] * 2, is_probe=False)
+    breaker = CircuitBreaker(2, 60, lambda: now_s)
+    assert breaker.admit(2) == 2
+    assert breaker.note(["a", "b"], [InternalError("no")] * 2, is_probe=False)
     now_s = SHORTEST_PAUSE_S
     for admitted in (1, 2, 4, 8):
-        assert feeding.admit(99) == admitted
-        assert feeding.admit(99) == 0
+        assert breaker.admit(99) == admitted
+        assert breaker.admit(99) == 0
         outcomes = [prediction_for(np.zeros((1, 1, 3), np.uint8))] * admitted
-        feeding.note(["x"] * admitted, outcomes, is_probe=admitted == 1)
-    assert feeding.admit(3) == 3
-    assert feeding.note(["c"] * 3, [DeadlineExceeded("late")] * 3, is_probe=False)
-    assert feeding.is_paused
+        breaker.note(["x"] * admitted, outcomes, is_probe=admitted == 1)
+    assert breaker.admit(3) == 3
+    assert breaker.note(["c"] * 3, [DeadlineExceeded("late")] * 3, is_probe=False)
+    assert breaker.is_paused
 
 
 async def test_a_model_that_was_idle_while_it_was_paused_is_tried_before_anybody_is_refused(

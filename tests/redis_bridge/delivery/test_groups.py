@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from deployments.errors import InternalError, InvalidImage, ModelUnavailable, Overloaded
 from redis_bridge import keys
-from redis_bridge.delivery.consumer import GROUP_BYTES
-from redis_bridge.delivery.processing import TOGETHER_S
+from redis_bridge.delivery.model_calls import QUICK_CALL_S
+from redis_bridge.delivery.reservation import GROUP_BYTES
 from redis_bridge.store.retry_records import fingerprint
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeModel, eventually, legacy_answer
@@ -123,7 +123,7 @@ async def test_jobs_for_a_slow_model_do_not_wait_for_each_other(
         first = await client.push((1, 2, 64))
         await eventually(lambda: predict.waiting == 1)
         asked_s = time.monotonic()
-        await eventually(lambda: time.monotonic() - asked_s > TOGETHER_S)
+        await eventually(lambda: time.monotonic() - asked_s > QUICK_CALL_S)
         predict.gate.set()
         await client.answer(first)
         predict.gate.clear()

@@ -4,8 +4,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_bridge.client.buffers import Buffers
-from redis_bridge.client.bulk_read import Transfer
-from redis_bridge.delivery.consumer import GROUP_BYTES, LARGE_GROUP_BYTES, UNREAD_BYTES
+from redis_bridge.client.bulk_read import BulkReader
+from redis_bridge.delivery.reservation import GROUP_BYTES, LARGE_GROUP_BYTES, PREFETCH_BYTES
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, Client, FakeModel, legacy_answer
 
@@ -46,7 +46,7 @@ async def test_a_group_of_large_jobs_is_bounded_in_bytes(
 async def test_texts_that_were_read_make_room_for_the_next(
     client: Client, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
-    ids = await push(client, UNREAD_BYTES // JOB_BYTES + 5)
+    ids = await push(client, PREFETCH_BYTES // JOB_BYTES + 5)
     async with start_bridge():
         await all_answered(client, ids)
     assert predict.asked == len(ids)
@@ -62,10 +62,10 @@ async def test_no_more_is_read_than_may_be_in_flight(
     assert predict.calls >= 5
 
 
-class Stumbling(Transfer):
+class Stumbling(BulkReader):
     """Meets trouble at the third job."""
 
-    def __init__(self, inner: Transfer) -> None:
+    def __init__(self, inner: BulkReader) -> None:
         super().__init__(inner._client)
         self.moves = 0
 
@@ -90,7 +90,7 @@ def test_memory_is_used_again_and_its_old_text_can_be_read_no_more() -> None:
     text = buffers.take(1000)
     text[:] = b"x" * 1000
     whole = text.obj
-    buffers.give_back(text)
+    buffers.release(text)
     with pytest.raises(ValueError, match="released"):
         text.tobytes()
     again = buffers.take(900)
@@ -101,7 +101,7 @@ def test_memory_is_used_again_and_its_old_text_can_be_read_no_more() -> None:
 
 def test_much_larger_memory_is_left_for_larger_texts() -> None:
     buffers = Buffers()
-    buffers.give_back(buffers.take(1000))
+    buffers.release(buffers.take(1000))
     assert len(buffers.take(100)) == 100
     assert buffers.spare_bytes == 1000
 
@@ -109,5 +109,5 @@ def test_much_larger_memory_is_left_for_larger_texts() -> None:
 def test_spare_memory_is_bounded() -> None:
     buffers = Buffers(spare_bytes=2500)
     for text in [buffers.take(1000) for _ in range(4)]:
-        buffers.give_back(text)
+        buffers.release(text)
     assert buffers.spare_bytes == 2000

@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Connection, Redis
 
 from redis_bridge import keys
-from redis_bridge.client.connection import TROUBLES, connect
-from redis_bridge.client.pools import PatientPool
+from redis_bridge.client.connection import REDIS_ERRORS, connect
+from redis_bridge.client.pools import BoundedPool
 from redis_bridge.client.urls import close_client, open_client
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.settings import BridgeSettings
@@ -113,7 +113,7 @@ async def test_one_who_leaves_while_it_waits_takes_nobody_elses_turn(redis: Redi
 async def test_a_connection_that_cannot_be_made_is_given_back() -> None:
     client = open_client(f"redis://127.0.0.1:{free_port()}/0", max_connections=1)
     for _ in range(3):
-        with pytest.raises(TROUBLES):
+        with pytest.raises(REDIS_ERRORS):
             await asyncio.wait_for(client.ping(), 5)
     await close_client(client)
 
@@ -127,7 +127,7 @@ class Unclosable(Connection):
 
 
 async def test_who_waits_goes_on_when_a_connection_dies_as_it_is_given_back(valkey: ValkeyProcess) -> None:
-    pool = PatientPool.from_url(valkey.address, max_connections=1, connection_class=Unclosable)
+    pool = BoundedPool.from_url(valkey.address, max_connections=1, connection_class=Unclosable)
     first = await pool.get_connection()
     waiting = asyncio.ensure_future(pool.get_connection())
     await asyncio.sleep(0)

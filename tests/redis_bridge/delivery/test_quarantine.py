@@ -18,7 +18,7 @@ from redis_bridge.store.retry_records import record_from
 from tests.redis_bridge.bridge_process import MAX_ATTEMPTS, POISON
 from tests.redis_bridge.conftest import BridgeProcesses, StartBridge
 from tests.redis_bridge.fakes import FAST, Client, FakeCatalogue, FakeModel, eventually, legacy_answer, model
-from tests.redis_bridge.store.test_liveness import presence
+from tests.redis_bridge.store.test_liveness import liveness
 
 DEAD = "00000000dead"
 PROMISED_S = 2.0
@@ -44,7 +44,7 @@ async def leave_in_slots(redis: Redis, queue: str, count: int) -> list[str]:
     """Jobs that a bridge had in work when it died."""
     client = Client(redis, queue)
     ids = [await client.push((number + 1, 2, 64)) for number in range(count)]
-    await JobStore(redis, DEAD, FAST).take(queue, most=count, most_bytes=10**6)
+    await JobStore(redis, DEAD, FAST).reserve(queue, most=count, most_bytes=10**6)
     return ids
 
 
@@ -107,15 +107,15 @@ async def is_dead_or_done(redis: Redis, pid: int, ids: list[str]) -> bool:
 async def test_where_several_were_on_trial_none_has_had_a_try_and_each_is_next_tried_apart(redis: Redis) -> None:
     dead = JobStore(redis, DEAD, FAST)
     await redis.rpush("image_queue", "one", "two", "three", "beside them")
-    *on_trial, _ = await dead.take("image_queue", most=4, most_bytes=10**6)
+    *on_trial, _ = await dead.reserve("image_queue", most=4, most_bytes=10**6)
     for each in on_trial:
-        await dead.begin_trial(each.slot)
-    await dead.end_trial(on_trial[2].slot)
-    ours = presence(redis)
+        await dead.begin_trial(each.lease.slot)
+    await dead.end_trial(on_trial[2].lease.slot)
+    ours = liveness(redis)
     await ours.beat()
     await ours.sweep_if_due()
     texts = await redis.hgetall(keys.attempts("image_queue"))
-    records = sorted((record.tries, record.is_apart) for text in texts.values() if (record := record_from(text)))
+    records = sorted((record.attempts, record.is_apart) for text in texts.values() if (record := record_from(text)))
     assert records == [(0, False), (0, False), (0, True), (0, True)]
     assert not await redis.exists(keys.trial(DEAD))
     await redis.delete("image_queue")

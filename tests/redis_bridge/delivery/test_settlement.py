@@ -16,14 +16,14 @@ from redis_bridge.client.scripts import ALLOW_OOM
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.store import job_scripts
 from redis_bridge.store.job_store import JobStore
-from redis_bridge.store.leases import Answer, DeadLetter, Whereabouts
+from redis_bridge.store.leases import DeadLetter, JobAnswer
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer
 from tests.redis_bridge.kept_metrics import Kept
 
 BRIDGE = "0123456789ab"
 LIST = "done:client-7"
-SETTLE_SHA = hashlib.sha1((ALLOW_OOM + job_scripts.SETTLE).encode()).hexdigest()
+SETTLE_SHA = hashlib.sha1((ALLOW_OOM + job_scripts.ACK).encode()).hexdigest()
 
 
 async def slots(redis: Redis) -> list[bytes]:
@@ -67,11 +67,11 @@ async def test_an_error_whose_key_holds_something_else_is_a_dead_letter_and_not_
 async def test_a_burial_whose_result_was_lost_is_known_to_be_done(redis: Redis, has_answer: bool) -> None:
     jobs = JobStore(redis, BRIDGE, FAST)
     await redis.rpush(QUEUE, "job")
-    [reserved] = await jobs.take(QUEUE, most=1, most_bytes=100)
-    whereabouts = Whereabouts(reserved.slot, reserved.fingerprint, None)
+    [reserved] = await jobs.reserve(QUEUE, most=1, most_bytes=100)
+    lease = reserved.lease
     letter = DeadLetter("an-id", "internal", "failed here", 3)
-    answer = Answer(whereabouts, "an-id", b"error") if has_answer else None
-    results = [await jobs.bury(whereabouts, letter, answer) for _ in range(2)]
+    answer = JobAnswer(lease, "an-id", b"error") if has_answer else None
+    results = [await jobs.dead_letter(lease, letter, answer) for _ in range(2)]
     assert [(result.is_done, result.is_answered) for result in results] == [(True, has_answer)] * 2
     assert await redis.llen(keys.DEAD_LETTERS) == 1
 

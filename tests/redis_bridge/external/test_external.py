@@ -26,8 +26,8 @@ from deployments.external import ExternalRequest, ExternalWorker, Task, WholeCat
 from deployments.prediction import Opaque
 from deployments.request import Image
 from redis_bridge import keys
+from redis_bridge.admission.limits import ByteReservation, InFlightBytes
 from redis_bridge.client.connection import connect
-from redis_bridge.delivery.admission import Hold, InFlightBytes
 from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.metrics import Metric
@@ -267,7 +267,7 @@ async def test_a_worker_that_writes_no_json_is_told_so(gateway: ExternalGateway,
     async with worker(redis, CORAL, lambda job: b"Traceback (most recent call last)"):
         answer = await gateway.ask(CORAL, request())
     assert isinstance(answer, InternalError)
-    assert "no JSON: 'Traceback" in answer.message
+    assert "not JSON: 'Traceback" in answer.message
     await eventually(lambda: nothing_left(redis))
 
 
@@ -286,7 +286,7 @@ async def test_pictures_and_texts_wait_for_room_in_the_budget_of_the_bridge(
     valkey: ValkeyProcess, redis: Redis
 ) -> None:
     budget = InFlightBytes(1000)
-    others = Hold(budget, 1000)
+    others = ByteReservation(budget, 1000)
     async with gateway_at(valkey.address, in_flight=budget) as gateway, worker(redis, CORAL, detections) as taken:
         late = await gateway.ask(CORAL, request(deadline_s=0.2))
         assert isinstance(late, DeadlineExceeded)

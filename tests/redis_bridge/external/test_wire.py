@@ -131,7 +131,7 @@ def test_an_answer_must_be_json_but_for_embeddings() -> None:
     assert checked_answer("q", Task.PREDICT, b'{"bboxes": []}') == b'{"bboxes": []}'
     assert checked_answer("q", Task.EMBED, b"\x00\xff") == b"\x00\xff"
     for text in (b"", b"[NaN]", b"Traceback"):
-        with pytest.raises(InternalError, match="worker of queue q answered what is no JSON"):
+        with pytest.raises(InternalError, match="worker of queue q gave an answer that is not JSON"):
             checked_answer("q", Task.SEGMENT, text)
 
 

@@ -48,7 +48,7 @@ def name_of(words: str) -> str:
 @pytest.mark.parametrize(("words", "named"), FORBIDDEN.items())
 async def test_a_command_that_jobs_need_and_the_user_may_not_call_is_named(port: int, words: str, named: str) -> None:
     client = connect(f"redis://{name_of(words)}:x@127.0.0.1:{port}/0", longest_block_s=1)
-    with pytest.raises(UnsupportedServer, match=rf"does not let us call {named}: .*ACL SETUSER"):
+    with pytest.raises(UnsupportedServer, match=rf"does not allow us to call {named}: .*ACL SETUSER"):
         await refuse_unsupported(client)
     await client.aclose()
     with blocking.Redis(port=port) as look:
@@ -67,7 +67,7 @@ async def test_where_scripts_are_forbidden_no_job_leaves_its_queue_and_the_healt
             await eventually(lambda: is_dead(bridge))
             assert not bridge.queues
 
-    with pytest.raises(RuntimeError, match="does not let us call EVALSHA"):
+    with pytest.raises(RuntimeError, match="does not allow us to call EVALSHA"):
         await serve()
     assert await redis.llen(QUEUE) == 1
     await redis.aclose()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 def same(process: ValkeyProcess) -> ValkeyProcess:
     """Another starter of the same server, as a replica's successor is."""
-    return ValkeyProcess(process._settings)
+    return ValkeyProcess(process.settings)
 
 
 def client_of(process: ValkeyProcess) -> redis_client.Redis:
@@ -61,7 +61,7 @@ def test_a_folder_may_have_any_name_that_is_a_line(tmp_path: Path, name: str) ->
 
 
 def test_the_server_outlives_the_process_that_started_it(own_valkey: ValkeyProcess) -> None:
-    settings = own_valkey._settings
+    settings = own_valkey.settings
     script = (
         "import os, pathlib, signal\n"
         "from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings\n"
@@ -116,7 +116,7 @@ def test_it_never_evicts_and_listens_on_this_machine_only(own_valkey: ValkeyProc
 
 def test_nobody_else_may_read_its_files(own_valkey: ValkeyProcess) -> None:
     own_valkey.start()
-    folder = own_valkey._settings.folder
+    folder = own_valkey.settings.folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     with client_of(own_valkey) as client:
         client.rpush("image_queue", "job")
@@ -125,7 +125,7 @@ def test_nobody_else_may_read_its_files(own_valkey: ValkeyProcess) -> None:
 
 
 def test_a_taken_port_is_one_line_that_names_port_and_setting(own_valkey: ValkeyProcess) -> None:
-    port = own_valkey._settings.port
+    port = own_valkey.settings.port
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
@@ -138,7 +138,7 @@ def test_a_taken_port_is_one_line_that_names_port_and_setting(own_valkey: Valkey
 
 def test_somebody_elses_server_on_the_port_is_not_adopted(own_valkey: ValkeyProcess, tmp_path: Path) -> None:
     own_valkey.start()
-    stranger = ValkeyProcess(ValkeySettings(own_valkey._settings.port, tmp_path / "another"))
+    stranger = ValkeyProcess(ValkeySettings(own_valkey.settings.port, tmp_path / "another"))
     assert not stranger.answers()
     with pytest.raises(ValkeyError, match="cannot be used"):
         stranger.start()
@@ -150,7 +150,7 @@ def test_somebody_elses_server_on_the_port_is_not_adopted(own_valkey: ValkeyProc
     "content", ["", "nonsense", "999999999", "1", pytest.param(str(os.getpid()), id="this process")]
 )
 def test_a_stale_pid_file_is_not_believed(own_valkey: ValkeyProcess, content: str) -> None:
-    folder = own_valkey._settings.folder
+    folder = own_valkey.settings.folder
     folder.mkdir(parents=True)
     (folder / "valkey.pid").write_text(content)
     assert own_valkey.living_pid() is None

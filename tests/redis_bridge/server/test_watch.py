@@ -12,9 +12,9 @@ import pytest
 from redis.asyncio import Redis
 
 from redis_bridge.bridge import Bridge
-from redis_bridge.client.connection import TROUBLES, connect
+from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.client.urls import close_client
-from redis_bridge.server.watch import SILENCE_S
+from redis_bridge.server.watch import WRITE_TIMEOUT_S
 from tests.redis_bridge.conftest import StartBridge, free_port
 from tests.redis_bridge.fakes import eventually
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
@@ -36,7 +36,7 @@ class Machine:
         """Its folder goes, so that no snapshot can be written."""
         shutil.rmtree(self.folder)
         await self.redis.config_set("save", "1 1")
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*REDIS_ERRORS):
             await self.redis.bgsave()
         await eventually(self._has_failed_to_save)
 
@@ -77,7 +77,7 @@ def address_of(machine: Machine) -> str:
 async def is_told(bridge: Bridge, words: str, within_s: float = 3.0) -> float:
     """Seconds until the bridge says so."""
     started_s = time.monotonic()
-    await eventually(lambda: words in bridge.redis_trouble, within_s)
+    await eventually(lambda: words in bridge.redis_reason, within_s)
     return time.monotonic() - started_s
 
 
@@ -94,20 +94,20 @@ async def test_a_server_that_takes_no_writes_is_told_and_so_is_its_recovery(
     machine: Machine, start_bridge: StartBridge, breaks: object, heals: object, words: str
 ) -> None:
     async with start_bridge(url=address_of(machine)) as bridge:
-        await eventually(lambda: not bridge.redis_trouble)
+        await eventually(lambda: not bridge.redis_reason)
         await breaks(machine)  # type: ignore[operator]
-        assert await is_told(bridge, words, SILENCE_S + 3) < SILENCE_S + 2
+        assert await is_told(bridge, words, WRITE_TIMEOUT_S + 3) < WRITE_TIMEOUT_S + 2
         await heals(machine)  # type: ignore[operator]
-        await eventually(lambda: not bridge.redis_trouble)
+        await eventually(lambda: not bridge.redis_reason)
 
 
 async def test_a_server_that_is_stopped_or_never_was_is_told(machine: Machine, start_bridge: StartBridge) -> None:
     async with start_bridge(url=address_of(machine)) as bridge:
-        await eventually(lambda: not bridge.redis_trouble)
+        await eventually(lambda: not bridge.redis_reason)
         os.kill(machine.pid, signal.SIGKILL)
         await is_told(bridge, "Redis cannot be reached")
     async with start_bridge(url=f"redis://127.0.0.1:{free_port()}/0") as bridge:
-        assert bridge.redis_trouble == "Redis has not been reached yet"
+        assert bridge.redis_reason == "Redis has not been reached yet"
         await is_told(bridge, "Redis cannot be reached: Error 111 connecting to 127.0.0.1")
 
 
@@ -117,4 +117,4 @@ async def test_a_wrong_password_is_told_without_it(tmp_path: Path, start_bridge:
         wait_until_it_answers(f"redis://:right@127.0.0.1:{port}/0")
         async with start_bridge(url=f"redis://:wr0ng@127.0.0.1:{port}/0") as bridge:
             await is_told(bridge, "Redis refuses the user or the password of REDIS_URL")
-            assert "wr0ng" not in bridge.redis_trouble
+            assert "wr0ng" not in bridge.redis_reason

@@ -20,7 +20,7 @@ async def run(valkey: ValkeyProcess, *arguments: str) -> int:
     return await asyncio.to_thread(main, ["dead-letters", "--url", valkey.address, *arguments])
 
 
-async def bury(client: Client, predict: FakeModel, *colours: tuple[int, int, int]) -> list[str]:
+async def dead_letter(client: Client, predict: FakeModel, *colours: tuple[int, int, int]) -> list[str]:
     """Jobs that the model refuses, one after the other."""
     ids = []
     for colour in colours:
@@ -34,7 +34,7 @@ async def test_a_dead_letter_is_listed_shown_and_replayed(
     client: Client, predict: FakeModel, start_bridge: StartBridge, valkey: ValkeyProcess, capsys: Captured
 ) -> None:
     async with start_bridge():
-        [job_id] = await bury(client, predict, (7, 8, 64))
+        [job_id] = await dead_letter(client, predict, (7, 8, 64))
         assert await run(valkey, "list") == 0
         listed = capsys.readouterr().out
         for word in ("1  20", QUEUE, job_id, "invalid-image", "the image is damaged"):
@@ -59,7 +59,7 @@ async def test_letters_and_their_jobs_are_bounded(
 ) -> None:
     settings = FAST.model_copy(update={"dead_letters": 4, "dead_letter_payloads": 2})
     async with start_bridge(settings):
-        ids = await bury(client, predict, *((number + 1, 1, 64) for number in range(6)))
+        ids = await dead_letter(client, predict, *((number + 1, 1, 64) for number in range(6)))
         entries = [json.loads(raw) for raw in await redis.lrange(keys.DEAD_LETTERS, 0, -1)]
         assert [entry["id"] for entry in entries] == ids[:1:-1]
         assert [entry["number"] for entry in entries] == [6, 5, 4, 3]

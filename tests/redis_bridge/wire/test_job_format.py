@@ -11,13 +11,13 @@ import orjson
 import PIL.Image
 import pytest
 
-from deployments.errors import InternalError, InvalidImage, ServingError, all_error_types
+from deployments.errors import ServingError, all_error_types
 from deployments.images import ImageLimits
 from deployments.prediction import ClassScores, Detections, Opaque, Prediction
 from redis_bridge import keys
 from redis_bridge.wire import job_format
 from redis_bridge.wire.image_field import image_from_job
-from redis_bridge.wire.job_format import Disposition, Job, Malformed, WireLimits, parse_job
+from redis_bridge.wire.job_format import Job, Malformed, WireLimits, parse_job
 from redis_bridge.wire.pixels import rgb_from_bgr
 from redis_bridge.wire.profiles import CVISIONAI
 
@@ -274,31 +274,10 @@ def test_an_external_answer_is_handed_through_untouched() -> None:
     assert job_format.answer(Opaque(b' {"bboxes": []}\n', "coral")) == b' {"bboxes": []}\n'
 
 
-def test_the_table_of_errors_is_complete() -> None:
-    assert set(job_format.DISPOSITIONS) == set(all_error_types())
-
-
 @pytest.mark.parametrize("error_type", list(all_error_types()))
 def test_an_error_is_an_object_with_code_and_message(error_type: type[ServingError]) -> None:
     answer = orjson.loads(job_format.answer(error_type("what is wrong")))
     assert answer == {"error": {"code": error_type.code, "message": "what is wrong"}}
-
-
-@pytest.mark.parametrize("error_type", list(all_error_types()))
-def test_temporary_errors_and_only_they_are_no_fault_of_the_job(error_type: type[ServingError]) -> None:
-    waits = job_format.disposition(error_type("x")) is Disposition.WAIT
-    assert waits == (error_type.is_temporary or error_type.code == "model-not-found")
-
-
-def test_a_new_error_type_is_treated_as_its_base() -> None:
-    class Blurred(InvalidImage):
-        pass
-
-    class Odd(InternalError):
-        pass
-
-    assert job_format.disposition(Blurred("x")) is Disposition.REFUSE
-    assert job_format.disposition(Odd("x")) is Disposition.TRY_AGAIN
 
 
 def test_a_slot_is_known_by_its_key_and_nothing_else_is() -> None:

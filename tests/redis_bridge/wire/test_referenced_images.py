@@ -90,7 +90,7 @@ async def a_number(redis: Redis) -> Any:
     ("make_key", "code", "words"),
     [
         (absent, b"invalid-request", b"img_key names the key 'no-such-key', under which there is nothing"),
-        (a_list, b"invalid-request", b"holds no image file"),
+        (a_list, b"invalid-request", b"does not hold an image file"),
         (no_image, b"invalid-image", b"the key in img_key must hold a JPEG, PNG"),
         (too_large, b"image-too-large", b"67108865 bytes, the limit is 67108864"),
         (of_the_system, b"invalid-request", b"img_key must not be the name of a queue or of a key of this system"),

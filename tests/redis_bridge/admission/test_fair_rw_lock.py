@@ -1,12 +1,12 @@
-"""Who may be in work beside whom, and how many places and bytes are taken: without Redis."""
+"""Who may be in work beside whom, and how many limit and bytes are taken: without Redis."""
 
 import asyncio
 
 import pytest
 
-from redis_bridge.delivery.admission import InFlightBytes, Places
-from redis_bridge.delivery.fair_rw_lock import GRACE_S, Trials
-from redis_bridge.store.retry_records import Record, fingerprint, record_from
+from redis_bridge.admission.fair_rw_lock import EXCLUSIVE_TIMEOUT_S, FairRWLock
+from redis_bridge.admission.limits import ConcurrencyLimit, InFlightBytes
+from redis_bridge.store.retry_records import RetryRecord, fingerprint, record_from
 
 
 async def rounds() -> None:
@@ -15,131 +15,131 @@ async def rounds() -> None:
 
 
 async def test_many_work_together_and_a_trial_waits_for_all_of_them_and_keeps_others_out() -> None:
-    trials = Trials()
-    await trials.join()
-    await trials.join()
-    trial = asyncio.ensure_future(trials.begin())
-    late = asyncio.ensure_future(trials.join())
+    lock = FairRWLock()
+    await lock.acquire_shared()
+    await lock.acquire_shared()
+    trial = asyncio.ensure_future(lock.acquire_exclusive())
+    late = asyncio.ensure_future(lock.acquire_shared())
     await rounds()
     assert not trial.done()
     assert not late.done()
-    trials.leave()
+    lock.release_shared()
     await rounds()
     assert not trial.done()
-    trials.leave()
+    lock.release_shared()
     assert await trial
     await rounds()
     assert not late.done()
-    trials.close_window()
+    lock.downgrade()
     await late
-    trials.end()
+    lock.release_exclusive()
 
 
 async def test_a_trial_does_not_wait_for_work_that_is_long_in_its_model() -> None:
-    trials = Trials()
-    await trials.join()
-    async with asyncio.timeout(5 * GRACE_S):
-        assert await trials.begin()
-    trials.close_window()
-    trials.end()
-    trials.leave()
+    lock = FairRWLock()
+    await lock.acquire_shared()
+    async with asyncio.timeout(5 * EXCLUSIVE_TIMEOUT_S):
+        assert await lock.acquire_exclusive()
+    lock.downgrade()
+    lock.release_exclusive()
+    lock.release_shared()
 
 
 async def test_between_two_trials_all_work_that_waits_has_its_turn() -> None:
-    trials = Trials()
-    await trials.begin()
+    lock = FairRWLock()
+    await lock.acquire_exclusive()
     order: list[str] = []
 
     async def work(name: str) -> None:
-        await trials.join()
+        await lock.acquire_shared()
         order.append(name)
-        trials.leave()
+        lock.release_shared()
 
     async def trial(name: str) -> None:
-        await trials.begin()
+        await lock.acquire_exclusive()
         order.append(name)
-        trials.close_window()
-        trials.end()
+        lock.downgrade()
+        lock.release_exclusive()
 
     tasks = [asyncio.ensure_future(each) for each in (work("a"), trial("b"), work("c"), trial("d"))]
     await rounds()
     assert order == []
-    trials.close_window()
-    trials.end()
+    lock.downgrade()
+    lock.release_exclusive()
     await asyncio.gather(*tasks)
     assert order == ["a", "c", "b", "d"]
 
 
 async def test_a_job_that_outlasts_its_window_lets_others_in_and_other_trials() -> None:
-    trials = Trials()
-    await trials.begin()
-    other = asyncio.ensure_future(trials.join())
-    second = asyncio.ensure_future(trials.begin())
-    trials.close_window()
+    lock = FairRWLock()
+    await lock.acquire_exclusive()
+    other = asyncio.ensure_future(lock.acquire_shared())
+    second = asyncio.ensure_future(lock.acquire_exclusive())
+    lock.downgrade()
     await other
-    trials.leave()
+    lock.release_shared()
     assert await second
-    trials.close_window()
-    trials.end()
-    trials.end()
+    lock.downgrade()
+    lock.release_exclusive()
+    lock.release_exclusive()
 
 
 async def test_one_that_is_kept_apart_is_on_trial_while_no_other_is() -> None:
-    trials = Trials()
-    await trials.begin()
-    trials.close_window()
-    apart = asyncio.ensure_future(trials.begin(apart=True))
-    behind = asyncio.ensure_future(trials.begin())
+    lock = FairRWLock()
+    await lock.acquire_exclusive()
+    lock.downgrade()
+    apart = asyncio.ensure_future(lock.acquire_exclusive(apart=True))
+    behind = asyncio.ensure_future(lock.acquire_exclusive())
     await rounds()
     assert not apart.done()
-    await asyncio.wait_for(trials.join(), 1)
-    trials.leave()
-    trials.end()
+    await asyncio.wait_for(lock.acquire_shared(), 1)
+    lock.release_shared()
+    lock.release_exclusive()
     assert await apart
-    trials.close_window()
-    await asyncio.wait_for(trials.join(), 1)
-    trials.leave()
+    lock.downgrade()
+    await asyncio.wait_for(lock.acquire_shared(), 1)
+    lock.release_shared()
     await rounds()
     assert not behind.done()
-    trials.end()
+    lock.release_exclusive()
     assert await behind
 
 
 @pytest.mark.parametrize("is_admitted", [False, True])
 async def test_who_gives_up_waiting_is_in_nobodys_way(is_admitted: bool) -> None:
-    trials = Trials()
-    await trials.join()
-    trial = asyncio.ensure_future(trials.begin(apart=True))
+    lock = FairRWLock()
+    await lock.acquire_shared()
+    trial = asyncio.ensure_future(lock.acquire_exclusive(apart=True))
     await rounds()
     if is_admitted:
-        trials.leave()
+        lock.release_shared()
     trial.cancel()
     await asyncio.wait({trial})
     if not is_admitted:
-        trials.leave()
+        lock.release_shared()
     async with asyncio.timeout(1):
-        await trials.join()
-        trials.leave()
-        await trials.begin(apart=True)
+        await lock.acquire_shared()
+        lock.release_shared()
+        await lock.acquire_exclusive(apart=True)
 
 
 async def test_places_wait_a_moment_for_company_only_while_most_are_taken() -> None:
-    places = Places(16)
-    assert await places.wait_for_some(patience_s=60) == 16
-    places.take(16)
-    waiting = asyncio.ensure_future(places.wait_for_some(patience_s=60))
+    limit = ConcurrencyLimit(16)
+    assert await limit.wait_for_some(timeout_s=60) == 16
+    limit.take(16)
+    waiting = asyncio.ensure_future(limit.wait_for_some(timeout_s=60))
     await rounds()
     assert not waiting.done()
-    places.give_back(1)
+    limit.release(1)
     assert await waiting == 1
-    company = asyncio.ensure_future(places.wait_for_some(patience_s=60))
+    company = asyncio.ensure_future(limit.wait_for_some(timeout_s=60))
     await rounds()
     assert not company.done()
-    places.give_back(3)
+    limit.release(3)
     assert await company == 4
-    places.take(3)
-    assert await places.wait_for_some(patience_s=0.001) == 1
-    assert places.taken == 15
+    limit.take(3)
+    assert await limit.wait_for_some(timeout_s=0.001) == 1
+    assert limit.taken == 15
 
 
 def test_room_is_what_is_left_of_the_budget_and_never_less_than_nothing() -> None:
@@ -153,12 +153,12 @@ def test_room_is_what_is_left_of_the_budget_and_never_less_than_nothing() -> Non
 @pytest.mark.parametrize(
     "record",
     [
-        Record(0, 5.0),
-        Record(3, 1795505981.175, is_suspect=True),
-        Record(3, 1795505981.175, is_suspect=True, is_apart=True),
+        RetryRecord(0, 5.0),
+        RetryRecord(3, 1795505981.175, is_suspect=True),
+        RetryRecord(3, 1795505981.175, is_suspect=True, is_apart=True),
     ],
 )
-def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+def test_a_record_is_read_as_it_was_written(record: RetryRecord) -> None:
     assert record_from(record.text().encode()) == record
 
 

@@ -1,6 +1,7 @@
-"""How much the bridge holds at once: bytes over all queues, places of one queue. Knows no job and no Redis."""
+"""How much is in work at once: bytes of payloads and images over all queues, and jobs of one queue."""
 
 import asyncio
+import contextlib
 
 
 class InFlightBytes:
@@ -36,7 +37,7 @@ class InFlightBytes:
             self._has_room.clear()
 
 
-class Hold:
+class ByteReservation:
     """One job's part of the budget."""
 
     def __init__(self, budget: InFlightBytes, size_bytes: int) -> None:
@@ -45,7 +46,7 @@ class Hold:
         budget.change(size_bytes)
 
     def resize(self, size_bytes: int) -> None:
-        """The job has become smaller or larger, as a text becomes a picture."""
+        """The job has become smaller or larger, as a payload becomes an image."""
         self._budget.change(size_bytes - self._size_bytes)
         self._size_bytes = size_bytes
 
@@ -54,11 +55,8 @@ class Hold:
         self.resize(0)
 
 
-class Places:
-    """The places of one queue's jobs, which one consumer takes and many pieces of work give back.
-
-    count: how many there are. It may change; those that are taken stay so.
-    """
+class ConcurrencyLimit:
+    """At most `count` places. `count` may change; places that are taken stay so."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -66,23 +64,21 @@ class Places:
         self._changed = asyncio.Event()
 
     def take(self, count: int) -> None:
-        """`count` of the free places."""
+        """Takes `count` of the free places."""
         self.taken += count
 
-    def give_back(self, count: int) -> None:
-        """They are free again."""
+    def release(self, count: int) -> None:
+        """`count` places are free again."""
         self.taken -= count
         self._changed.set()
 
-    async def wait_for_some(self, patience_s: float) -> int:
-        """How many are free: at least one. While most are taken it waits for up to `patience_s` for more of them,
-        as jobs are cheaper together, and those in work keep the model busy meanwhile."""
+    async def wait_for_some(self, timeout_s: float) -> int:
+        """How many places are free: at least one. While most are taken it waits for more of them, for at most
+        `timeout_s`: jobs are cheaper together, and those in work keep the model busy meanwhile."""
         if 0 < self._free < self._worthwhile:
-            try:
-                async with asyncio.timeout(patience_s):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
                     await self._wait_for(self._worthwhile)
-            except TimeoutError:
-                pass
         await self._wait_for(1)
         return self._free
 
@@ -98,3 +94,19 @@ class Places:
         while self._free < count:
             self._changed.clear()
             await self._changed.wait()
+
+
+class JobPlace:
+    """One place of a limit, taken when it is made."""
+
+    def __init__(self, limit: ConcurrencyLimit) -> None:
+        self._limit = limit
+        self._is_taken = True
+        limit.take(1)
+
+    def release(self) -> bool:
+        """Frees the place. Returns whether it was still taken."""
+        was_taken, self._is_taken = self._is_taken, False
+        if was_taken:
+            self._limit.release(1)
+        return was_taken

@@ -12,8 +12,8 @@ from deployments.catalogue import ModelState
 from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics
-from redis_bridge.delivery.queue_age import FINENESS, QueueAge
 from redis_bridge.metrics import Metric
+from redis_bridge.store.queue_age import FINENESS, QueueAge
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, MODEL, QUEUE, Client, FakeCatalogue, FakeModel, eventually, model
 
@@ -40,11 +40,11 @@ class TimedQueue:
 
 
 def look(age: QueueAge, queue: TimedQueue) -> float:
-    return age.look(queue.now_s, len(queue.jobs), queue.left)
+    return age.update(queue.now_s, len(queue.jobs), queue.left)
 
 
 def test_an_empty_queue_has_no_age() -> None:
-    assert QueueAge().look(5.0, 0, 0) == 0.0
+    assert QueueAge().update(5.0, 0, 0) == 0.0
 
 
 def test_a_queue_that_nobody_serves_grows_old() -> None:
@@ -106,8 +106,8 @@ def test_the_age_is_right_to_the_time_between_two_looks(seed: int) -> None:
 def test_what_is_remembered_of_a_queue_that_only_grows_stays_small() -> None:
     age = QueueAge()
     for look_number in range(50_000):
-        assert age.look(2.0 * look_number, look_number + 1, 0) == 2.0 * look_number
-    assert len(age._looks) < 12 * FINENESS
+        assert age.update(2.0 * look_number, look_number + 1, 0) == 2.0 * look_number
+    assert len(age._seen) < 12 * FINENESS
 
 
 class Measured:
