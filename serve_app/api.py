@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.byte_budget import ByteBudget
 from deployments.errors import InternalError
 from deployments.logs import OWN_LOGGER
-from serve_app.faces.face import DirectRoute, Face, Models
+from serve_app.faces.face import DirectRoute, Face, ModelAccess
 from serve_app.faces.legacy.routes import legacy_face
 from serve_app.faces.system.routes import System, system_face
 from serve_app.plain_http import PlainHttp, allowed_methods
@@ -43,7 +43,7 @@ class RequestMeter(Protocol):
 
 
 def create_api(
-    models: Models,
+    models: ModelAccess,
     system: System,
     settings: DoorSettings,
     meter: RequestMeter,

@@ -15,7 +15,7 @@ from deployments.families.demo import SAMPLES_FOLDER
 from deployments.process.buffered_counter import BufferedCounter
 from deployments.process.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
-from serve_app.faces.face import Models
+from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.cluster_metrics import gather_metrics
 from serve_app.faces.system.readiness import Signs
 from serve_app.faces.system.routes import System
@@ -65,7 +65,7 @@ class DoorDeployment:
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """The door wired to Ray; Serve calls it inside the replica."""
         catalogue = WholeCatalogue(self._discovery, self._external.records)
-        models = Models(catalogue, self._client, self._external.ask)
+        models = ModelAccess(catalogue, self._client, self._external.ask)
         system = System(
             applications=self._discovery,
             metrics_text=lambda: gather_metrics(node_metrics_urls()),

@@ -13,7 +13,7 @@ from ray.serve.exceptions import DeploymentUnavailableError, RayServeException, 
 from ray.serve.handle import DeploymentHandle
 
 from deployments.catalogue import ModelRecord
-from deployments.client.model_calls import serving_error
+from deployments.client.replica_calls import serving_error
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.external import ExternalRequest, GatewayReport, record_of
 from deployments.logs import OWN_LOGGER

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from deployments.client.call_batching import MAX_REQUESTS_A_CALL, CallBatcher
-from deployments.client.model_calls import ModelCalls
 from deployments.client.outcomes import ReplicaDied, outcomes_of
+from deployments.client.replica_calls import ReplicaCalls
 from deployments.client.retries import SecondAttempts
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.logs import OWN_LOGGER
@@ -30,7 +30,7 @@ class ModelClient:
         self,
         replicas_of: Callable[[str], int] = lambda model: 1,
         error_of: Callable[[str], ModelUnavailable | None] = lambda model: None,
-        calls_of: Callable[[str], ModelCalls] = ModelCalls,
+        calls_of: Callable[[str], ReplicaCalls] = ReplicaCalls,
     ) -> None:
         self._replicas_of = replicas_of
         self._error_of = error_of
@@ -76,7 +76,7 @@ class ModelClient:
 class _ModelWay:
     """The way to one model: through the batcher, or together in one call; again if the replica dies under it."""
 
-    def __init__(self, model: str, calls: ModelCalls, replicas: Callable[[], int]) -> None:
+    def __init__(self, model: str, calls: ReplicaCalls, replicas: Callable[[], int]) -> None:
         self.calls = calls
         self._model = model
         self._batcher = CallBatcher(calls.send, replicas)

@@ -22,7 +22,7 @@ class UnreadableRegistry(Exception):
     """The key holds something that is not a registry."""
 
 
-class Encoding(Protocol):
+class RegistryEncoding(Protocol):
     """One way. `read` is used before MULTI on a watching pipeline, `write` after it."""
 
     async def read(self, pipe: Any, key: str) -> Content:
@@ -138,9 +138,9 @@ class JsonText:
         pipe.set(key, b"{" + b",".join(texts) + b"}", keepttl=True)
 
 
-def encoding_of(kind: bytes) -> Encoding:
+def encoding_of(kind: bytes) -> RegistryEncoding:
     """The encoding of a key of this Redis type. Raises UnreadableRegistry."""
-    encodings: dict[bytes, type[Encoding]] = {
+    encodings: dict[bytes, type[RegistryEncoding]] = {
         b"none": Hash,
         b"hash": Hash,
         b"set": NameSet,

@@ -14,7 +14,7 @@ from deployments.external import AskExternal, no_external_workers
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class ModelAccess:
     """The models of the running system, as every face may ask them."""
 
     catalogue: Catalogue

@@ -16,7 +16,7 @@ from deployments.request import Request
 from deployments.runtimes import Resources
 from deployments.serving.replica import Replica
 from serve_app.api import create_api
-from serve_app.faces.face import Models
+from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
 from tests.deployments.no_meter import NoMeter
@@ -99,7 +99,7 @@ async def client(
     async def metrics_text() -> str:
         return "fathom_requests_total 1\n"
 
-    models = Models(system, system.predict, system.ask_external)
+    models = ModelAccess(system, system.predict, system.ask_external)
     api = create_api(models, System(system, metrics_text, tmp_path), settings, counted)
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:

@@ -24,7 +24,7 @@ from deployments.external import ExternalRequest, Task
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque, Outcome, Prediction
 from deployments.request import Request
-from serve_app.faces.face import Models
+from serve_app.faces.face import ModelAccess
 from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, image_of, options_of
 from serve_app.forms import Accepted, Form, add_query
 from serve_app.problems import LEGACY_MEMBERS, http_problem, problem, status_problem
@@ -36,7 +36,7 @@ from serve_app.uploads import UploadLimits, parse_form, read_body
 class Predictor:
     """Answers uploads by asking the model that the form names."""
 
-    models: Models
+    models: ModelAccess
     settings: DoorSettings
     budget: ByteBudget
 

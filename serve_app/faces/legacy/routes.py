@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from deployments.byte_budget import ByteBudget, HeldBytes
 from deployments.external import Task
-from serve_app.faces.face import DirectRoute, Face, Models
+from serve_app.faces.face import DirectRoute, Face, ModelAccess
 from serve_app.faces.legacy.form_options import FORM, described_form
 from serve_app.faces.legacy.predictor import Predictor
 from serve_app.faces.legacy.segmentation import Segmentation
@@ -26,7 +26,7 @@ AnswerForm = Callable[[Form, HeldBytes], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def legacy_face(models: Models, settings: DoorSettings, budget: ByteBudget) -> Face:
+def legacy_face(models: ModelAccess, settings: DoorSettings, budget: ByteBudget) -> Face:
     """The predict endpoint and the segmenting routes."""
     predictor = Predictor(models, settings, budget)
     router = APIRouter()

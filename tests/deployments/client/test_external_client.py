@@ -9,7 +9,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.client import external_client
 from deployments.client.external_client import ExternalClient
-from deployments.client.model_calls import BY_REFERENCE_FROM_BYTES
+from deployments.client.replica_calls import BY_REFERENCE_FROM_BYTES
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
 from deployments.external import ExternalRequest, ExternalWorker, GatewayReport, Task
 from deployments.prediction import Opaque

@@ -10,8 +10,8 @@ from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.client.call_batching import MAX_REQUESTS_A_CALL
-from deployments.client.model_calls import BY_REFERENCE_FROM_BYTES, ModelCalls
 from deployments.client.model_client import ModelClient
+from deployments.client.replica_calls import BY_REFERENCE_FROM_BYTES, ReplicaCalls
 from deployments.client.retries import ATTEMPTS_AT_ONCE
 from deployments.errors import DeadlineExceeded, InternalError, ModelCrashed, ModelUnavailable, ServingError
 from deployments.prediction import Opaque, Outcome
@@ -24,7 +24,7 @@ def requests(count: int, size_bytes: int = 4, deadline_s: float = 5.0) -> list[R
     return [Request(Image(encoded=image), deadline_s=deadline_s) for image in images]
 
 
-class Remote(ModelCalls):
+class Remote(ReplicaCalls):
     """The calls to one model, answered by the client of a test."""
 
     def __init__(self, client: "Calls", model: str) -> None:

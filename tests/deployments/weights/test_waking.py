@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deployments.catalogue import ModelState
-from deployments.client.model_calls import ModelCalls
 from deployments.client.model_client import ModelClient
+from deployments.client.replica_calls import ReplicaCalls
 from deployments.client.serve_report import Surroundings, records_from
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import DeadlineExceeded, ModelUnavailable, Overloaded, ServingError
@@ -151,7 +151,7 @@ def request(deadline_s: float = 0.05) -> Request:
     return Request(Image.from_encoded(b"x"), deadline_s=deadline_s)
 
 
-class Calls(ModelCalls):
+class Calls(ReplicaCalls):
     """The calls to a model, all with this answer, or never answered with None."""
 
     def __init__(self, answer: ServingError | None) -> None:

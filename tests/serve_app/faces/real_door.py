@@ -6,7 +6,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from serve_app.api import create_api
-from serve_app.faces.face import Models
+from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
 from tests.serve_app.conftest import CountedAnswers, FakeSystem
@@ -34,7 +34,7 @@ def door_of(system: FakeSystem, folder: Path) -> ASGIApp:
         upload_stall_s=STALL_S,
         min_upload_bytes_per_s=BYTES_PER_S,
     )
-    models = Models(system, system.predict, system.ask_external)
+    models = ModelAccess(system, system.predict, system.ask_external)
     return create_api(models, System(system, metrics_text, folder), settings, CountedAnswers())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from deployments.catalogue import ModelState
 from serve_app.api import create_api
-from serve_app.faces.face import Models
+from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.readiness import CONTROLLER_SILENT_AFTER_S, Signs, readiness
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
@@ -55,7 +55,7 @@ async def test_the_route_answers_503_with_the_reasons_while_redis_takes_no_jobs(
         return ""
 
     shown = System(system, metrics_text, tmp_path, lambda: Signs(gateway="bridge", gateway_reason=reason[0]))
-    transport = httpx.ASGITransport(create_api(Models(system, system.predict), shown, settings, counted))
+    transport = httpx.ASGITransport(create_api(ModelAccess(system, system.predict), shown, settings, counted))
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
         answer = await http.get("/health/ready")
         assert answer.status_code == 503

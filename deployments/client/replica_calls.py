@@ -31,7 +31,7 @@ of 4 MiB."""
 _REPLICA_DIED = (RayActorError, ReplicaUnavailableError)
 
 
-class ModelCalls:
+class ReplicaCalls:
     """The handle is fetched once and kept: it survives the model's redeployment, while fetching one fails for as long
     as the application is being rebuilt."""
 
