@@ -6,7 +6,7 @@
     |   `-- ImageTooLarge        bytes or pixels over the limit
     |-- ModelNotFound            no model and no queue has this name
     |-- ModelUnavailable         the model exists, but cannot answer now (starting, failed, being replaced)
-    |   `-- ModelCrashed         it died twice under this request, which may itself be the cause
+    |   `-- ModelCrashed         its replicas died repeatedly under this request, which may be the cause
     |-- Overloaded               refused early, so that accepted work stays fast
     |-- DeadlineExceeded         the time that the client gave is over
     `-- InternalError            our fault; details are in the log only
@@ -65,7 +65,7 @@ class ModelUnavailable(ServingError):
 
 
 class ModelCrashed(ModelUnavailable):
-    """Two replicas of the model died under this request: it may be what kills them."""
+    """Replicas of the model died repeatedly under this request: it may be what kills them."""
 
     code = "model-crashed"
     is_temporary = False

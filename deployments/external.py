@@ -63,10 +63,10 @@ class ExternalWorker:
 @dataclass(frozen=True, slots=True)
 class GatewayReport:
     """What the application that reaches external workers says of itself. workers: None until they are known.
-    trouble: why its own queues are not served now; '' when they are."""
+    reason: why its own queues are not served now; '' when they are."""
 
     workers: tuple[ExternalWorker, ...] | None = None
-    trouble: str = ""
+    reason: str = ""
 
 
 class AskExternal(Protocol):

@@ -22,24 +22,24 @@ class Metric:
 JOBS = Metric(
     "fathom_redis_jobs_total",
     "counter",
-    "Jobs that left their slot; outcome: ok, given-back, taken-over, or the code of the error that was answered.",
+    "Jobs whose lease ended here; outcome: ok, given-back, taken-over, left-in-slot, or the code of the error.",
     ("queue", "outcome"),
 )
 JOB_SECONDS = Metric(
     "fathom_redis_job_seconds",
     "histogram",
-    "From taking a job to its end, in seconds; one observation for jobs that ended together.",
+    "From the lease of a job to its end, in seconds; one observation for jobs that ended together.",
     ("queue",),
 )
 DECODE_SECONDS = Metric(
     "fathom_redis_decode_seconds",
     "histogram",
-    "Making pictures of the texts of jobs taken together, in seconds, waiting for a thread included.",
+    "Decoding the payloads of jobs leased together, in seconds, waiting for a thread included.",
     ("queue",),
 )
-MODEL_SECONDS = Metric("fathom_redis_model_seconds", "histogram", "One try in the model, in seconds.", ("queue",))
+MODEL_SECONDS = Metric("fathom_redis_model_seconds", "histogram", "One attempt in the model, in seconds.", ("queue",))
 SETTLE_SECONDS = Metric(
-    "fathom_redis_settle_seconds", "histogram", "Writing answers and emptying their slots, in seconds.", ("queue",)
+    "fathom_redis_settle_seconds", "histogram", "Writing answers and releasing their leases, in seconds.", ("queue",)
 )
 DOUBLES = Metric(
     "fathom_redis_doubles_total",

@@ -99,7 +99,7 @@ class DoorDeployment:
         return Signs(
             silent_models=self._probe.silent(),
             gateway=name if has_gateway else None,
-            gateway_reason=self._external.trouble() if has_gateway else "",
+            gateway_reason=self._external.reason() if has_gateway else "",
             view_age_s=self._discovery.age_s,
         )
 

@@ -1,4 +1,4 @@
-"""Reads a multipart form into memory within limits..
+"""Reads a multipart form into memory within limits.
 
 The usual form parsers write larger files to disk and have no limit for the whole body. Here the bytes are
 counted as they come, the total of all uploads under way is bounded, and nothing touches the disk.
@@ -7,7 +7,7 @@ counted as they come, the total of all uploads under way is bounded, and nothing
 import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -19,6 +19,7 @@ from deployments.byte_budget import HeldBytes
 from deployments.errors import ImageTooLarge, InvalidRequest
 from deployments.nearest_name import nearest_of
 from serve_app.forms import FILE, MAX_PARTS, Accepted, Form
+from serve_app.settings import DoorSettings
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -28,11 +29,20 @@ _UNREAD_TRANSFER_ENCODINGS = (b"base64", b"quoted-printable")
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """What one upload may have. min_bytes_per_s: on average, stall_s not counted."""
+    """What one upload may have."""
 
     max_bytes: int
+
     stall_s: float
+    """The longest pause, and the time that the first byte may take."""
+
     min_bytes_per_s: int
+    """On average, stall_s not counted."""
+
+    @classmethod
+    def of(cls, settings: DoorSettings) -> Self:
+        """Those of the door."""
+        return cls(settings.max_upload_bytes, settings.upload_stall_s, settings.min_upload_bytes_per_s)
 
 
 async def read_body(request: Request, limits: UploadLimits, held: HeldBytes) -> bytes:

@@ -44,7 +44,7 @@ class ExternalClient:
         self._period_s = period_s
         self._handle: DeploymentHandle | None = None
         self._records: tuple[ModelRecord, ...] = ()
-        self._trouble = ""
+        self._reason = ""
         self._reported_at_s = time.monotonic()
         self._background = BackgroundTask("discovery of external workers", self._keep_refreshing)
 
@@ -63,12 +63,12 @@ class ExternalClient:
         """Raises RuntimeError when the background task has died, for a health check."""
         self._background.check()
 
-    def trouble(self) -> str:
+    def reason(self) -> str:
         """Why the gateway does not serve its queues, or is not heard from; '' when all is well. Never waits."""
         silent_s = time.monotonic() - self._reported_at_s
         if silent_s > SILENT_AFTER_S:
             return f"the application {self._application} has not answered for {silent_s:.0f} s"
-        return self._trouble
+        return self._reason
 
     def records(self) -> tuple[ModelRecord, ...]:
         """The external workers as models, as last seen."""
@@ -114,7 +114,7 @@ class ExternalClient:
             except Exception as error:
                 logger.debug("the external workers could not be listed: %s", error)
             # A gateway that was not well is asked again soon, so that this door is not out of rotation for long.
-            is_soon = self._handle is not None and self.trouble()
+            is_soon = self._handle is not None and self.reason()
             await asyncio.sleep(self._period_s / 4 if is_soon else self._period_s)
 
     async def _refresh(self) -> None:
@@ -125,7 +125,7 @@ class ExternalClient:
         except TimeoutError:
             response.cancel()
             raise
-        self._trouble, self._reported_at_s = report.trouble, time.monotonic()
+        self._reason, self._reported_at_s = report.reason, time.monotonic()
         # A gateway that has just been started may not know yet; the last view stays meanwhile.
         if report.workers is not None:
             self._records = tuple(record_of(worker) for worker in report.workers)

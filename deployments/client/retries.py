@@ -65,4 +65,4 @@ class SecondAttempts:
             yield
 
     def _crashed(self) -> ModelCrashed:
-        return ModelCrashed(f"model {self._model} died twice under this request")
+        return ModelCrashed(f"replicas of model {self._model} died repeatedly under this request")

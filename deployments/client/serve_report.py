@@ -16,7 +16,7 @@ from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefi
 from deployments.error_text import reason_in
 from deployments.logs import OWN_LOGGER
 from deployments.shown_address import shown_text
-from deployments.weights.resolve import hindrance, missing_weights, with_known_labels
+from deployments.weights.resolve import missing_weights, why_not_fetchable, with_known_labels
 from deployments.weights.settings import WeightsSettings
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -90,7 +90,7 @@ def _record(
     if state is ModelState.READY:
         reason = ""
     elif state is ModelState.ASLEEP:
-        reason = _missing_gpu(options, around) or hindrance(definition, around.weights)
+        reason = _missing_gpu(options, around) or why_not_fetchable(definition, around.weights)
     elif state is ModelState.STARTING:
         waits_for = (missing_weights(definition, around.weights), _reason(application, deployment))
         reason = "; ".join(one for one in waits_for if one)

@@ -63,7 +63,7 @@ def missing_weights(definition: ModelDefinition, settings: WeightsSettings) -> s
     return f"its weights {shown_address(source.uri)} are {reason}" if reason else ""
 
 
-def hindrance(definition: ModelDefinition, settings: WeightsSettings) -> str:
+def why_not_fetchable(definition: ModelDefinition, settings: WeightsSettings) -> str:
     """Why the model's weights keep it from being woken; '' when they do not. Missing weights do so only where they
     cannot be fetched."""
     source = definition.weights_source

@@ -8,9 +8,12 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from deployments.catalogue import Catalogue
+from deployments.catalogue import Catalogue, ModelRecord, ModelState
 from deployments.client.protocols import Predict
-from deployments.external import AskExternal, no_external_workers
+from deployments.errors import DeadlineExceeded
+from deployments.external import AskExternal, ExternalRequest, Task, no_external_workers
+from deployments.prediction import Outcome
+from deployments.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,18 @@ class ModelAccess:
 
     ask_external: AskExternal = no_external_workers
     """Asks a model that runs elsewhere."""
+
+    async def ask(self, record: ModelRecord, request: Request) -> Outcome:
+        """The outcome of one image, wherever its model runs. Raises ModelUnavailable when it cannot answer now."""
+        if not record.can_answer and record.state is not ModelState.STARTING:
+            raise record.unavailable()
+        if record.is_external:
+            task = ExternalRequest(Task.PREDICT, request.image, request.deadline_s)
+            return await self.ask_external(record.name, task)
+        [outcome] = await self.predict(record.name, [request])
+        if isinstance(outcome, DeadlineExceeded) and not record.can_answer:
+            return record.unavailable()
+        return outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,4 +2,10 @@
 
 A program of its own beside the HTTP door, in its own processes. It may import the core and, of the door, only
 `serve_app.problems`; the door never imports it. Entered through `serve_app.launch`.
+
+    commands, serve_command   one function for each command    supervisor        waits, stops, reports while it runs
+    child_main                the process that holds Ray       deaths, pulse     which parts have died, which hang
+    dashboard_client          the running system, over REST    app_status        its report, in words
+    run_record                what runs here, and one at once  machine_checks    what would keep Ray from starting
+    configuration/            YAML and environment variables   proxy/, processes/, banner, console, ray_token
 """

@@ -14,15 +14,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from deployments.byte_budget import ByteBudget, HeldBytes
-from deployments.catalogue import ModelRecord, ModelState
-from deployments.errors import (
-    DeadlineExceeded,
-    InvalidRequest,
-    ServingError,
-)
-from deployments.external import ExternalRequest, Task
+from deployments.catalogue import ModelRecord
+from deployments.errors import InvalidRequest, ServingError
 from deployments.legacy_answer import legacy_rows
-from deployments.prediction import Opaque, Outcome, Prediction
+from deployments.prediction import Opaque, Prediction
 from deployments.request import Request
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, image_of, options_of
@@ -54,7 +49,7 @@ class Predictor:
         client = http_request.client.host if http_request.client else ""
         try:
             with self.budget.open(client) as held:
-                body = await read_body(http_request, self._limits, held)
+                body = await read_body(http_request, UploadLimits.of(self.settings), held)
                 form = parse_form(http_request.headers.get("content-type", ""), body, accepted)
                 if query := http_request.scope["query_string"]:
                     add_query(form, query, accepted, QUERY_ALIASES)
@@ -67,15 +62,10 @@ class Predictor:
         except ServingError as error:
             return problem(error, LEGACY_MEMBERS)
 
-    @property
-    def _limits(self) -> UploadLimits:
-        settings = self.settings
-        return UploadLimits(settings.max_upload_bytes, settings.upload_stall_s, settings.min_upload_bytes_per_s)
-
     async def _answer_form(self, form: Form, _: HeldBytes) -> Response:
         record = self.record_of(form)
         request = Request(image_of(form), options_of(form.fields), self.settings.deadline_s)
-        outcome = await self.ask(record, request)
+        outcome = await self.models.ask(record, request)
         return problem(outcome, LEGACY_MEMBERS) if isinstance(outcome, ServingError) else _success(outcome)
 
     def record_of(self, form: Form) -> ModelRecord:
@@ -89,18 +79,6 @@ class Predictor:
             # Options are inputs of our own postprocessing; a model that runs elsewhere has its own.
             raise InvalidRequest(f"{given[0]} has no effect: {record.name} runs elsewhere and has options of its own")
         return record
-
-    async def ask(self, record: ModelRecord, request: Request) -> Outcome:
-        """The model's outcome. Raises ModelUnavailable when it cannot answer now."""
-        if not record.can_answer and record.state is not ModelState.STARTING:
-            raise record.unavailable()
-        if record.is_external:
-            task = ExternalRequest(Task.PREDICT, request.image, request.deadline_s)
-            return await self.models.ask_external(record.name, task)
-        [outcome] = await self.models.predict(record.name, [request])
-        if isinstance(outcome, DeadlineExceeded) and not record.can_answer:
-            return record.unavailable()
-        return outcome
 
 
 def _success(outcome: Prediction | Opaque) -> Response:

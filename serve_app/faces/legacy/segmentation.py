@@ -84,7 +84,7 @@ class Segmentation:
         outline = masks["poly"][chosen]
         animal = await asyncio.to_thread(cut_out, pixels, outline)
         request = Request(Image.from_pixels(animal), options_of(form.fields), _left_s(ends_at_s))
-        outcome = await self._predictor.ask(record, request)
+        outcome = await self._predictor.models.ask(record, request)
         if isinstance(outcome, ServingError):
             raise outcome
         found = orjson.Fragment(outcome.payload) if isinstance(outcome, Opaque) else legacy_rows(outcome)

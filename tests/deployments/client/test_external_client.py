@@ -158,13 +158,13 @@ async def test_what_the_gateway_says_of_redis_is_told_and_so_is_its_silence(monk
     handle = Handle(GatewayReport((), "Redis is full"))
     client = client_of(handle)
     await client.start()
-    await until(lambda: client.trouble() == "Redis is full")
+    await until(lambda: client.reason() == "Redis is full")
     handle.outcome = GatewayReport(())
-    await until(lambda: client.trouble() == "")
+    await until(lambda: client.reason() == "")
     handle.outcome = RayActorError()
-    await until(lambda: "the application bridge has not answered for" in client.trouble())
+    await until(lambda: "the application bridge has not answered for" in client.reason())
     handle.outcome = GatewayReport(())
-    await until(lambda: client.trouble() == "")
+    await until(lambda: client.reason() == "")
     await client.stop()
 
 
