@@ -110,7 +110,7 @@ async def test_concurrent_requests_share_batches() -> None:
 def test_a_definition_that_the_family_cannot_fulfil_is_refused_when_loading() -> None:
     with pytest.raises(ModelUnavailable, match="colour"):
         Replica("x", ModelDefinition(family="fixed-answer", parameters={"colour": 1}), Resources(), NoMeter())
-    with pytest.raises(ModelUnavailable, match="2 classes, got 1"):
+    with pytest.raises(ModelUnavailable, match="has 2 classes, but the definition names 1 labels"):
         Replica("x", ModelDefinition(family="fixed-answer", labels=("one",)), Resources(), NoMeter())
     with pytest.raises(ModelUnavailable, match="unknown family 'yolo99'"):
         Replica("x", ModelDefinition(family="yolo99"), Resources(), NoMeter())
