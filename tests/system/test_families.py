@@ -75,8 +75,8 @@ def with_labels(name: str, write: Callable[[Path], Path], **args: Any) -> Write:
 
 
 CASES = {
-    "yolov5": Case("yolov5", published("yolov5-v5-focus.pt", canvas_px=[320, 320]), seafloor),
-    "yolov8": Case("ultralytics", published("yolov8-first.pt", canvas_px=[128, 192]), seafloor),
+    "yolov5-focus": Case("yolov5", published("yolov5-v5-focus.pt", canvas_px=[320, 320]), seafloor),
+    "yolov8-first": Case("ultralytics", published("yolov8-first.pt", canvas_px=[128, 192]), seafloor),
     "benthic": Case(
         "detectron2-retinanet",
         with_labels("model_final.pth", write_detectron2_retinanet, canvas_px=[128, 224]),
