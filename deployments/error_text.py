@@ -1,4 +1,4 @@
-"""Finds the line that says what went wrong in the message of a remote error, which may hold whole tracebacks."""
+"""Finds the line that says what went wrong in the message of an error, which may hold whole tracebacks."""
 
 import re
 
@@ -11,6 +11,11 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STACK_LINE = re.compile(r"^[ \t]+File \S", re.MULTILINE)
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?P<kind>[A-Z]\w*): (?P<text>.+)$")
 _OUR_ERROR_LINE = re.compile(r"^deployments\.errors\.\w+: ", re.MULTILINE)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a library's error, cut to 200 characters; the kind of error where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def has_traceback(message: str) -> bool:

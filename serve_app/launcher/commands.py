@@ -24,9 +24,7 @@ from serve_app.launcher.configuration.validation import (
 )
 from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem, all_settled, wait_until_listed
-from serve_app.launcher.proxy.haproxy import (
-    behind_haproxy,
-)
+from serve_app.launcher.proxy.haproxy import behind_haproxy
 from serve_app.launcher.run_record import one_change_at_a_time, read_record
 
 Environ = Mapping[str, str]

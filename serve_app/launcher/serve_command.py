@@ -16,9 +16,7 @@ from serve_app.launcher.configuration.env_overrides import (
 )
 from serve_app.launcher.configuration.env_settings import SystemSettings
 from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray, joins_cluster
-from serve_app.launcher.configuration.validation import (
-    load_system,
-)
+from serve_app.launcher.configuration.validation import load_system
 from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.machine_checks import (

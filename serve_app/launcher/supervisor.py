@@ -90,7 +90,7 @@ class Supervisor:
             return True
         was_lost = self._deaths.lost
         lines = self._deaths.poll(is_starting=pulse is None)
-        if self._deaths.lost and not was_lost and self._child_ends():
+        if self._deaths.lost and not was_lost and self._child_ends(self._timer(CHILD_END_GRACE_S)):
             # Its reason is reported first: a child that ends by itself takes all of Ray with it.
             self._lost_with_child = lines
             return True
@@ -102,9 +102,8 @@ class Supervisor:
             say_error(line)
         return pulse.lost
 
-    def _child_ends(self) -> bool:
-        """Whether the child ends within CHILD_END_GRACE_S, as it does when it was the first to end."""
-        may_wait = self._timer(CHILD_END_GRACE_S)
+    def _child_ends(self, may_wait: Callable[[], bool]) -> bool:
+        """Whether the child ends while there is time to wait, as it does soon when it was the first to end."""
         while may_wait() and not self._process.has_ended:
             self._signals.wait(POLL_INTERVAL_S / 4)
         return self._process.has_ended
@@ -135,9 +134,7 @@ class Supervisor:
         """Whether the process stopped in order; it is gone afterwards."""
         if may_wait() and not self._process.has_ended:
             self._process.interrupt()
-        while may_wait() and not self._process.has_ended:
-            self._signals.wait(POLL_INTERVAL_S / 4)
-        if self._process.has_ended:
+        if self._child_ends(may_wait):
             return True
         self._process.kill()
         return False

@@ -14,6 +14,7 @@ import h5py
 
 from deployments.checkpoints.sandbox import TIME_LIMIT_S, FileReader, try_in_child
 from deployments.checkpoints.zip_directory import read_zip_directory
+from deployments.error_text import first_line
 from deployments.errors import ModelUnavailable
 
 MAX_CONFIG_BYTES = 32 * 2**20
@@ -34,7 +35,7 @@ def read_config(path: Path) -> bytes:
     except OSError as error:
         raise ModelUnavailable(f"{path}: cannot read the model: {error.strerror}") from error
     except _DAMAGE as error:
-        raise ModelUnavailable(f"{path.name}: not a model that Keras 3 saved: {_first_line(error)}") from error
+        raise ModelUnavailable(f"{path.name}: not a model that Keras 3 saved: {first_line(error)}") from error
 
 
 def try_weights(path: Path, time_limit_s: float = TIME_LIMIT_S) -> None:
@@ -56,15 +57,11 @@ def check_weights(path: Path) -> None:
     except _UnsafeWeights as error:
         raise ModelUnavailable(f"{path.name}: {error}") from error
     except (OSError, RuntimeError, KeyError, TypeError, MemoryError, OverflowError, *_DAMAGE) as error:
-        raise ModelUnavailable(f"{path.name}: model.weights.h5 is damaged: {_first_line(error)}") from error
+        raise ModelUnavailable(f"{path.name}: model.weights.h5 is damaged: {first_line(error)}") from error
 
 
 class _UnsafeWeights(ValueError):
     """Why weights are not loaded."""
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _check_directory(path: Path) -> None:

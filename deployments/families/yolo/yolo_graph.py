@@ -9,6 +9,7 @@ from typing import Any
 
 from keras import ops
 
+from deployments.error_text import first_line
 from deployments.errors import ModelUnavailable
 from deployments.families.yolo.torch_layers import LayerBuilder, Program
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
@@ -42,7 +43,7 @@ class YoloGraph:
             try:
                 kept[index] = program(inputs if stage.is_list else inputs[0])
             except (ModelUnavailable, ValueError, TypeError, AttributeError) as error:
-                reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+                reason = first_line(error)
                 raise ModelUnavailable(f"stage {index} ({stage.stub.kind}) does not fit: {reason}") from error
         return [kept[source] for source in self.sources]
 
