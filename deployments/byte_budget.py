@@ -80,7 +80,7 @@ class ByteBudget:
         return HeldBytes(self, size_bytes)
 
     def set_limit(self, limit_bytes: int) -> None:
-        """Holds from now on. Who waits for more than that is refused."""
+        """Holds from now on. A request that waits for more than that is refused."""
         with self._lock:
             self.limit_bytes = limit_bytes
             for waiting in [one for one in self._waiting if one.size_bytes > limit_bytes]:
@@ -89,7 +89,7 @@ class ByteBudget:
             self._let_in()
 
     def check(self, size_bytes: int, client: str | None = None) -> None:
-        """Raises ImageTooLarge if there can never be room for so many bytes, or none for this client."""
+        """Raises ImageTooLarge if there can never be room for this many bytes, or none for this client."""
         most = min(self.limit_bytes, self._limit_of(client))
         if size_bytes > most:
             raise ImageTooLarge(f"the image needs {size_bytes} bytes of {self.held_of}, the limit is {most}")

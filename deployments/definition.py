@@ -128,7 +128,7 @@ class ModelDefinition(Settings):
     """Path of the weights, or where they are fetched from; None for a family that ships its own."""
 
     revision: str = "1"
-    """Version of the weights, given back with each prediction."""
+    """Version of the weights, returned with each prediction."""
 
     labels: tuple[str, ...] | None = None
     """Class names in index order; None where the weights themselves carry them."""

@@ -35,15 +35,15 @@ MAX_SIDE_PX = 65_535
 SLOW_PX = 10_000_000
 """Images of more pixels are decoded one after the other. A 4K frame has 8.3 million."""
 
-_LOOKS: dict[bytes, Callable[[memoryview], Header]] = {
-    b"\xff\xd8\xff": jpeg.look,
-    png.SIGNATURE: png.look,
-    b"GIF87a": gif.look,
-    b"GIF89a": gif.look,
-    b"RIFF": webp.look,
-    b"BM": bmp.look,
-    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff.look),
-    **dict.fromkeys(pnm.BEGINNINGS, pnm.look),
+_READERS: dict[bytes, Callable[[memoryview], Header]] = {
+    b"\xff\xd8\xff": jpeg.read_header,
+    png.SIGNATURE: png.read_header,
+    b"GIF87a": gif.read_header,
+    b"GIF89a": gif.read_header,
+    b"RIFF": webp.read_header,
+    b"BM": bmp.read_header,
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff.read_header),
+    **dict.fromkeys(pnm.BEGINNINGS, pnm.read_header),
 }
 
 # Our own limit is checked before Pillow sees the file, and its message names the limit and the size.
@@ -123,7 +123,7 @@ def read_header(image: Image, limits: ImageLimits = ImageLimits()) -> Encoded:
             f"the image file has {image.encoded.nbytes} bytes, the limit is {limits.max_encoded_bytes}"
         )
     data = image.encoded.data
-    header = _look_for(bytes(data[:8]))(data)
+    header = _reader_for(bytes(data[:8]))(data)
     _check_pixels(header.height_px, header.width_px, limits)
     return Encoded(header, limits)
 
@@ -174,11 +174,11 @@ _STEPS_TO_UPRIGHT = {
 """EXIF orientation -> whether to swap rows and columns, then to reverse the columns, then to reverse the rows."""
 
 
-def _look_for(beginning: bytes) -> Callable[[memoryview], Header]:
+def _reader_for(beginning: bytes) -> Callable[[memoryview], Header]:
     for length in (3, 8, 2, 4, 6):
-        look = _LOOKS.get(beginning[:length])
-        if look is not None:
-            return look
+        reader = _READERS.get(beginning[:length])
+        if reader is not None:
+            return reader
     raise InvalidImage(f"the file is not an image of a known format ({', '.join(FORMATS)})")
 
 

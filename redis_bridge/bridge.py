@@ -162,7 +162,7 @@ class Bridge:
             try:
                 await self._liveness.sweep_if_due()
             except REDIS_ERRORS as error:
-                self._delivery.errors.note("the slots could not be looked through", error)
+                self._delivery.errors.note("the leases could not be swept", error)
             await pause(POLL_INTERVAL_S, self._stop_watching)
 
     async def _measure(self) -> None:

@@ -37,7 +37,7 @@ class EmbeddedSettings(Settings):
     """Folder of its files; None for `valkey` under FATHOM_DATA_DIR, or under the user's state folder."""
 
     maxmemory_bytes: int = Field(default=0, ge=0)
-    """From this size on, producers are refused; 0 for no limit. Nothing is ever evicted."""
+    """From this size on, clients are refused; 0 for no limit. Nothing is ever evicted."""
 
     start_timeout_s: float = Field(default=60.0, gt=0)
     """How long loading the append-only file may take at start."""

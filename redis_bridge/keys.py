@@ -2,24 +2,24 @@
 
 | Key | Type | Owner | Expiry |
 |---|---|---|---|
-| `<queue>` | list of job texts | the producers | none |
+| `<queue>` | list of payloads | the clients | none |
 | `<job id>` | string, the answer | the client that waits for it | `result_ttl_s` |
-| `<key in img_key>` | string, an image file | the producer | `result_ttl_s` after it was read, if it had none |
-| `<queue>:inflight:<bridge>:<slot>` | list with one job text | that bridge; after its death, any other | none |
-| `fathomnet:attempts:<queue>` | hash: fingerprint of a job's text -> `RetryRecord` | the bridges | a day |
-| `fathomnet:trial:<bridge>` | string, the slots of the jobs that this bridge has on trial | that bridge | a day |
-| `fathomnet:bridges` | set of bridge ids | all bridges; each leaves, or is removed after its takeover | none |
+| `<key in img_key>` | string, an image file | the client | `result_ttl_s` after it was read, if it had none |
+| `<queue>:inflight:<bridge>:<number>` | list with one payload, a lease | that bridge; once dead, any | none |
+| `fathomnet:attempts:<queue>` | hash: fingerprint of a payload -> `RetryRecord` | the bridges | a day |
+| `fathomnet:trial:<bridge>` | string, the leases of the jobs that this bridge has on trial | that bridge | a day |
+| `fathomnet:bridges` | set of bridge ids | all bridges; one leaves, or is reclaimed | none |
 | `fathomnet:bridge:<bridge>` | string, the heartbeat | that bridge | `takeover_after_s` |
 | `fathomnet:written:<bridge>` | string, a write that proves that Redis takes writes | that bridge | seconds |
 | `<registry_key>` | hash, set, list or JSON string | shared; our entries are swept by us | none |
 | `fathomnet:registered` | hash: queue -> entry | the bridges, where the registry holds bare names | none |
 | `fathomnet:external-asked` | sorted set: job id, when nobody waits for it any more | the bridges | a few hours |
 | `fathomnet:dead-letters` | list of JSON, newest first | the operator | `dead_letter_ttl_s` |
-| `fathomnet:dead-letter-payload:<n>` | list with one job text | the operator | `dead_letter_ttl_s` |
+| `fathomnet:dead-letter-payload:<n>` | list with one payload | the operator | `dead_letter_ttl_s` |
 | `fathomnet:dead-letters-seen` | number of dead letters so far | the bridges | none |
 | `fathomnet:set-aside:<key>` | what somebody else had written under one of our keys | the operator | a week |
 
-A slot's number is never used twice, so that a slot which reappears (a Redis that came back without its last
+The number of a lease is never used twice, so that one which reappears (a Redis that came back without its last
 second) can never be taken for another job's.
 """
 
@@ -45,7 +45,7 @@ _SLOT = re.compile(r"(?P<queue>.+):inflight:(?P<bridge>[0-9a-f]{12}):(?P<number>
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where one job lies while one bridge works on it."""
+    """The key of one lease: where one job lies while one bridge works on it."""
 
     queue: str
     bridge: str

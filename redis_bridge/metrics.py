@@ -44,7 +44,7 @@ SETTLE_SECONDS = Metric(
 DOUBLES = Metric(
     "fathom_redis_doubles_total",
     "counter",
-    "Jobs answered here although they had been taken over, and so are answered twice.",
+    "Jobs answered here although another bridge had reclaimed their leases, and so answered twice.",
     ("queue",),
 )
 QUEUE_DEPTH = Metric("fathom_redis_queue_depth", "gauge", "Jobs that wait in Redis.", ("queue",))
@@ -59,20 +59,20 @@ DEAD_LETTERS = Metric(
 DROPPED_LETTERS = Metric(
     "fathom_redis_dropped_dead_letters_total",
     "counter",
-    "Dead letters whose jobs are kept no more, as newer letters came; queue: of the newer one.",
+    "Dead letters whose payloads were dropped for newer ones; queue: of the newer one.",
     ("queue",),
 )
 PAUSED = Metric("fathom_redis_paused", "gauge", "1 while a model gets no jobs because it fails them all.", ("model",))
 PARKED = Metric(
     "fathom_redis_set_aside",
     "gauge",
-    "Jobs that this bridge holds until the models that they name answer.",
+    "Jobs that are parked until the models that they name answer.",
     ("queue",),
 )
 RECLAIMED = Metric(
-    "fathom_redis_taken_over_total", "counter", "Jobs of a dead bridge put back at their queue's head.", ("queue",)
+    "fathom_redis_taken_over_total", "counter", "Leases of dead bridges that were reclaimed.", ("queue",)
 )
-ERRORS = Metric("fathom_redis_errors_total", "counter", "Redis commands that failed and were tried again.", ())
+ERRORS = Metric("fathom_redis_errors_total", "counter", "Redis commands that failed and were retried.", ())
 EXTERNAL_JOBS = Metric(
     "fathom_redis_external_jobs_total",
     "counter",

@@ -219,7 +219,7 @@ class _Machine:
     def _op_persistent_id(self, _: object) -> None:
         (value,) = self._pop_many(1)
         if type(value) is not tuple or len(value) != 5 or value[0] != "storage":
-            raise self._archive.refusal("a persistent id is no ('storage', type, key, location, size)")
+            raise self._archive.refusal("a persistent id is not ('storage', type, key, location, size)")
         _, kind, key, _, numel = value
         name = kind.name.removeprefix("torch.") if isinstance(kind, Global) else ""
         if name not in STORAGE_TYPES:

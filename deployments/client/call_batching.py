@@ -16,7 +16,7 @@ from deployments.prediction import Outcome
 from deployments.request import Request
 
 CALLS_PER_REPLICA = 16
-"""Calls under way for each replica before requests share calls. With so many, a replica can decode some images while
+"""Calls under way for each replica before requests share calls. With these, a replica can decode some images while
 it infers others, and sees early what else has come. Sharing costs time: a call returns with its slowest image."""
 
 FEWER_CALLS = ((0.002, 2), (0.020, 6))

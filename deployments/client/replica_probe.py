@@ -92,10 +92,10 @@ class ReplicaProbe:
 
     async def _keep_asking(self) -> None:
         while True:
-            self.look()
+            self.ask_all()
             await asyncio.sleep(self._period_s)
 
-    def look(self) -> None:
+    def ask_all(self) -> None:
         """Asks every replica that has not been asked, or has answered."""
         watched = {model: names for model, names in self._replicas().items() if names}
         now_s = self._clock()

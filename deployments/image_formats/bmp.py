@@ -18,7 +18,7 @@ _RUN_LENGTHS = (1, 2)
 _COMPRESSIONS = {0: "none", 1: "RLE8", 2: "RLE4", 3: "bit fields"}
 
 
-def look(data: memoryview) -> Header:
+def read_header(data: memoryview) -> Header:
     """Raises InvalidImage."""
     if len(data) < 26:
         raise damaged("its size is missing")

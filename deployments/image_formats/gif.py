@@ -14,7 +14,7 @@ _CONTROL, _CONTROL_BYTES = b"\xf9\4", 8
 """The extension that says which colour is transparent."""
 
 
-def look(data: memoryview) -> Header:
+def read_header(data: memoryview) -> Header:
     """Raises InvalidImage where no frame is found."""
     if len(data) < 13:
         raise damaged("it ends before its image")

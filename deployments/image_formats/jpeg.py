@@ -23,7 +23,7 @@ _SCANS_A_PICTURE = 16
 MAX_FILL_BYTES = 64 * 1024
 """Between two segments, where decoders pass over anything."""
 
-_LOOK_BYTES = 2**20
+_SEARCH_BYTES = 2**20
 """That are searched at once, so that other threads get their turn."""
 
 _START_OF_SCAN, _END, _TABLES, _PROGRESSIVE = 0xDA, 0xD9, 0xC4, 0xC2
@@ -42,7 +42,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def look(data: memoryview) -> Header:
+def read_header(data: memoryview) -> Header:
     """Raises InvalidImage, and ImageTooLarge when decoding would take too many scans."""
     kept = Kept(data)
     before, orientation, frame = 2, 1, None
@@ -111,8 +111,8 @@ def _scans(data: memoryview, at: int) -> int:
 
 def _next_in_scan(data: memoryview, at: int) -> int:
     """Where the next marker is that ends the data of a scan; the length of `data` where there is none."""
-    for start in range(at, len(data), _LOOK_BYTES):
-        found = _MARKER_IN_SCAN.search(data, start, start + _LOOK_BYTES + 1)
+    for start in range(at, len(data), _SEARCH_BYTES):
+        found = _MARKER_IN_SCAN.search(data, start, start + _SEARCH_BYTES + 1)
         if found is not None:
             return found.start()
     return len(data)

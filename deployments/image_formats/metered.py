@@ -21,7 +21,7 @@ class MeteredFile(io.BytesIO):
         self._cpu_s = cpu_s
         self._ends_at_s = ends_at_s
         self._started_cpu_s = time.thread_time()
-        self._look_again_at_s = min(time.monotonic() + cpu_s, ends_at_s)
+        self._check_again_at_s = min(time.monotonic() + cpu_s, ends_at_s)
 
     @classmethod
     def of(cls, content: bytes, cpu_s: float, ends_at_s: float) -> io.BytesIO:
@@ -31,7 +31,7 @@ class MeteredFile(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """As of any file."""
         # Time on the wall passes at least as fast, and asking for it is cheaper.
-        if time.monotonic() >= self._look_again_at_s:
+        if time.monotonic() >= self._check_again_at_s:
             self._check()
         return super().read(size)
 
@@ -44,4 +44,4 @@ class MeteredFile(io.BytesIO):
             raise ImageTooLarge(
                 f"decoding the image takes more than {self._cpu_s:g} s of CPU time, which is the limit"
             )
-        self._look_again_at_s = min(now_s + left_s, self._ends_at_s)
+        self._check_again_at_s = min(now_s + left_s, self._ends_at_s)

@@ -10,7 +10,7 @@ _CHUNK_BYTES = 12
 """Of length, type and checksum."""
 
 
-def look(data: memoryview) -> Header:
+def read_header(data: memoryview) -> Header:
     """Ancillary chunks are left out, but for the transparency; a damaged one spoils nothing. Raises InvalidImage."""
     if bytes(data[12:16]) != b"IHDR" or len(data) < 33:
         raise damaged("its size is missing")

@@ -25,7 +25,7 @@ BEGINNINGS = (*_CHANNELS, *_REFUSED)
 _NUMBER = re.compile(rb"(?:\s|#[^\r\n]*+[\r\n])++(\d{1,10})(?=[\s#])")
 
 
-def look(data: memoryview) -> Header:
+def read_header(data: memoryview) -> Header:
     """Raises InvalidImage."""
     kind = bytes(data[:2])
     if kind in _REFUSED:

@@ -51,7 +51,7 @@ _KEPT = (
 """In rising order, as the format wants them."""
 
 
-def look(data: memoryview) -> Header:
+def read_header(data: memoryview) -> Header:
     """Raises InvalidImage."""
     directory = Directory.first_of(data)
     height_px, width_px = directory.number(_HEIGHT, 0), directory.number(_WIDTH, 0)

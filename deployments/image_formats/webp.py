@@ -9,7 +9,7 @@ _NOTES = 0x20 | 0x08 | 0x04
 """Flags of a colour profile, EXIF and XMP data."""
 
 
-def look(data: memoryview) -> Header:
+def read_header(data: memoryview) -> Header:
     """Raises InvalidImage."""
     if len(data) < 30:
         raise damaged("it ends before its image")

@@ -59,7 +59,7 @@ class TiledModel:
         The first tile that fails ends all others and its error is raised; so does cancelling. Raises
         InvalidRequest when the model is not a detector.
         """
-        look = _Look(self, frame)
+        work = _FrameWork(self, frame)
         turns = asyncio.Semaphore(GROUPS_AT_ONCE)
         groups = [
             frame.tiles[start : start + self.group_size] for start in range(0, len(frame.tiles), self.group_size)
@@ -67,23 +67,23 @@ class TiledModel:
         began_at_s = time.monotonic()
         try:
             async with asyncio.TaskGroup() as tasks:
-                under_way = [tasks.create_task(look.at(group, turns)) for group in groups]
+                under_way = [tasks.create_task(work.find(group, turns)) for group in groups]
         except ExceptionGroup as failed:
             raise _first(failed) from None
         found = [part for task in under_way for part in task.result()]
         inferred_at_s = time.monotonic()
         size_px = frame.pixels.shape[0], frame.pixels.shape[1]
-        merged = await look.in_thread(merge, found, size_px, frame.thresholds)
-        wait_s = min(batched.wait_s for batched in look.batches)
+        merged = await work.in_thread(merge, found, size_px, frame.thresholds)
+        wait_s = min(batched.wait_s for batched in work.batches)
         return merged, Timings(
             wait_s=wait_s,
             inference_s=inferred_at_s - began_at_s - wait_s,
             postprocess_s=time.monotonic() - inferred_at_s,
-            batch_size=max(batched.batch_size for batched in look.batches),
+            batch_size=max(batched.batch_size for batched in work.batches),
         )
 
 
-class _Look:
+class _FrameWork:
     """The work on one frame."""
 
     def __init__(self, model: TiledModel, frame: TiledFrame) -> None:
@@ -99,7 +99,7 @@ class _Look:
         with self._model.watch():
             return step(*arguments)
 
-    async def at(self, group: Sequence[Tile], turns: asyncio.Semaphore) -> Found:
+    async def find(self, group: Sequence[Tile], turns: asyncio.Semaphore) -> Found:
         """What is found in the tiles of `group`, in pixels of each tile."""
         async with turns:
             prepared = await self.in_thread(self._prepare, group)

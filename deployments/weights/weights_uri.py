@@ -125,7 +125,7 @@ def _file(source: WeightsSource) -> WeightsUri:
 
 
 def _names(uri: str, parts: list[str], form: str) -> list[str]:
-    """`parts`, when each is a plain name and the last is no name that the cache uses itself."""
+    """`parts`, when each is a plain name and the last is not a name that the cache uses itself."""
     bad = next((part for part in parts if _NAME.match(part) is None), None)
     if bad is not None:
         raise InvalidWeightsUri(

@@ -1,4 +1,4 @@
-"""Memory that the texts of large jobs are read into, used again and again.
+"""Memory that the payloads of large jobs are read into, used again and again.
 
 New memory for a text of 15 MB is filled with zeros first, by Python or by the kernel: a third as much work as
 receiving the text.
@@ -8,7 +8,7 @@ import threading
 from collections import deque
 
 SPARE_BYTES = 64 * 2**20
-"""Kept between two texts, beside those that are in use."""
+"""Kept between two payloads, beside those that are in use."""
 
 
 class Buffers:

@@ -63,7 +63,7 @@ def _client(url: str, longest_block_s: float, most: int, timeout_s: float = ANSW
     return open_client(
         url,
         max_connections=most,
-        # The library must not repeat a command by itself: a second BLMOVE would put two jobs into one slot.
+        # The library must not repeat a command by itself: a second BLMOVE would put two jobs under one lease.
         retry=Retry(NoBackoff(), 0),
         # Above the longest blocking read, which it would otherwise abort.
         socket_timeout=longest_block_s + timeout_s,

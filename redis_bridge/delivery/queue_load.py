@@ -16,7 +16,7 @@ GIVEN_BACK = "given-back"
 """Value of the metrics' label `outcome`."""
 
 QUICK_FACTOR = 3
-"""While the model is quick, three times the slots are used: one group is in the model, the next is decoded, the one
+"""While the model is quick, three times the places are used: one group is in the model, the next is decoded, the one
 before is answered, and still no job waits for long."""
 
 
@@ -110,8 +110,8 @@ class QueueLoad:
 
     def fit_limit(self) -> None:
         """Sets the number of places to what suits the speed of the model."""
-        slots = self._queue.settings.slots_per_queue
-        self.limit.count = QUICK_FACTOR * slots if self._calls.is_quick else slots
+        places = self._queue.settings.slots_per_queue
+        self.limit.count = QUICK_FACTOR * places if self._calls.is_quick else places
 
     def most(self, free: int) -> int:
         """How many jobs to reserve into `free` places: at most half as many as there are places, or a third while

@@ -72,8 +72,8 @@ class RedisErrors:
         self._log = ErrorLog()
 
     def note(self, what: str, error: Exception) -> None:
-        """A command failed. Without a response it may have been carried out, so all leases are looked through as
-        soon as Redis responds again. A command that Redis itself refused has not been carried out."""
+        """A command failed. Without a response it may have been carried out, so all leases are swept as soon
+        as Redis responds again. A command that Redis itself refused has not been carried out."""
         self.warn(what, error)
         if not isinstance(error, ResponseError):
             self._liveness.sweep_soon()

@@ -27,7 +27,7 @@ async def refuse_unsupported(redis: Redis) -> None:
     mode = str(facts.get("redis_mode") or facts.get("server_mode") or "standalone")
     if mode == "cluster":
         raise UnsupportedServer(
-            "Redis Cluster is not supported: a job's queue, its slot and its answer are changed in one transaction, "
+            "Redis Cluster is not supported: a job's queue, lease and answer are changed in one transaction, "
             "and a cluster keeps them on different nodes; use one server, or Sentinel for a standby"
         )
     if mode == "sentinel":

@@ -144,7 +144,7 @@ class RedisWatch:
         if is_short and not self._is_room_short:
             logger.warning(
                 "Redis takes %s clients at once (maxclients), and this bridge needs up to %d: one for each of its %d "
-                "queues and %d more; jobs are late, and producers may be refused, until maxclients is raised",
+                "queues and %d more; jobs are late, and clients may be refused, until maxclients is raised",
                 most,
                 need,
                 queues,

@@ -72,7 +72,7 @@ class DeadLetters:
         raise NoSuchLetter(f"there is no dead letter with number {number}")
 
     def payload(self, letter: Letter) -> bytes:
-        """The job's text as the client wrote it. Raises NoSuchLetter when it is not kept any more."""
+        """The payload as the client wrote it. Raises NoSuchLetter when it is not kept any more."""
         text: bytes | None = None
         if self._is_kept(letter):
             text = self._redis.lindex(letter.payload_key, 0)  # type: ignore[assignment]

@@ -63,7 +63,7 @@ class Liveness:
         return time.monotonic() - self._beat_at_s < self._settings.takeover_after_s / 2
 
     def sweep_soon(self) -> None:
-        """Makes the next `sweep_if_due` due: a job may lie in a slot that we do not know of."""
+        """Makes the next `sweep_if_due` due: there may be a lease of ours that we do not know of."""
         self._swept_at_s = float("-inf")
 
     async def beat(self) -> None:
@@ -79,7 +79,7 @@ class Liveness:
         others = {keys.bridge_from_member(member) for member in bridges} - {self._bridge, None}
         self._dead = await self._without_heartbeat([bridge for bridge in others if bridge])
         await self._remove([member for member in bridges if keys.bridge_from_member(member) is None])
-        await self._look_at_the_server()
+        await self._check_server()
 
     async def _without_heartbeat(self, bridges: list[str]) -> set[str]:
         """Those of `bridges` that are dead; asked for together."""
@@ -96,7 +96,7 @@ class Liveness:
             await self._redis.srem(keys.BRIDGES, *strange[:_SCAN_COUNT])
 
     async def sweep_if_due(self) -> None:
-        """Looks through all slots when another bridge has died, when something may have been lost, and now and then.
+        """Sweeps all leases when another bridge has died, when something may have been lost, and now and then.
 
         May take long on a Redis with millions of keys, so it must not delay the beats. Raises what
         connection.REDIS_ERRORS lists.
@@ -116,7 +116,7 @@ class Liveness:
             self._dead -= dead
 
     async def _sweep(self) -> None:
-        """Moves the jobs of all slots without a living bridge back to their queues."""
+        """Reclaims every lease whose bridge is dead: its job goes back to its queue."""
         moved: Counter[str] = Counter()
         async for key in self._redis.scan_iter(match=keys.SLOTS_PATTERN, count=_SCAN_COUNT, _type="list"):
             slot = keys.slot_from_key(key.decode(errors="replace"))
@@ -125,15 +125,15 @@ class Liveness:
             try:
                 moved[slot.queue] += await self._reclaim_lease(slot)
             except ResponseError as error:
-                # The queue's key may not be a list: its jobs stay in their slots, those of other queues must not.
-                logger.warning("the jobs in slot %s cannot be put back: %s", slot.key, error)
+                # The queue's key may not be a list: its leases stay, those of other queues must not.
+                logger.warning("the lease %s cannot be reclaimed: %s", slot.key, error)
         for queue, jobs in moved.items():
             if jobs:
-                logger.warning("%d jobs of queue %s had no living bridge and were put back", jobs, queue)
+                logger.warning("%d jobs of queue %s had no living bridge and were requeued", jobs, queue)
                 self._on_reclaimed(queue, jobs)
 
     async def leave(self, leaves_jobs: bool) -> None:
-        """Ends the heartbeat. leaves_jobs: something may lie in our slots, so we stay listed, as dead, until it is
+        """Ends the heartbeat. leaves_jobs: there may be leases of ours, so we stay listed, as dead, until they are
         reclaimed."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(keys.heartbeat(self._bridge))
@@ -146,7 +146,7 @@ class Liveness:
         return bool(await self._redis.exists(keys.heartbeat(bridge)))
 
     async def _reclaim_lease(self, slot: Slot) -> int:
-        """Returns how many jobs were moved. A slot of our own that is not known has reappeared, or a response was
+        """Returns how many jobs were moved. A lease of our own that is not known has reappeared, or a response was
         lost."""
         if slot.bridge == self._bridge:
             return 0 if self._jobs.is_held(slot) else await self._jobs.requeue([Lease(slot, "", None)])
@@ -161,7 +161,7 @@ class Liveness:
             self.sweep_soon()
         return max(moved, 0)
 
-    async def _look_at_the_server(self) -> None:
+    async def _check_server(self) -> None:
         """After a restart Redis may have come back without its last second, and with other settings."""
         try:
             server = (await self._redis.info("server")).get("run_id")

@@ -23,7 +23,7 @@ class QueueAge:
     def update(self, now_s: float, waiting: int, left: int) -> float:
         """Seconds since the oldest waiting job was first seen to wait; 0 when none waits.
 
-        waiting: jobs in the queue.  left: jobs that this bridge has taken from it so far and not given back.
+        waiting: jobs in the queue.  left: jobs that this bridge has leased from it so far and not requeued.
         """
         if waiting <= 0:
             self._seen.clear()

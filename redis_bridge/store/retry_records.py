@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from redis_bridge.wire.encoding_contract import Payload
 
 FINGERPRINT_BYTES = 1024
-"""From the front and from the end of a payload. Producers write the id at one of the two, or within an image
+"""From the front and from the end of a payload. Clients write the id at one of the two, or within an image
 of a few hundred bytes; jobs that differ nowhere there would share their attempts."""
 
 FINGERPRINT = f"""

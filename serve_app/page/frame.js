@@ -1,13 +1,13 @@
-// The picture and the boxes over it. Boxes are placed in per cent of the picture, so that they stay right and
+// The image and the boxes over it. Boxes are placed in per cent of the image, so that they stay right and
 // sharp at any size of the window and any pixel ratio without being drawn again.
 
 import { colourOf } from "./colours.js";
 import { asStored } from "./stored.js";
 
-// page: {drop, frame, canvas, picture, boxes, noPicture, caption, crowded} elements.
+// page: {drop, frame, canvas, image, boxes, noImage, caption, crowded} elements.
 // onHover(index or null), onPin(index): the pointer is over a box, a box was clicked.
 export function createFrame(page, { onHover, onPin }) {
-  const { picture, boxes, canvas } = page;
+  const { image, boxes, canvas } = page;
   let url = null;
   let turn = 0; // counts the frames, to know the newest
   let isShown = false;
@@ -23,16 +23,16 @@ export function createFrame(page, { onHover, onPin }) {
     url = URL.createObjectURL(stored);
     page.drop.hidden = true;
     page.frame.hidden = false;
-    picture.src = url;
-    const isDecoded = await picture.decode().then(() => true, () => false);
+    image.src = url;
+    const isDecoded = await image.decode().then(() => true, () => false);
     if (mine !== turn) return;
     isShown = isDecoded;
     canvas.hidden = !isShown;
-    page.noPicture.hidden = isShown;
-    if (isShown) canvas.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
-    const size = isShown ? `, ${picture.naturalWidth} x ${picture.naturalHeight} px` : "";
+    page.noImage.hidden = isShown;
+    if (isShown) canvas.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
+    const size = isShown ? `, ${image.naturalWidth} x ${image.naturalHeight} px` : "";
     page.caption.textContent = `${file.name || "Pasted frame"}${size}`;
-    picture.alt = `Frame ${file.name || ""}`;
+    image.alt = `Frame ${file.name || ""}`;
   }
 
   function draw(detections) {
@@ -63,7 +63,7 @@ export function createFrame(page, { onHover, onPin }) {
   }
 
   function elementOf({ index, label, score, box: [x1, y1, x2, y2] }) {
-    const [width, height] = [picture.naturalWidth, picture.naturalHeight];
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
     const element = document.createElement("div");
     element.className = "box";
     element.dataset.index = index;

@@ -7,8 +7,8 @@ import { createIntake } from "./intake.js";
 import { createModelList } from "./models.js";
 
 const IDS = ["models", "noModels", "connection", "about", "facts", "samples", "sampleList", "file", "detect",
-  "cancel", "status", "elapsed", "problem", "problemTitle", "problemDetail", "drop", "frame", "canvas", "picture",
-  "boxes", "noPicture", "caption", "count", "controls", "threshold", "thresholdValue", "floor", "tags", "list",
+  "cancel", "status", "elapsed", "problem", "problemTitle", "problemDetail", "drop", "frame", "canvas", "image",
+  "boxes", "noImage", "caption", "count", "controls", "threshold", "thresholdValue", "floor", "tags", "list",
   "raw", "copy", "copied", "crowded"];
 const toId = (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 const page = Object.fromEntries(IDS.map((name) => [name, document.getElementById(toId(name))]));

@@ -1,4 +1,4 @@
-// A picture as it is stored. The models do not turn a frame by its EXIF tag and their boxes are in stored
+// An image as it is stored. The models do not turn a frame by its EXIF tag and their boxes are in stored
 // pixels, while a browser turns what it shows and, told not to, still swaps width and height. So the tag goes
 // from the copy that is shown; what is sent stays as it is. JPEG only, as that is where cameras write the tag.
 

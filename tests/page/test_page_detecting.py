@@ -32,13 +32,13 @@ def test_boxes_lie_over_their_pixels_at_any_size(
     choose_frame(page)
     for width in (1300, 800, 360):
         page.set_viewport_size({"width": width, "height": 700})
-        picture = page.locator("#picture").bounding_box()
+        image = page.locator("#image").bounding_box()
         box = box_of(page, "Sea star").bounding_box()
-        assert picture is not None
+        assert image is not None
         assert box is not None
-        scale = picture["width"] / WIDTH_PX
-        assert picture["height"] / HEIGHT_PX == pytest.approx(scale, rel=0.02)
-        place = [box["x"] - picture["x"], box["y"] - picture["y"], box["width"], box["height"]]
+        scale = image["width"] / WIDTH_PX
+        assert image["height"] / HEIGHT_PX == pytest.approx(scale, rel=0.02)
+        place = [box["x"] - image["x"], box["y"] - image["y"], box["width"], box["height"]]
         assert place == pytest.approx([40 * scale, 20 * scale, 160 * scale, 100 * scale], abs=1.5)
     context.close()
 
@@ -50,16 +50,16 @@ def test_a_picture_is_shown_as_stored_since_boxes_are_in_stored_pixels(
     page.goto(root)
     choose_frame(page, {"name": "turned.jpg", "mimeType": "image/jpeg", "buffer": turned_jpeg()})
     expect(page.locator("#caption")).to_have_text(f"turned.jpg, {WIDTH_PX} x {HEIGHT_PX} px")
-    picture = page.locator("#picture").bounding_box()
-    assert picture is not None
-    assert picture["width"] / picture["height"] == pytest.approx(2, rel=0.02)
+    image = page.locator("#image").bounding_box()
+    assert image is not None
+    assert image["width"] / image["height"] == pytest.approx(2, rel=0.02)
 
 
 def test_an_image_that_the_browser_cannot_show_is_asked_all_the_same(page: Page, root: str, fake: FakeServer) -> None:
     fake.answer = (200, success(STAR))
     page.goto(root)
     choose_frame(page, {"name": "dive.tif", "mimeType": "image/tiff", "buffer": b"II*\0 not for browsers"})
-    expect(page.locator("#no-picture")).to_be_visible()
+    expect(page.locator("#no-image")).to_be_visible()
     expect(row_of(page, "Sea star")).to_be_visible()
 
 

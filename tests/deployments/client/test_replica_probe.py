@@ -32,7 +32,7 @@ class Replicas:
     async def after(self, seconds: float) -> dict[str, str]:
         """Who is silent so much later, after everybody has been asked once more."""
         self.now_s += seconds
-        self.probe.look()
+        self.probe.ask_all()
         for _ in range(5):
             await asyncio.sleep(0)
         return self.probe.silent()
