@@ -6,7 +6,7 @@
     delivery    from a lease to its end            admission   what may be in work at once
     store       what the bridge keeps in Redis     wire        the format of jobs and answers
     external    models in other people's workers   registry    the key in which clients find models
-    server      what the Redis server must be      client      connections to it
+    server      what the Redis server must be      client      connections to that server
 
 Only this package opens a Redis connection.
 """

@@ -1,4 +1,4 @@
 """The model-registry key that clients read to find models and queues.
 
-May import `wire` and `client`.
+May import `wire` and `redis_bridge.keys`.
 """
