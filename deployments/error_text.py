@@ -18,6 +18,13 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
+def last_line(text: str, otherwise: str = "no reason given") -> str:
+    """The last line of a process's output that is not blank, cut to `MAX_REASON_CHARACTERS`; `otherwise` where there
+    is none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:MAX_REASON_CHARACTERS] if lines else otherwise
+
+
 def has_traceback(message: str) -> bool:
     """Whether there is a traceback in `message`."""
     return _STACK_LINE.search(message) is not None

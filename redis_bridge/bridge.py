@@ -12,6 +12,7 @@ from deployments.catalogue import Catalogue, ModelRecord
 from deployments.client.protocols import Predict
 from deployments.definition import is_valid_name
 from deployments.logs import OWN_LOGGER
+from deployments.process.background_task import check_running
 from redis_bridge import metrics
 from redis_bridge.admission.limits import InFlightBytes
 from redis_bridge.client.clock import SteadyClock
@@ -60,6 +61,7 @@ class Bridge:
         self._delivery = Delivery(self._models, self._jobs, self._liveness, settings, self._recorder)
         self._consumers: dict[str, Consumer] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        # Not of `BackgroundTask`, whose stop cancels: a cancellation inside a Redis command may be swallowed.
         self._loops: list[asyncio.Task[None]] = []
         self._stop_following = asyncio.Event()
         self._stop_watching = asyncio.Event()
@@ -101,19 +103,18 @@ class Bridge:
             logger.warning("there are profiles for queues that no model has now: %s", ", ".join(sorted(unused)))
         loop = asyncio.get_running_loop()
         self._loops = [
-            loop.create_task(self._follow(), name="bridge follows the catalogue"),
-            loop.create_task(self._beat(), name="bridge heartbeat"),
-            loop.create_task(self._sweep(), name="bridge sweeps leases"),
-            loop.create_task(self._keep_measuring(), name="bridge measures its queues"),
-            loop.create_task(self._watch.run(self._stop_watching), name="bridge watches Redis"),
+            loop.create_task(self._follow(), name="bridge's watch over the models"),
+            loop.create_task(self._beat(), name="bridge's heartbeat"),
+            loop.create_task(self._sweep(), name="bridge's sweep of leases"),
+            loop.create_task(self._keep_measuring(), name="bridge's measuring of its queues"),
+            loop.create_task(self._watch.run(self._stop_watching), name="bridge's watch over Redis"),
         ]
 
     def check(self) -> None:
         """Raises RuntimeError when a loop has died, for a health check. Redis may be away."""
-        for loop in self._loops:
-            if loop.done() and not self._stop_following.is_set():
-                reason = loop.exception()
-                raise RuntimeError(f"the loop '{loop.get_name()}' is dead: {reason}") from reason
+        if not self._stop_following.is_set():
+            for loop in self._loops:
+                check_running(loop)
         for consumer in self._consumers.values():
             consumer.check()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from deployments.error_text import last_line
 from deployments.errors import ModelUnavailable
 
 TIME_LIMIT_S = 60.0
@@ -59,7 +60,7 @@ def run_child(command: Sequence[str], name: str, time_limit_s: float) -> None:
     if child.returncode == _REFUSED:
         raise ModelUnavailable(child.stdout.decode(errors="replace"))
     if child.returncode != 0:
-        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2][:200]
+        last = last_line(child.stderr.decode(errors="replace"))
         raise ModelUnavailable(f"{name}: reading it ends a process with status {child.returncode}: {last}")
 
 

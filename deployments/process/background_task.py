@@ -5,6 +5,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 
+def check_running(task: asyncio.Task[None]) -> None:
+    """Raises RuntimeError, for a health check, when `task`, which should never return, has ended. The error says why,
+    and names the task: give it a name that says what it does, such as 'discovery of models'."""
+    if task.done():
+        reason = None if task.cancelled() else task.exception()
+        raise RuntimeError(f"the {task.get_name()} is dead: {reason or 'it has ended'}") from reason
+
+
 class BackgroundTask:
     """Runs `work()` from `start` to `stop`. It should never return: `check` finds out when it has.
 
@@ -22,9 +30,8 @@ class BackgroundTask:
 
     def check(self) -> None:
         """Raises RuntimeError when the task has ended, for a health check: it died, or was stopped."""
-        if self._task is not None and self._task.done():
-            reason = None if self._task.cancelled() else self._task.exception()
-            raise RuntimeError(f"the {self._name} is dead: {reason or 'it has ended'}") from reason
+        if self._task is not None:
+            check_running(self._task)
 
     async def stop(self) -> None:
         """Cancels the task and waits for its end. Does nothing if it was not started."""

@@ -5,6 +5,7 @@ There is one consumer for each queue, so that no queue starves another.
 
 import asyncio
 
+from deployments.process.background_task import check_running
 from redis_bridge.client.connection import pause
 from redis_bridge.delivery.processing import Processing
 from redis_bridge.delivery.queue_load import QueueLoad
@@ -60,17 +61,19 @@ class Consumer:
     def start(self) -> None:
         """Begins to reserve jobs, in the background."""
         loop = asyncio.get_running_loop()
-        self._reserving = loop.create_task(self._reserve_jobs(), name=f"consumer {self._queue.name}")
+        self._reserving = loop.create_task(self._reserve_jobs(), name=f"consumer of queue {self._queue.name}")
         if self._queue.is_routed:
             self._parking = loop.create_task(
-                self._processing.tend_parked(self._queue.signals.stop), name=f"parking {self._queue.name}"
+                self._processing.tend_parked(self._queue.signals.stop), name=f"parking of queue {self._queue.name}"
             )
 
     def check(self) -> None:
         """Raises RuntimeError when the consumer has died, for a health check."""
+        if self._queue.signals.stop.is_set():
+            return
         for task in (self._reserving, self._parking):
-            if task is not None and task.done() and not self._queue.signals.stop.is_set():
-                raise RuntimeError(f"the consumer of queue {self._queue.name} is dead") from task.exception()
+            if task is not None:
+                check_running(task)
 
     async def stop(self, drain_s: float) -> None:
         """Reserves nothing more; gives jobs in flight `drain_s` seconds to finish, and requeues the rest."""

@@ -20,7 +20,7 @@ from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics
 from redis_bridge.delivery.circuit_breaker import CircuitBreaker, CircuitBreakers
-from redis_bridge.delivery.served_queue import ServedQueue
+from redis_bridge.delivery.served_queue import ServedQueue, done_or_set
 from redis_bridge.settings import BridgeSettings
 from redis_bridge.wire.image_field import shown
 from redis_bridge.wire.job_format import Job
@@ -174,20 +174,15 @@ class ModelCalls:
         waiting = self._models.waiting.get(model.name)
         requests = [Request(job.image, deadline_s=deadline_s, waiting_behind=waiting) for job in jobs]
         call = asyncio.ensure_future(self._models.predict(model.name, requests))
-        abandoned = asyncio.ensure_future(self._queue.signals.abandon.wait())
-        try:
-            await asyncio.wait(
-                {call, abandoned}, timeout=deadline_s + ANSWER_MARGIN_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if call.done():
-                return _results(call, len(jobs))
-            call.cancel()
-            await asyncio.wait({call}, timeout=CANCEL_TIMEOUT_S)
-            if call.done() and not call.cancelled():
-                return _results(call, len(jobs))
-        finally:
-            abandoned.cancel()
-        if self._queue.signals.abandon.is_set():
+        abandon = self._queue.signals.abandon
+        await done_or_set(call, abandon, deadline_s + ANSWER_MARGIN_S)
+        if call.done():
+            return _results(call, len(jobs))
+        call.cancel()
+        await asyncio.wait({call}, timeout=CANCEL_TIMEOUT_S)
+        if call.done() and not call.cancelled():
+            return _results(call, len(jobs))
+        if abandon.is_set():
             return [None] * len(jobs)
         return [DeadlineExceeded(f"model {model.name} did not answer within {deadline_s:g} s")] * len(jobs)
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from redis_bridge.admission.fair_rw_lock import FairRWLock
 from redis_bridge.delivery.leased_job import LeasedJob
-from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
+from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue, done_or_set
 from redis_bridge.store.job_store import JobStore
 
 TRIAL_TIMEOUT_S = 2.0
@@ -77,8 +77,6 @@ class Quarantine:
             return None
         asked = asyncio.Event()
         work = asyncio.ensure_future(process([suspect], asked))
-        handed_over = asyncio.create_task(asked.wait())
-        await asyncio.wait({work, handed_over}, timeout=TRIAL_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        handed_over.cancel()
+        await done_or_set(work, asked, TRIAL_TIMEOUT_S)
         await asyncio.wait({work}, timeout=HANDOVER_TIMEOUT_S)
         return work

@@ -112,11 +112,18 @@ class RedisRetry:
         self._errors.note("a job could not be moved or answered", error)
 
 
+async def done_or_set(task: asyncio.Future[Any], event: asyncio.Event, timeout_s: float | None = None) -> None:
+    """Waits until `task` is done or `event` is set, at most `timeout_s` seconds. Never cancels `task`."""
+    setting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({task, setting}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        setting.cancel()
+
+
 async def _unless(event: asyncio.Event, waiting: Coroutine[Any, Any, T]) -> T | None:
     task = asyncio.ensure_future(waiting)
-    over = asyncio.ensure_future(event.wait())
-    await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
-    over.cancel()
+    await done_or_set(task, event)
     if not task.done():
         task.cancel()
         await asyncio.wait({task})

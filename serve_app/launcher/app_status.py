@@ -10,7 +10,7 @@ from deployments.error_text import cause_in, has_traceback
 
 Details = dict[str, Any]
 
-_SETTLED_BADLY = {"DEPLOY_FAILED", "UNHEALTHY"}
+_FAILED = {"DEPLOY_FAILED", "UNHEALTHY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,6 @@ class ApplicationState:
     replicas: int = 0
     """How many are running."""
 
-    replica_ids: frozenset[str] = frozenset()
-    """Of all deployments, whatever their state."""
-
     @property
     def is_healthy(self) -> bool:
         """Whether it runs as configured."""
@@ -37,7 +34,7 @@ class ApplicationState:
     @property
     def has_failed(self) -> bool:
         """Whether it is useless to wait longer."""
-        return self.status in _SETTLED_BADLY
+        return self.status in _FAILED
 
 
 def application_states(details: Details) -> dict[str, ApplicationState]:
@@ -92,5 +89,4 @@ def _state(name: str, report: Details) -> ApplicationState:
         status=status,
         reason="" if status == "RUNNING" else cause_in(message),
         replicas=sum(replica.get("state") == "RUNNING" for replica in replicas),
-        replica_ids=frozenset(replica["replica_id"] for replica in replicas),
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from deployments.error_text import cause_in
+from deployments.error_text import cause_in, last_line
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES, keep_small, open_log
 from serve_app.launcher.processes.process_tree import adopt_orphans, reap_orphans
 
@@ -89,8 +89,7 @@ class SystemProcess:
         if self._log is None:
             return status
         text = self._log.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS_BYTES:]
-        lines = text.strip().splitlines() or ["it said nothing"]
-        cause = cause_in(text) if "Traceback" in text else lines[-1]
+        cause = cause_in(text) if "Traceback" in text else last_line(text, "it said nothing")
         return f"{cause} ({status}, log: {self._log})"
 
 
