@@ -20,12 +20,12 @@ from benchmarks.cases import chosen_cases
 from benchmarks.limit.calibration import FILE_NAME, calibrated_depths
 from benchmarks.machine.started import end_everything
 from benchmarks.options import REDIS, START, parse_options, timing_of
-from benchmarks.pictures import HD, SMALL, Picture, picture
 from benchmarks.report.bars import verdicts
 from benchmarks.report.estimate import estimate_s
 from benchmarks.report.report import bar_table, page
 from benchmarks.report.summary import Summary
 from benchmarks.run import Plan, Run
+from benchmarks.sample_images import HD, SMALL, Picture, picture
 from benchmarks.systems.contract import Workspace, cores
 
 INTERRUPTED = 130

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from benchmarks.models import DEMO, M1, M50, NOOP
-from benchmarks.pictures import HD, LARGE, SMALL
+from benchmarks.sample_images import HD, LARGE, SMALL
 from benchmarks.systems.table import FAST, HANDWRITTEN, LEGACY, LIMIT, OURS, PLAIN
 
 EVERYBODY = (LIMIT, OURS, FAST, *HANDWRITTEN, PLAIN, LEGACY)

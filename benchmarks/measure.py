@@ -18,7 +18,7 @@ from benchmarks.load.load import Target, Window
 from benchmarks.load.open_loop import open_loop
 from benchmarks.load.tally import LoadFigures, Tally
 from benchmarks.machine.usage import MachineTime, cpu_by_role
-from benchmarks.pictures import Picture
+from benchmarks.sample_images import Picture
 from benchmarks.systems.contract import Running
 
 FIRST_ANSWER_S = 60.0

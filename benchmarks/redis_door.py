@@ -19,7 +19,7 @@ from benchmarks.machine.started import Started
 from benchmarks.machine.usage import cpu_by_role
 from benchmarks.measure import WrongAnswer
 from benchmarks.models import BenchModel
-from benchmarks.pictures import HD, Picture
+from benchmarks.sample_images import HD, Picture
 from benchmarks.systems import floor_worker, ours
 from benchmarks.systems.contract import QUEUE, REDIS, Running, Workspace, python, server_environment
 from benchmarks.systems.legacy import start_worker

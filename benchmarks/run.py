@@ -17,9 +17,9 @@ from benchmarks.machine.ready import wait_until_calm, wait_until_ready
 from benchmarks.machine.started import StartError
 from benchmarks.measure import CaseLoad, WrongAnswer, check_first_answer, measure
 from benchmarks.models import DEMO, NOOP, bench_model
-from benchmarks.pictures import HD, SMALL, Picture
 from benchmarks.redis_door import RedisPlan, measure_redis
 from benchmarks.report.timing import Timing
+from benchmarks.sample_images import HD, SMALL, Picture
 from benchmarks.systems import plain_serve
 from benchmarks.systems.contract import Running, Start, Workspace
 from benchmarks.systems.table import LIMIT, OURS, SYSTEMS

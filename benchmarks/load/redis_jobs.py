@@ -9,7 +9,7 @@ import numpy as np
 import pybase64
 from redis import Redis
 
-from benchmarks.pictures import Picture
+from benchmarks.sample_images import Picture
 
 STAGED = "bench:staged"
 """Where jobs are laid ready: renaming it to a queue's name lets all of them go at once."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.load.tally import OK
-from benchmarks.pictures import HD, SMALL
 from benchmarks.redis_door import BRIDGE, FLOOR, WORKER
 from benchmarks.report.queueing import bare_p99_s
 from benchmarks.report.ratios import Ratio, median
@@ -20,6 +19,7 @@ from benchmarks.report.summary import (
     same_rounds_ratio,
     statuses,
 )
+from benchmarks.sample_images import HD, SMALL
 from benchmarks.systems.table import FAST, OURS, PLAIN
 
 MEMORY_GROWTH_BYTES = 768 * 2**20

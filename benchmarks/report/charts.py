@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pictures import HD, SMALL
 from benchmarks.report.ratios import median
 from benchmarks.report.summary import NotMeasured, Summary, latency_ms, middle, rate
+from benchmarks.sample_images import HD, SMALL
 from benchmarks.systems.table import OURS
 
 RATE_CASES = (f"m0-{SMALL}-c32", f"m1-{HD}-c1", f"m1-{HD}-c32")

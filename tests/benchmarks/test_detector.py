@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.load.correctness import mistakes
 from benchmarks.models import bench_model
-from benchmarks.pictures import picture
+from benchmarks.sample_images import picture
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families import load_family

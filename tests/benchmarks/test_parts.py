@@ -16,9 +16,9 @@ from benchmarks.load.correctness import mistakes
 from benchmarks.machine.usage import role_of
 from benchmarks.models import MODELS, bench_model
 from benchmarks.options import EVERY_SYSTEM, parse_options, timing_of
-from benchmarks.pictures import LARGE_BYTES, picture
 from benchmarks.report.estimate import estimate_s
 from benchmarks.run import Plan
+from benchmarks.sample_images import LARGE_BYTES, picture
 from benchmarks.systems.ours import bench_config
 from serve_app.launcher.configuration.validation import system_problems
 

@@ -19,7 +19,7 @@ from benchmarks.load.redis_jobs import STAGED, JobMaker, NotAnswered, drain_s, p
 from benchmarks.machine.started import Started, StartError
 from benchmarks.machine.usage import cpu_by_role
 from benchmarks.models import bench_model
-from benchmarks.pictures import picture
+from benchmarks.sample_images import picture
 from benchmarks.systems import floor_worker
 from benchmarks.systems.contract import QUEUE, REDIS, Workspace, python, server_environment
 from benchmarks.systems.valkey import start_valkey
