@@ -25,7 +25,7 @@ from benchmarks.report.estimate import estimate_s
 from benchmarks.report.report import bar_table, page
 from benchmarks.report.summary import Summary
 from benchmarks.run import Plan, Run
-from benchmarks.sample_images import HD, SMALL, Picture, picture
+from benchmarks.sample_images import HD, SMALL, SampleImage, sample_image
 from benchmarks.systems.contract import Workspace, cores
 
 INTERRUPTED = 130
@@ -64,18 +64,18 @@ def bench(options: argparse.Namespace, scratch: Path) -> int:
     if options.recalibrate:
         (options.results / FILE_NAME).unlink(missing_ok=True)
     redis_systems = options.redis_systems if REDIS in options.extras else []
-    needed = {case.picture for case in cases} | ({SMALL, HD} if redis_systems else set())
-    pictures = {name: picture(name, options.large_png) for name in sorted(needed)}
+    needed = {case.image for case in cases} | ({SMALL, HD} if redis_systems else set())
+    images = {name: sample_image(name, options.large_png) for name in sorted(needed)}
     plan = Plan(cases, options.systems, redis_systems, START in options.extras, timing, {})
     say(f"about {estimate_s(plan) / 60:.0f} minutes on an idle machine; results in {folder}")
     depths = _depths([case.model for case in cases], options.results, scratch)
     plan = replace(plan, depths=depths)
     workspace = Workspace(folder, scratch, options.config, dict(options.env), options.fast_endpoint)
-    run = Run(plan, workspace, pictures, say)
+    run = Run(plan, workspace, images, say)
     try:
         run.everything()
     finally:
-        document = {"about": _about(options, depths, pictures), **asdict(run.results)}
+        document = {"about": _about(options, depths, images), **asdict(run.results)}
         write(document, folder)
     failed = bool(document["problems"])
     return max(check(document) if options.check else 0, int(failed))
@@ -95,7 +95,7 @@ def write(document: dict[str, Any], folder: Path) -> None:
 
 
 def check(document: dict[str, Any]) -> int:
-    """Prints every bar; 1 when one is not met. A bar that was not measured is no failure, and is said."""
+    """Prints every bar; 1 when one is not met. A bar that was not measured is not a failure, and is listed."""
     found = verdicts(Summary(document))
     say("\n".join(bar_table(found)))
     return int(any(one.is_met is False for one in found))
@@ -109,11 +109,11 @@ def say(text: str) -> None:
 
 def _depths(models: list[str], results: Path, scratch: Path) -> dict[str, int]:
     sample = scratch / "calibration.bin"
-    sample.write_bytes(picture(HD).upload.content)
+    sample.write_bytes(sample_image(HD).upload.content)
     return calibrated_depths(sorted(set(models)), sample, results, scratch)
 
 
-def _about(options: argparse.Namespace, depths: dict[str, int], pictures: dict[str, Picture]) -> dict[str, Any]:
+def _about(options: argparse.Namespace, depths: dict[str, int], images: dict[str, SampleImage]) -> dict[str, Any]:
     timing = timing_of(options)
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -125,7 +125,7 @@ def _about(options: argparse.Namespace, depths: dict[str, int], pictures: dict[s
         "seconds": timing.seconds,
         "environment of ours": " ".join("=".join(pair) for pair in options.env) or "nothing added",
         "depths": depths,
-        "pictures": {name: len(one.upload.content) for name, one in pictures.items()},
+        "images": {name: len(one.upload.content) for name, one in images.items()},
     }
 
 

@@ -1,6 +1,6 @@
 """What is measured: the cases of a run, by name, and which systems each one is for. Pure data.
 
-A case is called `<model>-<picture>-<loop>`: m1-720p-c32 is the 14 ms detector with 720p JPEGs, closed loop, 32
+A case is called `<model>-<image>-<loop>`: m1-720p-c32 is the 14 ms detector with 720p JPEGs, closed loop, 32
 clients; m1-720p-o80 is the same under Poisson arrivals at 80 % of our own capacity.
 """
 
@@ -23,7 +23,7 @@ class Case:
     """One load. concurrency: of a closed loop.  share: of our capacity, of an open loop.  systems: who runs it."""
 
     model: str
-    picture: str
+    image: str
     systems: tuple[str, ...]
     concurrency: int | None = None
     share: float | None = None
@@ -32,20 +32,20 @@ class Case:
     def name(self) -> str:
         """As in reports and on the command line."""
         loop = f"c{self.concurrency}" if self.share is None else f"o{self.share * 100:.0f}"
-        return f"{self.model}-{self.picture}-{loop}"
+        return f"{self.model}-{self.image}-{loop}"
 
     @property
     def stem(self) -> str:
-        """Model and picture: what cases of one capacity share."""
-        return f"{self.model}-{self.picture}"
+        """Model and image: what cases of one capacity share."""
+        return f"{self.model}-{self.image}"
 
 
-def _closed(model: str, picture: str, systems: tuple[str, ...], *levels: int) -> list[Case]:
-    return [Case(model, picture, systems, concurrency=level) for level in levels]
+def _closed(model: str, image: str, systems: tuple[str, ...], *levels: int) -> list[Case]:
+    return [Case(model, image, systems, concurrency=level) for level in levels]
 
 
-def _open(model: str, picture: str, *shares: float) -> list[Case]:
-    return [Case(model, picture, OURS_ONLY, share=share) for share in shares]
+def _open(model: str, image: str, *shares: float) -> list[Case]:
+    return [Case(model, image, OURS_ONLY, share=share) for share in shares]
 
 
 CASES: tuple[Case, ...] = (
@@ -77,7 +77,7 @@ def chosen_cases(patterns: Iterable[str], models: Sequence[str], systems: Sequen
     named = {case for case in CASES if any(fnmatch(case.name, pattern) for pattern in patterns)}
     stems = {case.stem for case in named if case.share is not None}
     kept = [
-        Case(case.model, case.picture, runners, case.concurrency, case.share)
+        Case(case.model, case.image, runners, case.concurrency, case.share)
         for case in CASES
         if case.model in models
         and (case in named or (case.stem in stems and case.concurrency == 32))

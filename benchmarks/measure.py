@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.load.ask import ask
-from benchmarks.load.batches import Batches, mean_batch, read_batches, settled_batches
+from benchmarks.load.batches import Batches, batches_with, mean_batch, read_batches
 from benchmarks.load.closed_loop import closed_loop
 from benchmarks.load.correctness import mistakes
 from benchmarks.load.free_ports import LOOPBACK
@@ -18,7 +18,7 @@ from benchmarks.load.load import Target, Window
 from benchmarks.load.open_loop import open_loop
 from benchmarks.load.tally import LoadFigures, Tally
 from benchmarks.machine.usage import MachineTime, cpu_by_role
-from benchmarks.sample_images import Picture
+from benchmarks.sample_images import SampleImage
 from benchmarks.systems.contract import Running
 
 FIRST_ANSWER_S = 60.0
@@ -38,25 +38,25 @@ class CaseLoad:
     seed: int = 0
 
 
-def check_first_answer(running: Running, picture: Picture, expected: Sequence[Any]) -> None:
+def check_first_answer(running: Running, image: SampleImage, expected: Sequence[Any]) -> None:
     """Raises WrongAnswer unless the system finds what our pipeline finds."""
-    answer = ask(running.port, _request(running, picture), FIRST_ANSWER_S)
+    answer = ask(running.port, _request(running, image), FIRST_ANSWER_S)
     if answer is None or answer.status != 200:
-        told = "no answer" if answer is None else f"status {answer.status}: {answer.body[:300]!r}"
-        raise WrongAnswer(f"{picture.name}: {told}")
+        found = "no answer" if answer is None else f"status {answer.status}: {answer.body[:300]!r}"
+        raise WrongAnswer(f"{image.name}: {found}")
     wrong = mistakes(expected, json.loads(answer.body).get("predictions"))
     if wrong:
-        raise WrongAnswer(f"{picture.name}: {'; '.join(wrong[:3])} ({len(wrong)} mistakes)")
+        raise WrongAnswer(f"{image.name}: {'; '.join(wrong[:3])} ({len(wrong)} mistakes)")
 
 
-def measure(running: Running, picture: Picture, load: CaseLoad) -> dict[str, Any]:
+def measure(running: Running, image: SampleImage, load: CaseLoad) -> dict[str, Any]:
     """Figures of the load, CPU milliseconds a request by role, peak memory, mean batch."""
-    look = _batch_counter(running, load.case.model)
-    batches_before = look() if look else None
+    read = _batch_counter(running, load.case.model)
+    batches_before = read() if read else None
     running.forget_peaks()
     machine = MachineTime.now()
     before = running.usage()
-    tally = run_load(Target(LOOPBACK, running.port, _request(running, picture)), load)
+    tally = run_load(Target(LOOPBACK, running.port, _request(running, image)), load)
     after = running.usage()
     spent_s = cpu_by_role(before, after)
     others = machine.cores_of_others(MachineTime.now(), sum(spent_s.values()) + tally.own_cpu_s)
@@ -69,9 +69,9 @@ def measure(running: Running, picture: Picture, load: CaseLoad) -> dict[str, Any
         "peak_bytes": after.peak_bytes,
         "mean_batch": None,
     }
-    if look and batches_before is not None:
+    if read and batches_before is not None:
         # Not all that was asked was run, when the model refused some: what was answered surely was.
-        seen = settled_batches(look, batches_before.images + tally.ok_total)
+        seen = batches_with(read, batches_before.images + tally.ok_total)
         sample["mean_batch"] = mean_batch(batches_before, seen)
     return sample
 
@@ -91,8 +91,8 @@ def run_load(target: Target, load: CaseLoad) -> Tally:
         gc.enable()
 
 
-def _request(running: Running, picture: Picture) -> bytes:
-    return upload_request(f"{LOOPBACK}:{running.port}", running.path, picture.upload, running.fields)
+def _request(running: Running, image: SampleImage) -> bytes:
+    return upload_request(f"{LOOPBACK}:{running.port}", running.path, image.upload, running.fields)
 
 
 def _batch_counter(running: Running, model: str) -> Callable[[], Batches] | None:

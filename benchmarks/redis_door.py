@@ -19,7 +19,7 @@ from benchmarks.machine.started import Started
 from benchmarks.machine.usage import cpu_by_role
 from benchmarks.measure import WrongAnswer
 from benchmarks.models import BenchModel
-from benchmarks.sample_images import HD, Picture
+from benchmarks.sample_images import HD, SampleImage
 from benchmarks.systems import floor_worker, ours
 from benchmarks.systems.contract import QUEUE, REDIS, Running, Workspace, python, server_environment
 from benchmarks.systems.legacy import start_worker
@@ -37,16 +37,16 @@ _JOBS = (8, 2000)
 
 @dataclass(frozen=True, slots=True)
 class RedisPlan:
-    """job_bytes: of all jobs of one drain.  expected: the right rows by picture."""
+    """job_bytes: of all jobs of one drain.  expected: the right rows by image."""
 
     model: BenchModel
-    pictures: Sequence[Picture]
+    images: Sequence[SampleImage]
     job_bytes: int
     expected: dict[str, Rows]
 
 
 def measure_redis(name: str, is_persistent: bool, plan: RedisPlan, workspace: Workspace) -> list[dict[str, Any]]:
-    """One row for each picture: push-to-answer, drain rate, CPU milliseconds a job by role."""
+    """One row for each image: push-to-answer, drain rate, CPU milliseconds a job by role."""
     url, valkey = start_valkey(workspace, is_persistent)
     running = Running(0, [valkey])
     try:
@@ -56,29 +56,29 @@ def measure_redis(name: str, is_persistent: bool, plan: RedisPlan, workspace: Wo
         if name == BRIDGE:
             wait_until_ready(running)
             wait_until_calm(running)
-        rows = [_measure_picture(name, plan, picture, url, running) for picture in plan.pictures]
+        rows = [_measure_image(name, plan, image, url, running) for image in plan.images]
         return [{"system": name, "persistent": is_persistent, **row} for row in rows]
     finally:
         running.stop()
 
 
-def _measure_picture(name: str, plan: RedisPlan, picture: Picture, url: str, running: Running) -> dict[str, Any]:
+def _measure_image(name: str, plan: RedisPlan, image: SampleImage, url: str, running: Running) -> dict[str, Any]:
     [queue] = plan.model.definition.queues
-    maker = JobMaker(picture)
+    maker = JobMaker(image)
     with Redis.from_url(url) as store:
         _, answer = push_to_answer_s(store, queue, maker, FIRST_ANSWER_S)
         if name != FLOOR:
-            _check(picture, plan.expected[picture.name], answer)
-        singles = _SINGLE_JOBS.get(picture.name, _MANY_SINGLE_JOBS)
+            _check(image, plan.expected[image.name], answer)
+        singles = _SINGLE_JOBS.get(image.name, _MANY_SINGLE_JOBS)
         spans_s = [push_to_answer_s(store, queue, maker, FIRST_ANSWER_S)[0] for _ in range(singles)]
         count = min(_JOBS[1], max(_JOBS[0], plan.job_bytes // maker.job_bytes))
-        # The second of two drains counts: everybody's memory for so many jobs is there before the clock starts.
+        # The second of two drains counts: everybody has the memory for this many jobs before the clock starts.
         drain_s(store, queue, maker, count, DRAIN_S)
         before = running.usage()
         took_s = drain_s(store, queue, maker, count, DRAIN_S)
         spent = cpu_by_role(before, running.usage())
     return {
-        "picture": picture.name,
+        "picture": image.name,
         "job_bytes": maker.job_bytes,
         "jobs": count,
         "jobs_per_s": count / took_s,
@@ -89,10 +89,10 @@ def _measure_picture(name: str, plan: RedisPlan, picture: Picture, url: str, run
     }
 
 
-def _check(picture: Picture, expected: Rows, answer: bytes) -> None:
+def _check(image: SampleImage, expected: Rows, answer: bytes) -> None:
     wrong = mistakes(expected, json.loads(answer))
     if wrong:
-        raise WrongAnswer(f"{picture.name}: {'; '.join(wrong[:3])}")
+        raise WrongAnswer(f"{image.name}: {'; '.join(wrong[:3])}")
 
 
 def _start_floor(model: BenchModel, workspace: Workspace, url: str) -> Running:

@@ -19,7 +19,7 @@ from benchmarks.measure import CaseLoad, WrongAnswer, check_first_answer, measur
 from benchmarks.models import DEMO, NOOP, bench_model
 from benchmarks.redis_door import RedisPlan, measure_redis
 from benchmarks.report.timing import Timing
-from benchmarks.sample_images import HD, SMALL, Picture
+from benchmarks.sample_images import HD, SMALL, SampleImage
 from benchmarks.systems import plain_serve
 from benchmarks.systems.contract import Running, Start, Workspace
 from benchmarks.systems.table import LIMIT, OURS, SYSTEMS
@@ -54,15 +54,15 @@ class Results:
 class Run:
     """Carries a plan out."""
 
-    def __init__(self, plan: Plan, workspace: Workspace, pictures: dict[str, Picture], say: Say) -> None:
+    def __init__(self, plan: Plan, workspace: Workspace, images: dict[str, SampleImage], say: Say) -> None:
         self.results = Results()
         self._plan = plan
         self._workspace = workspace
-        self._pictures = pictures
+        self._images = images
         self._say = say
-        self._files = {name: workspace.scratch / f"{name}.bin" for name in pictures}
-        for name, picture in pictures.items():
-            self._files[name].write_bytes(picture.upload.content)
+        self._files = {name: workspace.scratch / f"{name}.bin" for name in images}
+        for name, image in images.items():
+            self._files[name].write_bytes(image.upload.content)
         self._expected: dict[str, dict[str, Rows]] = {}
         self._setups: dict[str, list[Setup]] = {}
 
@@ -81,15 +81,15 @@ class Run:
 
     def _expect(self) -> None:
         for name in self._models():
-            files = [self._files[picture] for picture in self._pictures_of(name)]
+            files = [self._files[image] for image in self._images_of(name)]
             self._expected[name] = expected_rows(bench_model(name, self._plan.depths), files, self._workspace.folder)
 
     def _models(self) -> list[str]:
         needed = {case.model for case in self._plan.cases} | ({NOOP} if self._plan.redis_systems else set())
         return sorted(needed)
 
-    def _pictures_of(self, model: str) -> list[str]:
-        needed = {case.picture for case in self._plan.cases if case.model == model}
+    def _images_of(self, model: str) -> list[str]:
+        needed = {case.image for case in self._plan.cases if case.model == model}
         if model == NOOP and self._plan.redis_systems:
             needed |= {SMALL, HD}
         return sorted(needed)
@@ -105,7 +105,7 @@ class Run:
                     self._measure_cases(name, mine, number)
 
     def _measure_limit(self, model: str, cases: Sequence[Case], number: int) -> None:
-        files = [self._files[picture] for picture in dict.fromkeys(case.picture for case in cases)]
+        files = [self._files[image] for image in dict.fromkeys(case.image for case in cases)]
         definition = bench_model(model, self._plan.depths)
         setups = self._setups.get(model) or every_setup(files)
         rows = measure_limit(definition, setups, self._plan.timing.limit_s, self._workspace.folder)
@@ -119,22 +119,22 @@ class Run:
         capacities: dict[str, float] = {}
         with self._running(SYSTEMS[name], cases[0].model) as running:
             wait_until_calm(running)
-            for picture in dict.fromkeys(case.picture for case in cases):
-                expected = self._expected[cases[0].model][picture]
-                check_first_answer(running, self._pictures[picture], expected)
+            for image in dict.fromkeys(case.image for case in cases):
+                expected = self._expected[cases[0].model][image]
+                check_first_answer(running, self._images[image], expected)
             for case in cases:
                 rate_per_s = None if case.share is None else case.share * _positive(capacities, case)
                 load = CaseLoad(case, self._window(case), rate_per_s, seed=number)
-                sample = measure(running, self._pictures[case.picture], load)
+                sample = measure(running, self._images[case.image], load)
                 if case.concurrency is not None:
                     capacities[case.stem] = sample["figures"]["requests_per_s"]
                 self.results.samples.append({"round": number, "system": name, **sample})
                 self._say(f"round {number + 1}  {name:14} {_line(sample)}")
 
     def _measure_redis(self, name: str, is_persistent: bool, number: int) -> None:
-        pictures = [self._pictures[SMALL], self._pictures[HD]]
+        images = [self._images[SMALL], self._images[HD]]
         model = bench_model(NOOP, self._plan.depths)
-        plan = RedisPlan(model, pictures, self._plan.timing.redis_job_bytes, self._expected[NOOP])
+        plan = RedisPlan(model, images, self._plan.timing.redis_job_bytes, self._expected[NOOP])
         with self._noting(f"redis door, {name}"):
             rows = measure_redis(name, is_persistent, plan, self._workspace)
             self.results.redis += [{"round": number, **row} for row in rows]

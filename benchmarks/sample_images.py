@@ -1,4 +1,4 @@
-"""The pictures that are sent: made from a sample frame, so that they compress and decode as real ones do.
+"""The images that are sent: made from a sample frame, so that they compress and decode as real ones do.
 
 Knows image files only. Everything is drawn from fixed seeds: two runs send the same bytes.
 """
@@ -24,8 +24,8 @@ _FRAME = SAMPLES_FOLDER / "seafloor-1.png"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture as a file. size_px: height, width."""
+class SampleImage:
+    """An image as a file. size_px: height, width."""
 
     name: str
     upload: Upload
@@ -33,14 +33,14 @@ class Picture:
 
     def pixels(self) -> NDArray[np.uint8]:
         """RGB uint8 (height, width, 3)."""
-        with PIL.Image.open(io.BytesIO(self.upload.content)) as picture:
-            return np.asarray(picture.convert("RGB"))
+        with PIL.Image.open(io.BytesIO(self.upload.content)) as image:
+            return np.asarray(image.convert("RGB"))
 
 
-def picture(name: str, large_file: Path | None = None) -> Picture:
-    """The picture `name`: 64x64 PNG, 1280x720 JPEG, or a PNG of about 3.9 MB.
+def sample_image(name: str, large_file: Path | None = None) -> SampleImage:
+    """The image `name`: 64x64 PNG, 1280x720 JPEG, or a PNG of about 3.9 MB.
 
-    large_file: an image file to send as the large picture instead of a drawn one.
+    large_file: an image file to send as the large image instead of a drawn one.
     """
     if name == SMALL:
         return _encoded(name, _frame((64, 64)), "PNG")
@@ -51,11 +51,11 @@ def picture(name: str, large_file: Path | None = None) -> Picture:
         with PIL.Image.open(io.BytesIO(content)) as image:
             size_px = image.height, image.width
             media_type = str(PIL.Image.MIME[str(image.format)])
-        return Picture(name, Upload(content, large_file.name, media_type), size_px)
+        return SampleImage(name, Upload(content, large_file.name, media_type), size_px)
     return _large(name)
 
 
-def _large(name: str) -> Picture:
+def _large(name: str) -> SampleImage:
     """A PNG whose grain is chosen by bisection so that the file has the wanted size."""
     frame = np.asarray(_frame(_LARGE_SIZE_PX), np.float32)
     grain = np.random.default_rng(_SEED).standard_normal(frame.shape[:2], np.float32)[..., None]
@@ -75,8 +75,8 @@ def _frame(size_px: tuple[int, int]) -> PIL.Image.Image:
         return frame.convert("RGB").resize(size_px, PIL.Image.Resampling.BICUBIC)
 
 
-def _encoded(name: str, image: PIL.Image.Image, kind: str, **options: int) -> Picture:
+def _encoded(name: str, image: PIL.Image.Image, kind: str, **options: int) -> SampleImage:
     file = io.BytesIO()
     image.save(file, kind, **options)
     upload = Upload(file.getvalue(), f"frame.{kind.lower()}", f"image/{kind.lower()}")
-    return Picture(name, upload, (image.height, image.width))
+    return SampleImage(name, upload, (image.height, image.width))

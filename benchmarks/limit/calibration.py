@@ -20,7 +20,7 @@ _SECONDS = 3.0
 
 
 def calibrated_depths(models: list[str], file: Path, results: Path, scratch: Path) -> dict[str, int]:
-    """Depth by model. file: a picture.  results: the folder where depths are kept between runs."""
+    """Depth by model. file: an image.  results: the folder where depths are kept between runs."""
     kept = results / FILE_NAME
     machine = f"{platform.machine()} {_processor()}"
     stored = json.loads(kept.read_text("utf-8")) if kept.exists() else {}

@@ -31,7 +31,7 @@ class Crew:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One way to work: a crew, with batches of so many images, on the picture in `file`."""
+    """One way to work: a crew, with batches of this many images, on the image in `file`."""
 
     crew: Crew
     batch: int
@@ -57,12 +57,12 @@ class LimitWorker:
         )
 
     def order(self, **what: Any) -> None:
-        """Tells it what to do."""
+        """Gives it the next order."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(what).encode() + b"\n")
         self._process.stdin.flush()
 
-    def told(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
         """Its next answer. Raises RuntimeError when it has ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -88,17 +88,17 @@ def crew_at_work(model: BenchModel, crew: Crew, folder: Path) -> Iterator[list[L
             stack.callback(worker.close)
             workers.append(worker)
         for worker in workers:
-            worker.told()
+            worker.answer()
         yield workers
 
 
-def every_setup(pictures: Sequence[Path]) -> list[Setup]:
+def every_setup(images: Sequence[Path]) -> list[Setup]:
     """Everything that is tried in a first round."""
-    return [Setup(crew, batch, file) for crew in crews() for file in pictures for batch in BATCHES]
+    return [Setup(crew, batch, file) for crew in crews() for file in images for batch in BATCHES]
 
 
 def best_setups(setups: Sequence[Setup], rows: Sequence[Mapping[str, Any]]) -> list[Setup]:
-    """What is worth measuring again: for each picture the fastest few, and one image alone on one thread.
+    """What is worth measuring again: for each image the fastest few, and one image alone on one thread.
 
     rows: of `measure_limit` for `setups`, in the same order.
     """
@@ -119,24 +119,24 @@ def measure_limit(model: BenchModel, setups: Sequence[Setup], seconds: float, fo
             for setup in (one for one in setups if one.crew == crew):
                 for worker in workers:
                     worker.order(do="loop", file=f"{setup.file}", batch=setup.batch, seconds=seconds)
-                told = [worker.told() for worker in workers]
+                answers = [worker.answer() for worker in workers]
                 rows[setup] = {
-                    "picture": setup.file.stem,
+                    "picture": setup.file.stem,  # the key that `--check-file` knows from earlier runs
                     **asdict(crew),
                     "batch": setup.batch,
-                    "images_per_s": sum(one["images"] / one["seconds"] for one in told),
-                    "p50_ms": max(one["p50_ms"] for one in told),
+                    "images_per_s": sum(one["images"] / one["seconds"] for one in answers),
+                    "p50_ms": max(one["p50_ms"] for one in answers),
                 }
     return [rows[setup] for setup in setups]
 
 
-def expected_rows(model: BenchModel, pictures: Sequence[Path], folder: Path) -> dict[str, Rows]:
-    """The right answer for each picture, by its name."""
+def expected_rows(model: BenchModel, images: Sequence[Path], folder: Path) -> dict[str, Rows]:
+    """The right answer for each image, by its name."""
     with crew_at_work(model, Crew(1, 1), folder) as [worker]:
         rows = {}
-        for file in pictures:
+        for file in images:
             worker.order(do="expect", file=f"{file}")
-            rows[file.stem] = worker.told()["rows"]
+            rows[file.stem] = worker.answer()["rows"]
         return rows
 
 
@@ -144,4 +144,4 @@ def inference_cpu_ms(model: BenchModel, file: Path, seconds: float, folder: Path
     """CPU milliseconds of inference alone for one image on one thread: as long as it takes on an idle core."""
     with crew_at_work(model, Crew(1, 1), folder) as [worker]:
         worker.order(do="infer", file=f"{file}", seconds=seconds)
-        return float(worker.told()["cpu_ms"])
+        return float(worker.answer()["cpu_ms"])

@@ -1,6 +1,6 @@
-"""A process of the limit: our own decoding and runtime in a loop, told what to do line by line.
+"""A process of the limit: our own decoding and runtime in a loop, on orders that it reads line by line.
 
-`python -m benchmarks.limit.worker CPU_THREADS`; definition and pictures come from the environment and from
+`python -m benchmarks.limit.worker CPU_THREADS`; definition and images come from the environment and from
 files. A line in is a JSON object, a line out is its answer:
 
     {"do": "infer", "file": PATH, "seconds": 2.0}                  -> the same as loop, but without decoding
@@ -46,7 +46,7 @@ def _obey(pipeline: Pipeline, order: Mapping[str, Any], encoded: bytes) -> dict[
 
 
 def loop(work: Callable[[], object], images: int, seconds: float) -> dict[str, float]:
-    """Does `work`, which is about so many `images`, again and again. p50_ms, cpu_ms: of one `work`."""
+    """Does `work`, which is about this many `images`, again and again. p50_ms, cpu_ms: of one `work`."""
     work()
     cpu_s = time.process_time()
     spans_s: list[float] = []

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from benchmarks.load.ask import ask, get_request
 
-PATIENCE_S = 20.0
+LAG_TIMEOUT_S = 20.0
 """Ray collects the counters of its processes every few seconds, so they lag behind."""
 
-_POLL_S = 0.5
+_POLL_INTERVAL_S = 0.5
 _SAMPLE = re.compile(
     r'^(?:ray_)?fathom_(batches|batched_images)_total\{[^}]*\bmodel="([^"]*)"[^}]*\} ([0-9.eE+]+)$', re.M
 )
@@ -41,20 +41,23 @@ def read_batches(port: int, path: str, model: str) -> Batches:
     )
 
 
-def settled_batches(
-    look: Callable[[], Batches], images: float, patience_s: float = PATIENCE_S, poll_s: float = _POLL_S
+def batches_with(
+    read: Callable[[], Batches],
+    images: float,
+    timeout_s: float = LAG_TIMEOUT_S,
+    poll_interval_s: float = _POLL_INTERVAL_S,
 ) -> Batches | None:
-    """The counters once they hold `images`; None when they do not within `patience_s`."""
-    until_s = time.monotonic() + patience_s
-    while (seen := look()).images < images:
+    """The counters once they hold `images`; None when they do not within `timeout_s`."""
+    until_s = time.monotonic() + timeout_s
+    while (seen := read()).images < images:
         if time.monotonic() >= until_s:
             return None
-        time.sleep(poll_s)
+        time.sleep(poll_interval_s)
     return seen
 
 
 def mean_batch(before: Batches, after: Batches | None) -> float | None:
-    """Images in a batch between two looks; None when nothing is known."""
+    """Images in a batch between two readings; None when nothing is known."""
     if after is None or after.batches <= before.batches:
         return None
     return (after.images - before.images) / (after.batches - before.batches)

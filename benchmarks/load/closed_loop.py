@@ -1,4 +1,4 @@
-"""The closed loop: so many clients, each of which sends its next request when it has its answer."""
+"""The closed loop: a number of clients, each of which sends its next request when it has its answer."""
 
 import time
 

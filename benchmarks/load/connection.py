@@ -14,7 +14,7 @@ class Owner(Protocol):
         ...
 
     def failed(self, connection: "Connection", is_broken: bool) -> None:
-        """The connection ended with a request under way, or sent what is no answer; it is to be aborted."""
+        """The connection ended with a request under way, or sent what is not an answer; it is to be aborted."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Whether a system's answer is right: the boxes that our own pipeline finds for the same picture. Pure."""
+"""Whether a system's answer is right: the boxes that our own pipeline finds for the same image. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _THRESHOLD = 0.25
 def mistakes(expected: Sequence[Any], given: object) -> list[str]:
     """What is wrong with `given`, in sentences; empty when it is right. Both are legacy lists of detections."""
     if not isinstance(given, list):
-        return [f"the answer is no list but {type(given).__name__}"]
+        return [f"the answer is not a list but {type(given).__name__}"]
     try:
         missing = [row for row in _clear(expected) if not any(_is_same(row, other) for other in given)]
         invented = [row for row in _clear(given) if not any(_is_same(row, other) for other in expected)]

@@ -1,4 +1,4 @@
-"""Jobs as legacy producers write them, laid ready, let go and timed. Knows a Redis server and no system."""
+"""Jobs as legacy clients write them, laid ready, let go and timed. Knows a Redis server and no system."""
 
 import time
 import uuid
@@ -9,14 +9,14 @@ import numpy as np
 import pybase64
 from redis import Redis
 
-from benchmarks.sample_images import Picture
+from benchmarks.sample_images import SampleImage
 
 STAGED = "bench:staged"
 """Where jobs are laid ready: renaming it to a queue's name lets all of them go at once."""
 
 _BLOCK = 100
-_POLL_S = 0.002
-_ANSWER_POLL_S = 0.0005
+_POLL_INTERVAL_S = 0.002
+_ANSWER_POLL_INTERVAL_S = 0.0005
 
 
 class NotAnswered(Exception):
@@ -24,13 +24,13 @@ class NotAnswered(Exception):
 
 
 class JobMaker:
-    """Makes jobs that differ in their id only: float32 BGR pixels of one picture as base64 text."""
+    """Makes jobs that differ in their id only: float32 BGR pixels of one image as base64 text."""
 
-    def __init__(self, picture: Picture) -> None:
-        height, width = picture.size_px
-        pixels = np.ascontiguousarray(picture.pixels()[None, :, :, ::-1].astype(np.float32))
-        image = pybase64.b64encode(pixels.data)
-        self._tail = b'", "image": "' + image + f'", "height": {height}, "width": {width}}}'.encode()
+    def __init__(self, image: SampleImage) -> None:
+        height, width = image.size_px
+        pixels = np.ascontiguousarray(image.pixels()[None, :, :, ::-1].astype(np.float32))
+        encoded = pybase64.b64encode(pixels.data)
+        self._tail = b'", "image": "' + encoded + f'", "height": {height}, "width": {width}}}'.encode()
 
     @property
     def job_bytes(self) -> int:
@@ -38,7 +38,7 @@ class JobMaker:
         return len(self._tail)
 
     def job(self, job_id: str) -> bytes:
-        """The job's text."""
+        """The payload of this job."""
         return b'{"id": "' + job_id.encode() + self._tail
 
 
@@ -61,7 +61,7 @@ def push_to_answer_s(store: "Redis", queue: str, maker: JobMaker, timeout_s: flo
             return now_s - began_at_s, answer
         if now_s - began_at_s > timeout_s:
             raise NotAnswered(f"a job on {queue} has no answer after {timeout_s:g} s")
-        time.sleep(_ANSWER_POLL_S)
+        time.sleep(_ANSWER_POLL_INTERVAL_S)
 
 
 def drain_s(store: "Redis", queue: str, maker: JobMaker, count: int, timeout_s: float) -> float:
@@ -96,11 +96,11 @@ def _wait_for_answers(store: "Redis", ids: Sequence[str], until_s: float) -> Non
         block = ids[start : start + _BLOCK]
         # One key is asked for while the block is not done: a hundred would cost as much as a tenth of its jobs.
         while not store.exists(block[-1]) and time.perf_counter() < until_s:
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_INTERVAL_S)
         while True:
             answered: Any = store.exists(*block)
             if answered == len(block):
                 break
             if time.perf_counter() > until_s:
                 raise NotAnswered(f"{len(block) - answered} of {len(block)} jobs have no answer in time")
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_INTERVAL_S)

@@ -8,18 +8,18 @@ from benchmarks.load.ask import ask, get_request
 from benchmarks.machine.usage import cpu_by_role
 from benchmarks.systems.contract import Running
 
-START_PATIENCE_S = 240.0
+START_TIMEOUT_S = 240.0
 CALM_CORES = 0.15
 """Ray's own background work is below this on an idle system."""
 
-CALM_PATIENCE_S = 15.0
+CALM_TIMEOUT_S = 15.0
 _ASK_S = 2.0
 _LOOK_S = 1.0
 
 
 def wait_until_ready(running: Running) -> None:
     """Waits for the readiness path's status. Raises StartError when the system ends, or is not ready in time."""
-    running.parts[-1].wait_until(lambda: is_ready(running), START_PATIENCE_S)
+    running.parts[-1].wait_until(lambda: is_ready(running), START_TIMEOUT_S)
 
 
 def is_ready(running: Running) -> bool:
@@ -29,8 +29,8 @@ def is_ready(running: Running) -> bool:
 
 
 def wait_until_calm(running: Running) -> None:
-    """Waits until the system uses next to no CPU, at most CALM_PATIENCE_S: some systems are never calm."""
-    until_s = time.monotonic() + CALM_PATIENCE_S
+    """Waits until the system uses next to no CPU, at most CALM_TIMEOUT_S: some systems are never calm."""
+    until_s = time.monotonic() + CALM_TIMEOUT_S
     while time.monotonic() < until_s:
         before = running.usage()
         time.sleep(_LOOK_S)

@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.machine.usage import MARK, Usage, forget_peaks, processes_marked, processes_of, usage_of
 
-POLL_S = 0.1
+POLL_INTERVAL_S = 0.1
 
 _RUN = secrets.token_hex(8)
 """Begins the mark of everything that this process starts."""
@@ -57,15 +57,15 @@ class Started:
         """Memory peaks count from now on."""
         forget_peaks(self.processes())
 
-    def wait_until(self, is_ready: Callable[[], bool], patience_s: float) -> float:
+    def wait_until(self, is_ready: Callable[[], bool], timeout_s: float) -> float:
         """Seconds until `is_ready`. Raises StartError when it ends before, or takes longer."""
         began_at_s = time.monotonic()
         while not is_ready():
             if self._process.poll() is not None:
                 raise StartError(f"{self.name} ended with status {self._process.returncode}\n{self.last_words()}")
-            if time.monotonic() - began_at_s > patience_s:
-                raise StartError(f"{self.name} was not ready within {patience_s:g} s\n{self.last_words()}")
-            time.sleep(POLL_S)
+            if time.monotonic() - began_at_s > timeout_s:
+                raise StartError(f"{self.name} was not ready within {timeout_s:g} s\n{self.last_words()}")
+            time.sleep(POLL_INTERVAL_S)
         return time.monotonic() - began_at_s
 
     def last_words(self) -> str:
@@ -74,13 +74,13 @@ class Started:
             return self._log.read_bytes()[-3000:].decode("utf-8", "replace")
         return ""
 
-    def stop(self, patience_s: float = 45.0) -> None:
+    def stop(self, grace_s: float = 45.0) -> None:
         """Asks with SIGINT, waits, then kills whatever is left. May be called twice."""
         left = self.processes()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience_s)
+                self._process.wait(grace_s)
         seen = {process.pid: process for process in [*left, *self.processes()]}
         for process in seen.values():
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -40,11 +40,11 @@ _ROLES = (
     ("ray::", "ray other"),
     ("legacy_worker", "worker"),
     ("floor_worker", "worker"),
-    ("limit_worker", "worker"),
+    ("limit.worker", "worker"),
     ("uvicorn", "server"),
     ("multiprocessing", "server"),
     ("serve_app", "launcher"),
-    ("bench.systems", "launcher"),
+    ("benchmarks.systems", "launcher"),
 )
 
 
@@ -60,7 +60,7 @@ class MachineTime:
 
     @classmethod
     def now(cls) -> "MachineTime":
-        """A look at the machine."""
+        """The machine now."""
         times = psutil.cpu_times()
         return cls(sum(getattr(times, name, 0.0) for name in _BUSY), time.monotonic())
 
@@ -118,7 +118,7 @@ def usage_of(processes: Iterable[psutil.Process]) -> Usage:
 
 
 def cpu_by_role(before: Usage, after: Usage) -> dict[str, float]:
-    """CPU seconds between two looks, by role, largest first. A process that is new counts from its start."""
+    """CPU seconds between two readings, by role, largest first. A process that is new counts from its start."""
     spent: dict[str, float] = defaultdict(float)
     for pid, (role, seconds) in after.cpu_s.items():
         spent[role] += seconds - before.cpu_s.get(pid, (role, 0.0))[1]

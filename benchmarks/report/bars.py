@@ -58,12 +58,12 @@ Evaluate = Callable[[Summary], tuple[str, bool]]
 def _m1_handwritten(summary: Summary) -> tuple[str, bool]:
     case = f"m1-{HD}-c32"
     found = same_rounds_ratio(_rates(summary, OURS, case), _rates(summary, BEST_HANDWRITTEN, case))
-    return _told(found), (found.median if found.high is None else found.high) >= 1.0
+    return _shown(found), (found.median if found.high is None else found.high) >= 1.0
 
 
 def _m1_limit(summary: Summary) -> tuple[str, bool]:
     found = same_rounds_ratio(_rates(summary, OURS, f"m1-{HD}-c32"), summary.limit_rates(f"m1-{HD}"))
-    return _told(found), found.median >= 0.80
+    return _shown(found), found.median >= 0.80
 
 
 def _m1_latency(summary: Summary) -> tuple[str, bool]:
@@ -75,21 +75,21 @@ def _m1_latency(summary: Summary) -> tuple[str, bool]:
 def _m0_plain(summary: Summary) -> tuple[str, bool]:
     case = f"m0-{SMALL}-c32"
     found = same_rounds_ratio(_rates(summary, OURS, case), _rates(summary, PLAIN, case))
-    return _told(found), found.median >= 5.0
+    return _shown(found), found.median >= 5.0
 
 
 def _m0_handwritten(summary: Summary) -> tuple[str, bool]:
     case = f"m0-{SMALL}-c32"
     name = FAST if FAST in summary.systems(case) else OURS
     found = same_rounds_ratio(_rates(summary, name, case), _rates(summary, BEST_HANDWRITTEN, case))
-    return f"{_told(found)} ({name})", found.median >= 0.6
+    return f"{_shown(found)} ({name})", found.median >= 0.6
 
 
-def _redis_ratio(picture: str, is_persistent: bool, below: str, least: float) -> Evaluate:
+def _redis_ratio(image: str, is_persistent: bool, below: str, least: float) -> Evaluate:
     def evaluate(summary: Summary) -> tuple[str, bool]:
-        rates = [summary.redis_values(name, picture, is_persistent, "jobs_per_s") for name in (BRIDGE, below)]
+        rates = [summary.redis_values(name, image, is_persistent, "jobs_per_s") for name in (BRIDGE, below)]
         found = same_rounds_ratio(*rates)
-        return _told(found), found.median >= least
+        return _shown(found), found.median >= least
 
     return evaluate
 
@@ -107,9 +107,9 @@ def _redis_latency(is_persistent: bool) -> Evaluate:
 def _tail_at_80(summary: Summary) -> tuple[str, bool]:
     p99_ms = middle(summary.values(OURS, f"m1-{HD}-o80", latency_ms("p99")))
     alone_ms = middle(summary.in_process_ms(f"m1-{HD}"))
-    told = f"{p99_ms:.0f} / {alone_ms:.1f} ms = {p99_ms / alone_ms:.1f}"
+    found = f"{p99_ms:.0f} / {alone_ms:.1f} ms = {p99_ms / alone_ms:.1f}"
     bare_ms = 1000 * bare_p99_s(middle(_rates(summary, OURS, f"m1-{HD}-c32")), 0.8)
-    return f"{told}; waiting in line alone, at our capacity: {bare_ms:.0f} ms", p99_ms < 6 * alone_ms
+    return f"{found}; waiting in line alone, at our capacity: {bare_ms:.0f} ms", p99_ms < 6 * alone_ms
 
 
 def _errors_at_80(summary: Summary) -> tuple[str, bool]:
@@ -123,23 +123,23 @@ def _refusals_at_150(summary: Summary) -> tuple[str, bool]:
     counts = statuses(rows)
     refused = counts["429"] + counts["503"]
     others = counts.total() - counts[OK] - refused
-    told = f"{refused} refused, {others} failed otherwise, of {counts.total()}"
+    found = f"{refused} refused, {others} failed otherwise, of {counts.total()}"
     spans_ms = [
         (row["figures"]["refusal_latency"]["p50_ms"], row["figures"]["latency"]["p50_ms"])
         for row in rows
         if row["figures"]["refusal_latency"]["p50_ms"] is not None and row["figures"]["latency"]["p50_ms"] is not None
     ]
     if not spans_ms:
-        return told, False
+        return found, False
     refusal_ms, answer_ms = (median([pair[index] for pair in spans_ms]) for index in (0, 1))
-    told += f"; refusals p50 {refusal_ms:.0f} ms, answers p50 {answer_ms:.0f} ms"
-    return told, refused > 0 and others == 0 and refusal_ms <= EARLY_REFUSAL_SHARE * answer_ms
+    found += f"; refusals p50 {refusal_ms:.0f} ms, answers p50 {answer_ms:.0f} ms"
+    return found, refused > 0 and others == 0 and refusal_ms <= EARLY_REFUSAL_SHARE * answer_ms
 
 
 def _throughput_at_150(summary: Summary) -> tuple[str, bool]:
     stem = f"m1-{HD}"
     found = same_rounds_ratio(_rates(summary, OURS, f"{stem}-o150"), _rates(summary, OURS, f"{stem}-c32"))
-    return _told(found), found.median >= 0.85
+    return _shown(found), found.median >= 0.85
 
 
 def _memory_at_150(summary: Summary) -> tuple[str, bool]:
@@ -159,14 +159,14 @@ def _batch_at_80(summary: Summary) -> tuple[str, bool]:
 def _start(summary: Summary) -> tuple[str, bool]:
     found = same_rounds_ratio(summary.start_values(OURS), summary.start_values("plain"))
     seconds = middle(summary.start_values(OURS))
-    return f"{seconds:.1f} s, {_told(found)} of bare Ray Serve", found.median <= 1.3
+    return f"{seconds:.1f} s, {_shown(found)} of bare Ray Serve", found.median <= 1.3
 
 
 def _rates(summary: Summary, system: str, case: str) -> Series:
     return summary.values(system, case, rate)
 
 
-def _told(found: Ratio) -> str:
+def _shown(found: Ratio) -> str:
     interval = "" if found.low is None else f" [{found.low:.2f}, {found.high:.2f}]"
     return f"{found.median:.2f}{interval} in {found.rounds} rounds"
 
@@ -174,11 +174,11 @@ def _told(found: Ratio) -> str:
 def _redis_bars() -> Sequence[tuple[str, str, Evaluate]]:
     bars: list[tuple[str, str, Evaluate]] = []
     for is_persistent, kind in ((False, "memory only"), (True, "append-only file")):
-        for picture, least in ((SMALL, 1.5), (HD, 3.0)):
-            name = f"Redis door, M0, {picture} float32, {kind}"
-            legacy = _redis_ratio(picture, is_persistent, WORKER, least)
+        for image, least in ((SMALL, 1.5), (HD, 3.0)):
+            name = f"Redis door, M0, {image} float32, {kind}"
+            legacy = _redis_ratio(image, is_persistent, WORKER, least)
             bars.append((f"{name}: drain over the legacy worker", f">= {least}", legacy))
-            floor = _redis_ratio(picture, is_persistent, FLOOR, 0.7)
+            floor = _redis_ratio(image, is_persistent, FLOOR, 0.7)
             bars.append((f"{name}: drain over the floor", ">= 0.7", floor))
         latency = f"Redis door, M0, {HD} float32, {kind}: push to answer minus floor"
         bars.append((latency, "<= 30 ms", _redis_latency(is_persistent)))

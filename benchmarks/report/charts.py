@@ -1,4 +1,4 @@
-"""A run as pictures: rates by system, latency against offered load, CPU by process. Needs matplotlib.
+"""A run as charts: rates by system, latency against offered load, CPU by process. Needs matplotlib.
 
 Pure but for the files that it writes.
 """

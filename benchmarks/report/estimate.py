@@ -1,4 +1,4 @@
-"""How long a run will take, roughly, told before it begins. Pure arithmetic."""
+"""How long a run will take, roughly, said before it begins. Pure arithmetic."""
 
 from benchmarks.limit.limit import BATCHES, BEST, crews
 from benchmarks.models import NOOP

@@ -12,7 +12,7 @@ from benchmarks.load.open_loop import poisson_arrivals
 
 _REQUESTS = 200_000
 _SEED = 1909
-"""Any will do; with so many requests p99 moves by some percent from one to another."""
+"""Any will do; with this many requests p99 moves by some percent from one to another."""
 
 
 def times_in_queue(arrivals_s: Iterable[float], service_s: float) -> list[float]:

@@ -24,7 +24,7 @@ from benchmarks.systems.table import OURS
 MIB = 2**20
 
 MAX_LAG_MS = 5.0
-"""Above it, the generator's own lateness is a part of the latencies that it tells."""
+"""Above it, the generator's own lateness is a part of the latencies that it reports."""
 
 MAX_CORES_OF_OTHERS = 0.2
 """Above it, somebody else's work has slowed the systems down."""
@@ -101,9 +101,9 @@ def _cpu_table(summary: Summary) -> Iterator[str]:
             roles = sorted({role for row in samples for role in row["cpu_ms"]})
             spent = {role: median([row["cpu_ms"].get(role, 0.0) for row in samples]) for role in roles}
             parts = sorted(spent.items(), key=lambda item: -item[1])
-            told = ", ".join(f"{role} {value:.2f}" for role, value in parts if value >= 0.005)
+            shares = ", ".join(f"{role} {value:.2f}" for role, value in parts if value >= 0.005)
             generator = median([row["figures"]["generator_cpu_ms"] for row in samples])
-            rows.append((case, system, f"{sum(spent.values()):.2f}", told, f"{generator:.3f}"))
+            rows.append((case, system, f"{sum(spent.values()):.2f}", shares, f"{generator:.3f}"))
     return _table(("case", "system", "sum", "of it", "load generator"), rows)
 
 
@@ -120,7 +120,7 @@ def _limit_table(limits: Sequence[Row]) -> Iterator[str]:
         )
         for key, group in groups.items()
     ]
-    return _table(("model", "picture", "processes", "threads", "batch", "images/s", "p50 of a batch, ms"), rows)
+    return _table(("model", "image", "processes", "threads", "batch", "images/s", "p50 of a batch, ms"), rows)
 
 
 def _redis_table(summary: Summary) -> Iterator[str]:
@@ -128,15 +128,13 @@ def _redis_table(summary: Summary) -> Iterator[str]:
     for row in summary.document["redis"]:
         groups.setdefault((row["picture"], row["persistent"], row["system"]), []).append(row)
     rows = []
-    for (picture, is_persistent, system), group in sorted(groups.items()):
+    for (image, is_persistent, system), group in sorted(groups.items()):
         figures = [_number(median([row[name] for row in group])) for name in ("jobs_per_s", "p50_ms", "p95_ms")]
         roles = sorted({role for row in group for role in row["cpu_ms"]})
         spent = {role: median([row["cpu_ms"].get(role, 0.0) for row in group]) for role in roles}
-        told = ", ".join(f"{role} {value:.2f}" for role, value in spent.items() if value >= 0.005)
-        rows.append((picture, "append-only" if is_persistent else "memory only", system, *figures, told))
-    return _table(
-        ("picture", "Valkey", "consumer", "jobs/s", "push to answer p50 ms", "p95 ms", "CPU ms a job"), rows
-    )
+        shares = ", ".join(f"{role} {value:.2f}" for role, value in spent.items() if value >= 0.005)
+        rows.append((image, "append-only" if is_persistent else "memory only", system, *figures, shares))
+    return _table(("image", "Valkey", "consumer", "jobs/s", "push to answer p50 ms", "p95 ms", "CPU ms a job"), rows)
 
 
 def _start_table(summary: Summary) -> Iterator[str]:

@@ -1,5 +1,5 @@
 """What a run's rows say together: medians over rounds, the best of a system's variants, ratios. Pure arithmetic
-on the JSON of a run; knows no bar and no picture.
+on the JSON of a run; knows no bar and no chart.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ class Summary:
         return found
 
     def limit_rates(self, stem: str) -> Series:
-        """images/s of the best configuration (by median over the rounds) for model-picture."""
+        """images/s of the best configuration (by median over the rounds) for model-image."""
         rows = self._limits(stem)
         by_configuration: dict[tuple[int, int, int], list[Row]] = {}
         for row in rows:
@@ -77,15 +77,15 @@ class Summary:
         rows = [row for row in self._limits(stem) if (row["processes"], row["threads"], row["batch"]) == (1, 1, 1)]
         return _series(rows, "p50_ms")
 
-    def redis_values(self, system: str, picture: str, is_persistent: bool, figure: str) -> Series:
+    def redis_values(self, system: str, image: str, is_persistent: bool, figure: str) -> Series:
         """A figure of the Redis door. Raises NotMeasured."""
         rows = [
             row
             for row in self.document["redis"]
-            if (row["system"], row["picture"], row["persistent"]) == (system, picture, is_persistent)
+            if (row["system"], row["picture"], row["persistent"]) == (system, image, is_persistent)
         ]
         if not rows:
-            raise NotMeasured(f"redis: {system} was not measured with {picture}")
+            raise NotMeasured(f"redis: {system} was not measured with {image}")
         return _series(rows, figure)
 
     def start_values(self, system: str) -> Series:

@@ -1,4 +1,4 @@
-"""What the bench asks of a system: start with one model, tell where it answers, stop and leave nothing."""
+"""What the bench asks of a system: start with one model, say where it answers, stop and leave nothing."""
 
 import os
 import shutil
@@ -57,10 +57,10 @@ class Running:
 
     def usage(self) -> Usage:
         """What all its processes have used until now."""
-        looks = [part.usage() for part in self.parts]
+        usages = [part.usage() for part in self.parts]
         return Usage(
-            {pid: entry for look in looks for pid, entry in look.cpu_s.items()},
-            sum(look.peak_bytes for look in looks),
+            {pid: entry for usage in usages for pid, entry in usage.cpu_s.items()},
+            sum(usage.peak_bytes for usage in usages),
         )
 
     def forget_peaks(self) -> None:

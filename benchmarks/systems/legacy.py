@@ -7,7 +7,7 @@ from benchmarks.systems.contract import QUEUE, REDIS, Running, Workspace, python
 from benchmarks.systems.legacy_worker import READY
 from benchmarks.systems.valkey import start_valkey
 
-MODEL_PATIENCE_S = 180.0
+MODEL_TIMEOUT_S = 180.0
 
 
 def start(model: BenchModel, workspace: Workspace) -> Running:
@@ -36,7 +36,7 @@ def start_worker(model: BenchModel, workspace: Workspace, url: str) -> Started:
     worker = Started("legacy-worker", command, workspace.folder, environ)
     worker_words = READY
     try:
-        worker.wait_until(lambda: worker_words in worker.last_words(), MODEL_PATIENCE_S)
+        worker.wait_until(lambda: worker_words in worker.last_words(), MODEL_TIMEOUT_S)
     except BaseException:
         worker.stop()
         raise

@@ -18,7 +18,7 @@ from redis import Redis
 
 from benchmarks.systems.contract import REDIS
 
-POLL_S = 0.25
+POLL_INTERVAL_S = 0.25
 
 app = FastAPI()
 store = Redis.from_url(os.environ.get(REDIS, "redis://127.0.0.1:6379/0"))
@@ -27,14 +27,14 @@ store = Redis.from_url(os.environ.get(REDIS, "redis://127.0.0.1:6379/0"))
 @app.post("/predictor/")
 def predict(model_type: Annotated[str, Form()], file: UploadFile) -> dict[str, Any]:
     """Pushes the job, waits for its answer, and removes it."""
-    picture = PIL.Image.open(file.file).convert("RGB")
-    pixels = np.ascontiguousarray(np.asarray(picture, np.float32)[None, :, :, ::-1])
+    image = PIL.Image.open(file.file).convert("RGB")
+    pixels = np.ascontiguousarray(np.asarray(image, np.float32)[None, :, :, ::-1])
     job_id = str(uuid.uuid4())
     job = {
         "id": job_id,
         "image": base64.b64encode(pixels.data).decode(),
-        "height": picture.height,
-        "width": picture.width,
+        "height": image.height,
+        "width": image.width,
     }
     store.rpush(model_type, json.dumps(job))
     while True:
@@ -42,4 +42,4 @@ def predict(model_type: Annotated[str, Form()], file: UploadFile) -> dict[str, A
         if answer is not None:
             store.delete(job_id)
             return {"success": True, "predictions": json.loads(answer)}
-        time.sleep(POLL_S)
+        time.sleep(POLL_INTERVAL_S)

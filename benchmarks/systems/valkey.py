@@ -10,7 +10,7 @@ from benchmarks.load.free_ports import LOOPBACK, free_ports
 from benchmarks.machine.started import Started
 from benchmarks.systems.contract import Workspace
 
-START_PATIENCE_S = 30.0
+START_TIMEOUT_S = 30.0
 
 
 def start_valkey(workspace: Workspace, is_persistent: bool) -> tuple[str, Started]:
@@ -31,7 +31,7 @@ def start_valkey(workspace: Workspace, is_persistent: bool) -> tuple[str, Starte
     server = Started("valkey", [str(get_binary_path()), *options], workspace.folder, {})
     url = f"redis://{LOOPBACK}:{port}/0"
     try:
-        server.wait_until(lambda: _answers(url), START_PATIENCE_S)
+        server.wait_until(lambda: _answers(url), START_TIMEOUT_S)
     except BaseException:
         server.stop()
         raise

@@ -2,7 +2,7 @@
 `python -m benchmarks.torch_speed --torch-python TORCH/bin/python --yolov5n yolov5n.pt`.
 
 First each side tries its batch sizes, and PyTorch its layouts, and keeps the fastest; then rounds of both sides take
-turns, and the median of the rounds' ratios is told. Other work on the machine disturbs the two unequally: threads
+turns, and the median of the rounds' ratios is reported. Other work on the machine disturbs the two unequally: threads
 that wait for each other suffer most. Beside other work, `--clock cpu` compares processor time, of one thread each.
 """
 

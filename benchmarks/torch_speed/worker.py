@@ -36,7 +36,7 @@ def obey(answers: TextIO, variants: list[str], prepare: Prepare) -> None:
 
 
 def timed(run: Run, batch: int, seconds: float) -> Mapping[str, float]:
-    """Runs for so many seconds, at least once, after warming up."""
+    """Runs for that many seconds, at least once, after warming up."""
     for _ in range(WARM_UP_RUNS):
         run()
     spans_s: list[float] = []

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.load.correctness import mistakes
 from benchmarks.models import bench_model
-from benchmarks.sample_images import picture
+from benchmarks.sample_images import sample_image
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families import load_family
@@ -77,7 +77,7 @@ def test_wrong_labels_and_canvas_are_told() -> None:
 def test_answers_are_real_and_repeat(tmp_path: Path) -> None:
     """A graph that is built anew gives the same outputs, and batches of one and two the same boxes."""
     file = tmp_path / "frame.jpg"
-    file.write_bytes(picture("720p").upload.content)
+    file.write_bytes(sample_image("720p").upload.content)
     # A process of its own: TensorFlow's threads are set once in a process.
     command = [sys.executable, "-c", ANSWER, definition(width=8, depth=1).model_dump_json(), f"{file}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=100, check=False)

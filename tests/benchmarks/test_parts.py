@@ -1,4 +1,4 @@
-"""The smaller parts of the bench: cases, options, pictures, correctness, calibration, counters, our configuration."""
+"""The smaller parts of the bench: cases, options, images, correctness, calibration, counters, our configuration."""
 
 import io
 from pathlib import Path
@@ -11,14 +11,14 @@ from benchmarks.cases import BAR_CASES, CASES, chosen_cases
 from benchmarks.limit.calibration import find_depth
 from benchmarks.limit.limit import BEST, Crew, Setup, best_setups, every_setup
 from benchmarks.limit.pipeline import Pipeline
-from benchmarks.load.batches import Batches, mean_batch, parse_batches, settled_batches
+from benchmarks.load.batches import Batches, batches_with, mean_batch, parse_batches
 from benchmarks.load.correctness import mistakes
 from benchmarks.machine.usage import role_of
 from benchmarks.models import MODELS, bench_model
 from benchmarks.options import EVERY_SYSTEM, parse_options, timing_of
 from benchmarks.report.estimate import estimate_s
 from benchmarks.run import Plan
-from benchmarks.sample_images import LARGE_BYTES, picture
+from benchmarks.sample_images import LARGE_BYTES, sample_image
 from benchmarks.systems.ours import bench_config
 from serve_app.launcher.configuration.validation import system_problems
 
@@ -85,7 +85,7 @@ def test_the_estimate_grows_with_rounds_and_systems() -> None:
     [("64px", "PNG", (64, 64)), ("720p", "JPEG", (720, 1280)), ("4mb", "PNG", (1080, 1920))],
 )
 def test_pictures_are_what_they_are_called(name: str, kind: str, size_px: tuple[int, int]) -> None:
-    drawn = picture(name)
+    drawn = sample_image(name)
     with PIL.Image.open(io.BytesIO(drawn.upload.content)) as image:
         assert image.format == kind
         assert (image.height, image.width) == size_px == drawn.size_px
@@ -103,7 +103,7 @@ def test_right_answers_have_no_mistakes() -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        (None, "no list"),
+        (None, "not a list"),
         ([], "is missing"),
         ([{**ROW, "category_id": "crab"}], "should not be there"),
         ([{**ROW, "bbox": [13.0, 10.0, 50.0, 50.0]}], "is missing"),
@@ -167,8 +167,8 @@ def test_the_mean_batch_is_taken_between_two_looks() -> None:
 
 def test_late_counters_are_waited_for_but_not_for_ever() -> None:
     looks = iter([Batches(0, 0), Batches(1, 4), Batches(2, 8)])
-    assert settled_batches(lambda: next(looks), 8, poll_s=0.0) == Batches(2, 8)
-    assert settled_batches(lambda: Batches(1, 4), 8, patience_s=0.01, poll_s=0.001) is None
+    assert batches_with(lambda: next(looks), 8, poll_interval_s=0.0) == Batches(2, 8)
+    assert batches_with(lambda: Batches(1, 4), 8, timeout_s=0.01, poll_interval_s=0.001) is None
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -196,6 +196,8 @@ def test_a_configuration_without_models_is_refused(tmp_path: Path) -> None:
         ("ray::ServeController", "controller"),
         ("ray::ProxyActor", "proxy"),
         ("python -m uvicorn app --workers 2", "server"),
+        ("python -m benchmarks.systems.plain_serve_main hello /tmp/ray", "launcher"),
+        ("python -m benchmarks.systems.legacy_worker", "worker"),
         ("valkey-server 127.0.0.1:6379", "valkey"),
         ("sleep 5", "other"),
     ],
@@ -206,7 +208,7 @@ def test_processes_are_known_by_their_role(command: str, role: str) -> None:
 
 def test_the_pipeline_answers_as_legacy_clients_read_it() -> None:
     pipeline = Pipeline(bench_model("m0", {}).definition)
-    small = picture("64px")
+    small = sample_image("64px")
     ready = pipeline.prepare(small.upload.content)
     first, second = pipeline.answer([ready, pipeline.prepare_pixels(small.pixels())])
     assert first == second

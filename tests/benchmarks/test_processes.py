@@ -19,7 +19,7 @@ from benchmarks.load.redis_jobs import STAGED, JobMaker, NotAnswered, drain_s, p
 from benchmarks.machine.started import Started, StartError
 from benchmarks.machine.usage import cpu_by_role
 from benchmarks.models import bench_model
-from benchmarks.sample_images import picture
+from benchmarks.sample_images import sample_image
 from benchmarks.systems import floor_worker
 from benchmarks.systems.contract import QUEUE, REDIS, Workspace, python, server_environment
 from benchmarks.systems.valkey import start_valkey
@@ -105,7 +105,7 @@ def test_a_system_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
 
 
 def test_the_bridge_reads_the_jobs_that_are_pushed() -> None:
-    small = picture("64px")
+    small = sample_image("64px")
     parsed = parse_job(JobMaker(small).job("some-id"), WireLimits(10**6))
     assert isinstance(parsed, Job)
     assert parsed.job_id == "some-id"
@@ -114,7 +114,7 @@ def test_the_bridge_reads_the_jobs_that_are_pushed() -> None:
 
 
 def test_jobs_are_pushed_answered_and_drained(store: "Redis") -> None:
-    maker = JobMaker(picture("64px"))
+    maker = JobMaker(sample_image("64px"))
     span_s, answer = push_to_answer_s(store, "work", maker, 10.0)
     assert answer == floor_worker.ANSWER
     assert 0 < span_s < 10
@@ -123,7 +123,7 @@ def test_jobs_are_pushed_answered_and_drained(store: "Redis") -> None:
 
 
 def test_jobs_that_nobody_answers_are_not_waited_for_for_ever(store: "Redis") -> None:
-    maker = JobMaker(picture("64px"))
+    maker = JobMaker(sample_image("64px"))
     with pytest.raises(NotAnswered, match="3 of 3 jobs"):
         drain_s(store, "nobody", maker, 3, 0.2)
     with pytest.raises(NotAnswered, match="no answer"):
@@ -165,7 +165,7 @@ def test_a_whole_run_writes_what_it_found(tmp_path: Path) -> None:
 
 def test_the_limit_tries_every_crew_and_batch_size(tmp_path: Path) -> None:
     file = tmp_path / "64px.bin"
-    file.write_bytes(picture("64px").upload.content)
+    file.write_bytes(sample_image("64px").upload.content)
     setups = every_setup([file])
     rows = measure_limit(bench_model("m0", {}), setups, 0.02, tmp_path)
     tried = {(row["processes"], row["threads"], row["batch"]) for row in rows}
