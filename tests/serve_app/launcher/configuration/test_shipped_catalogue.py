@@ -20,7 +20,7 @@ from serve_app.launcher.configuration.validation import block_problems, load_sys
 from serve_app.launcher.console import LaunchError
 from tests.serve_app.launcher.fake_dashboard import FakeDashboard, serving
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 ZOO = {block["name"]: block for block in models_of(load_system(CATALOGUE_FILE))}
 SHIPPED = {block["name"]: block for block in models_of(load_system(ROOT / "configs" / "app.yaml"))}
 DEMO = "benthic-demo"

@@ -46,7 +46,7 @@ def test_the_launcher_bounds_the_log_while_it_waits(tmp_path: Path) -> None:
     code = f"print('x' * {2 * MAX_BYTES}, flush=True)"
     with_a_log = [sys.executable, "-c", DRIVER, str(log), str(MAX_BYTES), code]
     done = subprocess.run(
-        with_a_log, cwd=Path(__file__).parents[3], timeout=60, check=True, capture_output=True, text=True
+        with_a_log, cwd=Path(__file__).parents[4], timeout=60, check=True, capture_output=True, text=True
     )
     assert done.stdout == "ended\n"
     assert log.stat().st_size == 0

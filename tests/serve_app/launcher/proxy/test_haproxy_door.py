@@ -12,10 +12,10 @@ from serve_app.launcher.processes.ports import free_ports
 from serve_app.launcher.proxy.haproxy import ConnectionLimits
 from serve_app.launcher.proxy.haproxy_config import Rules, edited
 from tests.serve_app.conftest import FakeSystem
-from tests.serve_app.faces.real_door import door_of, part_of_an_upload
-from tests.serve_app.launcher.app_behind import BEHIND
-from tests.serve_app.launcher.haproxy_in_front import config_by_ray, haproxy_environment_of, haproxy_in_front
+from tests.serve_app.launcher.proxy.app_behind import BEHIND
+from tests.serve_app.launcher.proxy.haproxy_in_front import config_by_ray, haproxy_environment_of, haproxy_in_front
 from tests.serve_app.raw_http import Answer, answer_from, ask, get, serving
+from tests.serve_app.real_door import door_of, part_of_an_upload
 
 CONNECTIONS = 400
 

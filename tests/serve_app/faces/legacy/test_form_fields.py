@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.serve_app.conftest import FakeSystem
-from tests.serve_app.faces.uploads import picture, problem_of
+from tests.serve_app.uploads import picture, problem_of
 
 BOUNDARY = "xyz"
 FILE_PART = ('Content-Disposition: form-data; name="file"; filename="a.png"', picture())

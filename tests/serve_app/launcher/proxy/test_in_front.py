@@ -9,7 +9,7 @@ from ray.serve._private.http_util import validate_http_proxy_callback_return
 from ray.serve._private.utils import call_function_from_import_path
 
 from serve_app.launcher.proxy.in_front import IMPORT_PATH
-from tests.serve_app.launcher.app_behind import BEHIND
+from tests.serve_app.launcher.proxy.app_behind import BEHIND
 
 
 @pytest.fixture

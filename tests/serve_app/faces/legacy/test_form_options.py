@@ -7,7 +7,7 @@ import pytest
 
 from deployments.definition import Tiling
 from tests.serve_app.conftest import FakeSystem
-from tests.serve_app.faces.uploads import picture
+from tests.serve_app.uploads import picture
 
 
 @pytest.mark.parametrize(

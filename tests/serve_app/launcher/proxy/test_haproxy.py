@@ -78,7 +78,7 @@ def test_its_statistics_are_on_ports_that_no_connection_is_given_meanwhile() -> 
 
 
 def test_every_port_is_documented_by_the_variable_that_sets_it() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "machine.md").read_text()
+    page = (Path(__file__).parents[4] / "docs" / "machine.md").read_text()
     assert [name for name in PORTS if f"`{name}`" not in page] == []
 
 

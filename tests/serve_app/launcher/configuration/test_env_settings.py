@@ -17,7 +17,7 @@ from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers, ensure_token, token_place
 from tests.serve_app.launcher.blocks import model_block
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 VALKEY = {"name": "valkey", "import_path": "redis_bridge.embedded:build", "route_prefix": None}
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from serve_app.launcher.processes.scratch_folder import held, is_scratch, remove_if_free, scratch_folder
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 OWNER = """
 import sys
 from serve_app.launcher.processes.scratch_folder import scratch_folder

@@ -17,7 +17,7 @@ from serve_app.launcher.configuration.validation import (
 from serve_app.launcher.console import LaunchError
 from tests.serve_app.launcher.blocks import model_block
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+CONFIGS = Path(__file__).parents[4] / "configs"
 
 
 def system(*blocks: dict[str, Any]) -> dict[str, Any]:

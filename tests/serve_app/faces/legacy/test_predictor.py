@@ -12,7 +12,7 @@ from deployments.errors import DeadlineExceeded, ServingError, all_error_types
 from deployments.prediction import Opaque
 from serve_app.problems import STATUS, TITLE
 from tests.serve_app.conftest import CountedAnswers, FakeSystem, record
-from tests.serve_app.faces.uploads import picture, problem_of
+from tests.serve_app.uploads import picture, problem_of
 
 PATHS = ["/predictor/", "/predictor", "/model/v1/predictor/", "/model/v1/predictor"]
 
