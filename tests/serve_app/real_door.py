@@ -10,8 +10,8 @@ from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
 from tests.serve_app.conftest import CountedAnswers, FakeSystem
-from tests.serve_app.raw_http import Answer, answer_from
 from tests.serve_app.uploads import picture
+from tests.support.raw_http import Answer, answer_from
 
 FORM_TYPE = "Content-Type: multipart/form-data; boundary=xyz"
 STALL_S = 0.5

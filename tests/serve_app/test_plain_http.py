@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.serve_app.conftest import FakeSystem
-from tests.serve_app.raw_http import answer_from, ask, get, serving
 from tests.serve_app.real_door import (
     BYTES_PER_S,
     FORM_TYPE,
@@ -18,6 +17,7 @@ from tests.serve_app.real_door import (
     send_slowly,
 )
 from tests.serve_app.uploads import picture
+from tests.support.raw_http import answer_from, ask, get, serving
 
 FORM = (
     b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + picture() + b"\r\n--xyz--\r\n"

@@ -13,8 +13,8 @@ from deployments.definition import ModelDefinition
 from deployments.runtimes import Resources
 from deployments.serving.replica import Replica
 from tests.deployments.families.small_generic_models import CLASSIFIER_LABELS, SHARPNESS, write_onnx_classifier
-from tests.deployments.no_meter import NoMeter
 from tests.serve_app.conftest import FakeSystem, record
+from tests.support.no_meter import NoMeter
 
 
 @pytest.fixture

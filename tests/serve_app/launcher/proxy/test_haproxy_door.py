@@ -14,8 +14,8 @@ from serve_app.launcher.proxy.haproxy_config import Rules, edited
 from tests.serve_app.conftest import FakeSystem
 from tests.serve_app.launcher.proxy.app_behind import BEHIND
 from tests.serve_app.launcher.proxy.haproxy_in_front import config_by_ray, haproxy_environment_of, haproxy_in_front
-from tests.serve_app.raw_http import Answer, answer_from, ask, get, serving
 from tests.serve_app.real_door import door_of, part_of_an_upload
+from tests.support.raw_http import Answer, answer_from, ask, get, serving
 
 CONNECTIONS = 400
 

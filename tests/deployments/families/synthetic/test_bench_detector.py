@@ -17,7 +17,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families import load_family
 from deployments.families.synthetic.bench_detector import BenchDetector
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 ANSWER = """
 import json, sys

@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
-from tests.deployments.odd_files import (
+from tests.support.odd_files import (
     AT,
     COLOURS,
     GREY,

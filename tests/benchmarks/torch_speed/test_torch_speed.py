@@ -10,7 +10,7 @@ import pytest
 from benchmarks.torch_speed.__main__ import HEADER, Choice, compare, side
 from benchmarks.torch_speed.worker import timed
 
-CHECKPOINT = Path(__file__).parents[1] / "deployments" / "families" / "golden" / "yolov8-first.pt"
+CHECKPOINT = Path(__file__).parents[2] / "deployments" / "families" / "golden" / "yolov8-first.pt"
 
 COUNTER = """
 import sys

@@ -7,7 +7,7 @@ import pytest
 from deployments.errors import ServingError
 from deployments.images import ImageLimits, to_pixels
 from deployments.request import Image
-from tests.deployments.odd_images import ODD_IMAGES, OddImage
+from tests.support.odd_images import ODD_IMAGES, OddImage
 
 REFUSED_WITHIN_CPU_S = 5.0
 """Half of what a picture may take; nearly all are refused within milliseconds."""

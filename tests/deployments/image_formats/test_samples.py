@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidImage
 from deployments.images import decoded_upright, to_pixels
 from deployments.request import Image
-from tests.deployments.odd_files import (
+from tests.support.odd_files import (
     COLOURS,
     GREY,
     chunk,
