@@ -17,7 +17,7 @@ from redis_bridge.client.connection import connect
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.settings import BridgeSettings
 from tests.redis_bridge.conftest import StartBridge
-from tests.redis_bridge.delivery.test_delivery import answers_again, has_slots
+from tests.redis_bridge.delivery.test_killed_bridges import answers_again, has_slots
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer, model
 from tests.redis_bridge.kept_metrics import Kept
 
