@@ -1,4 +1,4 @@
-"""Files that mean harm: each is refused with its reason, and nothing in it is executed.
+"""Pickles that mean harm: each is refused with its reason, and nothing in it is executed.
 
 The ones that call something would create a marker file if they were unpickled; one test proves that they would,
 so that the absence of the marker means something.
@@ -6,16 +6,12 @@ so that the absence of the marker means something.
 
 import pickle
 import pickletools
-import struct
-import zipfile
 from collections.abc import Callable
-from copy import copy
 from pathlib import Path
 
 import pytest
 
 from deployments.checkpoints import open_checkpoint
-from deployments.checkpoints.archive import MAX_ENTRIES
 from deployments.errors import ModelUnavailable
 from tests.deployments.checkpoints.checkpoint_writer import (
     PROTOCOL,
@@ -28,19 +24,12 @@ from tests.deployments.checkpoints.checkpoint_writer import (
     name,
     plain,
     storage,
-    view,
     write,
 )
+from tests.deployments.checkpoints.refusals import refused
 
 SEQUENTIAL = "torch.nn.modules.container.Sequential"
 CONV = name("models.common", "Conv")
-
-
-def refused(path: Path, reason: str) -> None:
-    """The file is refused for `reason`, by a message that names the file."""
-    with pytest.raises(ModelUnavailable, match=reason) as caught:
-        open_checkpoint(path)
-    assert path.name in caught.value.message
 
 
 def _short_binunicode(text: str) -> bytes:
@@ -157,44 +146,6 @@ def test_an_unsound_pickle_is_refused(tmp_path: Path, case: str) -> None:
     refused(write(tmp_path / "evil.pt", body), reason)
 
 
-TENSORS: dict[str, tuple[tuple[int, tuple[int, ...], tuple[int, ...]], str]] = {
-    "a negative stride": ((3, (4,), (-1,)), "negative offset, size or stride"),
-    "a negative offset": ((-1, (4,), (1,)), "negative offset, size or stride"),
-    "a negative size": ((0, (-4,), (1,)), "negative offset, size or stride"),
-    "an offset outside": ((4, (1,), (1,)), "reaches element 4 of a storage of 4"),
-    "an offset far outside": ((2**62, (1,), (1,)), "reaches element"),
-    "a size beyond the end": ((1, (4,), (1,)), "reaches element 4 of a storage of 4"),
-    "a stride beyond the end": ((0, (2,), (9,)), "reaches element 9"),
-    "an overflow of the element count": ((0, (2**32, 2**32), (0, 0)), "has more than"),
-    "an overlap of gigabytes": ((0, (2**31, 4), (0, 1)), "has more than"),
-    "another number of strides": ((0, (2, 2), (1,)), "2 sizes and 1 strides"),
-    "nine dimensions": ((0, (1,) * 9, (1,) * 9), "not up to 8 integers"),
-}
-
-
-@pytest.mark.parametrize("case", TENSORS)
-def test_a_tensor_that_leaves_its_storage_is_refused(tmp_path: Path, case: str) -> None:
-    (offset, shape, strides), reason = TENSORS[case]
-    body = view(storage("0", "FloatStorage", 4), offset, shape, strides)
-    refused(write(tmp_path / "evil.pt", body, {"0": bytes(16)}), reason)
-
-
-def test_sizes_that_are_no_integers_are_refused(tmp_path: Path) -> None:
-    source = storage("0", "FloatStorage", 4)
-    body = call("torch._utils", "_rebuild_tensor_v2", source, plain(0), plain((2.0,)), plain((1,)))
-    refused(write(tmp_path / "evil.pt", body, {"0": bytes(16)}), "not up to 8 integers")
-
-
-@pytest.mark.parametrize(("numel", "reason"), [(5, "16 bytes, the pickle says 20"), (-4, "has -4 elements")])
-def test_a_storage_of_another_size_is_refused(tmp_path: Path, numel: int, reason: str) -> None:
-    refused(write(tmp_path / "evil.pt", storage("0", "FloatStorage", numel), {"0": bytes(16)}), reason)
-
-
-@pytest.mark.parametrize("key", ["1", "../data.pkl", "0/../0"])
-def test_a_storage_that_is_not_there_is_refused(tmp_path: Path, key: str) -> None:
-    refused(write(tmp_path / "evil.pt", storage(key, "FloatStorage", 4), {"0": bytes(16)}), "does not hold")
-
-
 def test_a_memo_index_of_gigabytes_takes_no_memory(tmp_path: Path) -> None:
     body = mapping({"model": Weights().module(SEQUENTIAL) + b"r\xff\xff\xff\xff"})
     with open_checkpoint(write(tmp_path / "odd.pt", body)) as checkpoint:
@@ -220,122 +171,6 @@ def test_repeated_copies_of_a_long_list_take_no_memory(tmp_path: Path) -> None:
     sets = (name("builtins", "set") + b"h\x00\x85R") * 20_000
     body = b"(" + long_list + sets + b"l"
     refused(write(tmp_path / "evil.pt", body), "opcode LIST")
-
-
-ENTRIES: dict[str, tuple[list[str], str]] = {
-    "path traversal": (["archive/data.pkl", "archive/../../etc/passwd"], "not of the form"),
-    "an absolute path": (["archive/data.pkl", "/etc/passwd"], "not of the form"),
-    "a backslash": (["archive/data.pkl", "archive\\..\\x"], "not of the form"),
-    "no root folder": (["data.pkl"], "not of the form"),
-    "two root folders": (["archive/data.pkl", "other/version"], "2 root folders"),
-    "the same entry twice": (["archive/data.pkl", "archive/data.pkl"], "two entries are named 'data.pkl'"),
-    "no pickle": (["archive/version"], "holds no data.pkl"),
-    "TorchScript": (["archive/data.pkl", "archive/code/__torch__.py"], "a TorchScript archive"),
-    "TorchScript constants": (["archive/data.pkl", "archive/constants.pkl"], "a TorchScript archive"),
-}
-
-
-@pytest.mark.parametrize("case", ENTRIES)
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_unsound_archive_is_refused(tmp_path: Path, case: str) -> None:
-    names, reason = ENTRIES[case]
-    path = tmp_path / "evil.pt"
-    with zipfile.ZipFile(path, "w") as file:
-        for entry in names:
-            file.writestr(entry, PROTOCOL + b"N.")
-    refused(path, reason)
-
-
-def test_a_zip_bomb_is_refused_unread(tmp_path: Path) -> None:
-    path = tmp_path / "bomb.pt"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("archive/data.pkl", PROTOCOL + b"N" * 30_000_000 + b".")
-    assert path.stat().st_size < 100_000
-    refused(path, "is compressed; torch.save stores")
-
-
-def _patched(path: Path, old: bytes, new: bytes) -> Path:
-    content = path.read_bytes()
-    assert old in content
-    path.write_bytes(content.replace(old, new))
-    return path
-
-
-def test_an_entry_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -> None:
-    body = plain("x" * 3000)
-    path = write(tmp_path / "evil.pt", body)
-    size = len(PROTOCOL + body + b".")
-    claimed = struct.pack("<II", size, 2**31 - 1)
-    refused(_patched(path, struct.pack("<II", size, size), claimed), "claims 2147483647 bytes, holds")
-
-
-def test_entries_that_overlap_are_refused(tmp_path: Path) -> None:
-    """The trick of the densest zip bombs: many entries of the directory share the same bytes."""
-    path = tmp_path / "evil.pt"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("archive/data.pkl", PROTOCOL + plain("x" * 100_000) + b".")
-        for index in range(20):
-            twin = copy(file.filelist[0])
-            twin.filename = twin.orig_filename = f"archive/data/{index}"
-            file.filelist.append(twin)
-    refused(path, "overlap in a file of")
-
-
-def test_an_encrypted_entry_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "evil.pt"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("archive/data.pkl", PROTOCOL + b"N.")
-        file.filelist[0].flag_bits |= 1
-    refused(path, "is encrypted")
-
-
-def test_flipped_bits_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "evil.pt", mapping({"model": plain("x" * 100)}))
-    refused(_patched(path, b"x" * 100, b"y" * 100), "is damaged: Bad CRC")
-
-
-def test_too_many_entries_are_refused_before_they_are_listed(tmp_path: Path) -> None:
-    path = write(tmp_path / "evil.pt", plain(None))
-    content = bytearray(path.read_bytes())
-    directory_bytes, offset = struct.unpack("<LL", content[-10:-2])
-    wide = struct.pack(
-        "<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, MAX_ENTRIES + 1, MAX_ENTRIES + 1, directory_bytes, offset
-    )
-    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(content) - 22, 1)
-    path.write_bytes(content[:-22] + wide + locator + content[-22:])
-    refused(path, f"{MAX_ENTRIES + 1} entries in a directory")
-
-
-def test_a_directory_cut_short_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "evil.pt", plain(None))
-    path.write_bytes(path.read_bytes()[:-5])
-    refused(path, "cut short")
-
-
-def test_a_pickle_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "evil.pt", b"N0" * (4 * 2**20 + 1))
-    refused(path, "data.pkl has .* bytes, the limit is")
-
-
-def test_big_endian_numbers_are_refused(tmp_path: Path) -> None:
-    refused(write(tmp_path / "evil.pt", plain(None), byteorder=b"big"), "not little-endian")
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2) + b"more", "format from before version 1.6"),
-        (pickle.dumps({"model": 1}), "not a PyTorch checkpoint: starts with"),
-        (b"\x89HDF\r\n\x1a\n", "not a PyTorch checkpoint: starts with b'.x89HDF"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "starts with b'version "),
-        (b"", "starts with b''"),
-        (b"PK\x03\x04", "cut short"),
-    ],
-)
-def test_files_of_another_kind_are_told_apart(tmp_path: Path, content: bytes, reason: str) -> None:
-    path = tmp_path / "other.pt"
-    path.write_bytes(content)
-    refused(path, reason)
 
 
 # All that torch.save has ever written, and nothing that reaches further.

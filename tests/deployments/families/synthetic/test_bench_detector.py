@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from benchmarks.load.correctness import mistakes
-from benchmarks.models import bench_model
 from benchmarks.pictures import picture
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
@@ -18,7 +17,6 @@ from deployments.families import load_family
 from deployments.families.synthetic.bench_detector import BenchDetector
 
 ROOT = Path(__file__).parents[4]
-
 ANSWER = """
 import json, sys
 import numpy as np
@@ -91,9 +89,3 @@ def test_answers_are_real_and_repeat(tmp_path: Path) -> None:
     assert boxes.min() >= 0
     assert boxes[:, [0, 2]].max() <= 1280
     assert boxes[:, [1, 3]].max() <= 720
-
-
-def test_the_bench_sizes_its_models_by_depth() -> None:
-    small, large = (bench_model(name, {"m1": 3, "m50": 4}).definition for name in ("m1", "m50"))
-    assert small.parameters == {"width": 32, "depth": 3}
-    assert large.parameters == {"width": 64, "depth": 4}
