@@ -1,29 +1,18 @@
-"""No job is lost: bridges killed at every point, Redis killed under load, shutdowns, siblings side by side."""
+"""No job is lost: bridges killed at every point, by their own jobs too, and siblings side by side."""
 
 import asyncio
-import contextlib
-import json
 import signal
 
 import psutil
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.client.connection import REDIS_ERRORS, connect
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.store.retry_records import RetryRecord, fingerprint
 from tests.redis_bridge.bridge_process import MAX_ATTEMPTS, POISON
 from tests.redis_bridge.conftest import BridgeProcesses, StartBridge
-from tests.redis_bridge.fakes import (
-    FAST,
-    QUEUE,
-    Client,
-    FakeCatalogue,
-    FakeModel,
-    eventually,
-    legacy_answer,
-    model,
-)
+from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer, model
+from tests.redis_bridge.redis_state import gone, has_slots, slots
 
 POINTS = (
     "after-wait",
@@ -33,10 +22,6 @@ POINTS = (
     "before-settle",
     "after-settle",
 )
-
-
-async def slots(redis: Redis) -> list[str]:
-    return [key.decode() async for key in redis.scan_iter(match=keys.SLOTS_PATTERN)]
 
 
 async def test_bridges_killed_at_every_point_of_a_jobs_life_lose_nothing(
@@ -92,10 +77,6 @@ async def test_a_bridge_killed_with_twenty_jobs_in_flight_has_each_taken_over_on
     assert predict.asked == 20
 
 
-async def has_slots(redis: Redis, count: int) -> bool:
-    return len(await slots(redis)) == count
-
-
 async def test_two_bridges_share_a_queue_without_doubling_or_stealing(
     redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
@@ -119,10 +100,6 @@ async def eventually_silent_for_a_takeover(redis: Redis) -> bool:
     await redis.set("fathomnet:test-clock", 1, px=int(FAST.takeover_after_s * 1500))
     await eventually(lambda: gone(redis, "fathomnet:test-clock"))
     return True
-
-
-async def gone(redis: Redis, key: str) -> bool:
-    return not await redis.exists(key)
 
 
 async def test_a_job_that_took_its_bridges_down_too_often_is_buried_untried(
@@ -175,123 +152,3 @@ async def test_a_job_that_kills_its_bridges_is_buried_and_those_beside_it_are_an
 async def is_dead_or(redis: Redis, pid: int, job_id: str) -> bool:
     """Whether the process has died, or the job has an answer."""
     return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE or bool(await redis.exists(job_id))
-
-
-async def test_shutdown_finishes_what_is_in_flight_and_takes_nothing_new(
-    redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
-) -> None:
-    predict.gate.clear()
-    settings = FAST.model_copy(update={"slots_per_queue": 2})
-    ids = [await client.push() for _ in range(3)]
-    async with start_bridge(settings) as bridge:
-        await eventually(lambda: predict.waiting == 2)
-        stopping = asyncio.ensure_future(bridge.stop(drain_s=10))
-        await eventually(lambda: gone(redis, FAST.registry_key))
-        assert not stopping.done()
-        predict.gate.set()
-        await stopping
-        assert [await redis.exists(job_id) for job_id in ids] == [1, 1, 0]
-        assert await redis.llen(QUEUE) == 1
-        assert await redis.scard(keys.BRIDGES) == 0
-    assert await slots(redis) == []
-
-
-async def test_shutdown_gives_back_what_does_not_finish_in_time_without_counting_it_as_a_try(
-    redis: Redis, client: Client, predict: FakeModel, start_bridge: StartBridge
-) -> None:
-    predict.gate.clear()
-    settings = FAST.model_copy(update={"slots_per_queue": 2, "max_attempts": 1})
-    ids = [await client.push((number + 1, 2, 64)) for number in range(3)]
-    async with start_bridge(settings, drain_s=0):
-        await eventually(lambda: predict.waiting == 2)
-    waiting = [json.loads(job)["id"] for job in await redis.lrange(QUEUE, 0, -1)]
-    assert sorted(waiting[:2]) == sorted(ids[:2])
-    assert waiting[2] == ids[2]
-    assert predict.waiting == 0
-    predict.gate.set()
-    async with start_bridge(settings):
-        for number, job_id in enumerate(ids):
-            assert await client.answer(job_id) == legacy_answer((number + 1, 2, 64))
-
-
-async def test_redis_killed_and_started_again_under_load_costs_no_job(
-    own_valkey: ValkeyProcess, start_bridge: StartBridge, predict: FakeModel
-) -> None:
-    own_valkey.start()
-    redis = connect(own_valkey.address, longest_block_s=1)
-    client = Client(redis)
-    predict.gate.clear()
-    settings = FAST.model_copy(update={"slots_per_queue": 5})
-    async with start_bridge(settings, url=own_valkey.address) as bridge:
-        ids = [await client.push((number + 1, 2, 64)) for number in range(30)]
-        await eventually(lambda: predict.waiting == 5)
-        pid = own_valkey.living_pid()
-        assert pid
-        psutil.Process(pid).kill()
-        await eventually(lambda: own_valkey.living_pid() is None)
-        # Answers come out of the model while Redis is away.
-        predict.gate.set()
-        await eventually(lambda: predict.waiting == 0)
-        assert await asyncio.to_thread(own_valkey.start)
-        await eventually(lambda: answers_again(redis))
-        for number, job_id in enumerate(ids):
-            assert await client.answer(job_id, within_s=20) == legacy_answer((number + 1, 2, 64))
-        await eventually(lambda: has_slots(redis, 0))
-        bridge.check()
-    await redis.aclose()
-
-
-async def answers_again(redis: Redis) -> bool:
-    with contextlib.suppress(*REDIS_ERRORS):
-        return bool(await redis.ping())
-    return False
-
-
-async def test_a_job_that_reappears_because_redis_came_back_without_its_last_second_is_done_again(
-    own_valkey: ValkeyProcess, start_bridge: StartBridge
-) -> None:
-    own_valkey.start()
-    redis = connect(own_valkey.address, longest_block_s=1)
-    client = Client(redis)
-    async with start_bridge(url=own_valkey.address) as bridge:
-        await client.answer(await client.push())
-        job_id = await client.push((3, 2, 64), id="reappeared")
-        await client.answer(job_id)
-        # One pixel of uint8 RGB: 1, 2, 64.
-        job = {"id": job_id, "image": "AQJA", "height": 1, "width": 1}
-        lost_slot = keys.Slot(QUEUE, bridge.bridge_id, 0)
-        await redis.rpush(lost_slot.key, json.dumps(job))
-        await asyncio.to_thread(own_valkey.stop)
-        assert await asyncio.to_thread(own_valkey.start)
-        await eventually(lambda: answers_again(redis))
-        assert await client.answer(job_id, within_s=10) == legacy_answer((1, 2, 64))
-    await redis.aclose()
-
-
-async def test_the_bridge_may_start_before_redis_does(own_valkey: ValkeyProcess, start_bridge: StartBridge) -> None:
-    async with start_bridge(url=own_valkey.address) as bridge:
-        bridge.check()
-        await asyncio.to_thread(own_valkey.start)
-        redis = connect(own_valkey.address, longest_block_s=1)
-        client = Client(redis)
-        assert await client.answer(await client.push((3, 2, 64)), within_s=10) == legacy_answer((3, 2, 64))
-        await redis.aclose()
-
-
-async def test_the_bridge_stops_in_time_while_redis_is_away(
-    own_valkey: ValkeyProcess, start_bridge: StartBridge, predict: FakeModel
-) -> None:
-    own_valkey.start()
-    redis = connect(own_valkey.address, longest_block_s=1)
-    predict.gate.clear()
-    async with start_bridge(url=own_valkey.address, drain_s=0.1) as bridge:
-        job_id = await Client(redis).push((3, 2, 64))
-        await eventually(lambda: predict.waiting == 1)
-        await asyncio.to_thread(own_valkey.stop)
-        await asyncio.wait_for(bridge.stop(drain_s=0.1), 10)
-    predict.gate.set()
-    await asyncio.to_thread(own_valkey.start)
-    await eventually(lambda: answers_again(redis))
-    async with start_bridge(url=own_valkey.address):
-        assert await Client(redis).answer(job_id, within_s=10) == legacy_answer((3, 2, 64))
-    await redis.aclose()

@@ -17,9 +17,9 @@ from redis_bridge.client.connection import connect
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.settings import BridgeSettings
 from tests.redis_bridge.conftest import StartBridge
-from tests.redis_bridge.delivery.test_killed_bridges import answers_again, has_slots
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer, model
 from tests.redis_bridge.kept_metrics import Kept
+from tests.redis_bridge.redis_state import answers_again, has_slots
 
 JOBS = 40
 PROMISED_S = 2.0
