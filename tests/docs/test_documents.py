@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")})
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("[!.]*/README.md")})
 PACKAGES = ("deployments", "serve_app", "redis_bridge")
 METRIC = re.compile(r'"(fathom_[a-z_]+)"')
 STAGES = ("decode", "wait", "inference", "postprocess")

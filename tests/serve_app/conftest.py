@@ -19,7 +19,7 @@ from serve_app.api import create_api
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
-from tests.deployments.no_meter import NoMeter
+from tests.support.no_meter import NoMeter
 
 
 @dataclass

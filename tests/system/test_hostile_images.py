@@ -23,10 +23,9 @@ import pytest
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
 from serve_app.problems import STATUS
 from tests.support.fixtures import fixture_file
+from tests.support.odd_images import ODD_IMAGES, OddImage, saved
 from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, RunningSystem
-
-from ..deployments.odd_images import ODD_IMAGES, OddImage, saved
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.serve_app.raw_http import ask, get
+from tests.support.raw_http import ask, get
 from tests.system.conftest import SAMPLES, RunningSystem
 
 FRAME = SAMPLES / "seafloor-1.png"

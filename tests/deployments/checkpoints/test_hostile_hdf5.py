@@ -1,8 +1,6 @@
 """HDF5 files that mean harm or are damaged: each is refused with its reason, before a number is read."""
 
 import os
-import struct
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,23 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from deployments.checkpoints.hdf5 import MAX_DESCRIPTION_BYTES, MAX_NAMES, KerasFile, open_tried
-from deployments.checkpoints.sandbox import run_child
+from deployments.checkpoints.hdf5 import MAX_DESCRIPTION_BYTES, MAX_NAMES, KerasFile
 from deployments.errors import ModelUnavailable
-
-KERNEL = np.arange(12, dtype=np.float32).reshape(3, 4)
-
-
-def write(path: Path, change: Callable[[Any], None] | None = None) -> Path:
-    """A file of weights only with one layer, and what `change` does to it."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [b"dense"]
-        layer = file.create_group("dense")
-        layer.attrs["weight_names"] = [b"dense/kernel:0"]
-        layer.create_dataset("dense/kernel:0", data=KERNEL)
-        if change is not None:
-            change(file)
-    return path
+from tests.deployments.checkpoints.hdf5_files import KERNEL, attribute, compressed, replace, write
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
@@ -43,12 +27,6 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 def test_an_honest_file_is_read(tmp_path: Path) -> None:
     found = read(write(tmp_path / "honest.h5"))
     np.testing.assert_array_equal(found["dense"]["dense/kernel:0"], KERNEL)
-
-
-def replace(file: Any, make: Callable[[Any], None]) -> None:
-    """Puts something else where the kernel lay."""
-    del file["dense/dense/kernel:0"]
-    make(file["dense/dense"])
 
 
 def external_link(group: Any) -> None:
@@ -67,10 +45,6 @@ def virtual(group: Any) -> None:
 
 def outside(group: Any) -> None:
     group.create_dataset("kernel:0", (3, 4), np.float32, external=[("/etc/hostname", 0, 48)])
-
-
-def compressed(group: Any) -> None:
-    group.create_dataset("kernel:0", data=KERNEL, compression="gzip")
 
 
 def chunked(group: Any) -> None:
@@ -127,13 +101,6 @@ def test_only_plain_arrays_of_this_file_are_read(tmp_path: Path, case: str) -> N
     with pytest.raises(ModelUnavailable, match=reason) as caught:
         read(path)
     assert caught.value.message.startswith("evil.h5: ")
-
-
-def attribute(key: str, value: Any, owner: str = "/") -> Callable[[Any], None]:
-    def change(file: Any) -> None:
-        file[owner].attrs[key] = value
-
-    return change
 
 
 def drop(key: str) -> Callable[[Any], None]:
@@ -263,41 +230,3 @@ def test_a_folder_or_a_pipe_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "pipe.h5"):
         with pytest.raises(ModelUnavailable, match="not a file, expected an HDF5 file"):
             KerasFile(path)
-
-
-def endless(path: Path) -> Path:
-    """A file whose heap of texts has a free piece of no size, over which the HDF5 library walks for ever."""
-    content = bytearray(write(path, attribute("model_config", "{}")).read_bytes())
-    place = content.index(b"GCOL") + 16
-    while True:
-        index, _, size_bytes = struct.unpack_from("<HHxxxxQ", content, place)
-        if index == 0:
-            break
-        place += 16 + -(-size_bytes // 8) * 8
-    struct.pack_into("<Q", content, place + 8, 0)
-    path.write_bytes(content)
-    return path
-
-
-def test_a_file_that_keeps_the_library_busy_for_ever_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelUnavailable, match=r"endless\.h5: (reading it takes longer than 4 s|the HDF5 file is damaged)"
-    ):
-        open_tried(endless(tmp_path / "endless.h5"), time_limit_s=4)
-
-
-def test_a_refusal_in_the_child_reads_as_one_here(tmp_path: Path) -> None:
-    path = write(tmp_path / "evil.h5", lambda file: replace(file, compressed))
-    with pytest.raises(ModelUnavailable, match=r"^evil\.h5: 'dense/kernel:0' is stored in chunks or compressed"):
-        open_tried(path)
-
-
-def test_a_child_that_dies_is_told() -> None:
-    crash = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"]
-    with pytest.raises(ModelUnavailable, match=r"evil\.h5: reading it ends a process with status -11"):
-        run_child(crash, "evil.h5", time_limit_s=30)
-
-
-def test_an_honest_file_is_opened_after_its_trial(tmp_path: Path) -> None:
-    with open_tried(write(tmp_path / "honest.h5")) as file:
-        np.testing.assert_array_equal(file.layers()["dense"]["dense/kernel:0"].numpy(), KERNEL)

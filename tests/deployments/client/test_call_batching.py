@@ -1,57 +1,14 @@
-"""Requests go alone while few calls are under way, and share calls beyond that; each gets its own outcome."""
+"""Requests go alone while few calls are under way, and share calls beyond that."""
 
 import asyncio
 from dataclasses import replace
 
-import pytest
-
-from deployments.client.call_batching import (
-    CALLS_PER_REPLICA,
-    MAX_REQUESTS_A_CALL,
-    MAX_SENT_PER_REPLICA,
-    MAX_WAITING_PER_REPLICA,
-    CallBatcher,
-)
-from deployments.client.outcomes import ReplicaDied
+from deployments.client.call_batching import CALLS_PER_REPLICA, MAX_REQUESTS_A_CALL, MAX_SENT_PER_REPLICA, CallBatcher
 from deployments.definition import Tiling
-from deployments.errors import InternalError, ModelUnavailable, Overloaded
+from deployments.errors import Overloaded
 from deployments.prediction import Opaque, Outcome
-from deployments.request import Image, Options, Request
-
-
-def request(number: int, deadline_s: float = 30) -> Request:
-    return Request(Image.from_encoded(str(number).encode()), deadline_s=deadline_s)
-
-
-class Calls:
-    """Keeps every call until it is let through; answers each image with its own number."""
-
-    def __init__(self) -> None:
-        self.sent: list[list[bytes]] = []
-        self.deadlines_s: list[float] = []
-        self.cancelled = 0
-        self.may_return = asyncio.Event()
-        self.error: Exception | None = None
-        self.takes_s = 0.0
-
-    async def send(self, requests: list[Request]) -> list[Outcome]:
-        numbers = [bytes(one.image.encoded) for one in requests if one.image.encoded is not None]
-        self.sent.append(numbers)
-        self.deadlines_s += [one.deadline_s for one in requests]
-        try:
-            await self.may_return.wait()
-            await asyncio.sleep(self.takes_s)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        if self.error is not None:
-            raise self.error
-        return [Opaque(number, "m") for number in numbers]
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
+from deployments.request import Options, Request
+from tests.deployments.client.batched_calls import Calls, request, settle
 
 
 async def test_few_requests_go_alone_and_at_once() -> None:
@@ -192,69 +149,6 @@ async def test_replicas_raise_the_number_of_calls_and_a_call_has_a_limit() -> No
     await asyncio.gather(*tasks)
 
 
-async def test_more_than_can_wait_are_refused_at_once() -> None:
-    calls = Calls()
-    batcher = CallBatcher(calls.send, lambda: 1)
-    under_way = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA)]
-    await settle()
-    waiting = [asyncio.create_task(batcher.submit(request(number))) for number in range(MAX_WAITING_PER_REPLICA)]
-    await settle()
-    assert isinstance(await batcher.submit(request(999)), Overloaded)
-    calls.may_return.set()
-    outcomes = await asyncio.gather(*under_way, *waiting)
-    assert {type(outcome) for outcome in outcomes} == {Opaque}
-    assert await batcher.submit(request(999)) == Opaque(b"999", "m")
-
-
-async def test_the_time_spent_waiting_is_taken_off_the_deadline() -> None:
-    calls = Calls()
-    batcher = CallBatcher(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(5)]
-    await settle()
-    calls.may_return.set()
-    await asyncio.gather(*tasks)
-    assert all(0 < deadline_s <= 30 for deadline_s in calls.deadlines_s)
-
-
-async def test_a_late_answer_is_a_time_out_and_its_call_is_cancelled() -> None:
-    calls = Calls()
-    batcher = CallBatcher(calls.send, lambda: 1)
-    with pytest.raises(TimeoutError):
-        await batcher.submit(request(1, deadline_s=0.02))
-    await settle()
-    assert calls.cancelled == 1
-
-
-async def test_a_dropped_request_is_not_sent_and_others_are_not_hurt() -> None:
-    calls = Calls()
-    batcher = CallBatcher(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA + 3)]
-    await settle()
-    first_calls = list(calls.sent)
-    late = asyncio.create_task(batcher.submit(request(99)))
-    await settle()
-    late.cancel()
-    tasks[0].cancel()
-    await settle()
-    calls.may_return.set()
-    outcomes = await asyncio.gather(*tasks[1:])
-    assert outcomes == [Opaque(str(number).encode(), "m") for number in range(1, CALLS_PER_REPLICA + 3)]
-    assert [b"99"] not in calls.sent
-    assert calls.cancelled == sum(call == [b"0"] for call in first_calls)
-
-
-@pytest.mark.parametrize(
-    ("raised", "kind"), [(ModelUnavailable("gone"), ModelUnavailable), (ValueError("bug"), InternalError)]
-)
-async def test_a_call_that_fails_answers_all_its_requests(raised: Exception, kind: type[Exception]) -> None:
-    calls = Calls()
-    calls.error = raised
-    calls.may_return.set()
-    batcher = CallBatcher(calls.send, lambda: 1)
-    outcomes = await asyncio.gather(*(batcher.submit(request(number)) for number in range(9)))
-    assert [type(outcome) for outcome in outcomes] == [kind] * 9
-
-
 async def test_a_request_is_sent_on_as_it_came_but_for_the_time_that_is_left() -> None:
     sent: list[Request] = []
 
@@ -267,45 +161,3 @@ async def test_a_request_is_sent_on_as_it_came_but_for_the_time_that_is_left() -
     [arrived] = sent
     assert arrived.deadline_s <= full.deadline_s
     assert replace(arrived, deadline_s=full.deadline_s) == full
-
-
-@pytest.mark.parametrize("way", ["cancelled", "expired"])
-async def test_requests_whose_clients_have_gone_make_room_at_once_and_are_not_sent(way: str) -> None:
-    calls = Calls()
-    batcher = CallBatcher(calls.send, lambda: 1)
-    under_way = [asyncio.create_task(batcher.submit(request(number))) for number in range(CALLS_PER_REPLICA)]
-    await settle()
-    deadline_s = 0.02 if way == "expired" else 30
-    impatient = [
-        asyncio.create_task(batcher.submit(request(100 + number, deadline_s)))
-        for number in range(MAX_WAITING_PER_REPLICA)
-    ]
-    await settle()
-    assert isinstance(await batcher.submit(request(999)), Overloaded)
-    if way == "cancelled":
-        for task in impatient:
-            task.cancel()
-    gone = await asyncio.gather(*impatient, return_exceptions=True)
-    assert {type(error) for error in gone} <= {TimeoutError, asyncio.CancelledError}
-    patient = [
-        asyncio.create_task(batcher.submit(request(200 + number))) for number in range(MAX_WAITING_PER_REPLICA)
-    ]
-    await settle()
-    assert not any(task.done() for task in [*under_way, *patient])
-    calls.may_return.set()
-    expected = [Opaque(str(200 + number).encode(), "m") for number in range(MAX_WAITING_PER_REPLICA)]
-    assert await asyncio.gather(*patient) == expected
-    await asyncio.gather(*under_way)
-    assert not {number for sent in calls.sent for number in sent} & {str(n).encode() for n in range(100, 200)}
-
-
-async def test_when_a_replica_dies_each_request_of_the_call_hears_of_it() -> None:
-    calls = Calls()
-    calls.error = ReplicaDied("m")
-    batcher = CallBatcher(calls.send, lambda: 1)
-    tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(3)]
-    await settle()
-    tasks[0].cancel()
-    calls.may_return.set()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError, ReplicaDied, ReplicaDied]

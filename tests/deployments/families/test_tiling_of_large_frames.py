@@ -8,7 +8,7 @@ from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 from deployments.serving.replica import Replica
 from tests.deployments.families.large_frames import SIZE_PX, Drawn, mosaic, recall
-from tests.deployments.no_meter import NoMeter
+from tests.support.no_meter import NoMeter
 from tests.support.tensorflow_runtime import THREADS
 
 

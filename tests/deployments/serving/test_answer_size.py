@@ -17,7 +17,7 @@ from deployments.prediction import ClassScores, Detections, Outcome, Prediction
 from deployments.request import MAX_DETECTIONS_LIMIT
 from deployments.runtimes import Resources
 from deployments.serving.replica import Replica
-from tests.deployments.no_meter import NoMeter
+from tests.support.no_meter import NoMeter
 
 CALL_LIMIT_BYTES = 4 * 2**20
 LABELS = tuple(f"{number:05}".ljust(MAX_LABELS_BYTES // MAX_LABELS, "x") for number in range(MAX_LABELS))

@@ -20,7 +20,7 @@ from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Image, Request
 from deployments.runtimes import Resources
 from deployments.serving.replica import Replica
-from tests.deployments.no_meter import NoMeter
+from tests.support.no_meter import NoMeter
 
 FAILS, HANGS, HANGS_AFTERWARDS = 200, 201, 202
 """The first pixel of an image that does so in the model, or in its postprocessing."""

@@ -19,8 +19,8 @@ from deployments.serving.decoding import Decoding
 from deployments.serving.replica import Replica
 from deployments.serving.request_state import SMALL_IMAGE_BYTES, MustWait, Received
 from deployments.serving.watchdog import Watchdog
-from tests.deployments.no_meter import NoMeter
-from tests.deployments.odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
+from tests.support.no_meter import NoMeter
+from tests.support.odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
 
 BYTES = COLOURS.nbytes
 

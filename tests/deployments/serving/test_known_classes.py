@@ -12,7 +12,7 @@ from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 from deployments.serving.known_classes import KnownClasses
 from deployments.serving.replica import Replica
-from tests.deployments.no_meter import NoMeter
+from tests.support.no_meter import NoMeter
 
 LABELS = ("Sea star", "Sea cucumber", "Crab", "Squat lobster", "Fish")
 

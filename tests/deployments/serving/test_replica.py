@@ -11,7 +11,7 @@ from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources, batch_sizes_up_to, padded_size
 from deployments.serving.replica import Replica
-from tests.deployments.no_meter import NoMeter
+from tests.support.no_meter import NoMeter
 
 
 def replica(**parameters: float) -> Replica:

@@ -20,7 +20,7 @@ from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.replica import Replica
 from deployments.serving.tiled_frame import TiledFrame, TiledModel
 from deployments.serving.tiling import Tile, cut_into_tiles
-from tests.deployments.no_meter import NoMeter
+from tests.support.no_meter import NoMeter
 
 SIX = Tiling(tile_height_px=100, tile_width_px=100, overlap=0, whole_frame=False)
 SIZE_PX = (200, 300)

@@ -11,7 +11,7 @@ from redis_bridge.client.clock import SteadyClock
 from redis_bridge.store.retry_records import RetryRecord, fingerprint
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeModel, legacy_answer
-from tests.redis_bridge.store.test_liveness import liveness
+from tests.redis_bridge.store.bare_liveness import liveness
 
 LIVING = "00000000beef"
 JUMP_S = 700.0

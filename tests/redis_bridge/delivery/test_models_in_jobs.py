@@ -19,7 +19,7 @@ from redis_bridge.settings import BridgeSettings
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeModel, eventually, legacy_answer, model
 from tests.redis_bridge.kept_metrics import Kept
-from tests.redis_bridge.test_delivery import answers_again, has_slots
+from tests.redis_bridge.redis_state import answers_again, has_slots
 
 JOBS = 40
 PROMISED_S = 2.0

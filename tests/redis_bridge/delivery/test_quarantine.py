@@ -18,7 +18,7 @@ from redis_bridge.store.retry_records import record_from
 from tests.redis_bridge.bridge_process import MAX_ATTEMPTS, POISON
 from tests.redis_bridge.conftest import BridgeProcesses, StartBridge
 from tests.redis_bridge.fakes import FAST, Client, FakeCatalogue, FakeModel, eventually, legacy_answer, model
-from tests.redis_bridge.store.test_liveness import liveness
+from tests.redis_bridge.store.bare_liveness import liveness
 
 DEAD = "00000000dead"
 PROMISED_S = 2.0

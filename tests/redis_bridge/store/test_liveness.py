@@ -7,30 +7,16 @@ import pytest
 from redis.asyncio import Redis
 
 from redis_bridge import keys
-from redis_bridge.client.clock import SteadyClock
 from redis_bridge.client.connection import ErrorLog, connect
 from redis_bridge.server.valkey_process import ValkeyProcess
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.leases import DeadLetter, JobAnswer, Lease
-from redis_bridge.store.liveness import Liveness
 from redis_bridge.store.retry_records import RetryRecord
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import FAST, QUEUE, Client, eventually, legacy_answer
+from tests.redis_bridge.store.bare_liveness import BRIDGE, liveness
 
-BRIDGE = "0123456789ab"
 DEAD = "00000000dead"
-
-
-def liveness(
-    redis: Redis, taken_over: list[tuple[str, int]] | None = None, clock: SteadyClock | None = None
-) -> Liveness:
-    moved = taken_over if taken_over is not None else []
-    jobs = JobStore(redis, BRIDGE, FAST)
-    return Liveness(redis, jobs, FAST, clock or steady_clock(), lambda queue, count: moved.append((queue, count)))
-
-
-def steady_clock() -> SteadyClock:
-    return SteadyClock(jump_s=FAST.takeover_after_s / 2, settle_s=FAST.takeover_after_s)
 
 
 async def test_a_server_that_evicts_keys_is_warned_of(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
