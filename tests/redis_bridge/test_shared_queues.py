@@ -22,7 +22,7 @@ from tests.redis_bridge.fakes import (
     legacy_answer,
     model,
 )
-from tests.redis_bridge.old_workers import OLD_ANSWER, AtomicWorker, OldWorker, PoppingWorker, TrimmingWorker
+from tests.redis_bridge.legacy_workers import LEGACY_ANSWER, AtomicWorker, LegacyWorker, PoppingWorker, TrimmingWorker
 
 JOBS = 120
 COLOUR = (10, 20, 128)
@@ -31,8 +31,8 @@ EXCLUSIVE = FAST.model_copy(update={"external_queues": (QUEUE,)})
 
 
 @contextlib.asynccontextmanager
-async def at_work(worker_type: type[OldWorker], valkey: ValkeyProcess) -> AsyncIterator[OldWorker]:
-    """An old worker with a connection of its own."""
+async def at_work(worker_type: type[LegacyWorker], valkey: ValkeyProcess) -> AsyncIterator[LegacyWorker]:
+    """A legacy worker with a connection of its own."""
     redis = connect(valkey.address, longest_block_s=1)
     worker = worker_type(redis, QUEUE)
     loop = asyncio.ensure_future(worker.run())
@@ -47,7 +47,7 @@ async def at_work(worker_type: type[OldWorker], valkey: ValkeyProcess) -> AsyncI
 
 @pytest.mark.parametrize("worker_type", [PoppingWorker, AtomicWorker])
 async def test_a_worker_that_removes_what_it_reads_shares_a_queue_with_the_bridge(
-    worker_type: type[OldWorker],
+    worker_type: type[LegacyWorker],
     redis: Redis,
     client: Client,
     valkey: ValkeyProcess,
@@ -63,7 +63,7 @@ async def test_a_worker_that_removes_what_it_reads_shares_a_queue_with_the_bridg
         ids += [await client.push(COLOUR) for _ in range(JOBS - 20)]
         answers = {job_id: await client.answer(job_id) for job_id in ids}
     by_the_bridge = [job_id for job_id, answer in answers.items() if answer == legacy_answer(COLOUR)]
-    by_the_worker = [job_id for job_id, answer in answers.items() if answer == json.loads(OLD_ANSWER)]
+    by_the_worker = [job_id for job_id, answer in answers.items() if answer == json.loads(LEGACY_ANSWER)]
     assert len(by_the_bridge) + len(by_the_worker) == JOBS
     assert sorted(worker.answered) == sorted(by_the_worker), "a job was answered twice"
     assert len(predict.requests) == len(by_the_bridge), "a job was put to the model twice, or to both"
@@ -93,7 +93,7 @@ async def test_a_queue_that_is_exclusive_by_configuration_is_left_to_its_worker(
     async with start_bridge(EXCLUSIVE), at_work(TrimmingWorker, valkey) as worker:
         ids = [await client.push(COLOUR) for _ in range(JOBS)]
         answers = [await client.answer(job_id) for job_id in ids]
-    assert answers == [json.loads(OLD_ANSWER)] * JOBS
+    assert answers == [json.loads(LEGACY_ANSWER)] * JOBS
     assert worker.answered == ids
     assert not predict.requests
     assert await redis.llen(QUEUE) == 0

@@ -1,4 +1,4 @@
-"""Models of the zoo in the running system: cold, hindered, woken through both doors, and away again."""
+"""Models of the zoo in the running system: cold, unavailable, woken through both doors, and away again."""
 
 import copy
 import shutil

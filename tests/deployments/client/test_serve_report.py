@@ -57,7 +57,7 @@ def test_a_model_at_zero_replicas_is_described_from_data() -> None:
     assert record.can_answer
 
 
-def test_doors_are_no_models_but_their_trouble_is_told() -> None:
+def test_doors_are_not_models_but_their_reason_is_reported() -> None:
     door = {"status": "RUNNING", "deployed_app_config": {"import_path": "serve_app.app:build"}}
     bridge = {"status": "UNHEALTHY", "message": "it died", "deployed_app_config": {"import_path": "x:build"}}
     applications = {"api": door, "bridge": bridge, "m": application()}

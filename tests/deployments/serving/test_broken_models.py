@@ -26,7 +26,7 @@ FAILS, HANGS, HANGS_AFTERWARDS = 200, 201, 202
 """The first pixel of an image that does so in the model, or in its postprocessing."""
 
 
-class Troubled(FixedAnswer):
+class Broken(FixedAnswer):
     """Answers as fixed-answer does, but fails or hangs on images that say so. may_go_on: ends all hanging."""
 
     may_go_on = threading.Event()
@@ -39,7 +39,7 @@ class Troubled(FixedAnswer):
     def build_graph(self) -> Any:
         answer = super().build_graph()
 
-        def troubled(batch: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        def broken(batch: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
             type(self).sizes += (len(batch),)
             if (batch[:, 0, 0, 0] == HANGS).any():
                 hang()
@@ -47,7 +47,7 @@ class Troubled(FixedAnswer):
                 raise MemoryError("the device has no memory left")
             return tuple(answer(batch))
 
-        return troubled
+        return broken
 
     def postprocess(self, outputs: Outputs, geometry: Any, thresholds: Thresholds) -> Detections:
         if geometry == HANGS_AFTERWARDS:
@@ -56,19 +56,19 @@ class Troubled(FixedAnswer):
 
 
 def hang() -> None:
-    Troubled.hanging.set()
-    Troubled.may_go_on.wait()
+    Broken.hanging.set()
+    Broken.may_go_on.wait()
 
 
 @pytest.fixture
 async def model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Replica]:
-    monkeypatch.setitem(FAMILIES, "troubled", FamilyEntry(f"{__name__}:Troubled", runtime="callable"))
-    monkeypatch.setattr(Troubled, "may_go_on", threading.Event())
-    monkeypatch.setattr(Troubled, "hanging", threading.Event())
-    monkeypatch.setattr(Troubled, "sizes", ())
-    replica = Replica("m", ModelDefinition(family="troubled"), Resources(), NoMeter())
+    monkeypatch.setitem(FAMILIES, "broken", FamilyEntry(f"{__name__}:Broken", runtime="callable"))
+    monkeypatch.setattr(Broken, "may_go_on", threading.Event())
+    monkeypatch.setattr(Broken, "hanging", threading.Event())
+    monkeypatch.setattr(Broken, "sizes", ())
+    replica = Replica("m", ModelDefinition(family="broken"), Resources(), NoMeter())
     yield replica
-    Troubled.may_go_on.set()
+    Broken.may_go_on.set()
     await replica.close()
 
 
@@ -84,7 +84,7 @@ async def ask(model: Replica, requests: Sequence[Request]) -> list[type[Outcome]
 
 
 async def is_hanging() -> None:
-    assert await asyncio.to_thread(Troubled.hanging.wait, 10)
+    assert await asyncio.to_thread(Broken.hanging.wait, 10)
 
 
 async def test_a_model_that_fails_on_every_batch_becomes_unhealthy(model: Replica) -> None:
@@ -98,19 +98,19 @@ async def test_a_model_that_fails_on_every_batch_becomes_unhealthy(model: Replic
 async def test_a_batch_that_fails_counts_once_however_many_images_it_had(model: Replica) -> None:
     assert set(await ask(model, [image(FAILS, number) for number in range(8)])) == {InternalError}
     model.check_health()
-    assert Troubled.sizes == (8, *[1] * 8)
+    assert Broken.sizes == (8, *[1] * 8)
 
 
 async def test_what_comes_to_a_model_that_waits_to_be_replaced_is_told_so_and_not_tried(model: Replica) -> None:
     model.set_knobs(ModelKnobs(unhealthy_after_batches=1))
     assert await ask(model, [image(FAILS)]) == [InternalError]
-    tried = Troubled.sizes
+    tried = Broken.sizes
     [outcome] = await model.predict([image()])
     assert isinstance(outcome, ModelUnavailable)
     assert (
         outcome.message == "the model is being replaced: the model failed on 1 batches of different images in a row"
     )
-    assert Troubled.sizes == tried
+    assert Broken.sizes == tried
 
 
 async def test_images_that_wait_when_the_model_is_given_up_are_not_tried_on_it(model: Replica) -> None:
@@ -164,7 +164,7 @@ async def test_the_first_batch_of_a_shape_may_take_longer_as_a_program_is_made_f
     while time.monotonic() < began_at_s + 1.5:
         model.check_health()
         await asyncio.sleep(0.01)
-    Troubled.may_go_on.set()
+    Broken.may_go_on.set()
     [outcome] = await asking
     assert isinstance(outcome, Prediction)
 

@@ -16,7 +16,7 @@ class Clock:
         return self.now_s
 
 
-def test_work_that_does_not_end_is_trouble_and_work_that_ends_in_time_is_none() -> None:
+def test_work_that_does_not_end_is_a_reason_and_work_that_ends_in_time_is_none() -> None:
     clock = Clock()
     watchdog = Watchdog(clock)
     with watchdog.during("the decoding of an image"):
@@ -40,7 +40,7 @@ def test_the_limit_is_live() -> None:
         assert watchdog.reason == "a short step has taken more than 20 s and does not end"
 
 
-def test_trouble_stays_when_what_was_stuck_ends_after_all() -> None:
+def test_the_reason_stays_when_what_was_stuck_ends_after_all() -> None:
     clock = Clock()
     watchdog = Watchdog(clock)
     with watchdog.during("a step"):

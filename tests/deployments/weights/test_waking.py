@@ -58,7 +58,7 @@ def test_offline_a_model_without_weights_is_not_woken_and_says_why(cache: Weight
     assert (record.reason, record.can_answer) == ("", True)
 
 
-def test_offline_a_damaged_file_hinders_too(cache: WeightsSettings) -> None:
+def test_offline_a_damaged_file_is_a_reason_too(cache: WeightsSettings) -> None:
     entry = put(cache)
     entry.note(digest_of(entry.file), "publisher")
     entry.file.write_bytes(b"weigh")
@@ -165,8 +165,8 @@ class Calls(ReplicaCalls):
         return [self._answer for _ in requests]
 
 
-def client_of(answer: ServingError | None, trouble: str) -> ModelClient:
-    error = ModelUnavailable(trouble) if trouble else None
+def client_of(answer: ServingError | None, reason: str) -> ModelClient:
+    error = ModelUnavailable(reason) if reason else None
     return ModelClient(error_of=lambda model: error, calls_of=lambda model: Calls(answer))
 
 

@@ -56,7 +56,7 @@ async def test_an_error_of_the_server_leaves_no_answer_behind(redis: Redis, tran
     await redis.delete(SLOT)
 
 
-async def test_a_server_that_is_away_is_a_trouble_like_any_other() -> None:
+async def test_a_server_that_is_away_is_an_error_like_any_other() -> None:
     with (
         connect_bulk(f"redis://127.0.0.1:{free_port()}/0", longest_block_s=1) as away,
         pytest.raises(REDIS_ERRORS),
@@ -65,7 +65,7 @@ async def test_a_server_that_is_away_is_a_trouble_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"$10\r\nhalf", b"$3\r\njob\r\n", b":1\r\n", b"*2\r\n"])
-def test_a_connection_that_breaks_within_an_answer_is_a_trouble(answer: bytes) -> None:
+def test_a_connection_that_breaks_within_an_answer_is_an_error(answer: bytes) -> None:
     asked = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 

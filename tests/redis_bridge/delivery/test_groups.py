@@ -1,4 +1,4 @@
-"""Jobs that are taken together: one call, one settlement, and nobody's trouble is another's."""
+"""Jobs that are taken together: one call, one ack, and one job's error is not another's."""
 
 import json
 import time

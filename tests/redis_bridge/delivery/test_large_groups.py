@@ -63,7 +63,7 @@ async def test_no_more_is_read_than_may_be_in_flight(
 
 
 class Stumbling(BulkReader):
-    """Meets trouble at the third job."""
+    """Fails at the third job."""
 
     def __init__(self, inner: BulkReader) -> None:
         super().__init__(inner._client)
@@ -76,7 +76,7 @@ class Stumbling(BulkReader):
         return super().move(queue, slot, records)
 
 
-async def test_those_read_before_a_trouble_are_answered(
+async def test_those_read_before_an_error_are_answered(
     client: Client, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
     ids = await push(client, 5)

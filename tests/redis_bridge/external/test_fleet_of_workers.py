@@ -21,7 +21,7 @@ from deployments.request import Image
 from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.settings import BridgeSettings
-from tests.redis_bridge.external.legacy_workers import worker
+from tests.redis_bridge.legacy_workers import worker
 
 HEIGHT, WIDTH = 720, 1280
 RGB = np.random.default_rng(5).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
@@ -84,7 +84,7 @@ def coral_detector(job: dict[str, Any]) -> bytes:
 
 
 @dataclass(frozen=True)
-class OldWorker:
+class FleetWorker:
     queue: str
     answer: Callable[[dict[str, Any]], bytes]
     task: Task = Task.PREDICT
@@ -92,18 +92,18 @@ class OldWorker:
 
 
 FLEET = {
-    "W1 and W2": OldWorker("image_queue_yolov5", detector),
-    "W3": OldWorker("image_queue_mixoe", classifier),
-    "W4": OldWorker("image_queue", fixed_size),
-    "W5": OldWorker("image_queue_2022", nested_scores),
-    "W6": OldWorker("image_queue_sam", segmenter, Task.SEGMENT, PROMPTS),
-    "W7": OldWorker("image_queue_rock_mask", rocks),
-    "W8": OldWorker("image_queue_coral_detection", coral_detector),
+    "W1 and W2": FleetWorker("image_queue_yolov5", detector),
+    "W3": FleetWorker("image_queue_mixoe", classifier),
+    "W4": FleetWorker("image_queue", fixed_size),
+    "W5": FleetWorker("image_queue_2022", nested_scores),
+    "W6": FleetWorker("image_queue_sam", segmenter, Task.SEGMENT, PROMPTS),
+    "W7": FleetWorker("image_queue_rock_mask", rocks),
+    "W8": FleetWorker("image_queue_coral_detection", coral_detector),
 }
 
 
 @pytest.mark.parametrize("old", FLEET.values(), ids=FLEET.keys())
-async def test_a_worker_of_the_fleet_notices_nothing(redis: Redis, old: OldWorker) -> None:
+async def test_a_worker_of_the_fleet_notices_nothing(redis: Redis, old: FleetWorker) -> None:
     settings = BridgeSettings()
     gateway = ExternalGateway(ExternalJobStore(redis, settings), settings, lambda: {old.queue: None})
     gateway.start()
@@ -121,7 +121,7 @@ async def test_the_second_form_of_the_segmenting_worker_finds_the_file_under_its
     gateway.start()
     files: list[bytes | None] = []
 
-    async def old_worker() -> None:
+    async def legacy_worker() -> None:
         popped = await redis.blpop(["image_queue_sam"], timeout=10)
         assert popped is not None
         job = json.loads(popped[1])
@@ -130,7 +130,7 @@ async def test_the_second_form_of_the_segmenting_worker_finds_the_file_under_its
 
     for task, expected in ((Task.SEGMENT_FILE, b"[]"), (Task.EMBED, b"\x01\x02")):
         asked = ExternalRequest(task, Image.from_encoded(frame()), 20.0, PROMPTS)
-        _, outcome = await asyncio.gather(old_worker(), gateway.ask("image_queue_sam", asked))
+        _, outcome = await asyncio.gather(legacy_worker(), gateway.ask("image_queue_sam", asked))
         assert outcome == Opaque(expected, "image_queue_sam")
     await gateway.stop()
     assert files == [frame(), frame()]

@@ -15,8 +15,8 @@ from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.metrics import Metric
 from tests.redis_bridge.external.gateways import CORAL, SAM, SETTINGS, nothing_left, png, request
-from tests.redis_bridge.external.legacy_workers import detections, segments, worker
 from tests.redis_bridge.fakes import eventually
+from tests.redis_bridge.legacy_workers import detections, segments, worker
 
 
 async def test_the_workers_text_is_handed_through_and_nothing_is_left(gateway: ExternalGateway, redis: Redis) -> None:

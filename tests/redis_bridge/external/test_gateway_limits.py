@@ -10,8 +10,8 @@ from redis_bridge.admission.limits import ByteReservation, InFlightBytes
 from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.external.gateways import CORAL, SETTINGS, gateway_at, length_is, nothing_left, png, request
-from tests.redis_bridge.external.legacy_workers import detections, worker
 from tests.redis_bridge.fakes import eventually
+from tests.redis_bridge.legacy_workers import detections, worker
 
 
 async def test_only_known_queues_are_written_to(gateway: ExternalGateway, redis: Redis) -> None:

@@ -22,8 +22,8 @@ from tests.redis_bridge.external.gateways import (
     nothing_left,
     request,
 )
-from tests.redis_bridge.external.legacy_workers import detections, worker
 from tests.redis_bridge.fakes import eventually
+from tests.redis_bridge.legacy_workers import detections, worker
 
 
 async def test_a_job_that_nobody_takes_is_taken_back_at_its_deadline(gateway: ExternalGateway, redis: Redis) -> None:

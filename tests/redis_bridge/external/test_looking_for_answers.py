@@ -9,8 +9,8 @@ from deployments.errors import DeadlineExceeded
 from deployments.prediction import Opaque
 from redis_bridge.external.gateway import ExternalGateway
 from tests.redis_bridge.external.gateways import CORAL, length_is, nothing_left, request
-from tests.redis_bridge.external.legacy_workers import detections, worker
 from tests.redis_bridge.fakes import eventually
+from tests.redis_bridge.legacy_workers import detections, worker
 
 
 async def test_many_wait_in_one_command(gateway: ExternalGateway, redis: Redis) -> None:

@@ -36,7 +36,7 @@ def job(pixels: Any, rest: str = "") -> str:
         f', "nested": {"[" * 300}{"]" * 300}',
     ],
 )
-def test_what_the_old_workers_read_in_a_field_that_nobody_looks_at_is_read(pixels: Any, rest: str) -> None:
+def test_what_the_legacy_workers_read_in_a_field_that_is_not_used_is_read(pixels: Any, rest: str) -> None:
     text = job(pixels, rest.replace("%d", str(pixels.shape[0])))
     assert json.loads(text)["id"] == "5e7c"
     assert (len(text) > CUT_FROM_BYTES) is (pixels is LARGE)

@@ -60,7 +60,7 @@ def test_the_family_is_in_the_table() -> None:
         ({"depth": True}, "got True"),
     ],
 )
-def test_wrong_parameters_are_told(parameters: dict[str, Any], complaint: str) -> None:
+def test_wrong_parameters_are_named(parameters: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ModelUnavailable, match=complaint):
         load_family(definition(**parameters))
 

@@ -11,14 +11,14 @@ from tests.redis_bridge.fakes import FAST, QUEUE, Client, FakeCatalogue, FakeMod
 REASON = "needs 0.25 GPU, and the machine with most has 0"
 
 
-def hindered() -> ModelRecord:
+def unavailable() -> ModelRecord:
     return replace(model(state=ModelState.ASLEEP), reason=REASON)
 
 
 async def test_a_job_waits_in_its_queue_until_the_hindrance_is_gone(
     redis: Redis, client: Client, catalogue: FakeCatalogue, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
-    catalogue.shown = (hindered(), model("second", "image_queue_other"))
+    catalogue.shown = (unavailable(), model("second", "image_queue_other"))
     other = Client(redis, "image_queue_other")
     async with start_bridge():
         job_id = await client.push((5, 6, 7))
@@ -34,7 +34,7 @@ async def test_a_job_waits_in_its_queue_until_the_hindrance_is_gone(
 async def test_a_job_that_has_waited_long_enough_is_answered_with_the_reason(
     client: Client, catalogue: FakeCatalogue, predict: FakeModel, start_bridge: StartBridge
 ) -> None:
-    catalogue.shown = (hindered(),)
+    catalogue.shown = (unavailable(),)
     async with start_bridge(FAST.model_copy(update={"give_up_after_s": 0.3})):
         answer = await client.answer(await client.push())
     assert answer == {"error": {"code": "model-unavailable", "message": f"model benthic-demo is asleep: {REASON}"}}

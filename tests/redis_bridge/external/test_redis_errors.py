@@ -10,8 +10,8 @@ from redis_bridge.client.connection import connect
 from redis_bridge.external.gateway import ExternalGateway
 from redis_bridge.server.valkey_process import ValkeyProcess
 from tests.redis_bridge.external.gateways import CORAL, gateway_at, request
-from tests.redis_bridge.external.legacy_workers import detections, worker
 from tests.redis_bridge.fakes import eventually
+from tests.redis_bridge.legacy_workers import detections, worker
 
 
 async def test_a_queue_that_is_no_list_is_an_error_at_once(gateway: ExternalGateway, redis: Redis) -> None:
