@@ -105,8 +105,8 @@ PICKLES: dict[str, tuple[bytes, str]] = {
         instance("models.common.Conv", plain({"__setstate__": "x", 3: 4})),
         "not a dict of at most",
     ),
-    "a persistent id of text": (plain("storage") + b"Q", "persistent id is not"),
-    "a persistent id of another kind": (group(*[plain("module")] * 5) + b"Q", "persistent id is not"),
+    "a persistent id of text": (plain("storage") + b"Q", r"persistent id is not \('storage'"),
+    "a persistent id of another kind": (group(*[plain("module")] * 5) + b"Q", r"persistent id is not \('storage'"),
     "a storage of an unknown type": (storage("0", "Size", 1), r"type torch\.Size, expected one of"),
     "a storage key that is no text": (
         group(plain("storage"), name("torch", "FloatStorage"), plain(1), plain("cpu"), plain(1)) + b"Q",
