@@ -19,6 +19,16 @@ from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Payload, 
 CUT_FROM_BYTES = 4096
 """Shorter payloads are read as they are."""
 
+MAX_VALUES = 262_144
+"""Commas and opening brackets of one text, which are about as many as its values. Each value takes up to 28 times its
+text in memory, and all of them are made in one go in which no other thread gets its turn."""
+
+MAX_DIGITS = 400
+"""Of a whole number. Reading one takes time by the square of its digits."""
+
+_COUNTED_BYTES = 2**20
+"""That are counted at once, so that a text with too many values is refused early."""
+
 _ID_AT_THE_FRONT = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\\x00-\x1f]{1,256})"')
 _QUOTE = re.compile(rb'"')
 _TAIL_BYTES = 1024
@@ -58,16 +68,18 @@ def id_at_the_front(payload: Payload) -> str | None:
 
 def read_json(text: Payload) -> Any:
     """The value in `text`, as Python's own reader understands it, which all old workers use: NaN and Infinity, lone
-    surrogates, large integers, a byte order mark and UTF-16 are read. Raises Unreadable.
+    surrogates, large integers, a byte order mark and UTF-16 are read. Raises Unreadable, also for a text with more
+    than MAX_VALUES or MAX_DIGITS.
 
     The fast reader refuses all of these, so a text that it refuses is read once more.
     """
+    _check_values(text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(bytes(text))
+        return json.loads(bytes(text), parse_int=_whole_number)
     except UnicodeDecodeError as error:
         raise Unreadable(
             f"byte {error.object[error.start]:#04x} at {error.start} is not {error.encoding}; JSON is UTF-8"
@@ -76,6 +88,21 @@ def read_json(text: Payload) -> Any:
         raise Unreadable("it is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
+
+
+def _check_values(text: Payload) -> None:
+    values = 0
+    for start in range(0, len(text), _COUNTED_BYTES):
+        piece = bytes(text[start : start + _COUNTED_BYTES])
+        values += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
+        if values > MAX_VALUES:
+            raise Unreadable(f"it has more than {MAX_VALUES} commas and opening brackets, which is the limit")
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise Unreadable(f"a whole number has {len(digits)} digits, the limit is {MAX_DIGITS}")
+    return int(digits)
 
 
 class _Cut(NamedTuple):
