@@ -9,14 +9,19 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 
 import httpx
+from starlette.exceptions import HTTPException
 
 from deployments.logs import OWN_LOGGER
 
 logger = logging.getLogger(OWN_LOGGER)
 
 NODE_TIMEOUT_S = 3.0
+PATIENCE_S = 10.0
+"""Of one who asks, while the cluster itself does not say which nodes there are."""
+
 MAX_AGE_S = 1.0
 """Of a text that is answered again. Agents collect anew every few seconds only."""
 
@@ -31,20 +36,30 @@ class ClusterMetrics:
     node_urls: the addresses of the metrics agents. It may block, so it is called in a thread.
     """
 
-    def __init__(self, node_urls: Callable[[], list[str]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        node_urls: Callable[[], list[str]],
+        clock: Callable[[], float] = time.monotonic,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._node_urls = node_urls
+        self._patience_s = patience_s
         self._clock = clock
         self._gathering: asyncio.Task[str] | None = None
         self._began_at_s = 0.0
 
     async def text(self) -> str:
-        """As of MAX_AGE_S ago at most. Raises what `node_urls` raises."""
+        """As of MAX_AGE_S ago at most. Raises HTTPException (503) after PATIENCE_S, and what `node_urls` raises."""
         under_way = self._gathering
         if under_way is None or (under_way.done() and self._clock() - self._began_at_s >= MAX_AGE_S):
             self._began_at_s = self._clock()
             self._gathering = under_way = asyncio.create_task(self._gather())
         # A client that leaves takes nothing away from those who ask with it.
-        return await asyncio.shield(under_way)
+        try:
+            return await asyncio.wait_for(asyncio.shield(under_way), self._patience_s)
+        except TimeoutError:
+            detail = f"the cluster has not said for {self._patience_s:g} s which nodes it has"
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "5"}) from None
 
     async def _gather(self) -> str:
         return await gather_metrics(await asyncio.to_thread(self._node_urls))

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from starlette.exceptions import HTTPException
 
 from serve_app.faces.system.cluster_metrics import MAX_AGE_S, ClusterMetrics
 
@@ -64,3 +65,13 @@ async def test_a_cluster_that_does_not_answer_does_not_hold_the_event_loop() -> 
     nodes.answers.set()
     await asking
     assert nodes.threads != [threading.get_ident()]
+
+
+async def test_nobody_waits_long_for_a_cluster_that_does_not_answer() -> None:
+    nodes = Nodes()
+    metrics = ClusterMetrics(nodes.urls, patience_s=0.05)
+    for _ in range(3):
+        with pytest.raises(HTTPException, match="has not said"):
+            await metrics.text()
+    assert len(nodes.threads) == 1, "each that asks in vain would hold one more thread"
+    nodes.answers.set()
