@@ -14,20 +14,17 @@ from typing import Any, NamedTuple
 import orjson
 import pybase64
 
+from deployments.json_size import has_more_values
 from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Payload, Unreadable
 
 CUT_FROM_BYTES = 4096
 """Shorter payloads are read as they are."""
 
 MAX_VALUES = 262_144
-"""Commas and opening brackets of one text, which are about as many as its values. Each value takes up to 28 times its
-text in memory, and all of them are made in one go in which no other thread gets its turn."""
+"""Commas and opening brackets of one text."""
 
 MAX_DIGITS = 400
 """Of a whole number. Reading one takes time by the square of its digits."""
-
-_COUNTED_BYTES = 2**20
-"""That are counted at once, so that a text with too many values is refused early."""
 
 _ID_AT_THE_FRONT = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\\x00-\x1f]{1,256})"')
 _QUOTE = re.compile(rb'"')
@@ -73,7 +70,8 @@ def read_json(text: Payload) -> Any:
 
     The fast reader refuses all of these, so a text that it refuses is read once more.
     """
-    _check_values(text)
+    if has_more_values(text, MAX_VALUES):
+        raise Unreadable(f"it has more than {MAX_VALUES} commas and opening brackets, which is the limit")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -88,15 +86,6 @@ def read_json(text: Payload) -> Any:
         raise Unreadable("it is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
-
-
-def _check_values(text: Payload) -> None:
-    values = 0
-    for start in range(0, len(text), _COUNTED_BYTES):
-        piece = bytes(text[start : start + _COUNTED_BYTES])
-        values += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
-        if values > MAX_VALUES:
-            raise Unreadable(f"it has more than {MAX_VALUES} commas and opening brackets, which is the limit")
 
 
 def _whole_number(digits: str) -> int:
