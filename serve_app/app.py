@@ -16,7 +16,7 @@ from deployments.process.buffered_counter import BufferedCounter
 from deployments.process.replica_process import prepare_replica_process
 from serve_app.api import create_api, when_started
 from serve_app.faces.face import ModelAccess
-from serve_app.faces.system.cluster_metrics import gather_metrics
+from serve_app.faces.system.cluster_metrics import ClusterMetrics
 from serve_app.faces.system.readiness import Signs
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
@@ -68,7 +68,7 @@ class DoorDeployment:
         models = ModelAccess(catalogue, self._client, self._external.ask)
         system = System(
             applications=self._discovery,
-            metrics_text=lambda: gather_metrics(node_metrics_urls()),
+            metrics_text=ClusterMetrics(node_metrics_urls).text,
             samples_folder=SAMPLES_FOLDER,
             signs=self._signs,
         )

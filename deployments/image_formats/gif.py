@@ -10,6 +10,10 @@ _EXTENSION, _FRAME = 0x21, 0x2C
 _BLOCK = re.compile(rb"[!,;]")
 """Where a block begins, or the file ends; bytes between blocks count for nothing, as zeros that some encoders write.
 """
+
+MAX_FILL_BYTES = 64 * 1024
+"""Between two blocks. They are searched in one go in which no other thread gets its turn."""
+
 _CONTROL, _CONTROL_BYTES = b"\xf9\4", 8
 """The extension that says which colour is transparent."""
 
@@ -42,7 +46,9 @@ def read_header(data: memoryview) -> Header:
 
 
 def _next_block(data: memoryview, at: int) -> int:
-    found = _BLOCK.search(data, at)
+    found = _BLOCK.search(data, at, at + MAX_FILL_BYTES)
+    if found is None and at + MAX_FILL_BYTES < len(data):
+        raise damaged(f"it has more than {MAX_FILL_BYTES} bytes between its blocks")
     return found.start() if found else len(data)
 
 

@@ -5,6 +5,9 @@ from deployments.image_formats.header import MAX_PARTS, Header, Kept, damaged, t
 
 KIND = "WEBP"
 
+_PX_A_BYTE = 2
+"""That are decoded in the time that one byte takes: few pixels may have many."""
+
 _NOTES = 0x20 | 0x08 | 0x04
 """Flags of a colour profile, EXIF and XMP data."""
 
@@ -15,14 +18,15 @@ def read_header(data: memoryview) -> Header:
         raise damaged("it ends before its image")
     if bytes(data[12:16]) != b"VP8X":
         height_px, width_px = _frame_size(data)
-        return Header(KIND, height_px, width_px, [data])
+        return Header(KIND, height_px, width_px, [data], effort_px=len(data) * _PX_A_BYTE)
     width_px, height_px = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
     kept, orientation = _first_frame(data)
     parts = kept.parts()
     canvas = bytes([data[20] & ~_NOTES]) + bytes(data[21:30])
     body: list[bytes | memoryview] = [b"WEBPVP8X", (10).to_bytes(4, "little"), canvas, *parts]
     size_bytes = sum(len(part) for part in body)
-    return Header(KIND, height_px, width_px, [b"RIFF", size_bytes.to_bytes(4, "little"), *body], orientation)
+    whole = [b"RIFF", size_bytes.to_bytes(4, "little"), *body]
+    return Header(KIND, height_px, width_px, whole, orientation, effort_px=size_bytes * _PX_A_BYTE)
 
 
 def _frame_size(data: memoryview) -> tuple[int, int]:

@@ -41,6 +41,9 @@ logger = logging.getLogger(OWN_LOGGER)
 JOBS_WRITTEN_AT_ONCE = 2
 """Payloads of tens of megabytes in memory at the same time."""
 
+MAX_WORKERS, LONGEST_NAME = 1000, 256
+"""Of the queues that are told to the doors: anybody may write into the registry, and each door lists them all."""
+
 Entry = Mapping[str, Any]
 
 
@@ -91,12 +94,16 @@ class ExternalGateway:
         self._threads.shutdown(wait=False)
 
     def workers(self) -> tuple[ExternalWorker, ...] | None:
-        """The external workers, sorted by queue; None until they are known."""
+        """The external workers, sorted by queue; None until they are known. MAX_WORKERS at most, the
+        configured ones before others."""
         queues = self._queues()
         if queues is None:
             return None
         reason = self._answers.reason
-        return tuple(ExternalWorker(queue, _description(entry), reason) for queue, entry in sorted(queues.items()))
+        configured = self._settings.external_queues
+        names = sorted((queue not in configured, queue) for queue in queues if len(queue) <= LONGEST_NAME)
+        told = sorted(queue for _, queue in names[:MAX_WORKERS])
+        return tuple(ExternalWorker(queue, _description(queues[queue]), reason) for queue in told)
 
     async def ask(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The worker's answer, or why there is none. Raises only when it is cancelled."""

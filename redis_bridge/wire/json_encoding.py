@@ -14,10 +14,17 @@ from typing import Any, NamedTuple
 import orjson
 import pybase64
 
+from deployments.json_size import has_more_values
 from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Payload, Unreadable
 
 CUT_FROM_BYTES = 4096
 """Shorter payloads are read as they are."""
+
+MAX_VALUES = 262_144
+"""Commas and opening brackets of one text."""
+
+MAX_DIGITS = 400
+"""Of a whole number. Reading one takes time by the square of its digits."""
 
 _ID_AT_THE_FRONT = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\\x00-\x1f]{1,256})"')
 _QUOTE = re.compile(rb'"')
@@ -58,16 +65,19 @@ def id_at_the_front(payload: Payload) -> str | None:
 
 def read_json(text: Payload) -> Any:
     """The value in `text`, as Python's own reader understands it, which all old workers use: NaN and Infinity, lone
-    surrogates, large integers, a byte order mark and UTF-16 are read. Raises Unreadable.
+    surrogates, large integers, a byte order mark and UTF-16 are read. Raises Unreadable, also for a text with more
+    than MAX_VALUES or MAX_DIGITS.
 
     The fast reader refuses all of these, so a text that it refuses is read once more.
     """
+    if has_more_values(text, MAX_VALUES):
+        raise Unreadable(f"it has more than {MAX_VALUES} commas and opening brackets, which is the limit")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(bytes(text))
+        return json.loads(bytes(text), parse_int=_whole_number)
     except UnicodeDecodeError as error:
         raise Unreadable(
             f"byte {error.object[error.start]:#04x} at {error.start} is not {error.encoding}; JSON is UTF-8"
@@ -76,6 +86,12 @@ def read_json(text: Payload) -> Any:
         raise Unreadable("it is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise Unreadable(f"a whole number has {len(digits)} digits, the limit is {MAX_DIGITS}")
+    return int(digits)
 
 
 class _Cut(NamedTuple):

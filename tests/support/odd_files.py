@@ -199,3 +199,9 @@ def webp_canvas(side_px: int) -> bytes:
 def webp_frames(count: int) -> bytes:
     frames = [PIL.Image.new("RGB", (16, 16), (one % 256, one // 256, 0)) for one in range(count)]
     return saved(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+
+
+def webp_of_noise(side_px: int) -> bytes:
+    """Nearly four bytes a pixel, with its transparency."""
+    noise = np.random.default_rng(0).integers(0, 256, (side_px, side_px, 4), dtype=np.uint8)
+    return saved(PIL.Image.fromarray(noise), "WEBP", quality=100, method=0)

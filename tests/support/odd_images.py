@@ -114,6 +114,7 @@ _INVALID: dict[str, Callable[[], bytes]] = {
     "png-4-million-texts": lambda: png_with(chunk(b"tEXt", b"a\0") * (4 * MIB)),
     "gif-10-million-blocks": lambda: gif_with(b"!\xfe\1x\0" * (10 * MIB)),
     "gif-20-million-empty-extensions": lambda: gif_with(b"!\xfe\0" * (20 * MIB)),
+    "gif-63-mib-of-zeros-before-its-frame": lambda: gif_with(bytes(63 * MIB)),
     "gif-8-million-controls": lambda: gif_with(b"!\xf9\4\1\0\0\0\0" * (7 * MIB)),
     "gif-without-frame": lambda: gif_frame(9, 9, b"")[:19] + b"!\xfe\1x\0;",
     "gif-60-mib-of-tiny-blocks": lambda: gif_frame(SIDE_PX, SIDE_PX, b"\2" + b"\1\4" * (30 * MIB) + b"\0;"),

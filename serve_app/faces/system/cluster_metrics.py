@@ -7,24 +7,69 @@ those of Serve are kept.
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 
 import httpx
+from starlette.exceptions import HTTPException
 
 from deployments.logs import OWN_LOGGER
 
 logger = logging.getLogger(OWN_LOGGER)
 
 NODE_TIMEOUT_S = 3.0
+PATIENCE_S = 10.0
+"""Of one who asks, while the cluster itself does not say which nodes there are."""
+
+MAX_AGE_S = 1.0
+"""Of a text that is answered again. Agents collect anew every few seconds only."""
+
 _NOISE = re.compile(r'\b(Component|SessionName|Version|WorkerId|otel_scope_\w+)="[^"]*",?')
 _KEPT = re.compile(r"^(?:# (?:HELP|TYPE) )?ray_((?:serve|fathom)_\w+)")
+
+
+class ClusterMetrics:
+    """The text for all who ask: gathered once for those who ask together, and at most once in MAX_AGE_S, so that no
+    client can keep the door busy with it.
+
+    node_urls: the addresses of the metrics agents. It may block, so it is called in a thread.
+    """
+
+    def __init__(
+        self,
+        node_urls: Callable[[], list[str]],
+        clock: Callable[[], float] = time.monotonic,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._node_urls = node_urls
+        self._patience_s = patience_s
+        self._clock = clock
+        self._gathering: asyncio.Task[str] | None = None
+        self._began_at_s = 0.0
+
+    async def text(self) -> str:
+        """As of MAX_AGE_S ago at most. Raises HTTPException (503) after PATIENCE_S, and what `node_urls` raises."""
+        under_way = self._gathering
+        if under_way is None or (under_way.done() and self._clock() - self._began_at_s >= MAX_AGE_S):
+            self._began_at_s = self._clock()
+            self._gathering = under_way = asyncio.create_task(self._gather())
+        # A client that leaves takes nothing away from those who ask with it.
+        try:
+            return await asyncio.wait_for(asyncio.shield(under_way), self._patience_s)
+        except TimeoutError:
+            detail = f"the cluster has not said for {self._patience_s:g} s which nodes it has"
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "5"}) from None
+
+    async def _gather(self) -> str:
+        return await gather_metrics(await asyncio.to_thread(self._node_urls))
 
 
 async def gather_metrics(node_urls: Iterable[str]) -> str:
     """The kept series of all nodes. A node that does not answer is left out and logged."""
     async with httpx.AsyncClient(timeout=NODE_TIMEOUT_S, trust_env=False) as client:
         texts = await asyncio.gather(*(_fetch(client, url) for url in node_urls))
-    return merge(texts)
+    return await asyncio.to_thread(merge, texts)
 
 
 def merge(texts: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from deployments.serving.decoding import Decoding
 from deployments.serving.replica import Replica
 from deployments.serving.request_state import SMALL_IMAGE_BYTES, MustWait, Received
 from deployments.serving.watchdog import Watchdog
+from tests.support import odd_files
 from tests.support.no_meter import NoMeter
 from tests.support.odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
 
@@ -72,6 +73,7 @@ async def test_pixels_wait_for_room_and_give_it_back() -> None:
         pytest.param(lambda: jpeg_of_scans(100, side_px=2000), id="many scans"),
         pytest.param(lambda: bmp_of_runs(1000, (b"\1\5" * 1000 + b"\0\0") * 1000 + b"\0\1"), id="run lengths"),
         pytest.param(lambda: tiff_of_strips((1000, 60_000), 1, bytes(1000)), id="many strips"),
+        pytest.param(lambda: odd_files.webp_of_noise(1250), id="many bytes"),
     ],
 )
 async def test_an_ordinary_image_waits_for_no_slow_one(slow: Callable[[], bytes]) -> None:

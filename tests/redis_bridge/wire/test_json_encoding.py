@@ -10,7 +10,7 @@ import pytest
 
 from deployments.errors import InvalidImage
 from redis_bridge.wire.encoding_contract import Unreadable
-from redis_bridge.wire.json_encoding import CUT_FROM_BYTES, fields_of
+from redis_bridge.wire.json_encoding import CUT_FROM_BYTES, MAX_DIGITS, MAX_VALUES, fields_of
 from redis_bridge.wire.pixels import rgb_from_bgr
 
 IMAGE = bytes(range(256)) * 32
@@ -112,3 +112,22 @@ def test_an_image_whose_sum_is_large_is_converted_all_the_same() -> None:
     bgr = np.full((1500, 1000, 3), 250.5, np.float32)
     assert bgr.sum(dtype=float) > 2.0**30
     assert (rgb_from_bgr(bgr) == 250).all()
+
+
+@pytest.mark.parametrize("unit", ["[],", '{"":0},', "NaN,", "0,"])
+def test_a_text_of_very_many_values_is_refused_before_it_is_read(unit: str) -> None:
+    payload = '{"id": "a", "ignored": [' + unit * (MAX_VALUES + 1) + "0]}"
+    with pytest.raises(Unreadable, match=f"more than {MAX_VALUES} commas and opening brackets"):
+        fields_of(payload.encode(), "image")
+
+
+def test_many_values_beside_an_image_are_refused_as_well() -> None:
+    payload = json.dumps({"id": "a", "image": TEXT, "ignored": [0] * (MAX_VALUES + 1)})
+    with pytest.raises(Unreadable, match="commas"):
+        fields_of(payload.encode(), "image")
+
+
+def test_a_whole_number_of_very_many_digits_is_refused() -> None:
+    assert fields_of(b'{"ignored": ' + b"9" * MAX_DIGITS + b"}", "image") == {"ignored": int("9" * MAX_DIGITS)}
+    with pytest.raises(Unreadable, match=f"has {MAX_DIGITS + 1} digits, the limit is {MAX_DIGITS}"):
+        fields_of(b'{"ignored": ' + b"9" * (MAX_DIGITS + 1) + b"}", "image")
