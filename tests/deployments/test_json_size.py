@@ -1,3 +1,5 @@
+"""A JSON text with very many values is refused before it is read."""
+
 import json
 
 import pytest
