@@ -14,8 +14,9 @@ BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 SOURCES := install.sh pyproject.toml
 
-# More than one process takes about half the time; tests with a deadline are then less sure on a busy machine.
-JOBS ?= 0
+# Two processes take about half the time of one. Tests marked `alone` run afterwards, with nothing beside them.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -q
 
 # What tests share belongs into a module that is no test. A ratchet: the number only goes down.
 TEST_IMPORTS = $(shell grep -rhE '^(from|import) tests\.([a-z0-9_]+\.)*test_' tests --include='*.py' | wc -l)
@@ -27,12 +28,13 @@ help: ## this list
 serve: $(BASE) ## run the system in the foreground (CONFIG=..., ARGS=--verbose); Ctrl-C stops it
 	@exec $(LAUNCH) serve $(CONFIG) $(ARGS)
 
-test: $(TEST) ## run the everyday tests (JOBS=2: all but the system in two processes)
-	$(BIN)/python -m pytest -q -m "not slow" --ignore tests/system -n $(JOBS) --dist loadfile
-	$(BIN)/python -m pytest -q -m "not slow" tests/system
+test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other)
+	$(PYTEST) -m "not slow and not alone" -n $(JOBS) --dist loadfile
+	$(PYTEST) -m "not slow and alone"
 
-test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
-	$(BIN)/python -m pytest -q -m slow
+test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads (JOBS=2)
+	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadgroup
+	$(PYTEST) -m "slow and alone"
 
 check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, configuration files
 	$(BIN)/ruff check .

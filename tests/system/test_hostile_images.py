@@ -28,7 +28,7 @@ from tests.system.conftest import SAMPLES, RunningSystem
 
 from ..deployments.odd_images import ODD_IMAGES, OddImage, saved
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
 FRAME = (SAMPLES / "seafloor-1.png").read_bytes()
 QUEUE = "image_queue_yolov5"

@@ -94,6 +94,7 @@ async def test_an_ordinary_image_waits_for_no_slow_one(slow: Callable[[], bytes]
     await model.close()
 
 
+@pytest.mark.alone
 async def test_an_ordinary_image_waits_for_no_slow_one_of_its_own_call() -> None:
     model = replica()
     # Small files travel through the threads together. One call into a decoder, which nothing can interrupt.
@@ -160,6 +161,7 @@ async def test_a_frame_for_which_no_room_comes_free_in_time_is_answered_at_its_d
     await model.close()
 
 
+@pytest.mark.alone
 async def test_a_request_ends_at_its_deadline_while_its_image_still_holds_a_thread() -> None:
     model = replica()
     # One call into the decoder of more than a second, which nothing can interrupt.
