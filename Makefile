@@ -34,9 +34,8 @@ test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; CO
 	$(PYTEST) -m "not slow and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
 	$(PYTEST) -m "not slow and alone"
 
-test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads (JOBS=2)
-	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadgroup
-	$(PYTEST) -m "slow and alone"
+test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
+	$(PYTEST) -m slow
 
 check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, configuration files
 	$(BIN)/ruff check .

@@ -27,15 +27,12 @@ START_S = 240
 STOP_S = 90
 
 
-@pytest.hookimpl(tryfirst=True)  # before `-m` chooses and xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In `make test-slow`, all tests of the one system run in one process, and those of systems of their own beside
-    them. In `make test` nothing runs beside a system."""
+    """In `make test` nothing runs beside a system, and a test has the time that its start may take."""
     for item in items:
         if Path(__file__).parent not in item.path.parents:
             continue
-        shares_system = "system" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("system" if shares_system else item.path.stem))
         if item.get_closest_marker("slow") is None:
             item.add_marker("alone")
         if item.get_closest_marker("timeout") is None:

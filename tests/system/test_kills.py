@@ -1,5 +1,5 @@
 """Each process of a running system is killed in turn, with fifty jobs and twenty requests in flight: somebody
-notices, the system is right again, and no job is lost. Each kill prints what it cost, where it is run without `-n`.
+notices, the system is right again, and no job is lost. Each kill prints what it cost.
 
 The model takes its time and loads no TensorFlow. Where the system heals the next kill meets the same one; where
 it ends, as it should, it is started again on the same folder, as its user would do.
