@@ -65,6 +65,7 @@ async def test_pixels_wait_for_room_and_give_it_back() -> None:
     assert decoding.held.held_bytes == 0
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "slow",
     [
@@ -226,6 +227,7 @@ def test_a_thread_that_waited_may_go_on_decoding() -> None:
     assert file.read(3) == b"abc"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("tiling", [None, Tiling(tile_height_px=1024, tile_width_px=1024)])
 async def test_a_client_that_leaves_while_its_image_is_decoded_leaves_no_bytes_behind(tiling: Tiling | None) -> None:
     model = replica()
