@@ -14,8 +14,11 @@ BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 SOURCES := install.sh pyproject.toml
 
-# More than one process takes about half the time; tests with a deadline are then less sure on a busy machine.
-JOBS ?= 0
+# Two processes take about half the time of one. Tests marked `alone` run afterwards, with nothing beside them.
+JOBS ?= 2
+# COVERAGE=yes measures coverage and keeps its floor, as CI does; before Python 3.12 it doubles the processor time.
+COVERAGE ?=
+PYTEST := $(BIN)/python -m pytest -q
 
 # What tests share belongs into a module that is no test. A ratchet: the number only goes down.
 TEST_IMPORTS = $(shell grep -rhE '^(from|import) tests\.([a-z0-9_]+\.)*test_' tests --include='*.py' | wc -l)
@@ -27,12 +30,12 @@ help: ## this list
 serve: $(BASE) ## run the system in the foreground (CONFIG=..., ARGS=--verbose); Ctrl-C stops it
 	@exec $(LAUNCH) serve $(CONFIG) $(ARGS)
 
-test: $(TEST) ## run the everyday tests (JOBS=2: all but the system in two processes)
-	$(BIN)/python -m pytest -q -m "not slow" --ignore tests/system -n $(JOBS) --dist loadfile
-	$(BIN)/python -m pytest -q -m "not slow" tests/system
+test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; COVERAGE=yes)
+	$(PYTEST) -m "not slow and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
+	$(PYTEST) -m "not slow and alone"
 
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
-	$(BIN)/python -m pytest -q -m slow
+	$(PYTEST) -m slow
 
 check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, configuration files
 	$(BIN)/ruff check .

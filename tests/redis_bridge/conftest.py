@@ -109,8 +109,11 @@ def bridges() -> Iterator[BridgeProcesses]:
         stdout=subprocess.PIPE,
         text=True,
     ) as parent:
-        yield BridgeProcesses(parent)
-        parent.communicate(timeout=10)
+        try:
+            yield BridgeProcesses(parent)
+            parent.communicate(timeout=10)
+        finally:
+            parent.kill()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The whole system as a user runs it: the launcher, Ray Serve, both doors, the embedded Valkey and the demo model.
 
-Started once for all tests of this folder, on free ports and in folders of its own.
+Started once for all tests of this folder that share it, on free ports and in folders of its own.
 """
 
 import json
@@ -25,6 +25,18 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "deployments" / "families" / "demo" / "samples"
 START_S = 240
 STOP_S = 90
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In `make test` nothing runs beside a system, and a test has the time that its start may take."""
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        if item.get_closest_marker("slow") is None:
+            item.add_marker("alone")
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(START_S + STOP_S + 60))
 
 
 def free_port() -> int:

@@ -14,6 +14,8 @@ from benchmarks.load.load import Target, Window
 from benchmarks.load.open_loop import open_loop, poisson_arrivals
 from benchmarks.load.tally import BROKEN, LOST, OK, TIMEOUT, LoadFigures
 
+pytestmark = pytest.mark.alone
+
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSAL = b"HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n"

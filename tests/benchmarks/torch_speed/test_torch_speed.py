@@ -22,6 +22,7 @@ obey(answers, ["slow", "fast"], lambda variant, batch: lambda: sum(range(300_000
 """A worker whose variants differ a hundredfold, and whose batches cost the same whatever their size."""
 
 
+@pytest.mark.alone
 def test_the_fastest_variant_and_batch_are_kept() -> None:
     with side([sys.executable, "-c", COUNTER], {}) as worker:
         assert worker.variants == ["slow", "fast"]

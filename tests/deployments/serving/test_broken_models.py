@@ -133,6 +133,7 @@ async def test_poisonous_images_among_good_ones_do_not_kill_the_replica(model: R
     model.check_health()
 
 
+@pytest.mark.alone
 async def test_images_of_a_batch_that_hangs_are_answered_at_their_deadline_and_others_keep_their_answers(
     model: Replica,
 ) -> None:

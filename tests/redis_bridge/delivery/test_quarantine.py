@@ -22,7 +22,7 @@ from tests.redis_bridge.store.bare_liveness import liveness
 
 DEAD = "00000000dead"
 PROMISED_S = 2.0
-SLOW_S = 5.0
+SLOW_S = 3.0
 SLOW_QUEUES = ("image_queue_slow", "image_queue_slower")
 
 
@@ -48,6 +48,7 @@ async def leave_in_slots(redis: Redis, queue: str, count: int) -> list[str]:
     return ids
 
 
+@pytest.mark.alone
 async def test_suspects_of_slow_models_hold_up_no_other_queue(
     redis: Redis, catalogue: FakeCatalogue, start_bridge: StartBridge
 ) -> None:

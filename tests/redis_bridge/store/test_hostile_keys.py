@@ -18,8 +18,9 @@ SECOND = "image_queue_second"
 DEAD = "00000000dead"
 RGB = (10, 20, 128)
 SLOT = keys.Slot(QUEUE, DEAD, 7).key
-MOST_SCANS = 3
-"""At the start, for a death, and once more; without an end there would be one for each look."""
+MOST_SCANS = 4
+"""At the start, for a death, once more, and again where a heartbeat has seen the dead one before the sweep was over;
+without an end there would be one for each look."""
 
 
 async def text(redis: Redis, key: str) -> None:
@@ -84,14 +85,15 @@ TAKEN_AS_THEY_COME: list[tuple[str, Junk]] = [
 
 
 async def all_goes_on(redis: Redis) -> None:
-    """A job is answered, another one is buried, and one more is answered after two heartbeats."""
+    """A job is answered, another one is buried, and one more is answered after two heartbeats. There were more looks
+    than there may be scans."""
     client = Client(redis)
     assert await client.answer(await client.push(RGB)) == legacy_answer(RGB)
     refused = await client.answer(await client.push(RGB, height="tall"))
     assert isinstance(refused, dict)
     await eventually(lambda: redis.exists(keys.DEAD_LETTER_PAYLOAD + "1"))
     beats = await heartbeats(redis)
-    await eventually(lambda: has_beaten(redis, beats + 2))
+    await eventually(lambda: has_beaten(redis, max(beats, MOST_SCANS) + 2))
     assert await client.answer(await client.push(RGB)) == legacy_answer(RGB)
     stats = await redis.info("commandstats")
     assert stats.get("cmdstat_scan", {"calls": 0})["calls"] <= MOST_SCANS

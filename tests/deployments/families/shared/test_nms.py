@@ -113,9 +113,9 @@ def test_the_most_candidates_that_any_model_may_have_are_bounded_work(iou_thresh
 
 
 def _timed(arrays: Arrays, rule: Suppression) -> float:
-    start_s = time.perf_counter()
+    start_s = time.thread_time()
     suppress(*arrays, rule)
-    return time.perf_counter() - start_s
+    return time.thread_time() - start_s
 
 
 def test_without_suppression_the_best_come_first_and_what_cannot_be_a_box_goes() -> None:
