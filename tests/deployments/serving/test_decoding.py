@@ -23,6 +23,8 @@ from tests.support import odd_files
 from tests.support.no_meter import NoMeter
 from tests.support.odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
 
+pytestmark = pytest.mark.alone
+
 BYTES = COLOURS.nbytes
 
 
@@ -66,7 +68,6 @@ async def test_pixels_wait_for_room_and_give_it_back() -> None:
     assert decoding.held.held_bytes == 0
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     "slow",
     [
@@ -97,7 +98,6 @@ async def test_an_ordinary_image_waits_for_no_slow_one(slow: Callable[[], bytes]
     await model.close()
 
 
-@pytest.mark.alone
 async def test_an_ordinary_image_waits_for_no_slow_one_of_its_own_call() -> None:
     model = replica()
     # Small files travel through the threads together. One call into a decoder, which nothing can interrupt.
@@ -164,7 +164,6 @@ async def test_a_frame_for_which_no_room_comes_free_in_time_is_answered_at_its_d
     await model.close()
 
 
-@pytest.mark.alone
 async def test_a_request_ends_at_its_deadline_while_its_image_still_holds_a_thread() -> None:
     model = replica()
     # One call into the decoder of more than a second, which nothing can interrupt.
@@ -229,7 +228,6 @@ def test_a_thread_that_waited_may_go_on_decoding() -> None:
     assert file.read(3) == b"abc"
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("tiling", [None, Tiling(tile_height_px=1024, tile_width_px=1024)])
 async def test_a_client_that_leaves_while_its_image_is_decoded_leaves_no_bytes_behind(tiling: Tiling | None) -> None:
     model = replica()
