@@ -24,7 +24,6 @@ from tests.support.no_meter import NoMeter
 from tests.support.odd_files import COLOURS, bmp_of_runs, coloured, jpeg_of_scans, png_of_zeros, tiff_of_strips
 
 pytestmark = pytest.mark.alone
-
 BYTES = COLOURS.nbytes
 
 

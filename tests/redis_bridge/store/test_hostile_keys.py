@@ -19,7 +19,7 @@ DEAD = "00000000dead"
 RGB = (10, 20, 128)
 SLOT = keys.Slot(QUEUE, DEAD, 7).key
 MOST_SCANS = 4
-"""At the start, for a death, once more, and again if a heartbeat overtakes the sweep; an endless one scans each time."""
+"""At the start, for a death, once more, and again if a heartbeat overtakes it; an endless sweep scans each time."""
 
 
 async def text(redis: Redis, key: str) -> None:
@@ -84,7 +84,7 @@ TAKEN_AS_THEY_COME: list[tuple[str, Junk]] = [
 
 
 async def all_goes_on(redis: Redis) -> None:
-    """A job is answered, another one buried, and one more answered after more heartbeats than there may be scans."""
+    """A job is answered, one buried, and one more answered after more heartbeats than there may be scans."""
     client = Client(redis)
     assert await client.answer(await client.push(RGB)) == legacy_answer(RGB)
     refused = await client.answer(await client.push(RGB, height="tall"))
