@@ -34,6 +34,15 @@ async def test_a_server_that_evicts_keys_is_warned_of(redis: Redis, caplog: pyte
     assert not caplog.text
 
 
+async def test_the_heartbeat_goes_on_while_the_server_is_full(redis: Redis) -> None:
+    await redis.config_set("maxmemory", 1)
+    try:
+        await liveness(redis).beat()
+        assert await redis.exists(keys.heartbeat(BRIDGE))
+    finally:
+        await redis.config_set("maxmemory", 0)
+
+
 async def test_orphans_are_found_without_any_record_of_their_bridge(redis: Redis) -> None:
     taken_over: list[tuple[str, int]] = []
     await redis.rpush(keys.Slot(QUEUE, DEAD, 3).key, "orphan")

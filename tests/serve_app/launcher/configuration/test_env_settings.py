@@ -4,6 +4,7 @@ import copy
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.request import proxy_bypass_environment
 
 import pytest
 import yaml
@@ -97,6 +98,14 @@ def test_ray_gets_safe_defaults_and_a_value_of_the_user_wins() -> None:
     assert environ["RAY_worker_niceness"] == "5"
     assert environ["RAY_USAGE_STATS_ENABLED"] == "0"
     assert environ["OTHER"] == "kept"
+
+
+def test_processes_of_the_system_call_each_other_past_the_proxy_of_the_environment() -> None:
+    environ = for_ray({"http_proxy": "http://proxy:3128", "no_proxy": "ship.example"})
+    assert environ["http_proxy"] == "http://proxy:3128", "weights are fetched through it"
+    for host in ("127.0.0.1", "localhost", "ship.example"):
+        assert proxy_bypass_environment(host, {"no": environ["no_proxy"]})
+    assert "0.0.0.0/0" in environ["no_grpc_proxy"].split(",")
 
 
 def test_a_cluster_that_is_joined_keeps_its_own_ways() -> None:
