@@ -3,6 +3,7 @@ its own. Needs root and Linux, and changes nothing else of the machine that it r
 """
 
 import contextlib
+import functools
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,9 @@ _ENTER = (
 )
 
 
+@functools.cache
 def are_allowed() -> bool:
-    """Whether network namespaces can be made here."""
+    """Whether network namespaces can be made here; tried once."""
     try:
         with bridge(), machine("probe", 250):
             return True

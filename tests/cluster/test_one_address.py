@@ -20,11 +20,7 @@ from tests.cluster.nodes import ROOT, START_S, launched
 from tests.cluster.scenarios import CONFIG, REPLICAS, Cost, seconds_until, tell
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.timeout(3 * START_S),
-    pytest.mark.skipif(network.are_allowed(), reason="network namespaces are allowed here: real nodes run instead"),
-]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * START_S)]
 
 WORKER = {"num_cpus": 4, "num_gpus": 2}
 
@@ -32,6 +28,8 @@ WORKER = {"num_cpus": 4, "num_gpus": 2}
 @pytest.fixture
 def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The variables of all processes, with a Valkey apart."""
+    if network.are_allowed():
+        pytest.skip("network namespaces are allowed here: the real nodes run instead")
     redis_port, dashboard_port = free_ports(2)
     variables = {
         "RAY_AUTH_MODE": "token",
