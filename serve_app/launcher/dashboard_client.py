@@ -24,7 +24,9 @@ _JOBS = "/api/jobs/"
 _UNFINISHED = ("PENDING", "RUNNING")
 _ANSWER_TIMEOUT_S = 10.0
 _GLANCE_TIMEOUT_S = 2.0
-_SUBMIT_TIMEOUT_S = 30.0
+_SUBMIT_TIMEOUT_S = 120.0
+"""The first submission on a cluster starts Ray Serve there."""
+
 POLL_INTERVAL_S = 0.5
 
 LISTED_TIMEOUT_S = 15.0

@@ -19,6 +19,9 @@ from serve_app.launcher.ray_token import ensure_token, has_token, token_help, us
 
 _LISTENS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
+_DIRECT = "RAY_SERVE_ENABLE_DIRECT_INGRESS"
+"""With Ray's switch for throughput it is on, and without HAProxy only the head has a proxy then."""
+
 _WITHOUT_HEAD_S = "RAY_gcs_rpc_server_reconnect_timeout_s"
 """For how long a node goes on serving without a head; by Ray's default it gives up after a minute."""
 
@@ -57,6 +60,7 @@ def node_environment(environ: Mapping[str, str]) -> dict[str, str]:
     variables = {name: value for name, value in environ.items() if name != "RAY_ADDRESS"}
     ours = {
         ENABLED: "0",
+        _DIRECT: "0",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": in_front.IMPORT_PATH,
         _LISTENS: "1",
         _WITHOUT_HEAD_S: "600",
