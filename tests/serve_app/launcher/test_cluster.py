@@ -122,7 +122,7 @@ def test_a_node_has_the_switches_of_the_system_and_listens_for_others() -> None:
     environ = node_environment({"RAY_ADDRESS": "10.0.0.1:6379", "RAY_worker_niceness": "5", "PATH": "/bin"})
     assert "RAY_ADDRESS" not in environ
     assert environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "1"
-    assert environ["RAY_SERVE_ENABLE_HA_PROXY"] == "0"
+    assert environ["RAY_SERVE_ENABLE_HA_PROXY"] == environ["RAY_SERVE_ENABLE_DIRECT_INGRESS"] == "0"
     assert environ["RAY_AUTH_MODE"] == "token"
     assert environ["RAY_worker_niceness"] == "5"
     assert environ["PATH"].endswith(":/bin")
