@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow bench check ratchet status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster bench check ratchet status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -30,12 +30,21 @@ help: ## this list
 serve: $(BASE) ## run the system in the foreground (CONFIG=..., ARGS=--verbose); Ctrl-C stops it
 	@exec $(LAUNCH) serve $(CONFIG) $(ARGS)
 
+node: $(BASE) ## make this machine a node of a Ray cluster: make node ARGS=--head, or ARGS="--address HOST:6379"
+	@exec $(LAUNCH) node $(ARGS)
+
+cluster: $(TEST) ## a Ray cluster of three nodes on this machine, to look at (root; CONFIG=tests/cluster/system.yaml)
+	@exec $(BIN)/python -m tests.cluster $(if $(filter file,$(origin CONFIG)),tests/cluster/system.yaml,$(CONFIG))
+
 test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; COVERAGE=yes)
-	$(PYTEST) -m "not slow and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
+	$(PYTEST) -m "not slow and not cluster and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
 	$(PYTEST) -m "not slow and alone"
 
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
 	$(PYTEST) -m slow
+
+test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
+	$(PYTEST) -m cluster tests/cluster
 
 check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, configuration files
 	$(BIN)/ruff check .

@@ -35,11 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     try:
         from serve_app.launcher import commands, serve_command
+        from serve_app.launcher.cluster import node_command
     except ValueError as error:  # Ray reads its own variables when it is imported
         raise LaunchError(str(error)) from error
     match chosen.command:
         case "serve":
             return serve_command.serve(chosen.config, chosen.verbose, os.environ)
+        case "node":
+            node_command.run_node(chosen.address, chosen.options, os.environ)
         case "check":
             return commands.check(chosen.files)
         case "deploy":
@@ -60,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("serve", help="run a system in the foreground until Ctrl-C")
     command.add_argument("config", type=Path)
     command.add_argument("--verbose", action="store_true", help="show all that Ray and the replicas say")
+    command = commands.add_parser("node", help="make this machine a node of a Ray cluster, in the foreground")
+    place = command.add_mutually_exclusive_group(required=True)
+    place.add_argument("--head", action="store_const", const="", dest="address", help="the first node of a cluster")
+    place.add_argument("--address", metavar="HOST:PORT", help="of the head that this node joins")
+    command.add_argument("options", nargs="*", metavar="OPTION", help="after --, further options of `ray start`")
     command = commands.add_parser("check", help="validate configuration files (default: all in configs/)")
     command.add_argument("files", type=Path, nargs="*")
     command = commands.add_parser("deploy", help="apply a changed configuration to the running system")

@@ -2,7 +2,8 @@
 answers to GET /api/serve/applications/.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,29 @@ def proxies_are_healthy(details: Details) -> bool:
     return bool(statuses) and all(status == "HEALTHY" for status in statuses)
 
 
+def proxies_are_everywhere(details: Details) -> bool:
+    """Whether each node that runs a replica also has a healthy HTTP proxy, where every node is to have one."""
+    if details.get("proxy_location") != "EveryNode":
+        return True
+    healthy = {node for node, proxy in (details.get("proxies") or {}).items() if proxy.get("status") == "HEALTHY"}
+    return {replica.get("node_id") for _, replica in _running_replicas(details)} <= healthy
+
+
+def proxy_hosts(details: Details) -> list[str]:
+    """The addresses of the nodes whose HTTP proxy is healthy, the head first, as it comes first in the report."""
+    proxies = (details.get("proxies") or {}).values()
+    return [proxy["node_ip"] for proxy in proxies if proxy.get("status") == "HEALTHY" and proxy.get("node_ip")]
+
+
+def node_table(nodes: Iterable[Details], details: Details) -> str:
+    """One line per node of the cluster: address, state, what it has, and the replicas that run on it. A dead node is
+    left out when another lives at its address."""
+    living = {node["node_ip"] for node in nodes if node["state"] == "ALIVE"}
+    shown = [node for node in nodes if node["state"] == "ALIVE" or node["node_ip"] not in living]
+    rows = {(node["node_ip"], node["state"]): node for node in shown}
+    return "\n".join(_node_line(node, details) for node in rows.values())
+
+
 def submission(details: Details) -> Details:
     """What has to be submitted to leave the running system exactly as it is.
 
@@ -75,6 +99,35 @@ def table(states: Iterable[ApplicationState]) -> str:
         for row in rows
     ]
     return "\n".join(lines) or "no application is running"
+
+
+def _node_line(node: Details, details: Details) -> str:
+    parts = [_node_duties(node, details)] if node["state"] == "ALIVE" else []
+    parts += [node["state_message"]] if node.get("state_message") else []
+    return f"{node['node_ip']:<15}  {node['state']:<5}  {'; '.join(parts)}"
+
+
+def _node_duties(node: Details, details: Details) -> str:
+    """What a living node has and does."""
+    has = node.get("resources_total") or {}
+    parts = [f"{has[kind]:g} {kind}" for kind in ("CPU", "GPU") if has.get(kind)]
+    if not has.get("CPU"):
+        parts.insert(0, "no CPU for replicas")
+    if node.get("is_head_node"):
+        parts.insert(0, "head")
+    counts = Counter(name for name, one in _running_replicas(details) if one.get("node_id") == node["node_id"])
+    running = ", ".join(f"{name} x{count}" if count > 1 else name for name, count in sorted(counts.items()))
+    parts.append(f"runs {running or 'nothing'}")
+    if node["node_id"] in (details.get("proxies") or {}):
+        parts.append(f"proxy {details['proxies'][node['node_id']].get('status')}")
+    return "; ".join(parts)
+
+
+def _running_replicas(details: Details) -> Iterator[tuple[str, Details]]:
+    """Application and report of every replica that runs."""
+    for name, report in details.get("applications", {}).items():
+        for deployment in report.get("deployments", {}).values():
+            yield from ((name, one) for one in deployment.get("replicas", []) if one.get("state") == "RUNNING")
 
 
 def _state(name: str, report: Details) -> ApplicationState:

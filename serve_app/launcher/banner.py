@@ -3,7 +3,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,12 @@ def http_address(document: Mapping[str, Any]) -> str:
     options = document.get("http_options") or {}
     scheme = "https" if options.get("ssl_certfile") else "http"
     return f"{scheme}://{reachable_address(options.get('host') or '0.0.0.0', options.get('port', 8000))}"
+
+
+def cluster_addresses(document: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
+    """The addresses of the HTTP door on these nodes of a cluster; that of this machine when there is none."""
+    options = document.get("http_options") or {}
+    return [http_address({"http_options": {**options, "host": host}}) for host in hosts] or [http_address(document)]
 
 
 def redis_address(redis_url: str, embedded_port: int | None) -> str:

@@ -7,13 +7,24 @@ from typing import Any
 
 from deployments.definition import MODEL_IMPORT_PATH
 from deployments.nearest_name import nearest_of
-from serve_app.launcher.app_status import ApplicationState, Details, application_states, names, submission, table
+from serve_app.launcher.app_status import (
+    ApplicationState,
+    Details,
+    application_states,
+    names,
+    node_table,
+    proxies_are_everywhere,
+    submission,
+    table,
+)
+from serve_app.launcher.cluster.node_checks import check_nodes
+from serve_app.launcher.cluster.replica_settings import with_settings
 from serve_app.launcher.configuration.env_overrides import (
     render_application,
     rendered,
 )
 from serve_app.launcher.configuration.env_settings import SystemSettings
-from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray
+from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray, joins_cluster
 from serve_app.launcher.configuration.settings_page import settings_page
 from serve_app.launcher.configuration.validation import (
     check_file,
@@ -25,6 +36,7 @@ from serve_app.launcher.configuration.validation import (
 from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem, all_settled, wait_until_listed
 from serve_app.launcher.proxy.haproxy import behind_haproxy
+from serve_app.launcher.ray_token import explicit_mode
 from serve_app.launcher.run_record import one_change_at_a_time, read_record
 
 Environ = Mapping[str, str]
@@ -32,6 +44,7 @@ Environ = Mapping[str, str]
 CONFIGS_FOLDER = Path("configs")
 CATALOGUE = CONFIGS_FOLDER / "fathomnet.yaml"
 REMOVAL_TIMEOUT_S = 120.0
+PROXIES_TIMEOUT_S = 60.0
 
 
 def check(files: Iterable[Path]) -> int:
@@ -56,11 +69,16 @@ def deploy(config: Path, environ: Environ) -> int:
     """Makes `config` the running system's configuration and waits until it is."""
     document = load_system(config)
     settings, environ, has_real_redis = _as_started(environ)
-    document = rendered(document, settings, has_real_redis)
     with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
+        if joins_cluster(environ):
+            has_real_redis = check_nodes(document, system, environ).has_redis
+            document = with_settings(document, environ)
+        document = rendered(document, settings, has_real_redis)
         _warn_of_fixed_options(behind_haproxy(document, environ), system.details())
         system.submit(document)
         details = system.wait_until(all_settled(names(document)), settings.start_patience_s)
+        if joins_cluster(environ):
+            details = system.wait_until(proxies_are_everywhere, PROXIES_TIMEOUT_S)
     return _print_outcome(details, names(document))
 
 
@@ -81,10 +99,15 @@ def add(model: Path, environ: Environ) -> int:
         wanted = {**document, "applications": [*document["applications"], application]}
         if problems := system_problems(wanted):
             raise LaunchError(problems)
+        if joins_cluster(environ):
+            only = {"applications": [application]}
+            check_nodes(only, system, environ)
+            [application] = with_settings(only, environ)["applications"]
+            wanted["applications"][-1] = application
         system.submit(wanted)
         details = system.wait_until(lambda now: _is_settled(now, name), settings.start_patience_s)
     exit_status = _print_outcome(details, [name])
-    if exit_status == 0 and not wait_until_listed(details, name):
+    if exit_status == 0 and not wait_until_listed(details, name, is_elsewhere=joins_cluster(environ)):
         say_error(f"{name} runs, but the HTTP door does not list it yet")
     return exit_status
 
@@ -111,8 +134,12 @@ def status(environ: Environ) -> int:
     """Prints the state of every application; 1 when one of them is not healthy."""
     settings, environ, _ = _as_started(environ)
     with RunningSystem(settings.dashboard_url, environ) as system:
-        states = application_states(system.details())
+        details = system.details()
+        nodes = system.nodes() if joins_cluster(environ) else []
+    states = application_states(details)
     say(table(states.values()))
+    if nodes:
+        say("\n" + node_table(nodes, details))
     return 0 if states and all(state.is_healthy for state in states.values()) else 1
 
 
@@ -144,7 +171,11 @@ def _as_started(environ: Environ) -> tuple[SystemSettings, dict[str, str], bool]
     record = read_record(SystemSettings.from_environment(environ).folder)
     environ = {**record.environment, **environ}
     settings = SystemSettings.from_environment(environ)
-    return settings, for_ray(environ), record.has_real_redis or bool(environ.get(REDIS_URL.name))
+    return (
+        settings,
+        explicit_mode(environ) | for_ray(environ),
+        record.has_real_redis or bool(environ.get(REDIS_URL.name)),
+    )
 
 
 def _warn_of_fixed_options(document: Details, details: Details) -> None:

@@ -13,15 +13,20 @@ from typing import Any, Self
 import httpx
 
 from deployments.error_text import cause_in
-from serve_app.launcher.app_status import Details, application_states, submission
+from serve_app.launcher.app_status import Details, application_states, proxy_hosts, submission
 from serve_app.launcher.configuration.env_settings import reachable_address
 from serve_app.launcher.console import LaunchError
-from serve_app.launcher.ray_token import auth_headers
+from serve_app.launcher.ray_token import auth_headers, token_help
 
 _APPLICATIONS = "/api/serve/applications/"
+_NODES = "/api/v0/nodes"
+_JOBS = "/api/jobs/"
+_UNFINISHED = ("PENDING", "RUNNING")
 _ANSWER_TIMEOUT_S = 10.0
 _GLANCE_TIMEOUT_S = 2.0
-_SUBMIT_TIMEOUT_S = 30.0
+_SUBMIT_TIMEOUT_S = 120.0
+"""The first submission on a cluster starts Ray Serve there."""
+
 POLL_INTERVAL_S = 0.5
 
 LISTED_TIMEOUT_S = 15.0
@@ -65,7 +70,27 @@ class RunningSystem:
 
     def submit(self, document: Mapping[str, Any]) -> None:
         """Makes `document` the goal of the running system. Raises LaunchError with Ray Serve's reason."""
-        self._ask("PUT", _SUBMIT_TIMEOUT_S, json=document)
+        self._ask("PUT", _APPLICATIONS, _SUBMIT_TIMEOUT_S, json=document)
+
+    def nodes(self) -> list[Details]:
+        """What Ray says of the nodes of its cluster, dead ones included. Raises LaunchError."""
+        found: list[Details] = self._ask("GET", _NODES, _ANSWER_TIMEOUT_S).json()["data"]["result"]["result"]
+        return found
+
+    def run_job(self, entrypoint: str, timeout_s: float) -> str:
+        """What a command line says that runs on a node of the cluster. Raises LaunchError when it does not end."""
+        job = (
+            _JOBS
+            + self._ask("POST", _JOBS, _SUBMIT_TIMEOUT_S, json={"entrypoint": entrypoint}).json()["submission_id"]
+        )
+        ends_at_s = time.monotonic() + timeout_s
+        while self._ask("GET", job, _ANSWER_TIMEOUT_S).json()["status"] in _UNFINISHED:
+            if time.monotonic() >= ends_at_s:
+                self._ask("POST", f"{job}/stop", _ANSWER_TIMEOUT_S)
+                raise LaunchError(f"a job that looks at the nodes has not ended within {timeout_s:.0f} s: {job}")
+            time.sleep(POLL_INTERVAL_S)
+        said: str = self._ask("GET", f"{job}/logs", _ANSWER_TIMEOUT_S).json()["logs"]
+        return said
 
     def change(self, edit: Callable[[list[Details]], list[Details]]) -> None:
         """Submits the running configuration with `edit` applied to its list of applications."""
@@ -84,20 +109,19 @@ class RunningSystem:
             time.sleep(POLL_INTERVAL_S)
 
     def _details(self, timeout_s: float) -> Details:
-        details: Details = self._ask("GET", timeout_s).json()
+        details: Details = self._ask("GET", _APPLICATIONS, timeout_s).json()
         return details
 
-    def _ask(self, method: str, timeout_s: float, **body: Any) -> httpx.Response:
+    def _ask(self, method: str, path: str, timeout_s: float, **body: Any) -> httpx.Response:
         try:
-            answer = self._http.request(
-                method, _APPLICATIONS, timeout=timeout_s, headers=auth_headers(self._environ), **body
-            )
+            answer = self._http.request(method, path, timeout=timeout_s, headers=auth_headers(self._environ), **body)
         except httpx.HTTPError as error:
             reason = f"nothing answers at {self.url} (FATHOM_DASHBOARD_PORT): {str(error) or type(error).__name__}"
             raise LaunchError(f"{reason}; is the system running?") from error
         if answer.status_code in (401, 403):
             raise LaunchError(
-                f"{self.url} refuses access: set RAY_AUTH_MODE as it was set when the system was started"
+                f"{self.url} refuses access: set RAY_AUTH_MODE as it was set when the system was started, "
+                f"and show its token: {token_help()}"
             )
         if answer.status_code == 503:
             raise LaunchError(f"the system at {self.url} is still starting, or stopping; try again in a few seconds")
@@ -118,11 +142,14 @@ def all_settled(wanted: Iterable[str]) -> Callable[[Details], bool]:
     return condition
 
 
-def wait_until_listed(details: Mapping[str, Any], model: str, timeout_s: float = LISTED_TIMEOUT_S) -> bool:
+def wait_until_listed(
+    details: Mapping[str, Any], model: str, timeout_s: float = LISTED_TIMEOUT_S, is_elsewhere: bool = False
+) -> bool:
     """Whether the door described `model` within `timeout_s`. details: of the running system, whose `http_options`
-    say where the door is; a system without a door lists nothing."""
+    say where the door is; a system without a door lists nothing. is_elsewhere: whether it is on other machines."""
     options = details.get("http_options") or {}
-    address = reachable_address(options.get("host") or "", options.get("port") or 8000)
+    host = next(iter(proxy_hosts(dict(details))), "") if is_elsewhere else options.get("host")
+    address = reachable_address(host or "", options.get("port") or 8000)
     ends_at_s = time.monotonic() + timeout_s
     with httpx.Client(base_url=f"http://{address}", timeout=timeout_s, trust_env=False) as door:
         while True:

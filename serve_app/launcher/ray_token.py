@@ -16,7 +16,7 @@ _TOKEN_BYTES = 32
 def uses_token(environ: Mapping[str, str]) -> bool:
     """Whether calls to Ray must carry a token: as RAY_AUTH_MODE says, else, like Ray, if there is one."""
     mode = environ.get("RAY_AUTH_MODE", "").lower()
-    return mode == "token" if mode else bool(environ.get("RAY_AUTH_TOKEN")) or _path(environ).exists()
+    return mode == "token" if mode else has_token(environ)
 
 
 def token_place(environ: Mapping[str, str]) -> str:
@@ -24,6 +24,22 @@ def token_place(environ: Mapping[str, str]) -> str:
     if not uses_token(environ):
         return ""
     return "  (token: RAY_AUTH_TOKEN)" if environ.get("RAY_AUTH_TOKEN") else f"  (token: {_path(environ)})"
+
+
+def token_help() -> str:
+    """What a user does who has no token."""
+    return "set RAY_AUTH_TOKEN_PATH to a file with the cluster's token, or RAY_AUTH_TOKEN"
+
+
+def has_token(environ: Mapping[str, str]) -> bool:
+    """Whether there is a token to show to Ray."""
+    return bool(environ.get("RAY_AUTH_TOKEN")) or _path(environ).exists()
+
+
+def explicit_mode(environ: Mapping[str, str]) -> dict[str, str]:
+    """RAY_AUTH_MODE as it is meant where it is not set, for every process that is started: some of Ray's own commands
+    leave a token that is there unused when it is not set."""
+    return {"RAY_AUTH_MODE": "token" if uses_token(environ) else "disabled"}
 
 
 def ensure_token(environ: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from serve_app.launcher.configuration.ray_variables import REDIS_URL
 from serve_app.launcher.console import LaunchError
 
 _RECORD = "system.json"
-_KEPT_FOR_RAY = ("RAY_AUTH_MODE", "RAY_SERVE_ENABLE_HA_PROXY")
+_KEPT_FOR_RAY = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_SERVE_ENABLE_HA_PROXY")
 
 
 @dataclass(frozen=True, slots=True)

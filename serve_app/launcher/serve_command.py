@@ -5,8 +5,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from serve_app.launcher import child_main
-from serve_app.launcher.app_status import Details, names
-from serve_app.launcher.banner import banner, http_address, redis_address
+from serve_app.launcher.app_status import Details, names, proxy_hosts
+from serve_app.launcher.banner import banner, cluster_addresses, http_address, redis_address
+from serve_app.launcher.cluster.node_checks import check_nodes
+from serve_app.launcher.cluster.replica_settings import with_settings
 from serve_app.launcher.configuration.builders import load_builder
 from serve_app.launcher.configuration.env_overrides import (
     embedded_redis_port,
@@ -36,7 +38,7 @@ from serve_app.launcher.proxy.haproxy import (
 )
 from serve_app.launcher.proxy.haproxy_config import LOOPBACK
 from serve_app.launcher.pulse import Pulse, PulseTimes
-from serve_app.launcher.ray_token import ensure_token, token_place
+from serve_app.launcher.ray_token import ensure_token, explicit_mode, token_place
 from serve_app.launcher.run_record import open_folder, read_record, remove_record, write_record
 from serve_app.launcher.supervisor import Supervisor
 
@@ -46,15 +48,16 @@ Environ = Mapping[str, str]
 def serve(config: Path, verbose: bool, environ: Environ) -> int:
     """Runs the system of `config` in the foreground."""
     settings = SystemSettings.from_environment(environ)
-    environ = for_ray(environ)
+    environ = explicit_mode(environ) | for_ray(environ)
     document = rendered(load_system(config), settings, has_real_redis=bool(environ.get(REDIS_URL.name)))
     listeners = _listeners(document, settings, environ)
-    if not joins_cluster(environ):
+    if joins_cluster(environ):
+        document = _fitted_to_cluster(load_system(config), settings, environ)
+    else:
         if problems := port_problems(listeners):
             raise LaunchError(problems)
         environ |= _checked_machine(settings, environ)
-
-    ensure_token(environ)
+        ensure_token(environ)
     folder = _prepared_folder(settings)
     environ = {**environ, "FATHOM_DATA_DIR": str(folder)}
     log = None if verbose else folder / "serve.log"
@@ -79,6 +82,13 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
                 return _keep_in_foreground(supervisor, system, document, environ)
         finally:
             remove_record(folder)
+
+
+def _fitted_to_cluster(document: Details, settings: SystemSettings, environ: Environ) -> Details:
+    """`document` as the nodes of the cluster that is joined get it. Raises LaunchError with what they lack."""
+    with StopSignals().let_through(), RunningSystem(settings.dashboard_url, environ) as system:
+        checked = check_nodes(document, system, environ)
+    return rendered(with_settings(document, environ), settings, checked.has_redis)
 
 
 def _prepared_folder(settings: SystemSettings) -> Path:
@@ -122,7 +132,11 @@ def _keep_in_foreground(supervisor: Supervisor, system: RunningSystem, document:
     if states is not None:
         redis = redis_address(environ.get(REDIS_URL.name, ""), embedded_redis_port(document))
         dashboard = settings.dashboard_url + token_place(environ)
-        say(banner(http_address(document), dashboard, redis, states))
+        hosts = proxy_hosts(system.details_or_none() or {}) if joins_cluster(environ) else []
+        address, *others = cluster_addresses(document, hosts)
+        say(banner(address, dashboard, redis, states))
+        if others:
+            say(f"The same on every node: {', '.join(others)}")
     # The doors of a cluster that is joined are on its own nodes.
     has_door = any(app.get("route_prefix") is not None for app in document["applications"])
     door = http_address(document) if has_door and not joins_cluster(environ) else None

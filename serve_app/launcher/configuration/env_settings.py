@@ -15,6 +15,7 @@ from deployments.definition import Settings
 from deployments.nearest_name import nearest_of
 from deployments.process.state_folder import DEFAULT_STATE_FOLDER, default_state_folder
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
+from serve_app.launcher.configuration.ray_variables import cluster_host
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
 
@@ -38,7 +39,8 @@ class SystemSettings(Settings):
     """Seconds within which the head of an HTTP request must arrive."""
 
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
-    """Address that the Ray dashboard listens on. Whoever has it and the token can run code."""
+    """Address that the Ray dashboard listens on. Whoever has it and the token can run code. With `RAY_ADDRESS`, where
+    the dashboard of that cluster is; its head, when not set."""
 
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
     """Port of the Ray dashboard, through which `make deploy`, `add`, `remove` and `status` work."""
@@ -114,6 +116,8 @@ class SystemSettings(Settings):
         problems = [_unknown(name, list(names)) for name in given if name not in names]
         values = {names[name]: value for name, value in given.items() if name in names}
         values.setdefault("data_dir", str(default_state_folder(environ)))
+        if head := cluster_host(environ):
+            values.setdefault("dashboard_host", head)
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:

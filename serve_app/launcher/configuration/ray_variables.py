@@ -7,6 +7,8 @@ written into a file.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psutil
+
 from deployments.process.local_traffic import keep_local_traffic_direct
 
 
@@ -28,7 +30,7 @@ class Variable:
 REDIS_URL = Variable(
     "REDIS_URL",
     "Address of a real Redis, such as `redis://:password@host:6379/0`; the embedded Valkey is not started then. "
-    "A secret: never written to a file or shown.",
+    "With a user or a password it is a secret: never written to a file or shown.",
     "",
     "the bridge",
 )
@@ -103,7 +105,8 @@ RAY_DEFAULTS = (
 
 RAY_ADDRESS = Variable(
     "RAY_ADDRESS",
-    "Joins this Ray cluster (`host:port`) instead of starting Ray; Ray's settings are then those of the cluster.",
+    "Joins this Ray cluster (`host:port`) instead of starting Ray; Ray's settings are then those of its nodes: "
+    "[operating.md](operating.md#a-cluster).",
     "",
     "Ray",
 )
@@ -112,6 +115,14 @@ RAY_ADDRESS = Variable(
 def joins_cluster(environ: Mapping[str, str]) -> bool:
     """Whether the system runs on a Ray that is there already; `local` is Ray's word for one of our own."""
     return environ.get(RAY_ADDRESS.name, "") not in ("", "local")
+
+
+def cluster_host(environ: Mapping[str, str]) -> str:
+    """The host of the cluster's head, where it is another machine; '' where there is none, or it is this one."""
+    address = environ.get(RAY_ADDRESS.name, "")
+    host = address.rpartition(":")[0].strip("[]")
+    here = {one.address for card in psutil.net_if_addrs().values() for one in card}
+    return "" if not joins_cluster(environ) or host in here | {"localhost"} else host
 
 
 def for_ray(environ: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,8 @@ Signals are blocked and fetched with sigtimedwait, so that no code here is ever 
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -29,6 +30,15 @@ class StopSignals:
     def block(self) -> None:
         """From now on, signals wait until `wait` fetches them."""
         signal.pthread_sigmask(signal.SIG_BLOCK, self._awaited)
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Meanwhile signals do what they do in any program, as nothing has been started that has to be stopped."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._awaited)
+        try:
+            yield
+        finally:
+            self.block()
 
     def wait(self, timeout_s: float) -> None:
         """Waits for a stop signal, which is counted, or for the end of any child; at most `timeout_s`."""

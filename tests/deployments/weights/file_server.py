@@ -16,6 +16,7 @@ class FileServer:
     sent before the connection is closed.  headers: path -> more headers.  asked: (path, Range header) in turn.
     gate: what every answer with a body waits for.  busy_answers: this many are 503 first."""
 
+    host: str = "127.0.0.1"
     port: int = 0
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
@@ -28,14 +29,14 @@ class FileServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
 
 @contextmanager
-def file_server() -> Iterator[FileServer]:
-    state = FileServer()
+def file_server(host: str = "127.0.0.1") -> Iterator[FileServer]:
+    state = FileServer(host)
     state.gate.set()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("_Bound", (_Handler,), {"state": state}))
+    server = ThreadingHTTPServer((host, 0), type("_Bound", (_Handler,), {"state": state}))
     server.daemon_threads = True
     state.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from serve_app.launcher.cluster.inspection import MARK, look
+from serve_app.launcher.cluster.node_checks import PACKAGES
+
 MODELS = "/v1/models/"
+JOBS = "/api/jobs/"
 
 FAILURE = """The deployment failed to start 3 times in a row. See controller logs for details. Error:
 \x1b[36mray::ServeReplica:broken:Model.initialize_and_get_metadata()\x1b[39m (pid=1, ip=127.0.0.1)
@@ -44,6 +48,7 @@ class FakeDashboard:
     http_options: dict[str, Any] = field(default_factory=lambda: {"host": "0.0.0.0", "port": 8082})
     submitted: list[dict[str, Any]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    location: str = "EveryNode"
     token: str | None = None
     busy_answers: int = 0
     """This many requests are answered 503 first, as a starting system does."""
@@ -53,6 +58,9 @@ class FakeDashboard:
 
     silent: bool = False
     """Whether nothing is answered until this is over."""
+
+    silent_jobs: bool = False
+    """Whether the same is true of jobs."""
 
     error: str = ""
     """What every request is answered with, as status 500, when it is set."""
@@ -88,13 +96,23 @@ class FakeDashboard:
     def details(self) -> dict[str, Any]:
         return {
             "controller_info": {},
-            "proxy_location": "EveryNode",
+            "proxy_location": self.location,
             "http_options": self.http_options,
             "grpc_options": {"port": 9000},
             "proxies": {"node": {"status": "HEALTHY"}},
             "target_capacity": None,
             "applications": self.applications,
         }
+
+    def take_job(self) -> None:
+        """Returns at once, even when all else is silent, unless jobs are, too."""
+        if self.silent_jobs:
+            self.wait_until_it_may_answer()
+
+    def nodes_seen(self) -> str:
+        """What a job says that looks at the nodes: one, on which all is well."""
+        found = look([], [], list(PACKAGES)) | {"node": "127.0.0.1", "redis": 0}
+        return f"some line of Ray\n{MARK}{json.dumps([found])}\n"
 
     def _report(self, config: dict[str, Any]) -> dict[str, Any]:
         fails = config["name"] in self.failing
@@ -121,8 +139,16 @@ def serving(dashboard: FakeDashboard, port: int = 0) -> Iterator[FakeDashboard]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith(JOBS):
+                self._send(200, json.dumps({"status": "SUCCEEDED", "logs": dashboard.nodes_seen()}).encode())
+                return
             with contextlib.suppress(BrokenPipeError):  # of one who has waited for long enough
                 self._answer(lambda: dashboard.details())
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            dashboard.take_job()
+            self._send(200, json.dumps({"submission_id": "job"}).encode())
 
         def do_PUT(self) -> None:
             document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -140,6 +166,9 @@ def serving(dashboard: FakeDashboard, port: int = 0) -> Iterator[FakeDashboard]:
             body = dashboard.error.encode() if status == 500 else b""
             if status == 200 and not self.path.startswith(MODELS):
                 body = json.dumps(act()).encode()
+            self._send(status, body)
+
+        def _send(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -155,6 +155,27 @@ def test_the_token_goes_with_every_call(dashboard: FakeDashboard, environ: dict[
     assert commands.status(environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "secret"}) == 0
 
 
+def test_on_a_cluster_the_launchers_settings_go_with_every_application(
+    dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path
+) -> None:
+    joined = {"RAY_ADDRESS": "127.0.0.1:6379", "FATHOM_WEIGHTS_OFFLINE": "1"}
+    config = written(tmp_path, {"applications": [model_block("first")]})
+    dashboard.location = "HeadOnly"
+    assert commands.deploy(config, environ | joined) == 0
+    [application] = dashboard.submitted[-1]["applications"]
+    assert application["runtime_env"]["env_vars"]["FATHOM_WEIGHTS_OFFLINE"] == "1"
+
+
+def test_on_a_cluster_nothing_changes_where_nodes_lack_something(
+    dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path
+) -> None:
+    bridge = {"name": "bridge", "import_path": "redis_bridge.app:build", "route_prefix": None}
+    joined = {"RAY_ADDRESS": "127.0.0.1:6379", "REDIS_URL": "redis://:hunter2@127.0.0.1"}
+    with pytest.raises(LaunchError, match=r"nodes without REDIS_URL: 127.0.0.1"):
+        commands.deploy(written(tmp_path, {"applications": [bridge]}), environ | joined)
+    assert dashboard.submitted == []
+
+
 def test_a_system_that_is_not_there_is_told_in_one_line(environ: dict[str, str]) -> None:
     with pytest.raises(LaunchError, match=r"nothing answers at http://127.0.0.1:1 \(FATHOM_DASHBOARD_PORT\)"):
         commands.status(environ | {"FATHOM_DASHBOARD_PORT": "1"})

@@ -92,6 +92,15 @@ def test_a_signal_that_comes_while_the_dashboard_is_asked_stops_in_order(
     assert process.returncode in (0, 1)
 
 
+def test_an_interrupt_while_the_nodes_are_looked_at_ends_at_once(tmp_path: Path, config: Path) -> None:
+    with serving(FakeDashboard(silent=True, silent_jobs=True)) as dashboard:
+        dashboard.run(model_block("first"))
+        with launched(tmp_path, dashboard, "serve", str(config)) as process:
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 130, said
+
+
 def test_other_commands_end_at_once_and_say_so_when_interrupted(tmp_path: Path, dashboard: FakeDashboard) -> None:
     with launched(tmp_path, dashboard, "status") as process:
         started_at_s = time.monotonic()

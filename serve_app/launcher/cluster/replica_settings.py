@@ -1,0 +1,48 @@
+"""How the launcher's settings reach the replicas of a cluster that is joined, whose processes have the environment of
+their node and not the launcher's.
+
+What is no secret travels in each application's `runtime_env.env_vars`, which Ray shows: in the dashboard, by
+`serve status` and in its logs. An address of Redis with a password does not: every node has it in its environment.
+What a file of the launcher's machine says (`labels_file`) travels as the value itself.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from deployments.definition import MODEL_IMPORT_PATH, read_labels
+from serve_app.launcher.configuration.ray_variables import REDIS_URL
+
+Document = dict[str, Any]
+
+_PASSED_ON = (
+    "FATHOM_WEIGHTS_DIR",
+    "FATHOM_WEIGHTS_OFFLINE",
+    "FATHOM_WEIGHTS_MIRROR",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "PYTHONUTF8",
+)
+
+
+def is_secret(redis_url: str) -> bool:
+    """Whether the address may hold a password, and so must not be shown."""
+    return "@" in redis_url or "password" in redis_url.lower()
+
+
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `environ` that replicas read and that may be shown."""
+    variables = {name: environ[name] for name in _PASSED_ON if environ.get(name)}
+    url = environ.get(REDIS_URL.name, "")
+    return variables if not url or is_secret(url) else {**variables, REDIS_URL.name: url}
+
+
+def with_settings(document: Document, environ: Mapping[str, str]) -> Document:
+    """A copy of `document` whose applications carry what the launcher's environment and its files say."""
+    result = copy.deepcopy(document)
+    for application in result["applications"]:
+        runtime_env = application.setdefault("runtime_env", {})
+        runtime_env["env_vars"] = {**runtime_env.get("env_vars", {}), **passed_on(environ)}
+        args = application.get("args", {})
+        if application.get("import_path") == MODEL_IMPORT_PATH and args.get("labels_file"):
+            args["labels"] = list(read_labels(args.pop("labels_file")))
+    return result

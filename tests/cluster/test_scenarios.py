@@ -1,0 +1,125 @@
+"""A node is drained, a node dies, the head dies: under load over HTTP and through the queue. No accepted job is lost,
+and what fails over HTTP was under way on the node that went. Each prints what it cost."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cluster.load import Asked
+from tests.cluster.network import inside
+from tests.cluster.nodes import RAY_PORT, ROOT, START_S, Bed, Node
+from tests.cluster.scenarios import (
+    deploy,
+    is_ready,
+    seconds_until,
+    tell,
+    under_load,
+    unexplained,
+    wait_until_whole,
+)
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * START_S)]
+
+
+def test_a_worker_that_is_killed_costs_what_was_under_way_there(bed: Bed) -> None:
+    victim, other = bed.workers
+    with under_load(bed, "worker killed") as (load, cost):
+        killed_at_s = time.monotonic()
+        victim.kill()
+        cost.recovery_s = seconds_until(
+            lambda: load.answered(killed_at_s, other.address) > 10 and is_ready(other.address), "the other worker"
+        )
+        seconds_until(lambda: victim.address not in bed.living(), "Ray to notice the death")
+        bed.heal()
+        whole_s = seconds_until(lambda: is_ready(victim.address), "the worker that came back")
+    tell(f"{cost}; its proxy answered again {whole_s:.1f} s after it was started again")
+    assert cost.lost == 0
+    assert shown(unexplained(load.failures(), victim.address, killed_at_s, time.monotonic())) == []
+
+
+def test_while_the_head_is_dead_serving_goes_on(bed: Bed) -> None:
+    with under_load(bed, "head killed and started again") as (load, cost):
+        killed_at_s = time.monotonic()
+        bed.head.kill()
+        seconds_until(lambda: load.answered(killed_at_s) > 60, "sixty answers without a head")
+        meanwhile = load.failures()
+        cost.recovery_s = _start_again_s(bed)
+    tell(f"{cost}; without a head {len(meanwhile)} failures")
+    assert cost.lost == 0
+    assert shown(load.failures()) == []
+
+
+def test_control_comes_back_with_the_head(bed: Bed) -> None:
+    assert [line.split()[:2] for line in deploy(bed).splitlines()] == [
+        ["api", "RUNNING"],
+        ["bridge", "RUNNING"],
+        ["patient", "RUNNING"],
+    ]
+
+
+def test_a_worker_that_is_drained_costs_nothing(bed: Bed) -> None:
+    victim, other = bed.workers
+    with under_load(bed, "worker drained", hosts=[other.address]) as (load, cost):
+        drained_at_s = time.monotonic()
+        _drain(bed, victim)
+        cost.recovery_s = seconds_until(lambda: not _has_replicas(bed, victim), "an empty node")
+        seconds_until(lambda: load.answered(drained_at_s) > 30, "answers after the drain")
+    tell(cost)
+    victim.kill()
+    assert cost.lost == 0
+    assert shown(load.failures()) == []
+
+
+def _drain(bed: Bed, node: Node) -> None:
+    """As a person drains a node, from the head."""
+    with bed.system() as system:
+        [node_id] = [
+            one["node_id"] for one in system.nodes() if one["node_ip"] == node.address and one["state"] == "ALIVE"
+        ]
+    ray = os.path.join(os.path.dirname(sys.executable), "ray")
+    address = f"{bed.head.address}:{RAY_PORT}"
+    options = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "maintenance"]
+    command = [
+        ray,
+        "drain-node",
+        "--address",
+        address,
+        "--node-id",
+        node_id,
+        *options,
+        "--deadline-remaining-seconds",
+        "60",
+    ]
+    done = subprocess.run(
+        inside("head", command),
+        env=bed.head.environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _has_replicas(bed: Bed, node: Node) -> bool:
+    """Whether a replica is there in whatever state: those that are to move are no longer reported as running."""
+    applications = bed.details().get("applications", {}).values()
+    deployments = [one for report in applications for one in report["deployments"].values()]
+    return not applications or any(one["node_ip"] == node.address for each in deployments for one in each["replicas"])
+
+
+def _start_again_s(bed: Bed) -> float:
+    """Seconds until the head that is started now has all nodes, and Serve reports every application as running."""
+    began_s = time.monotonic()
+    bed.heal()
+    wait_until_whole(bed)
+    return time.monotonic() - began_s
+
+
+def shown(failures: list[Asked]) -> list[tuple[str, int]]:
+    """Failures in short."""
+    return [(one.host, one.status) for one in failures]
