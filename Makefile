@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow bench check ratchet status deploy add remove format lock
+.PHONY: help serve test test-slow bench check k8s ratchet status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -60,6 +60,9 @@ add: $(BASE) ## add one model to the running system: make add MODEL=NAME (of con
 
 remove: $(BASE) ## remove one model from the running system: make remove MODEL=second-demo
 	@$(LAUNCH) remove $(or $(MODEL),$(error MODEL=NAME is missing))
+
+k8s: $(BASE) ## write those parts of the Kubernetes manifests that follow from configs/*.yaml
+	@$(BIN)/python -m k8s.generate
 
 bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the legacy design (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
