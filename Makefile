@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow bench check k8s ratchet status deploy add remove format lock
+.PHONY: help serve test test-slow test-image bench check k8s ratchet status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -17,6 +17,8 @@ SOURCES := install.sh pyproject.toml
 # More than one process takes about half the time; tests with a deadline are then less sure on a busy machine.
 JOBS ?= 0
 
+SCRIPTS := install.sh requirements/lock.sh .ci/run hpc/serve.sbatch tests/image/enter.sh
+
 # What tests share belongs into a module that is no test. A ratchet: the number only goes down.
 TEST_IMPORTS = $(shell grep -rhE '^(from|import) tests\.([a-z0-9_]+\.)*test_' tests --include='*.py' | wc -l)
 MOST_TEST_IMPORTS := 3
@@ -28,13 +30,16 @@ serve: $(BASE) ## run the system in the foreground (CONFIG=..., ARGS=--verbose);
 	@exec $(LAUNCH) serve $(CONFIG) $(ARGS)
 
 test: $(TEST) ## run the everyday tests (JOBS=2: all but the system in two processes)
-	$(BIN)/python -m pytest -q -m "not slow" --ignore tests/system -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -q -m "not slow and not image" --ignore tests/system -n $(JOBS) --dist loadfile
 	$(BIN)/python -m pytest -q -m "not slow" tests/system
 
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
 	$(BIN)/python -m pytest -q -m slow
 
-check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, configuration files
+test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)
+	$(BIN)/python -m pytest -q -m image tests/image
+
+check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, scripts, configuration files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,6 +49,7 @@ check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Docke
 	@echo "imports of test files by test files: $(TEST_IMPORTS), at most $(MOST_TEST_IMPORTS)"
 	@test $(TEST_IMPORTS) -le $(MOST_TEST_IMPORTS)
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck $(SCRIPTS)
 	$(LAUNCH) check
 
 ratchet: $(TEST) ## lower the limits of files that have become shorter
