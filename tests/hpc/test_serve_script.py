@@ -63,6 +63,14 @@ def test_more_than_one_node_needs_a_redis_of_its_own(allocation: dict[str, str])
     assert "REDIS_URL is not set" in done.stderr
 
 
+def test_a_ray_that_does_not_start_is_no_success(allocation: dict[str, str]) -> None:
+    srun = Path(allocation["PATH"].split(":")[0]) / "srun"
+    srun.write_text("#!/bin/sh\nexit 0\n")  # as `ray symmetric-run` ends then
+    done = subprocess.run([SCRIPT], cwd=ROOT, env=allocation, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Ray did not come up" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_system_runs_on_the_allocation_and_drains_before_its_time_is_over(
