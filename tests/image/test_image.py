@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,14 +61,15 @@ class Container:
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+def builder() -> Iterator[Builder]:
     """With the image built. IMAGE_TEST_FOLDER keeps base and image for the next run, else they are removed."""
     if reason := reason_not_to_run():
         if os.environ.get("CI"):
             pytest.fail(f"the image cannot be built: {reason}")
         pytest.skip(f"the image cannot be built: {reason}")
     kept = os.environ.get("IMAGE_TEST_FOLDER")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("image")
+    # Gigabytes: not in /tmp, which may be in memory.
+    folder = Path(kept or tempfile.mkdtemp(prefix="fathom-image-", dir="/var/tmp"))
     built = Builder(folder)
     try:
         built.make_base()
