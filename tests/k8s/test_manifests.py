@@ -123,6 +123,14 @@ def test_the_user_is_that_of_the_image() -> None:
     assert users == {int(uid)}
 
 
+def test_the_probes_ask_what_this_ray_answers_without_a_token() -> None:
+    from ray.dashboard.http_server_agent import PUBLIC_EXACT_PATHS
+
+    probed = set(re.findall(r'"httpGet": \{"path": "([^"]+)"', json.dumps(EVERYTHING)))
+    assert probed == {"/api/healthz", "/api/gcs_healthz", "/-/healthz"}
+    assert "/api/healthz" in PUBLIC_EXACT_PATHS
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_worker_has_time_to_drain(overlay: str) -> None:
     for name, pod in pods([one for one in BUILT[overlay] if one["kind"] == "RayService"]):
