@@ -2,7 +2,7 @@
 # Starts a command in an image's unpacked files as an engine would: process 1 in namespaces of its own, the image's user
 # without any capability, a root that is read-only. To write to it has /tmp, /dev/shm and /data.
 #
-#   unshare --mount --pid --net --ipc --fork --kill-child enter.sh ROOT DATA UID WORKDIR [NAME=VALUE...] COMMAND...
+#   unshare --mount --pid --net --ipc --fork enter.sh ROOT DATA UID WORKDIR [NAME=VALUE...] COMMAND...
 set -eu
 root=$1 data=$2 user=$3 workdir=$4
 shift 4
