@@ -72,7 +72,7 @@ def test_a_ray_that_does_not_start_is_no_success(allocation: dict[str, str]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(480)
 def test_the_system_runs_on_the_allocation_and_drains_before_its_time_is_over(
     allocation: dict[str, str], config: tuple[Path, int], tmp_path: Path
 ) -> None:
@@ -97,7 +97,7 @@ def test_the_system_runs_on_the_allocation_and_drains_before_its_time_is_over(
         assert answer.status_code == 200, answer.text
         assert json.loads(answer.text)["model"] == "first"
         script.send_signal(signal.SIGUSR1)
-        assert script.wait(120) == 0, log.read_text()
+        assert script.wait(170) == 0, log.read_text()
         assert "stopped" in log.read_text()
     finally:
         script.kill()
