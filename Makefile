@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve node cluster test test-slow test-cluster bench check ratchet status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-image bench check k8s ratchet status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -20,6 +20,8 @@ JOBS ?= 2
 COVERAGE ?=
 PYTEST := $(BIN)/python -m pytest -q
 
+SCRIPTS := install.sh requirements/lock.sh .ci/run hpc/serve.sbatch tests/image/enter.sh
+
 # What tests share belongs into a module that is no test. A ratchet: the number only goes down.
 TEST_IMPORTS = $(shell grep -rhE '^(from|import) tests\.([a-z0-9_]+\.)*test_' tests --include='*.py' | wc -l)
 MOST_TEST_IMPORTS := 0
@@ -37,7 +39,7 @@ cluster: $(TEST) ## a Ray cluster of three nodes on this machine, to look at (ro
 	@exec $(BIN)/python -m tests.cluster $(if $(filter file,$(origin CONFIG)),tests/cluster/system.yaml,$(CONFIG))
 
 test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; COVERAGE=yes)
-	$(PYTEST) -m "not slow and not cluster and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
+	$(PYTEST) -m "not slow and not cluster and not image and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
 	$(PYTEST) -m "not slow and alone"
 
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
@@ -46,7 +48,10 @@ test-slow: $(TEST) ## run the tests that take minutes: processes killed one by o
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
 	$(PYTEST) -m cluster tests/cluster
 
-check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, configuration files
+test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)
+	$(PYTEST) -m image tests/image
+
+check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Dockerfile, scripts, configuration files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -56,6 +61,7 @@ check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Docke
 	@echo "imports of test files by test files: $(TEST_IMPORTS), at most $(MOST_TEST_IMPORTS)"
 	@test $(TEST_IMPORTS) -le $(MOST_TEST_IMPORTS)
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck $(SCRIPTS)
 	$(LAUNCH) check
 
 ratchet: $(TEST) ## lower the limits of files that have become shorter
@@ -72,6 +78,9 @@ add: $(BASE) ## add one model to the running system: make add MODEL=NAME (of con
 
 remove: $(BASE) ## remove one model from the running system: make remove MODEL=second-demo
 	@$(LAUNCH) remove $(or $(MODEL),$(error MODEL=NAME is missing))
+
+k8s: $(BASE) ## write those parts of the Kubernetes manifests that follow from configs/*.yaml
+	@$(BIN)/python -m k8s.generate
 
 bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the legacy design (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
