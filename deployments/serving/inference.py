@@ -105,13 +105,13 @@ class Inference:
         if extra > self._admission.room:
             return self._admission.overloaded(f", and this image is cut into {len(image.tiles)}")
         model, threads = self._model, self._threads
-        submit = self._open_batcher().submit
+        submit = partial(self._open_batcher().submit, origin=image.origin)
         tiled = TiledModel(model.family, threads.executor, submit, model.batch_limit, threads.watch_tiles)
         self._admission.in_work += extra
         try:
             received = image.received
             thresholds = model.thresholds(received.request.options)
-            frame = TiledFrame(received.room.pixels, image.tiles, thresholds, received.expires_at_s, image.origin)
+            frame = TiledFrame(received.room.pixels, image.tiles, thresholds, received.expires_at_s)
             found, timings = await tiled.look_at(frame)
         except ServingError as error:
             return error

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from deployments.errors import InvalidRequest
 from deployments.families.contract import Family, Outputs, Prepared, Thresholds
-from deployments.origin import Origin
 from deployments.prediction import Detections, Timings
 from deployments.serving.batching.batch_items import Batched
 from deployments.serving.request_state import Watch
@@ -28,9 +27,8 @@ R = TypeVar("R")
 GROUPS_AT_ONCE = 2
 """One group of tiles is prepared while the one before it is inferred."""
 
-Submit = Callable[[NDArray[np.uint8], float, Origin | None], Awaitable[Batched[Outputs]]]
-"""What gives a canvas to the batcher, with the time on the monotonic clock after which it is not run, and where its
-request came from."""
+Submit = Callable[[NDArray[np.uint8], float], Awaitable[Batched[Outputs]]]
+"""What gives a canvas to the batcher, with the time on the monotonic clock after which it is not run."""
 
 Found = list[tuple[Tile, Detections]]
 
@@ -43,7 +41,6 @@ class TiledFrame:
     tiles: Sequence[Tile]
     thresholds: Thresholds
     expires_at_s: float
-    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class _Look:
         return [self._model.family.preprocess(tile.cut(self._frame.pixels)) for tile in group]
 
     async def _submit(self, one: Prepared[Any]) -> Batched[Outputs]:
-        return await self._model.submit(one.canvas, self._frame.expires_at_s, self._frame.origin)
+        return await self._model.submit(one.canvas, self._frame.expires_at_s)
 
     def _finish(
         self, group: Sequence[Tile], prepared: Sequence[Prepared[Any]], batches: Sequence[Batched[Outputs]]
