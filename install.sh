@@ -2,13 +2,13 @@
 # Makes a virtual environment and installs the locked dependencies and this project into it.
 # The one install script: `make serve`, `make test` and the Dockerfile all call it.
 #
-#   ./install.sh VENV_DIR [base|test|gpu]
+#   ./install.sh VENV_DIR [base|test|gpu|tracing]
 #
 # PYTHON chooses the interpreter; else the first of python3.13, 3.12, 3.11 and python3 that fits is taken.
 set -eu
 
 usage() {
-    echo "usage: $0 VENV_DIR [base|test|gpu]" >&2
+    echo "usage: $0 VENV_DIR [base|test|gpu|tracing]" >&2
     exit 2
 }
 

@@ -26,6 +26,7 @@ from deployments.runtimes.cores import threads_for
 from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.replica import Replica
 from deployments.serving.serve_meter import ServeMeter
+from deployments.watching.watch import start_watching
 from deployments.weights.fetch import Fetcher
 from deployments.weights.resolve import remember_labels, with_local_weights
 from deployments.weights.settings import WeightsSettings
@@ -55,6 +56,7 @@ class ModelDeployment:
         prepare_replica_process()
         context = serve.get_replica_context()
         self._name = context.app_name
+        self._watch = start_watching(os.environ, self._name)
         settings = WeightsSettings.from_environment(os.environ)
         local = with_local_weights(definition, Fetcher(settings))
         self._replica = Replica(self._name, local, _resources(), ServeMeter(self._name))
@@ -82,6 +84,8 @@ class ModelDeployment:
 
     async def __del__(self) -> None:
         await self._replica.close()
+        if self._watch is not None:
+            await self._watch.stop()
         logger.info("model %s has stopped", self._name)
 
 

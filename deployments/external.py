@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from deployments.catalogue import Catalogue, ModelRecord, ModelState
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import InvalidRequest, ModelNotFound, ServingError
+from deployments.origin import Origin
 from deployments.prediction import Opaque
 from deployments.request import MAX_DEADLINE_S, Image
 
@@ -37,12 +38,14 @@ class ExternalRequest:
     """One image for an external worker.
 
     prompts: any JSON value, for the segmenting tasks.  deadline_s: seconds that are left, 0 to 3600.
+    origin: for logs.
     """
 
     task: Task
     image: Image
     deadline_s: float
     prompts: Any = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.deadline_s <= MAX_DEADLINE_S:

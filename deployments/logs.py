@@ -6,6 +6,7 @@ of every request; our lines are rare, are written at once, and from WARNING on t
 """
 
 import builtins
+import contextlib
 import logging
 import logging.handlers
 import sys
@@ -18,6 +19,10 @@ OWN_LOGGER = "ray.serve.fathom"
 TOLD_LINES = 50
 TOLD_PERIOD_S = 10.0
 """A replica tells the launcher at most TOLD_LINES in each TOLD_PERIOD_S; its own log has them all."""
+
+REQUEST_ID = "request_id"
+"""Attribute of a record: the ids of the requests that it concerns (`deployments.origin.about`). Serve writes it
+before the text, and as a member of a line in JSON."""
 
 _TOLD_CHARACTERS = 2000
 _FILTER = "log_access_log_filter"
@@ -69,9 +74,14 @@ class AtOnce(logging.Handler):
     """Hands a record to the handlers that Serve has now, it may change them, and has them write all they hold."""
 
     def emit(self, record: logging.LogRecord) -> None:  # noqa: D102
+        ids = getattr(record, REQUEST_ID, None)
         for handler in logging.getLogger(SERVE_LOGGER).handlers:
-            if record.levelno >= handler.level:
-                handler.handle(record)
+            if record.levelno >= handler.level and handler.filter(record):
+                if ids is not None:
+                    # Serve's filter has put the id of its own call there, which may have carried many requests.
+                    setattr(record, REQUEST_ID, ids)
+                with handler.lock or contextlib.nullcontext():
+                    handler.emit(record)
                 handler.flush()
 
 
@@ -118,4 +128,6 @@ def _line(record: logging.LogRecord) -> str:
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
         text += f": {type(error).__name__}: {error}"
-    return f"{record.levelname} {' '.join(text.split())}"[:_TOLD_CHARACTERS]
+    ids = getattr(record, REQUEST_ID, "")
+    named = f"{record.levelname} {ids} --" if ids else record.levelname
+    return f"{named} {' '.join(text.split())}"[:_TOLD_CHARACTERS]

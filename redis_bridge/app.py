@@ -20,6 +20,7 @@ from deployments.external import ExternalRequest, GatewayReport
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Opaque
 from deployments.process.replica_process import prepare_replica_process
+from deployments.watching.watch import start_watching
 from redis_bridge.bridge import Bridge
 from redis_bridge.client.connection import REDIS_ERRORS, connected
 from redis_bridge.client.urls import without_password
@@ -64,6 +65,8 @@ class BridgeDeployment:
         prepare_replica_process()
         # To be closed when this replica ends, even when it never came up: last opened, first closed.
         self._closing = contextlib.AsyncExitStack()
+        if (watch := start_watching(os.environ, "bridge")) is not None:
+            self._closing.push_async_callback(watch.stop)
         url = await _redis_url(settings)
         self._discovery = Discovery()
         await self._discovery.start(settings.settle_s)

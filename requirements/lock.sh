@@ -13,3 +13,4 @@ lock() {
 lock base
 lock test --extra test --constraints requirements/base.lock
 lock gpu --extra gpu --constraints requirements/base.lock
+lock tracing --extra tracing --constraints requirements/base.lock

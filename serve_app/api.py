@@ -19,12 +19,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.byte_budget import ByteBudget
 from deployments.errors import InternalError
 from deployments.logs import OWN_LOGGER
+from deployments.origin import about
+from deployments.watching.watch import Watch, current
 from serve_app.faces.face import DirectRoute, Face, ModelAccess
 from serve_app.faces.legacy.routes import legacy_face
 from serve_app.faces.system.routes import System, system_face
+from serve_app.origins import origin_of
 from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
 from serve_app.settings import DoorSettings
+from serve_app.watched_http import WatchedHttp
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -78,7 +82,7 @@ def create_api(
         allow_headers=["*"],
         allow_private_network=True,
     )
-    return PlainHttp(_LegacyPrefix(_Measured(shared_with_browsers, meter, direct)))
+    return PlainHttp(_LegacyPrefix(_Measured(shared_with_browsers, meter, direct, current())))
 
 
 def _direct_endpoints(faces: Sequence[Face]) -> dict[str, Endpoint]:
@@ -105,7 +109,7 @@ class _ShortWay:
         try:
             response = await endpoint(request)
         except Exception as error:
-            logger.exception("an upload failed unexpectedly")
+            logger.exception("an upload failed unexpectedly", extra=about([origin_of(request)]))
             response = await self._errors.on_unexpected(request, error)
         await response(scope, receive, send)
 
@@ -129,10 +133,13 @@ class _LegacyPrefix:
 
 
 class _Measured:
-    """Counts answers by route template and status; an unknown path counts as one route."""
+    """Counts answers by route template and status; an unknown path counts as one route.
 
-    def __init__(self, app: ASGIApp, meter: RequestMeter, direct: Collection[str]) -> None:
-        self._app = app
+    watch: None, and then nothing is in the way of a request, where they are neither logged nor traced.
+    """
+
+    def __init__(self, app: ASGIApp, meter: RequestMeter, direct: Collection[str], watch: Watch | None) -> None:
+        self._app = app if watch is None else WatchedHttp(app, watch, self._route)
         self._meter = meter
         # What takes the short way passes no router that would note its route.
         self._direct = {path: f"{path.rstrip('/')}/" for path in direct}

@@ -1,5 +1,7 @@
 """The HTTP door on Ray Serve, which a configuration names as `import_path: serve_app.app:build`. Only wiring."""
 
+import os
+
 import ray
 from pydantic import BaseModel
 from ray import serve
@@ -14,6 +16,7 @@ from deployments.external import WholeCatalogue
 from deployments.families.demo import SAMPLES_FOLDER
 from deployments.process.buffered_counter import BufferedCounter
 from deployments.process.replica_process import prepare_replica_process
+from deployments.watching.watch import start_watching
 from serve_app.api import create_api, when_started
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.cluster_metrics import ClusterMetrics
@@ -56,6 +59,7 @@ class DoorDeployment:
 
     def __init__(self, settings: DoorSettings) -> None:
         prepare_replica_process()
+        self._watch = start_watching(os.environ, "door")
         self._settings = settings
         self._discovery = Discovery()
         self._client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
@@ -92,6 +96,8 @@ class DoorDeployment:
         await self._probe.stop()
         await self._external.stop()
         await self._discovery.stop()
+        if self._watch is not None:
+            await self._watch.stop()
 
     def _signs(self) -> Signs:
         name = self._settings.bridge_application

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from deployments.errors import InvalidRequest
 from deployments.nearest_name import nearest_of
+from deployments.origin import NOWHERE, Origin
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 4096
@@ -38,6 +39,9 @@ class Form:
 
     fields: dict[str, str] = field(default_factory=dict)
     """Field name -> text."""
+
+    origin: Origin = NOWHERE
+    """Of the request that it came with."""
 
     def add_field(self, name: str, text: str) -> None:
         """Raises InvalidRequest where the field has another value already."""

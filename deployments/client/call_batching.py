@@ -146,7 +146,14 @@ class CallBatcher:
             waiting.future.add_done_callback(forget)
         # Not `replace`, which costs ten times as much and is called for every request.
         requests = [
-            Request(one.image, one.options, max(waiting.expires_at_s - began_at_s, 1e-6), one.waiting_behind)
+            Request(
+                one.image,
+                one.options,
+                max(waiting.expires_at_s - began_at_s, 1e-6),
+                one.waiting_behind,
+                one.request_id,
+                one.traceparent,
+            )
             for waiting in batch
             for one in (waiting.request,)
         ]

@@ -92,7 +92,7 @@ class ExternalClient:
         except _AWAY:
             return ModelUnavailable("the way to external workers was lost; try again")
         except Exception as error:
-            return serving_error(error)
+            return serving_error(error, [request.origin])
         return outcome
 
     async def _gateway(self) -> DeploymentHandle:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from deployments.errors import InternalError, ServingError
 from deployments.logs import OWN_LOGGER
+from deployments.origin import about
 from deployments.prediction import Outcome
 from deployments.request import Request
 
@@ -28,5 +29,5 @@ async def outcomes_of(send: Send, requests: list[Request]) -> list[Outcome]:
     except ServingError as error:
         return [error] * len(requests)
     except Exception:
-        logger.exception("a call to a model failed unexpectedly")
+        logger.exception("a call to a model failed unexpectedly", extra=about(one.origin for one in requests))
         return [InternalError("the call to the model failed")] * len(requests)

@@ -19,6 +19,7 @@ from deployments.client.outcomes import ReplicaDied
 from deployments.definition import DEPLOYMENT_NAME
 from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
+from deployments.origin import Origin, about
 from deployments.prediction import Outcome
 from deployments.request import Request
 
@@ -58,7 +59,12 @@ class ReplicaCalls:
         try:
             return await self._remote(handle, requests)
         except _REPLICA_DIED:
-            logger.warning("a replica of model %s died under a call of %d requests", self._model, len(requests))
+            logger.warning(
+                "a replica of model %s died under a call of %d requests",
+                self._model,
+                len(requests),
+                extra=about(one.origin for one in requests),
+            )
             raise ReplicaDied(self._model) from None
 
     async def _remote(self, handle: DeploymentHandle, requests: list[Request]) -> list[Outcome]:
@@ -73,7 +79,7 @@ class ReplicaCalls:
         except _REPLICA_DIED:
             raise
         except Exception as error:
-            raise serving_error(error) from None
+            raise serving_error(error, [one.origin for one in requests]) from None
         return outcomes
 
 
@@ -81,7 +87,7 @@ def _nbytes(requests: Sequence[Request]) -> int:
     return sum(one.image.nbytes + sum(map(len, one.options.classes or ())) for one in requests)
 
 
-def serving_error(error: BaseException) -> ServingError:
+def serving_error(error: BaseException, origins: Sequence[Origin | None]) -> ServingError:
     """Any failure of a remote call as an error of the core's tree, without the remote traceback."""
     cause: Any = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, ServingError):
@@ -92,5 +98,5 @@ def serving_error(error: BaseException) -> ServingError:
         return ModelUnavailable("the model failed to start, or was removed")
     if isinstance(cause, TaskCancelledError):
         return ModelUnavailable("the call was cancelled because the model is being stopped")
-    logger.error("a call to a model failed unexpectedly", exc_info=error)
+    logger.error("a call to a model failed unexpectedly", exc_info=error, extra=about(origins))
     return InternalError("the model failed unexpectedly")

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from deployments.definition import ModelKnobs
 from deployments.errors import InternalError, ServingError
 from deployments.families.contract import Outputs
 from deployments.logs import OWN_LOGGER
+from deployments.origin import about
 from deployments.prediction import Outcome
 from deployments.serving.admission import Admission
 from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy
@@ -23,6 +25,7 @@ from deployments.serving.metrics import Meter
 from deployments.serving.request_state import BatchedImage, CutImage, PreparedImage
 from deployments.serving.tiled_frame import TiledFrame, TiledModel
 from deployments.serving.watched_threads import WatchedThreads
+from deployments.watching.watch import current
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -89,7 +92,9 @@ class Inference:
             image.end(await self._outcome_of_tiles(image))
             return None
         try:
-            batched = await self._open_batcher().submit(image.prepared.canvas, image.received.expires_at_s)
+            batched = await self._open_batcher().submit(
+                image.prepared.canvas, image.received.expires_at_s, image.origin
+            )
         except ServingError as error:
             image.end(error)
             return None
@@ -100,7 +105,7 @@ class Inference:
         if extra > self._admission.room:
             return self._admission.overloaded(f", and this image is cut into {len(image.tiles)}")
         model, threads = self._model, self._threads
-        submit = self._open_batcher().submit
+        submit = partial(self._open_batcher().submit, origin=image.origin)
         tiled = TiledModel(model.family, threads.executor, submit, model.batch_limit, threads.watch_tiles)
         self._admission.in_work += extra
         try:
@@ -111,7 +116,7 @@ class Inference:
         except ServingError as error:
             return error
         except Exception:
-            logger.exception("a tiled request failed unexpectedly")
+            logger.exception("a tiled request failed unexpectedly", extra=about([image.origin]))
             return InternalError("the model failed on this image")
         finally:
             self._admission.in_work -= extra
@@ -129,6 +134,8 @@ class Inference:
                 is_side_by_side=self._runs.is_side_by_side,
             )
             self._batcher.on_batch_end = self._runs.note
+            if (watch := current()) is not None:
+                self._batcher.around_batch = partial(watch.batch, self._model.name)
         return self._batcher
 
     async def _run_batch(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:

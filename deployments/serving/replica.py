@@ -28,6 +28,7 @@ from deployments.serving.request_state import (
 )
 from deployments.serving.watchdog import Watchdog
 from deployments.serving.watched_threads import WatchedThreads
+from deployments.watching.watch import current
 
 RETURN_EARLY_S = 0.25
 """A call stops waiting for its batches this long before the last of its deadlines, or a tenth of the deadline if that
@@ -53,6 +54,7 @@ class Replica:
         runs = BatchRuns(runtime, self._watchdog, self._model.family.canvas_px, resources.is_side_by_side)
         self._inference = Inference(self._model, runs, self._threads, self._admission, meter)
         self._backlog = Backlog()
+        self._watch = current()
 
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
@@ -81,7 +83,10 @@ class Replica:
             self._admission.in_work -= len(admitted)
             self._admission.held_up -= sum(one.is_held_up for one in admitted)
         outcomes = [one.outcome or InternalError("the model gave no answer") for one in received]
-        self._meter.answered(outcomes, time.monotonic() - arrived_at_s, self._admission.in_work)
+        call_s = time.monotonic() - arrived_at_s
+        self._meter.answered(outcomes, call_s, self._admission.in_work)
+        if self._watch is not None:
+            self._watch.predicted(self._model.name, (one.origin for one in requests), outcomes, call_s)
         return outcomes
 
     @property

@@ -19,6 +19,7 @@ from deployments.byte_budget import HeldBytes
 from deployments.errors import DeadlineExceeded, InternalError, ServingError
 from deployments.families.contract import Outputs, Prepared
 from deployments.logs import OWN_LOGGER
+from deployments.origin import Origin, about
 from deployments.prediction import Outcome
 from deployments.request import Request
 from deployments.serving.batching.batch_items import Batched
@@ -94,6 +95,11 @@ class Received:
         """This is what the client is answered."""
         self.outcome = outcome
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where the request came from."""
+        return self.request.origin
+
     def end_late(self) -> None:
         """The time is over: ends it unless it has an outcome already."""
         self.outcome = self.outcome or DeadlineExceeded("the time was over before the image was done")
@@ -112,6 +118,11 @@ class MustWait:
     wanted_bytes: int
     is_slow: bool
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where the request came from."""
+        return self.received.request.origin
+
     def end(self, outcome: Outcome) -> None:
         """Ends the request."""
         self.received.end(outcome)
@@ -125,6 +136,11 @@ class PreparedImage:
     size_px: tuple[int, int]
     decode_s: float
     prepared: Prepared[Any]
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the request came from."""
+        return self.received.request.origin
 
     def end(self, outcome: Outcome) -> None:
         """Ends the request."""
@@ -143,6 +159,11 @@ class CutImage:
     decode_s: float
     tiles: tuple[Tile, ...]
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where the request came from."""
+        return self.received.request.origin
+
     def end(self, outcome: Outcome) -> None:
         """Ends the request."""
         self.received.end(outcome)
@@ -155,6 +176,11 @@ class BatchedImage:
     image: PreparedImage
     batched: Batched[Outputs]
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where the request came from."""
+        return self.image.origin
+
     def end(self, outcome: Outcome) -> None:
         """Ends the request."""
         self.image.end(outcome)
@@ -162,6 +188,11 @@ class BatchedImage:
 
 class InWork(Protocol):
     """Any of the types above."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the request came from."""
+        ...
 
     def end(self, outcome: Outcome) -> None:
         """Ends the request."""
@@ -194,6 +225,6 @@ def do_each(step: Callable[[S], N], group: Sequence[S], watch: Watch) -> list[N]
         except ServingError as error:
             one.end(error)
         except Exception:
-            logger.exception("a request failed unexpectedly")
+            logger.exception("a request failed unexpectedly", extra=about([one.origin]))
             one.end(InternalError("the model failed on this image"))
     return made

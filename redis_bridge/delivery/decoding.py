@@ -7,9 +7,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from deployments.errors import ServingError
+from deployments.watching.watch import current
 from redis_bridge import metrics
 from redis_bridge.delivery.leased_job import DecodedJob, JobClient, LeasedJob
 from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
+from redis_bridge.delivery.watched_jobs import traced
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.wire import job_format
 from redis_bridge.wire.encoding_contract import Payload
@@ -40,6 +42,7 @@ class JobDecoder:
         self._threads = threads
         self._taken_keys = taken_keys
         self._limits = WireLimits(queue.settings.max_job_bytes)
+        self._watch = current()
 
     async def decode(self, group: Sequence[LeasedJob]) -> list[tuple[LeasedJob, DecodedJob | Malformed | Abandoned]]:
         """What each job of `group` turned out to be, in order. Their payloads are dropped as they are decoded."""
@@ -67,6 +70,8 @@ class JobDecoder:
         found = await self._with_image(parsed) if isinstance(parsed, Referenced) else parsed
         if isinstance(found, Job):
             leased.claims.memory.resize(found.image.nbytes)
+            if self._watch is not None:
+                found = traced(self._watch, self._queue.name, leased, found)
             return DecodedJob(leased, found)
         leased.claims.memory.release()
         return found

@@ -7,8 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from deployments.errors import ServingError
+from deployments.origin import Origin, shown_id
 from deployments.prediction import Outcome
 from redis_bridge.admission.limits import ByteReservation, JobPlace
 from redis_bridge.store.leases import Reserved
@@ -59,7 +61,7 @@ class Claims:
 class LeasedJob:
     """A job that this bridge has leased."""
 
-    __slots__ = ("_payload", "claims", "client", "lease", "leased_at_s", "size_bytes", "state")
+    __slots__ = ("_payload", "claims", "client", "lease", "leased_at_s", "size_bytes", "span", "state")
 
     def __init__(self, reserved: Reserved, claims: Claims) -> None:
         self._payload: Payload | None = reserved.payload
@@ -67,8 +69,15 @@ class LeasedJob:
         self.claims = claims
         self.client = JobClient()
         self.size_bytes = len(reserved.payload)
+        self.span: Any = None
+        """Of OpenTelemetry, where the job is traced."""
         self.state = JobState.IN_WORK
         self.leased_at_s = time.perf_counter()
+
+    @property
+    def origin(self) -> Origin | None:
+        """For logs; None while the id of the job is not known."""
+        return Origin(shown_id(self.client.job_id)) if self.client.job_id else None
 
     def take_payload(self) -> Payload:
         """The payload, which nothing here keeps from now on. Raises RuntimeError when it was taken before."""

@@ -16,6 +16,7 @@ from deployments.errors import (
     ServingError,
 )
 from deployments.logs import OWN_LOGGER
+from deployments.origin import about, shown_id
 from deployments.prediction import Outcome
 from deployments.request import Request
 from redis_bridge import metrics
@@ -172,16 +173,25 @@ class ModelCalls:
     async def _outcomes(self, model: ModelRecord, jobs: Sequence[Job]) -> list[Outcome | None]:
         deadline_s = self._queue.settings.job_deadline_s
         waiting = self._models.waiting.get(model.name)
-        requests = [Request(job.image, deadline_s=deadline_s, waiting_behind=waiting) for job in jobs]
+        requests = [
+            Request(
+                job.image,
+                deadline_s=deadline_s,
+                waiting_behind=waiting,
+                request_id=shown_id(job.job_id),
+                traceparent=job.traceparent,
+            )
+            for job in jobs
+        ]
         call = asyncio.ensure_future(self._models.predict(model.name, requests))
         abandon = self._queue.signals.abandon
         await done_or_set(call, abandon, deadline_s + ANSWER_MARGIN_S)
         if call.done():
-            return _results(call, len(jobs))
+            return _results(call, requests)
         call.cancel()
         await asyncio.wait({call}, timeout=CANCEL_TIMEOUT_S)
         if call.done() and not call.cancelled():
-            return _results(call, len(jobs))
+            return _results(call, requests)
         if abandon.is_set():
             return [None] * len(jobs)
         return [DeadlineExceeded(f"model {model.name} did not answer within {deadline_s:g} s")] * len(jobs)
@@ -191,12 +201,19 @@ def _paused(model: ModelRecord) -> ModelUnavailable:
     return ModelUnavailable(f"model {model.name} has failed every job, and few jobs are put to it until it answers")
 
 
-def _results(call: "asyncio.Future[list[Outcome]]", count: int) -> list[Outcome | None]:
+def _results(call: "asyncio.Future[list[Outcome]]", requests: Sequence[Request]) -> list[Outcome | None]:
+    count = len(requests)
     if call.cancelled():
         return [ModelUnavailable("the call to the model was cancelled")] * count
     error = call.exception()
     outcomes = [] if error else call.result()
     if len(outcomes) == count:
         return [*outcomes]
-    logger.error("a model call raised, or gave %d answers for %d images", len(outcomes), count, exc_info=error)
+    logger.error(
+        "a model call raised, or gave %d answers for %d images",
+        len(outcomes),
+        count,
+        exc_info=error,
+        extra=about(one.origin for one in requests),
+    )
     return [InternalError("the model failed unexpectedly")] * count

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from deployments.errors import InternalError, InvalidRequest, ServingError
 from deployments.logs import OWN_LOGGER
+from deployments.origin import about
 from deployments.prediction import Outcome
 from redis_bridge.client.connection import pause
 from redis_bridge.delivery.attempts import Attempts
@@ -80,7 +81,11 @@ class Processing:
             # Each by itself, so that none waits for the model of another.
             await asyncio.gather(*(self._try_in_model(jobs, asked) for jobs in by_model.values()))
         except Exception:
-            logger.exception("jobs of queue %s met a fault of the bridge", group[0].lease.slot.queue)
+            logger.exception(
+                "jobs of queue %s met a fault of the bridge",
+                group[0].lease.slot.queue,
+                extra=about(leased.origin for leased in group),
+            )
             left = [leased for leased in group if leased.state is JobState.IN_WORK]
             await self._end(Refuse(left, InternalError("the bridge failed unexpectedly")))
 

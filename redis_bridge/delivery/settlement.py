@@ -9,13 +9,16 @@ from collections.abc import Sequence
 
 from deployments.errors import ServingError
 from deployments.logs import OWN_LOGGER
+from deployments.origin import about
 from deployments.prediction import Outcome
+from deployments.watching.watch import current
 from redis_bridge import metrics
 from redis_bridge.client.clock import SteadyClock
 from redis_bridge.client.connection import REDIS_ERRORS
 from redis_bridge.delivery.leased_job import DecodedJob, JobState, LeasedJob
 from redis_bridge.delivery.queue_load import GIVEN_BACK, QueueLoad
 from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
+from redis_bridge.delivery.watched_jobs import note_end
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.leases import AckResult, DeadLetter, JobAnswer
 from redis_bridge.wire import job_format
@@ -38,6 +41,7 @@ class Settlement:
         self._retry = retry
         self._clock = clock
         self._load = load
+        self._watch = current()
 
     async def ack(self, answered: Sequence[tuple[DecodedJob, Outcome]]) -> list[LeasedJob]:
         """Writes the answers and releases the leases, all at once. Returns the jobs that still lie in their leases,
@@ -93,7 +97,14 @@ class Settlement:
             if result.dropped_letter
             else ""
         )
-        logger.warning("job %r of queue %s is a dead letter: %s%s", job_id, self._queue.name, error.message, dropped)
+        logger.warning(
+            "job %r of queue %s is a dead letter: %s%s",
+            job_id,
+            self._queue.name,
+            error.message,
+            dropped,
+            extra=about([leased.origin]),
+        )
         self._queue.record(metrics.DEAD_LETTERS, 1, error.code)
         self._end([leased], error.code)
         if result.dropped_letter:
@@ -132,3 +143,5 @@ class Settlement:
             leased.claims.release_memory()
         if jobs:
             self._load.ended(jobs, outcome)
+            if self._watch is not None:
+                note_end(self._watch, self._queue.name, jobs, outcome)

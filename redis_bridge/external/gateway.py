@@ -26,6 +26,7 @@ from deployments.errors import (
 )
 from deployments.external import ExternalRequest, ExternalWorker
 from deployments.logs import OWN_LOGGER
+from deployments.origin import about
 from deployments.prediction import Opaque, outcome_code
 from redis_bridge import metrics
 from redis_bridge.admission.limits import ByteReservation, InFlightBytes
@@ -129,7 +130,11 @@ class ExternalGateway:
         except REDIS_ERRORS as error:
             return self._as_serving_error(queue, error)
         except Exception:
-            logger.exception("a job for the external worker of queue %s met a fault of the bridge", queue)
+            logger.exception(
+                "a job for the external worker of queue %s met a fault of the bridge",
+                queue,
+                extra=about([request.origin]),
+            )
             return InternalError("the bridge failed unexpectedly")
         finally:
             self._clients -= 1

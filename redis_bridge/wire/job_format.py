@@ -56,6 +56,9 @@ class Job:
     done_list: str | None = None
     """The Redis list on which the client waits for the news that its answer is there."""
 
+    traceparent: str | None = None
+    """The span of the job, where it is traced."""
+
 
 @dataclass(frozen=True, slots=True)
 class Referenced:

@@ -34,7 +34,7 @@ class ModelAccess:
         if not record.can_answer and record.state is not ModelState.STARTING:
             raise record.unavailable()
         if record.is_external:
-            task = ExternalRequest(Task.PREDICT, request.image, request.deadline_s)
+            task = ExternalRequest(Task.PREDICT, request.image, request.deadline_s, origin=request.origin)
             return await self.ask_external(record.name, task)
         [outcome] = await self.predict(record.name, [request])
         if isinstance(outcome, DeadlineExceeded) and not record.can_answer:

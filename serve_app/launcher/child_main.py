@@ -16,6 +16,7 @@ from typing import Any
 from serve_app.launcher.configuration.env_settings import SystemSettings
 from serve_app.launcher.configuration.ray_variables import RAY_ADDRESS, joins_cluster
 from serve_app.launcher.machine_checks import object_store_options, ray_folder
+from serve_app.launcher.processes.log_folder import keep_swept
 from serve_app.launcher.processes.process_tree import stop_with_parent
 from serve_app.launcher.processes.scratch_folder import held, is_scratch, remove_if_free
 from serve_app.launcher.proxy.haproxy import FOLDER
@@ -53,7 +54,10 @@ def main(arguments: list[str]) -> None:
         import ray
         from ray.serve.scripts import cli
 
-        ray.init(**ray_options(SystemSettings.from_environment(os.environ), os.environ))
+        settings = SystemSettings.from_environment(os.environ)
+        context = ray.init(**ray_options(settings, os.environ))
+        if not joins_cluster(os.environ):
+            keep_swept(Path(context.address_info["session_dir"], "logs"), settings.logs_max_bytes)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         cli.main(args=["run", config], prog_name="serve")
 

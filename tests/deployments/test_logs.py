@@ -3,6 +3,7 @@ wants them."""
 
 import ast
 import io
+import json
 import logging
 import logging.handlers
 import subprocess
@@ -34,13 +35,16 @@ from deployments.process.replica_process import prepare_replica_process
 # As Serve's replica does with its switches for throughput.
 configure_component_logger(
     component_name="app_Model", component_id="r1", component_type=ServeComponentType.REPLICA,
-    logging_config=LoggingConfig(logs_dir=sys.argv[1], enable_access_log=False),
+    logging_config=LoggingConfig(logs_dir=sys.argv[1], enable_access_log=False, encoding=sys.argv[2]),
     max_bytes=10**6, backup_count=1, buffer_size=1000,
 )
 prepare_replica_process()
+# A call of Serve, which may carry many of our requests.
+from ray.serve.context import _RequestContext, _serve_request_context
+_serve_request_context.set(_RequestContext(request_id="of-serve"))
 own = logging.getLogger("ray.serve.fathom")
 own.info("a line of ours")
-own.warning("a warning of ours")
+own.warning("a warning of ours", extra={"request_id": "frame-1,frame-2"})
 try:
     raise ValueError("the cause")
 except ValueError:
@@ -117,9 +121,10 @@ def test_serve_still_names_its_filter_so() -> None:
     assert logging_utils.log_access_log_filter.__name__ == "log_access_log_filter"
 
 
-def test_every_line_of_a_replica_is_written_though_it_is_killed(tmp_path: Path) -> None:
+def killed_replica(tmp_path: Path, encoding: str) -> tuple[str, str]:
+    """What a replica that was killed has left in its log, and on stderr."""
     done = subprocess.run(
-        [sys.executable, "-c", REPLICA, str(tmp_path)],
+        [sys.executable, "-c", REPLICA, str(tmp_path), encoding],
         cwd=ROOT,
         env={"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -128,18 +133,33 @@ def test_every_line_of_a_replica_is_written_though_it_is_killed(tmp_path: Path) 
         check=True,
     )
     [file] = tmp_path.glob("replica_*.log")
-    written = file.read_text()
+    return file.read_text(), done.stderr
+
+
+def test_lines_in_json_have_the_ids_of_their_requests_as_a_member(tmp_path: Path) -> None:
+    written, _ = killed_replica(tmp_path, "JSON")
+    lines = {line["message"]: line for line in map(json.loads, written.splitlines())}
+    assert lines["a warning of ours"]["request_id"] == "frame-1,frame-2"
+    assert lines["a line of ours"].get("request_id") == "of-serve"
+    assert lines["a line of ours"]["deployment"] == "app_Model"
+    assert "ValueError: the cause" in lines["an error of ours"]["exc_text"]
+
+
+def test_every_line_of_a_replica_is_written_though_it_is_killed(tmp_path: Path) -> None:
+    written, told = killed_replica(tmp_path, "TEXT")
     lines = ["a line of ours", "a warning of ours", "an error of ours", "a warning of a library"]
     lines.append("a warning of Serve")
     assert [line for line in lines if line not in written] == []
     assert "\nTraceback (most recent call last):\n" in written
     assert "\nValueError: the cause\n" in written
     # What goes to stderr is what the launcher gets to see: a line each, and a thread's last words.
-    assert "WARNING a warning of ours\n" in done.stderr
-    assert "ERROR an error of ours: ValueError: the cause\n" in done.stderr
-    assert "WARNING a warning of a library\n" in done.stderr
-    assert "a line of ours" not in done.stderr
-    assert "RuntimeError: in a thread" in done.stderr
+    assert "WARNING frame-1,frame-2 -- a warning of ours\n" in told
+    assert "r1 -- a line of ours\n" in written
+    assert "r1 frame-1,frame-2 -- a warning of ours\n" in written
+    assert "ERROR an error of ours: ValueError: the cause\n" in told
+    assert "WARNING a warning of a library\n" in told
+    assert "a line of ours" not in told
+    assert "RuntimeError: in a thread" in told
 
 
 def test_a_line_of_ours_comes_after_what_serve_still_held(kept: Kept) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from deployments.errors import DeadlineExceeded
+from deployments.origin import Origin
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,6 +30,7 @@ class BatchItem(Generic[T, R]):
     expires_at_s: float
     """On the monotonic clock."""
     future: asyncio.Future[Batched[R]]
+    origin: Origin | None = None
     entered_at_s: float = field(default_factory=time.monotonic)
 
 

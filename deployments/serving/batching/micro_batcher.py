@@ -13,10 +13,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
+from deployments.origin import Origin, about
 from deployments.process.background_task import BackgroundTask
 from deployments.serving.batching.batch_items import Batched, BatchItem, Run, fail, is_late
 from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy, Load
@@ -24,6 +26,8 @@ from deployments.serving.batching.batch_policy import AdaptiveBatchPolicy, Load
 logger = logging.getLogger(OWN_LOGGER)
 
 BATCHES_AT_ONCE = 2
+
+AroundBatch = Callable[[Sequence[Origin | None]], AbstractContextManager[None]]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,6 +43,7 @@ class MicroBatcher(Generic[T, R]):
     may_wait: whether a batch may wait for company without keeping finished images waiting.
     is_side_by_side: whether two batches run together without slowing each other, as on cores of their own.
     on_batch_end: called with the items of each batch that was run, and whether at least one has its result.
+    around_batch: entered with the origins of each batch while it runs; None where nobody watches.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class MicroBatcher(Generic[T, R]):
     ) -> None:
         self.max_waiting = max_waiting
         self.on_batch_end: Callable[[Sequence[T], bool], None] = lambda items, has_result: None
+        self.around_batch: AroundBatch | None = None
         self._run = run
         self._policy = policy
         self._may_wait = may_wait
@@ -71,7 +77,7 @@ class MicroBatcher(Generic[T, R]):
         """Items that wait for a batch now."""
         return len(self._waiting)
 
-    async def submit(self, item: T, expires_at_s: float) -> Batched[R]:
+    async def submit(self, item: T, expires_at_s: float, origin: Origin | None = None) -> Batched[R]:
         """The result of `item`. expires_at_s: on the monotonic clock; an item that is late is not run.
 
         Raises Overloaded at once when too many items wait, DeadlineExceeded when it is late before its batch
@@ -83,7 +89,7 @@ class MicroBatcher(Generic[T, R]):
             self._drop_late()
         if len(self._waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self._waiting)} images wait already, the limit is {self.max_waiting}")
-        entry: BatchItem[T, R] = BatchItem(item, expires_at_s, asyncio.get_running_loop().create_future())
+        entry: BatchItem[T, R] = BatchItem(item, expires_at_s, asyncio.get_running_loop().create_future(), origin)
         self._waiting.append(entry)
         self._peak = max(self._peak, len(self._waiting) + self._running)
         self._changed.set()
@@ -190,7 +196,7 @@ class MicroBatcher(Generic[T, R]):
                 fail(entry, error)
             return False
         except Exception:
-            logger.exception("a batch of %d failed", len(batch))
+            logger.exception("a batch of %d failed", len(batch), extra=about(one.origin for one in batch))
             is_whole, has_result = False, await self._run_alone(batch)
         else:
             is_whole, has_result = True, True
@@ -199,7 +205,11 @@ class MicroBatcher(Generic[T, R]):
 
     async def _run_together(self, batch: list[BatchItem[T, R]]) -> None:
         started_at_s = time.monotonic()
-        results = await self._run([entry.item for entry in batch])
+        if self.around_batch is None:
+            results = await self._run([entry.item for entry in batch])
+        else:
+            with self.around_batch([entry.origin for entry in batch]):
+                results = await self._run([entry.item for entry in batch])
         run_s = time.monotonic() - started_at_s
         for entry, result in zip(batch, results, strict=True):
             if not entry.future.done():
@@ -231,6 +241,6 @@ class MicroBatcher(Generic[T, R]):
             except ServingError as error:
                 fail(entry, error)
             except Exception:
-                logger.exception("an image failed alone, too")
+                logger.exception("an image failed alone, too", extra=about([entry.origin]))
                 fail(entry, InternalError("the model failed on this image"))
         return has_result

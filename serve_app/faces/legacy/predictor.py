@@ -22,6 +22,7 @@ from deployments.request import Request
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, image_of, options_of
 from serve_app.forms import Accepted, Form, add_query
+from serve_app.origins import origin_of
 from serve_app.problems import LEGACY_MEMBERS, http_problem, problem, status_problem
 from serve_app.settings import DoorSettings
 from serve_app.uploads import UploadLimits, parse_form, read_body
@@ -51,6 +52,7 @@ class Predictor:
             with self.budget.open(client) as held:
                 body = await read_body(http_request, UploadLimits.of(self.settings), held)
                 form = parse_form(http_request.headers.get("content-type", ""), body, accepted)
+                form.origin = origin_of(http_request)
                 if query := http_request.scope["query_string"]:
                     add_query(form, query, accepted, QUERY_ALIASES)
                 return await answer_form(form, held)
@@ -64,7 +66,7 @@ class Predictor:
 
     async def _answer_form(self, form: Form, _: HeldBytes) -> Response:
         record = self.record_of(form)
-        request = Request(image_of(form), options_of(form.fields), self.settings.deadline_s)
+        request = Request(image_of(form), options_of(form.fields), self.settings.deadline_s, None, *form.origin)
         outcome = await self.models.ask(record, request)
         return problem(outcome, LEGACY_MEMBERS) if isinstance(outcome, ServingError) else _success(outcome)
 

@@ -56,19 +56,19 @@ class Segmentation:
 
     async def best(self, form: Form, task: Task) -> Response:
         """The worker's answer with only the outline and box of its best mask."""
-        answer = _masks_of(await self._ask(task, image_of(form), prompts=_prompts(form)))
+        answer = _masks_of(await self._ask(self._request(form, task, _prompts(form))))
         chosen = _best_among(answer[0]["score"], range(len(answer[0]["score"])))
         answer[0] |= {"poly": answer[0]["poly"][chosen], "box": answer[0]["box"][chosen]}
         return _json({"success": True, "predictions": answer})
 
     async def all(self, form: Form, task: Task) -> Response:
         """The worker's answer as it is."""
-        payload = await self._ask(task, image_of(form), prompts=_prompts(form))
+        payload = await self._ask(self._request(form, task, _prompts(form)))
         return _json({"success": True, "predictions": orjson.Fragment(payload)})
 
     async def embedding(self, form: Form) -> Response:
         """The bytes that the worker wrote."""
-        payload = await self._ask(Task.EMBED, image_of(form))
+        payload = await self._ask(self._request(form, Task.EMBED))
         return Response(payload, media_type="application/octet-stream")
 
     async def filet(self, form: Form, held: HeldBytes) -> Response:
@@ -82,12 +82,15 @@ class Segmentation:
         pixels = await self._decoded(encoded, ends_at_s)
         height, width = pixels.shape[:2]
         middle = [{"x": width // 2, "y": height // 2}]
-        asked = self._ask(Task.SEGMENT, Image.from_pixels(pixels), middle, _left_s(ends_at_s))
-        masks = _masks_of(await asked)[0]
+        asked = ExternalRequest(
+            Task.SEGMENT, Image.from_pixels(pixels), _left_s(ends_at_s), prompts=middle, origin=form.origin
+        )
+        masks = _masks_of(await self._ask(asked))[0]
         chosen = _best_among(masks["score"], _large_ones(masks["box"], height, width))
         outline = masks["poly"][chosen]
         animal = await asyncio.to_thread(cut_out, pixels, outline)
-        request = Request(Image.from_pixels(animal), options_of(form.fields), _left_s(ends_at_s))
+        options = options_of(form.fields)
+        request = Request(Image.from_pixels(animal), options, _left_s(ends_at_s), None, *form.origin)
         outcome = await self._predictor.models.ask(record, request)
         if isinstance(outcome, ServingError):
             raise outcome
@@ -102,9 +105,11 @@ class Segmentation:
         except TimeoutError:
             raise DeadlineExceeded("the deadline passed before the image was decoded") from None
 
-    async def _ask(self, task: Task, image: Image, prompts: Any = None, deadline_s: float | None = None) -> bytes:
+    def _request(self, form: Form, task: Task, prompts: Any = None) -> ExternalRequest:
+        return ExternalRequest(task, image_of(form), self._predictor.settings.deadline_s, prompts, form.origin)
+
+    async def _ask(self, request: ExternalRequest) -> bytes:
         self._check_worker()
-        request = ExternalRequest(task, image, deadline_s or self._predictor.settings.deadline_s, prompts)
         outcome = await self._predictor.models.ask_external(SAM_QUEUE, request)
         if isinstance(outcome, ServingError):
             raise outcome

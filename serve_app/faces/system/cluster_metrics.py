@@ -1,7 +1,7 @@
 """Prometheus text of the whole cluster, from each node's metrics agent: one scrape of the door sees all replicas.
 
-Ray prefixes every series with `ray_`; our own get their own names back (`fathom_...`), and of Ray's only
-those of Serve are kept.
+Ray prefixes every series with `ray_`; our own get their own names back (`fathom_...`). Of Ray's those of Serve are
+kept, and what its agents say of the machines: memory, disk and GPUs.
 """
 
 import asyncio
@@ -26,7 +26,11 @@ MAX_AGE_S = 1.0
 """Of a text that is answered again. Agents collect anew every few seconds only."""
 
 _NOISE = re.compile(r'\b(Component|SessionName|Version|WorkerId|otel_scope_\w+)="[^"]*",?')
-_KEPT = re.compile(r"^(?:# (?:HELP|TYPE) )?ray_((?:serve|fathom)_\w+)")
+_MACHINE = (
+    "cpu_utilization|cpu_count|mem_used|mem_total|disk_free|disk_utilization_percentage|gpus_utilization|"
+    "gram_used|gram_available|gpu_power_milliwatts|gpu_temperature_celsius"
+)
+_KEPT = re.compile(rf"^(?:# (?:HELP|TYPE) )?ray_((?:serve|fathom)_\w+|node_(?:{_MACHINE})\b)")
 
 
 class ClusterMetrics:
@@ -73,8 +77,8 @@ async def gather_metrics(node_urls: Iterable[str]) -> str:
 
 
 def merge(texts: Iterable[str]) -> str:
-    """The series of Serve and our own from several nodes as one valid text: each metric's HELP and TYPE once,
-    its samples together, ours without Ray's prefix, all without Ray's labels for its own workers."""
+    """The series of Serve, of the machines and our own from several nodes as one valid text: each metric's HELP and
+    TYPE once, its samples together, ours without Ray's prefix, all without Ray's labels for its own workers."""
     metrics: dict[str, dict[str, None]] = {}
     for text in texts:
         metric = ""

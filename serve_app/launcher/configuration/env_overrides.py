@@ -24,6 +24,8 @@ def rendered(document: Document, settings: SystemSettings, has_real_redis: bool)
     result = copy.deepcopy(document)
     http = {"host": settings.http_host, "port": settings.http_port}
     result.setdefault("http_options", {}).update({key: value for key, value in http.items() if value is not None})
+    if settings.log_format is not None:
+        result.setdefault("logging_config", {})["encoding"] = settings.log_format.upper()
     if has_real_redis:
         result["applications"] = [
             app for app in result["applications"] if app["import_path"] != EMBEDDED_VALKEY_IMPORT_PATH

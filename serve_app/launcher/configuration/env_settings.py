@@ -7,17 +7,19 @@ know, and here a misspelt one is refused with the nearest right name. What it wo
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 
 from deployments.definition import Settings
 from deployments.nearest_name import nearest_of
 from deployments.process.state_folder import DEFAULT_STATE_FOLDER, default_state_folder
+from deployments.watching.settings import tracing_problems
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
 from serve_app.launcher.configuration.ray_variables import cluster_host
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
+from serve_app.launcher.processes.log_folder import DEFAULT_MAX_BYTES as DEFAULT_LOGS_MAX_BYTES
 
 PREFIX = "FATHOM_"
 
@@ -70,6 +72,21 @@ class SystemSettings(Settings):
 
     log_max_bytes: int = Field(default=DEFAULT_MAX_BYTES, ge=2**20)
     """Size of `serve.log` in bytes at which it is rotated; the lines until then become `serve.log.1`."""
+
+    logs_max_bytes: int = Field(default=DEFAULT_LOGS_MAX_BYTES, ge=2**26)
+    """Bytes that all logs of Ray and of replicas on this machine may have together; beyond it the oldest of processes
+    that have ended are removed. Not on a cluster that is joined."""
+
+    log_format: Literal["text", "json"] | None = None
+    """How lines of Ray Serve and of replicas are written: `text`, or `json`, a document for each line."""
+
+    log_requests: bool = False
+    """`1`: each upload and each job is a line in the log of its door, with its id, and another in that of the
+    replica."""
+
+    trace_share: float = Field(default=0.0, ge=0, le=1)
+    """Part of all uploads and jobs that is traced with OpenTelemetry, such as 0.01. An upload that comes with a
+    `traceparent` is traced if its client says so, whenever this is above 0. Needs packages: docs/monitoring.md."""
 
     start_patience_s: float = Field(default=600.0, gt=0)
     """Seconds after which `make serve` stops waiting for applications that are still starting."""
@@ -125,6 +142,8 @@ class SystemSettings(Settings):
                 f"{variable_name(str(detail['loc'][0]))}: {detail['msg']} (got {detail['input']!r})"
                 for detail in error.errors(include_url=False)
             ]
+        else:
+            problems += tracing_problems(environ) if settings.trace_share > 0 else []
         if problems:
             raise LaunchError(problems)
         return settings

@@ -1,4 +1,5 @@
-"""Environment variables of others that the system sets or reads: of Ray, Python and TensorFlow, and Redis's address.
+"""Environment variables of others that the system sets or reads: of Ray, Python, TensorFlow and OpenTelemetry, and
+Redis's address.
 
 What is secret (the address of Redis with its password) passes through the environment to the replicas and is never
 written into a file.
@@ -109,6 +110,17 @@ RAY_ADDRESS = Variable(
     "[operating.md](operating.md#a-cluster).",
     "",
     "Ray",
+)
+
+
+OTEL = (
+    Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Collector that takes traces by OTLP over HTTP, while `FATHOM_TRACE_SHARE` is above 0. The other standard "
+        "variables of OpenTelemetry (`OTEL_EXPORTER_OTLP_HEADERS`, `..._CERTIFICATE`) count, too.",
+        "http://localhost:4318",
+        "doors, models",
+    ),
 )
 
 

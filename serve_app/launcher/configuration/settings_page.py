@@ -1,7 +1,7 @@
 """The page docs/settings.md, made of the tables of environment variables. A test compares the two."""
 
 from serve_app.launcher.configuration.env_settings import SystemSettings, variable_name
-from serve_app.launcher.configuration.ray_variables import RAY_ADDRESS, RAY_DEFAULTS, REDIS_URL, Variable
+from serve_app.launcher.configuration.ray_variables import OTEL, RAY_ADDRESS, RAY_DEFAULTS, REDIS_URL, Variable
 
 _WEIGHTS = "models, doors, `python -m deployments.weights`"
 
@@ -19,9 +19,12 @@ _GOES_TO = {
     "dashboard_host": "Ray",
     "dashboard_port": "Ray",
     "ray_temp_dir": "Ray",
+    "log_format": "`logging_config.encoding`",
+    "log_requests": "doors, models",
+    "trace_share": "doors, models",
 }
 
-_IN_YAML = {"http_host", "http_port", "redis_port", "num_gpus"}
+_IN_YAML = {"http_host", "http_port", "redis_port", "num_gpus", "log_format"}
 
 
 def variables() -> tuple[Variable, ...]:
@@ -36,7 +39,7 @@ def variables() -> tuple[Variable, ...]:
         )
         for name, field in fields
     )
-    return (*own, REDIS_URL, RAY_ADDRESS, *RAY_DEFAULTS)
+    return (*own, REDIS_URL, RAY_ADDRESS, *OTEL, *RAY_DEFAULTS)
 
 
 def settings_page() -> str:
@@ -51,7 +54,8 @@ def settings_page() -> str:
             "",
             "All optional. A value in the environment wins over the configuration file. Set the same values for",
             "`make serve` and for `make deploy`. Under bare `serve run`, only `REDIS_URL`, `FATHOM_DATA_DIR` (for",
-            "the embedded Valkey), `FATHOM_WEIGHTS_...` and Ray's own variables have an effect.",
+            "the embedded Valkey), `FATHOM_WEIGHTS_...`, `FATHOM_LOG_REQUESTS`, `FATHOM_TRACE_SHARE`, those of",
+            "OpenTelemetry and Ray's own variables have an effect.",
             "Ports, proxies for the internet, folders and logs: [machine.md](machine.md).",
             "This page is made by `python -m serve_app.launch settings`; a test compares the two.",
             "",

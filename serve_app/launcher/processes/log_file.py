@@ -21,12 +21,17 @@ def open_log(path: Path) -> IO[bytes]:
 
 
 def keep_small(path: Path, max_bytes: int) -> None:
-    """Empties a log of more than `max_bytes`; its content replaces what was kept beside it before. Lines that are
-    written in between may be lost."""
+    """Empties a log of more than `max_bytes`; its content replaces what was kept beside it before.
+
+    A line that is written while the content is copied is copied too; only what comes in the instant between the last
+    look and the emptying may be lost.
+    """
     with contextlib.suppress(OSError):
         if path.stat().st_size > max_bytes:
-            shutil.copyfile(path, earlier(path))
-            os.truncate(path, 0)
+            with path.open("rb") as written, earlier(path).open("wb") as kept:
+                while os.fstat(written.fileno()).st_size > written.tell():
+                    shutil.copyfileobj(written, kept)
+                os.truncate(path, 0)
 
 
 def earlier(path: Path) -> Path:

@@ -70,6 +70,18 @@ def test_metrics_of_nodes_are_merged_into_one_valid_text() -> None:
     )
 
 
+def test_what_ray_says_of_machines_and_their_gpus_is_kept() -> None:
+    node = (
+        "# HELP ray_node_gram_used MiB\n# TYPE ray_node_gram_used gauge\n"
+        'ray_node_gram_used{GpuIndex="0",SessionName="s",Version="2",ip="a",otel_scope_name="r"} 7.0\n'
+        "# HELP ray_node_mem_used_host bytes\n# TYPE ray_node_mem_used_host gauge\nray_node_mem_used_host 3\n"
+    )
+    assert merge([node]) == (
+        "# HELP ray_node_gram_used MiB\n# TYPE ray_node_gram_used gauge\n"
+        'ray_node_gram_used{GpuIndex="0",ip="a"} 7.0\n'
+    )
+
+
 @pytest.mark.parametrize("path", ["/", "/static/index.html", "/model/v1/", "/model/v1/static/index.html"])
 async def test_the_page_loads_nothing_from_elsewhere(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
