@@ -44,6 +44,7 @@ class _Known:
     asked_at_s: float
     awake_since_s: float | None = None
     usage: Usage | None = None
+    running: int = 0
     memory_copies: float | None = None
     wants_more_until_s: float = 0.0
     most: int = 0
@@ -104,7 +105,8 @@ class Board:
         return True
 
     def _note(self, known: _Known, context: Context, now_s: float) -> None:
-        if context.current_num_replicas == 0:
+        known.running = context.current_num_replicas
+        if known.running == 0:
             known.awake_since_s = known.usage = known.memory_copies = None
             return
         if known.awake_since_s is None:
@@ -156,7 +158,9 @@ class Board:
         for name, known in self._models.items():
             if now_s < known.wants_more_until_s:
                 has = len(models[name].held) + models[name].waiting
-                known.most = has + spare_places(view, name, known.memory_copies)
+                # Replicas that are still loading will take memory that is free now.
+                copies = None if known.memory_copies is None else known.memory_copies - (has - known.running)
+                known.most = has + spare_places(view, name, copies)
                 known.most_until_s = now_s + NEWS_FOR_S
 
     def _as_known(self, tenant: Tenant, round_began_s: float) -> Tenant:

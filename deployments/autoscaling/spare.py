@@ -11,6 +11,7 @@ that others need:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deployments.autoscaling.places import Machines, Needs, Tenant, fits
 from deployments.autoscaling.view import View
@@ -22,17 +23,14 @@ def spare_places(view: View, name: str, memory_copies: float | None) -> int:
 
     memory_copies: how many more of its size the memory holds where it runs; None when that is not known.
     """
-    tenant = next((one for one in view.tenants if one.name == name), None)
+    machines = Machines(view.totals, view.tenants)
+    tenants = [_with_all_placed(one, machines) for one in view.tenants]
+    tenant = next((one for one in tenants if one.name == name), None)
     if tenant is None:
         return 0
-    machines = Machines(view.totals, view.tenants)
-    for other in view.tenants:
-        for _ in range(other.waiting):
-            if (machine := machines.first_fit(other.needs)) is not None:
-                machines.take(machine, other.needs)
     found = 0
     for machine, total in view.totals.items():
-        most = _most_on(machine, total, view.tenants, tenant)
+        most = _most_on(machine, total, tenants, tenant)
         if machine in tenant.held and memory_copies is not None:
             most = min(most, int(memory_copies))
         while most > 0 and fits(machines.free[machine], tenant.needs):
@@ -40,6 +38,16 @@ def spare_places(view: View, name: str, memory_copies: float | None) -> int:
             most -= 1
             found += 1
     return found
+
+
+def _with_all_placed(tenant: Tenant, machines: Machines) -> Tenant:
+    """As it will be when those of its replicas that wait have the places that are free for them."""
+    places = list(tenant.held)
+    for _ in range(tenant.waiting):
+        if (machine := machines.first_fit(tenant.needs)) is not None:
+            machines.take(machine, tenant.needs)
+            places.append(machine)
+    return replace(tenant, held=tuple(places))
 
 
 def _most_on(machine: str, total: Needs, tenants: Sequence[Tenant], tenant: Tenant) -> int:

@@ -130,7 +130,7 @@ def shares(system: RunningSystem, metric: str) -> dict[str, float]:
     """The value of a counter by replica."""
     found: Counter[str] = Counter()
     for line in system.http.get("/metrics").text.splitlines():
-        if line.startswith(f"ray_{metric}") and (replica := re.search(r'replica="([^"]+)"', line)):
+        if line.startswith(f"{metric}{{") and (replica := re.search(r'replica="([^"]+)"', line)):
             found[replica[1]] += float(line.rsplit(" ", 1)[1])
     return dict(found)
 

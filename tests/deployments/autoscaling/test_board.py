@@ -191,3 +191,11 @@ async def test_room_is_memory_too() -> None:
     controller.sees(a=HELD)
     await controller.rounds(8)
     assert controller.models["a"].target == 1
+
+
+async def test_memory_that_a_loading_replica_will_take_is_no_room() -> None:
+    controller = Controller(True, a=Model(running=1, target=2, requests=48, in_work=48, memory_copies=1.9))
+    controller.view = View({"ship": {"GPU": 4, "CPU": 64.0}}, ())
+    controller.sees(a=replace(HELD, held=("ship", "ship")))
+    await controller.rounds(8)
+    assert controller.models["a"].target == 2

@@ -41,6 +41,13 @@ def test_each_replica_of_a_model_has_a_gpu_to_itself() -> None:
     assert spare(16, {"CPU": 1.0, "GPU": 2.0}, gpus=4) == 1
 
 
+def test_a_replica_that_waits_for_its_place_counts_as_one_that_has_it() -> None:
+    gpus = Tenant("m", {"CPU": 1.0, "GPU": 0.25}, held=("a",), waiting=1, is_model=True, may_sleep=True)
+    assert spare_places(View({"a": {"CPU": 16.0, "GPU": 2.0}}, (gpus,)), "m", None) == 0
+    cores = replace(gpus, needs={"CPU": 0.5})
+    assert spare_places(View({"a": {"CPU": 16.0}}, (cores,)), "m", None) == 0
+
+
 def test_memory_must_hold_another_of_its_size_where_it_runs() -> None:
     assert spare(32, {"CPU": 1.0}, memory=2.9) == 2
     assert spare(32, {"CPU": 1.0}, memory=0.9) == 0

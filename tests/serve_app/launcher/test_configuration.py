@@ -138,18 +138,6 @@ def test_a_model_that_scales_must_count_images() -> None:
     assert system_problems(put(document, f"{DEPLOYMENT}.autoscaling_config.policy", policy)) == []
 
 
-def test_a_limit_of_memory_that_would_have_no_effect_is_refused() -> None:
-    document = put(system(), "applications.0.args.memory_limit_mib", 2048)
-    assert [problem.partition(":")[0] for problem in system_problems(document)] == [
-        "applications[0].args.memory_limit_mib",
-        "applications[0].args.memory_limit_mib",
-    ]
-    document = put(document, "applications.0.args.family", "benthic-demo")
-    (problem,) = system_problems(document)
-    assert problem.endswith("num_gpus is 0")
-    assert system_problems(put(document, f"{DEPLOYMENT}.ray_actor_options.num_gpus", 0.25)) == []
-
-
 def test_a_model_must_have_an_autoscaling_config() -> None:
     document = system()
     del document["applications"][0]["deployments"][0]["autoscaling_config"]
