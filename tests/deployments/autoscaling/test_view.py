@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from ray.serve._private.config import DeploymentConfig, ReplicaConfig
+from ray.serve._private.deployment_info import DeploymentInfo
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import _deployment_info_to_schema
+
 from deployments.autoscaling.places import Tenant
 from deployments.autoscaling.view import View, view_from
 from deployments.definition import MODEL_IMPORT_PATH
@@ -63,3 +68,18 @@ def test_doors_and_models_with_a_policy_of_others_never_give_way() -> None:
         ("m", True, False),
         ("broken", True, False),
     ]
+
+
+def test_the_settings_of_a_model_are_where_serve_writes_them() -> None:
+    policy = {"policy_function": "deployments.autoscaling:images_in_work"}
+    config = DeploymentConfig(
+        autoscaling_config=AutoscalingConfig(min_replicas=0, max_replicas=2, policy=policy),
+        user_config={"pinned": True},
+    )
+    needs = ReplicaConfig.create(lambda: None, ray_actor_options={"num_cpus": 0, "num_gpus": 0.25})
+    info = DeploymentInfo(config, needs, start_time_ms=0, deployer_job_id="")
+    schema = _deployment_info_to_schema("Model", info).model_dump(exclude_unset=True)
+    written = {"required_resources": needs.resource_dict, "replicas": [], "deployment_config": schema}
+    [tenant] = view_from({"m": application(MODEL_IMPORT_PATH, "Model", written)}, NODES).tenants
+    assert (tenant.may_sleep, tenant.is_pinned, tenant.least) == (True, True, 0)
+    assert tenant.needs == {"CPU": 0.0, "GPU": 0.25}
