@@ -52,9 +52,9 @@ STUCK_AFTER_S = 120.0
 UNHEALTHY_AFTER_BATCHES = 5
 """When this many batches of different images fail in a row, the model is at fault and not the images."""
 
-MIN_STAY_S = 30.0
-"""How long a model that was woken stays, though another one waits for its place: about twice what a large one takes
-to load, so that of two models which are asked in turn each works for most of the time."""
+MIN_STAY_S = 15.0
+"""How long a model that was woken stays, though another one waits for its place: about what a large one takes to
+load, and well below the deadline of a request, 25 s."""
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 

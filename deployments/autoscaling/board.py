@@ -31,6 +31,10 @@ QUIET_FOR_S = 10.0
 """A model that is not asked about, and yet has no replica that starts, is passed over for so long: it is being
 deployed, or has failed."""
 
+ECHO_S = 30.0
+"""So long Serve's mean of requests (`look_back_period_s`) still holds those of a model that has given up its place,
+and it is woken again though nobody asks. For so long nobody gives way to it."""
+
 NEWS_FOR_S = 5.0
 """What a look has found counts for so long: who gives way, and what there is room for."""
 
@@ -53,6 +57,7 @@ class _Known:
     gives_up: int = 0
     """The number of replicas of which it is to give up one; 0: of none."""
     gives_up_until_s: float = 0.0
+    gave_up_at_s: float = -math.inf
     helped_at_s: float = 0.0
     quiet_until_s: float = 0.0
 
@@ -85,6 +90,7 @@ class Board:
         has = context.target_num_replicas
         if has and has == known.gives_up and now_s < known.gives_up_until_s:
             # Serve delays what its configuration says; this one is asked for by somebody who waits.
+            known.gave_up_at_s = now_s
             context.config = context.config.model_copy(update=_AT_ONCE)
             self._look_if_needed(previous_s, now_s)
             return has - 1
@@ -146,7 +152,7 @@ class Board:
                 known = self._models.setdefault(name, _Known(asked_at_s=-math.inf))
                 if known.asked_at_s < round_began_s and tenant.waits_since_s is None and not tenant.held:
                     known.quiet_until_s = now_s + QUIET_FOR_S
-        tenants = [self._as_known(one, round_began_s) for one in view.tenants]
+        tenants = [self._as_known(one, now_s, round_began_s) for one in view.tenants]
         for eviction in evictions(view.totals, tenants, now_s):
             givers = " and ".join(eviction.names)
             logger.info("model %s waits for a place, for which %s gives up a replica", eviction.waiting, givers)
@@ -163,13 +169,14 @@ class Board:
                 known.most = has + spare_places(view, name, copies)
                 known.most_until_s = now_s + NEWS_FOR_S
 
-    def _as_known(self, tenant: Tenant, round_began_s: float) -> Tenant:
+    def _as_known(self, tenant: Tenant, now_s: float, round_began_s: float) -> Tenant:
         known = self._models.get(tenant.name)
         if known is None:
             return tenant
         waits_since_s = tenant.waits_since_s
-        if known.asked_at_s >= round_began_s and not tenant.held:
-            # Serve asks about it again: nobody waits for it any more.
+        is_forgotten = known.asked_at_s >= round_began_s and not tenant.held
+        if is_forgotten or now_s - known.gave_up_at_s < ECHO_S:
+            # Serve asks about it again, so nobody waits for it any more; or it is woken by its own echo.
             waits_since_s = None
         elif waits_since_s is not None:
             waits_since_s = max(waits_since_s, known.helped_at_s)

@@ -61,7 +61,7 @@ def write_config(path: Path, pinned: int, min_stay_s: float) -> Path:
             "name": "api",
             "import_path": "serve_app.app:build",
             "route_prefix": "/",
-            "args": {"default_model": MODELS[0]},
+            "args": {"default_model": MODELS[0], "deadline_s": 110},
         },
         {"name": "bridge", "import_path": "redis_bridge.app:build", "route_prefix": None},
         {"name": "valkey", "import_path": "redis_bridge.embedded:build", "route_prefix": None},

@@ -9,7 +9,7 @@ from ray.serve._private.common import DeploymentID, TimeStampedValue
 from ray.serve.autoscaling_policy import _apply_autoscaling_config
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
-from deployments.autoscaling.board import LOOK_PERIOD_S, QUIET_FOR_S, Board
+from deployments.autoscaling.board import ECHO_S, LOOK_PERIOD_S, QUIET_FOR_S, Board
 from deployments.autoscaling.places import Tenant
 from deployments.autoscaling.reports import IMAGES_IN_WORK, SECONDS_IDLE, SPARE_MEMORY_COPIES
 from deployments.autoscaling.view import View
@@ -138,6 +138,22 @@ async def test_no_model_gives_way_for_one_that_nobody_asks_for_any_more() -> Non
     controller.sees(a=HELD, b=HELD, x=replace(GONE, waits_since_s=controller.now_s))
     await controller.rounds(10)
     assert controller.models["a"].target == controller.models["b"].target == 1
+
+
+async def test_nobody_gives_way_to_the_echo_of_a_model_that_has_just_given_way() -> None:
+    """Serve's mean of requests still holds those that were answered before, and wakes it at once."""
+    controller = two_awake_one_woken()
+    await controller.rounds(6)
+    controller.models["x"].requests = 1
+    controller.sees(a=HELD, b=HELD, x=replace(GONE, waits_since_s=controller.now_s))
+    await controller.rounds(2)
+    assert controller.models["b"].target == 0
+    controller.models |= {"b": Model(0, 0, requests=0.1), "x": Model(1, 1)}
+    controller.sees(a=HELD, b=replace(GONE, waits_since_s=controller.now_s), x=HELD)
+    await controller.rounds(ECHO_S - 4)
+    assert controller.models["a"].target == controller.models["x"].target == 1
+    await controller.rounds(6)
+    assert controller.models["a"].target + controller.models["x"].target == 1
 
 
 async def test_after_a_restart_of_the_controller_a_model_that_waits_is_found() -> None:
