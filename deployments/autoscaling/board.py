@@ -94,6 +94,9 @@ class Board:
             context.config = context.config.model_copy(update=_AT_ONCE)
             self._look_if_needed(previous_s, now_s)
             return has - 1
+        if has and wanted <= 0 and known.running == 0 and known.gave_up_at_s > -math.inf:
+            # Its echo has woken it, and it would take the next place that somebody else is given.
+            context.config = context.config.model_copy(update=_AT_ONCE)
         if math.ceil(wanted) > max(has, 1) and needs_room and self._can_look:
             known.wants_more_until_s = now_s + NEWS_FOR_S
             most = known.most if now_s < known.most_until_s else 0

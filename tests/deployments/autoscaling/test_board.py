@@ -156,6 +156,18 @@ async def test_nobody_gives_way_to_the_echo_of_a_model_that_has_just_given_way()
     assert controller.models["a"].target + controller.models["x"].target == 1
 
 
+async def test_what_an_echo_has_woken_is_given_up_as_soon_as_it_is_over() -> None:
+    controller = two_awake_one_woken()
+    await controller.rounds(6)
+    controller.models["x"].requests = 1
+    controller.sees(a=HELD, b=HELD, x=replace(GONE, waits_since_s=controller.now_s))
+    await controller.rounds(2)
+    controller.models |= {"b": Model(0, 1), "x": Model(1, 1)}
+    await controller.rounds(ROUND_S)
+    assert controller.models["b"].target == 0
+    assert controller.models["a"].target == 1
+
+
 async def test_after_a_restart_of_the_controller_a_model_that_waits_is_found() -> None:
     controller = two_awake_one_woken()
     controller.models["x"] = Model(0, 1, requests=1)
