@@ -7,6 +7,7 @@ the replicas of that model only. TensorFlow is loaded inside the replica, never 
 
 import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -14,12 +15,19 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application
 
-from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
+from deployments.autoscaling.reports import (
+    IMAGES_IN_WORK,
+    IMAGES_WAITING_ELSEWHERE,
+    SECONDS_IDLE,
+    SPARE_MEMORY_COPIES,
+)
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
-from deployments.families import FAMILIES
+from deployments.families import FAMILIES, can_limit_memory
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
 from deployments.process.replica_process import prepare_replica_process
+from deployments.process.spare_memory import spare_memory_copies
+from deployments.process.wake_times import WakeTimes
 from deployments.request import Request
 from deployments.runtimes import Resources
 from deployments.runtimes.cores import threads_for
@@ -58,10 +66,13 @@ class ModelDeployment:
         self._name = context.app_name
         self._watch = start_watching(os.environ, self._name)
         settings = WeightsSettings.from_environment(os.environ)
-        local = with_local_weights(definition, Fetcher(settings))
-        self._replica = Replica(self._name, local, _resources(), ServeMeter(self._name))
+        times = WakeTimes()
+        with times.part("fetch"):
+            local = with_local_weights(definition, Fetcher(settings))
+        resources = replace(_resources(), memory_limit_mib=definition.memory_limit_mib)
+        self._replica = Replica(self._name, local, resources, ServeMeter(self._name), times)
         remember_labels(definition, self._replica.labels, settings)
-        logger.info("model %s is loaded", self._name)
+        logger.info("model %s is loaded: %s", self._name, times)
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Puts the live knobs to use; Ray Serve calls it before traffic and at every change."""
@@ -72,10 +83,12 @@ class ModelDeployment:
         return await self._replica.predict(requests)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Images in work and in queues, for the autoscaling policy."""
+        """What `deployments.autoscaling` reads of a replica."""
         return {
             IMAGES_IN_WORK: float(self._replica.images_in_work),
             IMAGES_WAITING_ELSEWHERE: float(self._replica.images_waiting_elsewhere),
+            SECONDS_IDLE: self._replica.seconds_idle,
+            SPARE_MEMORY_COPIES: spare_memory_copies(),
         }
 
     def check_health(self) -> None:
@@ -99,10 +112,14 @@ def _resources() -> Resources:
 
 
 def build(args: ModelDefinition) -> Application:
-    """The application of one model. Raises ValueError for an unknown family and for weights from a place that is
-    not allowed."""
+    """The application of one model. Raises ValueError for an unknown family, weights from a place that is not
+    allowed, and a limit that would have no effect."""
     if args.family not in FAMILIES:
         raise ValueError(f"args.family: unknown family {args.family!r}; known: {', '.join(sorted(FAMILIES))}")
+    if args.memory_limit_mib is not None and not can_limit_memory(args.family):
+        raise ValueError(
+            f"args.memory_limit_mib has no effect on family {args.family}, which TensorFlow does not run"
+        )
     if args.weights_source is not None:
         parse_uri(args.weights_source)
     application: Application = ModelDeployment.bind(args)  # type: ignore[attr-defined]  # the decorator is untyped

@@ -52,6 +52,10 @@ STUCK_AFTER_S = 120.0
 UNHEALTHY_AFTER_BATCHES = 5
 """When this many batches of different images fail in a row, the model is at fault and not the images."""
 
+MIN_STAY_S = 15.0
+"""How long a model that was woken stays, though another one waits for its place: about what a large one takes to
+load, and well below the deadline of a request, 25 s."""
+
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -142,6 +146,9 @@ class ModelDefinition(Settings):
     largest_batch: int = Field(default=8, ge=1, le=256)
     """Largest batch that is compiled; powers of two below it are compiled too."""
 
+    memory_limit_mib: int | None = Field(default=None, ge=64)
+    """MiB that TensorFlow takes of each GPU of a replica, from the start, and never more; None for as needed."""
+
     required: bool = False
     """Whether the system counts as not ready while this model is not."""
 
@@ -230,6 +237,13 @@ class ModelKnobs(Settings):
     unhealthy_after_batches: int = Field(default=UNHEALTHY_AFTER_BATCHES, ge=1, le=1000)
     """When every image of this many batches in a row failed, also alone, the replica is replaced. A batch does not
     count if all its images have failed before since one was last inferred."""
+
+    pinned: bool = False
+    """Whether a model that is awake keeps its place when another one waits for it. It still sleeps when nothing asks
+    for it; `min_replicas: 1` keeps it awake."""
+
+    min_stay_s: float = Field(default=MIN_STAY_S, ge=0, le=3600)
+    """Seconds for which a model that was woken stays, though another one waits for its place."""
 
     tiling: Tiling | None = None
     """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""

@@ -48,6 +48,11 @@ FAMILIES: dict[str, FamilyEntry] = {
 }
 
 
+def can_limit_memory(family: str) -> bool:
+    """Whether the runtime of this family keeps to `memory_limit_mib`."""
+    return family in FAMILIES and FAMILIES[family].runtime == "tensorflow"
+
+
 def load_family(definition: ModelDefinition) -> Family[Any]:
     """The family that `definition` names, constructed with it. Raises ModelUnavailable for an unknown name."""
     entry = FAMILIES.get(definition.family)

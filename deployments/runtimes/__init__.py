@@ -12,23 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.families.contract import Family, Outputs
+from deployments.process.wake_times import WakeTimes
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What the replica was given. cpu_threads: threads of one batch.  batches_at_once: how many may run together.
-    is_side_by_side: whether each of them has cores of its own."""
+    is_side_by_side: whether each of them has cores of its own.  memory_limit_mib: of each GPU; None for as much as
+    there is."""
 
     cpu_threads: int = 1
     batches_at_once: int = 1
     is_side_by_side: bool = False
+    memory_limit_mib: int | None = None
 
 
 class Runtime(Protocol):
     """Runs batches, as many at once as its Resources say, each called from a thread of its own."""
 
-    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
-        """Builds the graph and compiles every batch size, so that no request pays for it."""
+    def load(self, family: Family[Any], batch_sizes: Sequence[int], times: WakeTimes | None = None) -> None:
+        """Builds the graph and compiles every batch size, so that no request pays for it.
+
+        times: notes what the graph and the first batches cost.
+        """
         ...
 
     def infer(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:

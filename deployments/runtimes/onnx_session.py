@@ -16,6 +16,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family, Outputs
 from deployments.families.shared.optional_package import optional_package
 from deployments.logs import OWN_LOGGER
+from deployments.process.wake_times import WakeTimes
 from deployments.runtimes import Resources, padded_size
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -56,19 +57,23 @@ class OnnxRuntime:
         self._batch_sizes: tuple[int, ...] = (1,)
         self._pads = False
 
-    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int], times: WakeTimes | None = None) -> None:
         """Opens the graph and runs every batch size once, so that no request pays for its preparation."""
-        program: Program = family.build_graph()
+        times = times or WakeTimes()
+        with times.part("graph"):
+            program: Program = family.build_graph()
         try:
-            self._session = self._open(program.content)
+            with times.part("graph"):
+                self._session = self._open(program.content)
             provider = self._session.get_providers()[0]
             self._program = program
             self._batch_sizes = tuple(batch_sizes) if program.batch is None else (program.batch,)
             # A GPU chooses its kernels for each shape anew; a CPU does not, and an empty image costs a full one.
             self._pads = program.batch is not None or provider != _CPU
             logger.info("%s runs on %s", program.file_name, provider)
-            for size in self._batch_sizes:
-                self._run(np.zeros((size, *family.canvas_px, 3), np.uint8))
+            with times.part("first batches"):
+                for size in self._batch_sizes:
+                    self._run(np.zeros((size, *family.canvas_px, 3), np.uint8))
         except ModelUnavailable:
             raise
         except Exception as error:

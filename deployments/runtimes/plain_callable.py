@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.families.contract import Family, Outputs
+from deployments.process.wake_times import WakeTimes
 from deployments.runtimes import Resources
 
 
@@ -17,9 +18,9 @@ class CallableRuntime:
         del resources
         self._graph: Any = None
 
-    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int], times: WakeTimes | None = None) -> None:
         """Keeps the function; any batch size will do."""
-        del batch_sizes
+        del batch_sizes, times
         self._graph = family.build_graph()
 
     def infer(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Outputs]:

@@ -1,7 +1,7 @@
 """The TensorFlow runtime: compiles a family's Keras graph and runs it.
 
-TensorFlow is set up before its first operation: memory grows as needed, since several replicas may share a
-GPU, and the thread counts are those of the replica, since several replicas share the cores.
+TensorFlow is set up before its first operation: memory grows as needed, or has a limit, since several replicas may
+share a GPU, and the thread counts are those of the replica, since several replicas share the cores.
 """
 
 import logging
@@ -13,13 +13,39 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family, Outputs
 from deployments.logs import OWN_LOGGER
+from deployments.process.wake_times import WakeTimes
 from deployments.runtimes import Resources, padded_size
 
 logger = logging.getLogger(OWN_LOGGER)
 
 Shape = tuple[int | None, ...]
+
+
+def set_up_gpus(config: Any, devices: Sequence[Any], memory_limit_mib: int | None) -> None:
+    """Before the first operation: memory that grows as needed, or at most `memory_limit_mib` on each GPU.
+
+    config: `tf.config`.  devices: its physical GPUs. Raises ModelUnavailable when there is no GPU to limit, or when
+    TensorFlow has not taken the limit.
+    """
+    if memory_limit_mib is None:
+        for device in devices:
+            config.experimental.set_memory_growth(device, True)
+        return
+    if not devices:
+        raise ModelUnavailable(f"memory_limit_mib: {memory_limit_mib}: TensorFlow sees no GPU whose memory it limits")
+    for device in devices:
+        config.set_logical_device_configuration(
+            device, [config.LogicalDeviceConfiguration(memory_limit=memory_limit_mib)]
+        )
+    # This creates the devices, after which the limit cannot change any more.
+    config.list_logical_devices("GPU")
+    for device in devices:
+        kept = [one.memory_limit for one in config.get_logical_device_configuration(device) or []]
+        if kept != [memory_limit_mib]:
+            raise ModelUnavailable(f"memory_limit_mib: {memory_limit_mib}: TensorFlow has {kept} for {device.name}")
 
 
 class TensorFlowRuntime:
@@ -31,8 +57,7 @@ class TensorFlowRuntime:
 
     def __init__(self, resources: Resources) -> None:
         devices = tf.config.list_physical_devices("GPU")
-        for device in devices:
-            tf.config.experimental.set_memory_growth(device, True)
+        set_up_gpus(tf.config, devices, resources.memory_limit_mib)
         tf.config.threading.set_intra_op_parallelism_threads(resources.cpu_threads)
         tf.config.threading.set_inter_op_parallelism_threads(resources.batches_at_once)
         self._pads = bool(devices)
@@ -40,10 +65,16 @@ class TensorFlowRuntime:
         self._batch_sizes: tuple[int, ...] = (1,)
         self._programs: dict[Shape, Callable[[Any], Sequence[Any]]] = {}
 
-    def load(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
+    def load(self, family: Family[Any], batch_sizes: Sequence[int], times: WakeTimes | None = None) -> None:
         """Builds the graph, compiles it at the family's canvas, and runs every size that it is compiled for; of a
         program for any size the smallest and the largest."""
-        self._graph = family.build_graph()
+        times = times or WakeTimes()
+        with times.part("graph"):
+            self._graph = family.build_graph()
+        with times.part("first batches"):
+            self._run_first(family, batch_sizes)
+
+    def _run_first(self, family: Family[Any], batch_sizes: Sequence[int]) -> None:
         self._batch_sizes = tuple(batch_sizes)
         self._pads = self._pads or not self._takes_any_size(family.canvas_px)
         sizes = self._batch_sizes if self._pads else sorted({1, self._batch_sizes[-1]})

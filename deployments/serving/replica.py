@@ -10,6 +10,7 @@ from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import InternalError, ServingError
 from deployments.families import FAMILIES, load_family
 from deployments.prediction import Outcome
+from deployments.process.wake_times import WakeTimes
 from deployments.request import Request
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
 from deployments.serving.admission import Admission
@@ -39,15 +40,26 @@ would be lost."""
 class Replica:
     """Loads the model when constructed: slow, and complete. All batch sizes are compiled when it returns.
 
-    Raises ModelUnavailable when weights, labels and definition disagree.
+    times: notes what each part costs. Raises ModelUnavailable when weights, labels and definition disagree.
     """
 
-    def __init__(self, name: str, definition: ModelDefinition, resources: Resources, meter: Meter) -> None:
+    def __init__(
+        self,
+        name: str,
+        definition: ModelDefinition,
+        resources: Resources,
+        meter: Meter,
+        times: WakeTimes | None = None,
+    ) -> None:
+        times = times or WakeTimes()
         self._meter = meter
-        self._model = LoadedModel(name, definition, load_family(definition))
+        with times.part("weights"):
+            family = load_family(definition)
+        self._model = LoadedModel(name, definition, family)
         self._decoding = Decoding(self._model.knobs.max_decoded_bytes)
-        runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
-        runtime.load(self._model.family, batch_sizes_up_to(definition.largest_batch))
+        with times.part("import"):
+            runtime = load_runtime(FAMILIES[definition.family].runtime, resources)
+        runtime.load(family, batch_sizes_up_to(definition.largest_batch), times)
         self._watchdog = Watchdog()
         self._threads = WatchedThreads(self._watchdog)
         self._admission = Admission(name, self._model.knobs.max_waiting_images)
@@ -55,6 +67,7 @@ class Replica:
         self._inference = Inference(self._model, runs, self._threads, self._admission, meter)
         self._backlog = Backlog()
         self._watch = current()
+        self._idle_since_s = time.monotonic()
 
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
@@ -82,6 +95,7 @@ class Replica:
         finally:
             self._admission.in_work -= len(admitted)
             self._admission.held_up -= sum(one.is_held_up for one in admitted)
+            self._idle_since_s = time.monotonic()
         outcomes = [one.outcome or InternalError("the model gave no answer") for one in received]
         call_s = time.monotonic() - arrived_at_s
         self._meter.answered(outcomes, call_s, self._admission.in_work)
@@ -98,6 +112,11 @@ class Replica:
     def images_in_work(self) -> int:
         """Images taken in and not answered yet."""
         return self._admission.in_work
+
+    @property
+    def seconds_idle(self) -> float:
+        """Seconds since it last had an image in work; 0 while it has."""
+        return 0.0 if self._admission.in_work else time.monotonic() - self._idle_since_s
 
     @property
     def decoded_bytes(self) -> int:

@@ -1,3 +1,5 @@
+"""The id of an upload or a job is shown in a bounded, harmless form, and stands in the lines that concern it."""
+
 import pytest
 
 from deployments.origin import LONGEST_ID, MOST_IDS, Origin, about, shown_id

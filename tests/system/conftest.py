@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,14 +116,13 @@ def environment_for(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    folder = tmp_path_factory.mktemp("system")
-    environ = environment_for(folder)
+@contextmanager
+def running_system(folder: Path, config: Path, environ: dict[str, str]) -> Iterator[RunningSystem]:
+    """The system of `config`, from its banner to its orderly end."""
     log = folder / "launcher.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serve_app.launch", "serve", "configs/app.yaml"],
+            [sys.executable, "-m", "serve_app.launch", "serve", str(config)],
             env=environ,
             cwd=ROOT,
             stdout=output,
@@ -145,6 +145,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     finally:
         if process.poll() is None:
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    folder = tmp_path_factory.mktemp("system")
+    with running_system(folder, Path("configs/app.yaml"), environment_for(folder)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

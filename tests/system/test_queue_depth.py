@@ -1,16 +1,15 @@
 """A model that sleeps is woken by a job and grows with the queue behind it, which Ray Serve itself cannot see."""
 
-import base64
 import json
 import uuid
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
 from tests.support.waiting import wait_for
 from tests.system.conftest import RunningSystem
+from tests.system.small_jobs import job
 
 pytestmark = pytest.mark.slow
 
@@ -44,11 +43,6 @@ BLOCK = {
         }
     ],
 }
-
-
-def job(job_id: str) -> bytes:
-    image = base64.b64encode(np.zeros((1, 4, 4, 3), np.float32).tobytes()).decode()
-    return json.dumps({"id": job_id, "image": image, "height": 4, "width": 4}).encode()
 
 
 @pytest.fixture

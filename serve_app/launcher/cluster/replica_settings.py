@@ -21,6 +21,9 @@ _PASSED_ON = (
     "FATHOM_WEIGHTS_MIRROR",
     "TF_CPP_MIN_LOG_LEVEL",
     "PYTHONUTF8",
+    "FATHOM_LOG_REQUESTS",
+    "FATHOM_TRACE_SHARE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",  # its headers may be secret, and are not
 )
 
 

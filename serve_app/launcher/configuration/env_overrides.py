@@ -9,6 +9,7 @@ import yaml
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH
 from serve_app.launcher.configuration.env_settings import SystemSettings, variable_name
+from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
 
 EMBEDDED_VALKEY_IMPORT_PATH = "redis_bridge.embedded:build"
 DEFAULT_REDIS_PORT = 6379
@@ -41,10 +42,23 @@ def render_application(application: Document, settings: SystemSettings) -> None:
         args = application.setdefault("args", {})
         if settings.redis_port is not None:
             args["port"] = settings.redis_port
-    elif application["import_path"] == MODEL_IMPORT_PATH and settings.num_gpus is not None:
+    elif application["import_path"] == MODEL_IMPORT_PATH:
+        if settings.num_gpus == 0:
+            # There is no memory of a GPU to limit then, and a limit without one is refused.
+            application.get("args", {}).pop("memory_limit_mib", None)
         for deployment in application.get("deployments", []):
             if deployment["name"] == DEPLOYMENT_NAME:
-                deployment.setdefault("ray_actor_options", {})["num_gpus"] = settings.num_gpus
+                _render_replicas(deployment, settings)
+
+
+def _render_replicas(deployment: Document, settings: SystemSettings) -> None:
+    if settings.num_gpus is not None:
+        deployment.setdefault("ray_actor_options", {})["num_gpus"] = settings.num_gpus
+    if settings.max_replicas is not None:
+        scaling = deployment["autoscaling_config"]
+        scaling["max_replicas"] = max(settings.max_replicas, scaling.get("min_replicas", 1))
+        if scaling["max_replicas"] > 1:
+            scaling.setdefault("policy", {"policy_function": IMAGES_POLICY})
 
 
 def setting_name(application: Document, argument: str) -> str:

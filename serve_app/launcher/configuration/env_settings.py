@@ -53,6 +53,9 @@ class SystemSettings(Settings):
     num_gpus: float | None = Field(default=None, ge=0)
     """Share of a GPU that every replica of every model takes: 0, a part such as 0.25, or whole GPUs."""
 
+    max_replicas: int | None = Field(default=None, ge=1)
+    """Most replicas of every model. More than one are started under load, and where there is room for them."""
+
     data_dir: Path = DEFAULT_STATE_FOLDER
     """Folder of the running system: its rendered configuration, its log and the data of the embedded Valkey.
     Two systems on one machine need two. XDG_STATE_HOME moves the default."""

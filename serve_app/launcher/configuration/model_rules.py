@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
-from deployments.families import FAMILIES
+from deployments.families import FAMILIES, can_limit_memory
 from deployments.nearest_name import nearest_of
 from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
 from serve_app.launcher.configuration.builders import ApplicationBuilder
 
-IMAGES_POLICY = "deployments.autoscaling:images_in_work"
-"""The policy that counts images. A model with at most one replica does not need it."""
+IMAGES_POLICY = "deployments.autoscaling:images_where_there_is_room"
+"""The policy that counts images. A model with at most one replica does not need it, unless it is to give up its place
+to others."""
 
 BATCHES_IN_WORK = 2
 """A replica needs one batch in inference and the next one waiting, or the batches stay small."""
@@ -67,6 +68,15 @@ def _autoscaling_problems(config: Any, path: str) -> Iterator[str]:
         )
 
 
+def _memory_problems(definition: ModelDefinition, deployment: dict[str, Any], path: str) -> Iterator[str]:
+    if definition.memory_limit_mib is None:
+        return
+    if not can_limit_memory(definition.family):
+        yield f"{path}.args.memory_limit_mib: has no effect on {definition.family}, which TensorFlow does not run"
+    if not (deployment.get("ray_actor_options") or {}).get("num_gpus"):
+        yield f"{path}.args.memory_limit_mib: has no effect without a share of a GPU, and num_gpus is 0"
+
+
 def _replica_problems(
     application: dict[str, Any], definition: ModelDefinition, load: Callable[[str], ApplicationBuilder], path: str
 ) -> Iterator[str]:
@@ -78,6 +88,7 @@ def _replica_problems(
         yield f"{path}.deployments: needs an entry named {DEPLOYMENT_NAME} with an autoscaling_config"
         return
     deployment, where = deployments[index], f"{path}.deployments[{index}]"
+    yield from _memory_problems(definition, deployment, path)
     yield from _autoscaling_problems(deployment.get("autoscaling_config"), f"{where}.autoscaling_config")
     knobs = ModelKnobs.model_validate(deployment.get("user_config") or {})
     limit = definition.largest_batch if knobs.batch_limit is None else knobs.batch_limit

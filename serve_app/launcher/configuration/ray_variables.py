@@ -79,6 +79,20 @@ RAY_DEFAULTS = (
         "Ray Serve",
     ),
     Variable(
+        "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S",
+        "Seconds between two reports of a replica to Ray Serve's autoscaling: how much it has to do, and since when "
+        "it is idle. 10 by Ray's default.",
+        "3",
+        "Ray Serve",
+    ),
+    Variable(
+        "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR",
+        "Part of a model's `look_back_period_s` (30 s by default) between two points of such a report. 0.2 by Ray's "
+        "default.",
+        "0.1",
+        "Ray Serve",
+    ),
+    Variable(
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S",
         "Seconds between two checks of HAProxy by Ray Serve; after three failed ones it is replaced. With Ray's own "
         "default of 10, a system whose HAProxy has died is without a door for half a minute.",

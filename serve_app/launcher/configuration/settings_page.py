@@ -12,6 +12,7 @@ _GOES_TO = {
     "http_header_patience_s": "HAProxy",
     "redis_port": "`args.port` of the embedded Valkey",
     "num_gpus": "`ray_actor_options.num_gpus` of every model",
+    "max_replicas": "`autoscaling_config.max_replicas` of every model",
     "data_dir": "launcher, embedded Valkey",
     "weights_dir": _WEIGHTS,
     "weights_offline": _WEIGHTS,
@@ -24,7 +25,7 @@ _GOES_TO = {
     "trace_share": "doors, models",
 }
 
-_IN_YAML = {"http_host", "http_port", "redis_port", "num_gpus", "log_format"}
+_IN_YAML = {"http_host", "http_port", "redis_port", "num_gpus", "max_replicas", "log_format"}
 
 
 def variables() -> tuple[Variable, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from deployments.process.wake_times import WakeTimes
 from deployments.runtimes import Runtime, batch_sizes_up_to
 
 CANVAS_PX = (4, 6)
@@ -47,3 +48,10 @@ def test_a_graph_that_must_know_the_size_gets_one_of_a_few(runtime: Runtime) -> 
 
     found = loaded(runtime, graph).infer(canvases(3))
     assert [tuple(map(int, one)) for one in found] == [(0, 4), (1, 4), (2, 4)]
+
+
+def test_what_a_start_costs_is_noted_by_part(runtime: Runtime) -> None:
+    times = WakeTimes()
+    family: Any = SimpleNamespace(canvas_px=CANVAS_PX, build_graph=lambda: lambda batch, training: (batch,))
+    runtime.load(family, [1], times)
+    assert list(times.parts_s) == ["graph", "first batches"]

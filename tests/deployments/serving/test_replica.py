@@ -121,3 +121,16 @@ def test_batches_are_padded_to_compiled_sizes() -> None:
     assert batch_sizes_up_to(8) == (1, 2, 4, 8)
     assert batch_sizes_up_to(6) == (1, 2, 4, 6)
     assert [padded_size(count, (1, 2, 4, 6)) for count in (1, 3, 5, 6)] == [1, 4, 6, 6]
+
+
+async def test_a_replica_is_idle_since_its_last_image() -> None:
+    model = replica(delay_ms=300)
+    assert model.seconds_idle > 0
+    asked = asyncio.create_task(model.predict([request()]))
+    await asyncio.sleep(0)
+    assert model.images_in_work == 1
+    assert model.seconds_idle == 0
+    await asked
+    idle_s = model.seconds_idle
+    assert 0 < idle_s < model.seconds_idle
+    await model.close()

@@ -12,6 +12,7 @@ import yaml
 from serve_app.launcher.child_main import ray_options
 from serve_app.launcher.configuration.env_overrides import embedded_redis_port, rendered, setting_name, write_rendered
 from serve_app.launcher.configuration.env_settings import SystemSettings
+from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
 from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.configuration.settings_page import settings_page, variables
 from serve_app.launcher.console import LaunchError
@@ -64,6 +65,28 @@ def test_host_and_ports_and_gpu_share_are_rendered_into_their_places() -> None:
     assert model["deployments"][0]["ray_actor_options"] == {"num_cpus": 0.1, "num_gpus": 0.25}
     assert valkey["args"] == {"port": 7000}
     assert embedded_redis_port(result) == 7000
+
+
+def test_the_most_replicas_are_rendered_into_every_model_with_a_policy_that_counts_images() -> None:
+    before = document()
+    before["applications"][0]["deployments"][0]["autoscaling_config"] = {"min_replicas": 2, "max_replicas": 3}
+    result = rendered(before, settings(FATHOM_MAX_REPLICAS="4"), has_real_redis=False)
+    assert result["applications"][0]["deployments"][0]["autoscaling_config"] == {
+        "min_replicas": 2,
+        "max_replicas": 4,
+        "policy": {"policy_function": IMAGES_POLICY},
+    }
+    fewer = rendered(before, settings(FATHOM_MAX_REPLICAS="1"), has_real_redis=False)
+    assert fewer["applications"][0]["deployments"][0]["autoscaling_config"]["max_replicas"] == 2
+
+
+def test_without_gpus_there_is_no_memory_of_theirs_to_limit() -> None:
+    before = document()
+    before["applications"][0]["args"]["memory_limit_mib"] = 2048
+    result = rendered(before, settings(FATHOM_NUM_GPUS="0"), has_real_redis=False)
+    assert "memory_limit_mib" not in result["applications"][0]["args"]
+    result = rendered(before, settings(FATHOM_NUM_GPUS="0.5"), has_real_redis=False)
+    assert result["applications"][0]["args"]["memory_limit_mib"] == 2048
 
 
 def test_without_variables_the_document_is_rendered_as_it_is() -> None:

@@ -15,24 +15,9 @@ from serve_app.launcher.configuration.validation import (
     system_problems,
 )
 from serve_app.launcher.console import LaunchError
-from tests.serve_app.launcher.blocks import model_block
+from tests.serve_app.launcher.blocks import DEPLOYMENT, model_block, put, system
 
 CONFIGS = Path(__file__).parents[4] / "configs"
-
-
-def system(*blocks: dict[str, Any]) -> dict[str, Any]:
-    return {"http_options": {"port": 8082}, "applications": list(blocks or [model_block()])}
-
-
-def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of `document` with `value` at the dotted path; numbers are positions in lists."""
-    document = copy.deepcopy(document)
-    *steps, last = path.split(".")
-    at: Any = document
-    for step in steps:
-        at = at[int(step)] if step.isdigit() else at[step]
-    at[last] = value
-    return document
 
 
 def test_a_right_system_has_no_problems() -> None:
@@ -42,9 +27,6 @@ def test_a_right_system_has_no_problems() -> None:
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("**/*.yaml")), ids=lambda path: path.name)
 def test_every_shipped_file_is_valid(path: Path) -> None:
     check_file(path)
-
-
-DEPLOYMENT = "applications.0.deployments.0"
 
 
 @pytest.mark.parametrize(
