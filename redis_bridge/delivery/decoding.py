@@ -4,14 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployments.errors import ServingError
-from deployments.watching.watch import current
+from deployments.watching.watch import Watch, current
 from redis_bridge import metrics
 from redis_bridge.delivery.leased_job import DecodedJob, JobClient, LeasedJob
 from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
-from redis_bridge.delivery.watched_jobs import traced
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.wire import job_format
 from redis_bridge.wire.encoding_contract import Payload
@@ -71,7 +70,7 @@ class JobDecoder:
         if isinstance(found, Job):
             leased.claims.memory.resize(found.image.nbytes)
             if self._watch is not None:
-                found = traced(self._watch, self._queue.name, leased, found)
+                found = _traced(self._watch, self._queue.name, leased, found)
             return DecodedJob(leased, found)
         leased.claims.memory.release()
         return found
@@ -95,3 +94,9 @@ def _parse_each(
     payloads: Sequence[Payload], limits: WireLimits, taken_keys: Collection[str], profile: QueueProfile
 ) -> list[Job | Referenced | Malformed]:
     return [job_format.parse_job(payload, limits, taken_keys, profile) for payload in payloads]
+
+
+def _traced(watch: Watch, queue: str, leased: LeasedJob, job: Job) -> Job:
+    """`job`, as a part of the trace that begins with it if it is sampled."""
+    leased.span = watch.begin(f"job {queue}", None, leased.origin)
+    return replace(job, traceparent=watch.traceparent_of(leased.span))

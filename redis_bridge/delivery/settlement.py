@@ -11,14 +11,13 @@ from deployments.errors import ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.origin import about
 from deployments.prediction import Outcome
-from deployments.watching.watch import current
+from deployments.watching.watch import Watch, current
 from redis_bridge import metrics
 from redis_bridge.client.clock import SteadyClock
 from redis_bridge.client.connection import REDIS_ERRORS
 from redis_bridge.delivery.leased_job import DecodedJob, JobState, LeasedJob
 from redis_bridge.delivery.queue_load import GIVEN_BACK, QueueLoad
 from redis_bridge.delivery.served_queue import RedisRetry, ServedQueue
-from redis_bridge.delivery.watched_jobs import note_end
 from redis_bridge.store.job_store import JobStore
 from redis_bridge.store.leases import AckResult, DeadLetter, JobAnswer
 from redis_bridge.wire import job_format
@@ -28,6 +27,9 @@ logger = logging.getLogger(OWN_LOGGER)
 ANSWERED = "ok"
 LEFT_IN_SLOT = "left-in-slot"
 TAKEN_OVER = "taken-over"
+
+_NO_FAILURE = frozenset({"ok", "given-back", "left-in-slot", "taken-over"})
+"""Outcomes that are not an error of the job; all others are codes of errors."""
 
 
 class Settlement:
@@ -144,4 +146,17 @@ class Settlement:
         if jobs:
             self._load.ended(jobs, outcome)
             if self._watch is not None:
-                note_end(self._watch, self._queue.name, jobs, outcome)
+                _note_end(self._watch, self._queue.name, jobs, outcome)
+
+
+def _note_end(watch: Watch, queue: str, jobs: Sequence[LeasedJob], outcome: str) -> None:
+    """Logs and traces the end of these jobs."""
+    for leased in jobs:
+        if watch.log_requests:
+            seconds = time.perf_counter() - leased.leased_at_s
+            text = f"job of queue {queue}: {outcome} in {seconds:.4f} s"
+            watch.line(text, leased.origin, queue=queue, outcome=outcome, seconds=seconds)
+        if leased.span is not None:
+            attributes = {"messaging.destination.name": queue, "fathom.outcome": outcome}
+            watch.end(leased.span, attributes, "" if outcome in _NO_FAILURE else outcome)
+            leased.span = None
