@@ -1,3 +1,5 @@
+"""A JSON text of too many values is known before it is read."""
+
 import json
 
 import pytest
