@@ -18,6 +18,7 @@ from deployments.definition import Settings
 from deployments.logs import OWN_LOGGER
 from deployments.process.replica_process import prepare_replica_process
 from deployments.process.state_folder import default_state_folder
+from redis_bridge.server.valkey_configuration import half_of_memory_bytes
 from redis_bridge.server.valkey_process import HOST, ValkeyError, ValkeyProcess, ValkeySettings
 from redis_bridge.settings import REDIS_URL_VARIABLE
 
@@ -36,8 +37,8 @@ class EmbeddedSettings(Settings):
     data_folder: str | None = None
     """Folder of its files; None for `valkey` under FATHOM_DATA_DIR, or under the user's state folder."""
 
-    maxmemory_bytes: int = Field(default=0, ge=0)
-    """From this size on, clients are refused; 0 for no limit. Nothing is ever evicted."""
+    maxmemory_bytes: int | None = Field(default=None, ge=0)
+    """From this size on, clients are refused; None for half of the memory, 0 for no limit."""
 
     start_timeout_s: float = Field(default=60.0, gt=0)
     """How long loading the append-only file may take at start."""
@@ -102,7 +103,8 @@ def build(args: EmbeddedSettings) -> Application:
 
 def _process(args: EmbeddedSettings) -> ValkeyProcess:
     folder = Path(args.data_folder).expanduser().resolve() if args.data_folder else default_folder()
-    return ValkeyProcess(ValkeySettings(args.port, folder, args.maxmemory_bytes, args.start_timeout_s))
+    limit_bytes = half_of_memory_bytes() if args.maxmemory_bytes is None else args.maxmemory_bytes
+    return ValkeyProcess(ValkeySettings(args.port, folder, limit_bytes, args.start_timeout_s))
 
 
 def default_folder() -> Path:

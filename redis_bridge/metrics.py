@@ -59,7 +59,7 @@ DEAD_LETTERS = Metric(
 DROPPED_LETTERS = Metric(
     "fathom_redis_dropped_dead_letters_total",
     "counter",
-    "Dead letters whose payloads were dropped for newer ones; queue: of the newer one.",
+    "Dead letters whose payloads were dropped, for newer ones or as too large; queue: of the newest one.",
     ("queue",),
 )
 PAUSED = Metric("fathom_redis_paused", "gauge", "1 while a model gets no jobs because it fails them all.", ("model",))

@@ -83,6 +83,9 @@ class BridgeSettings(Settings):
     dead_letter_payloads: int = Field(default=16, ge=1, le=1000)
     """The newest dead letters whose payload is kept, for a replay."""
 
+    dead_letter_payload_bytes: int = Field(default=512 * 2**20, ge=0)
+    """Most bytes of all payloads that are kept; what does not fit beside newer ones is dropped."""
+
     dead_letter_ttl_s: int = Field(default=7 * 24 * 3600, ge=1)
     """All dead letters are forgotten when none was added for this time."""
 

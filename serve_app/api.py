@@ -25,6 +25,7 @@ from serve_app.faces.face import DirectRoute, Face, ModelAccess
 from serve_app.faces.legacy.routes import legacy_face
 from serve_app.faces.system.routes import System, system_face
 from serve_app.origins import origin_of
+from serve_app.plain_errors import ProblemDocuments
 from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
 from serve_app.settings import DoorSettings
@@ -82,7 +83,8 @@ def create_api(
         allow_headers=["*"],
         allow_private_network=True,
     )
-    return PlainHttp(_LegacyPrefix(_Measured(shared_with_browsers, meter, direct, current())))
+    documented = ProblemDocuments(shared_with_browsers, errors.members_of)
+    return PlainHttp(_LegacyPrefix(_Measured(documented, meter, direct, current())))
 
 
 def _direct_endpoints(faces: Sequence[Face]) -> dict[str, Endpoint]:
@@ -189,8 +191,12 @@ class _Errors:
         del error
         return problem(InternalError("the server failed on this request"), self._beside(request))
 
+    def members_of(self, path: str) -> Mapping[str, Any]:
+        """What clients of `path` look for beside a problem's own members."""
+        return self._members.get(path.rstrip("/"), NO_MEMBERS)
+
     def _beside(self, request: Request) -> Mapping[str, Any]:
-        return self._members.get(request.scope["path"].rstrip("/"), NO_MEMBERS)
+        return self.members_of(request.scope["path"])
 
 
 def when_started(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> Lifespan:

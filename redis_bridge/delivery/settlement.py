@@ -94,11 +94,9 @@ class Settlement:
         if result is None or not result.is_done:
             self._end([leased], LEFT_IN_SLOT if result is None else TAKEN_OVER)
             return
-        dropped = (
-            f"; the job of letter {result.dropped_letter} had to go for it (setting dead_letter_payloads)"
-            if result.dropped_letter
-            else ""
-        )
+        numbers = ", ".join(map(str, result.dropped_letters))
+        bounds = "(setting dead_letter_payloads or dead_letter_payload_bytes)"
+        dropped = f"; the job of letter {numbers} had to go for it {bounds}" if numbers else ""
         logger.warning(
             "job %r of queue %s is a dead letter: %s%s",
             job_id,
@@ -109,8 +107,8 @@ class Settlement:
         )
         self._queue.record(metrics.DEAD_LETTERS, 1, error.code)
         self._end([leased], error.code)
-        if result.dropped_letter:
-            self._queue.record(metrics.DROPPED_LETTERS, 1)
+        if result.dropped_letters:
+            self._queue.record(metrics.DROPPED_LETTERS, len(result.dropped_letters))
         if result.is_answered:
             await self._announce([leased])
 

@@ -1,7 +1,12 @@
 """The configuration file of the embedded Valkey."""
 
+import contextlib
 import os
 from pathlib import Path
+
+import psutil
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 CONFIGURATION = """\
 # Written at every start of the embedded Valkey; changes are lost.
@@ -22,6 +27,15 @@ appendfsync everysec
 auto-aof-rewrite-min-size 1gb
 save ""
 """
+
+
+def half_of_memory_bytes(limit: Path = _CGROUP_LIMIT) -> int:
+    """Half of the machine's memory, or of the container's where that has less (a cgroup's `memory.max`: bytes, or
+    "max"). The models need the rest, and Ray kills them and the doors, not Valkey, when memory runs out."""
+    memory_bytes = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):
+        memory_bytes = min(memory_bytes, int(limit.read_text()))
+    return int(memory_bytes // 2)
 
 
 def quoted(path: Path) -> str:

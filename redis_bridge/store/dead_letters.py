@@ -1,6 +1,7 @@
 """The dead letters as an operator sees them: listed, shown, and put back into their queues.
 
-A letter has a number. The payload is kept for the newest `payloads` letters. `JobStore.dead_letter` writes both.
+A letter has a number. The payload is kept for the newest `payloads` letters, within a number of bytes.
+`JobStore.dead_letter` writes both.
 """
 
 from dataclasses import dataclass
@@ -113,5 +114,5 @@ class DeadLetters:
 def _not_kept(letter: Letter, payloads: int) -> str:
     return (
         f"the job of dead letter {letter.number} is not kept any more: "
-        f"only the newest {payloads} are (setting dead_letter_payloads), each once"
+        f"only the newest {payloads} are (setting dead_letter_payloads), within dead_letter_payload_bytes, each once"
     )

@@ -70,8 +70,8 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 DEAD_LETTER = """
 -- KEYS: slot, answer key, records, letters, letters seen.
 -- ARGV: answer or '', its seconds, letter, letters kept, payloads kept, seconds kept, payload key prefix,
--- fingerprint.
--- Returns 1 dead-lettered, 2 dead-lettered and answered, 0 neither; and the letter whose job was dropped, or 0.
+-- fingerprint, bytes of payloads kept.
+-- Returns 1 dead-lettered, 2 dead-lettered and answered, 0 neither; then each letter whose job was dropped.
 -- A slot that is gone was reclaimed: the bridge that has the job now answers it, perhaps better than we could. Or
 -- this was done already, and only the response was lost.
 local letter = string.sub(ARGV[3], 2)
@@ -79,10 +79,10 @@ local kind = redis.call('TYPE', KEYS[2]).ok
 if redis.call('EXISTS', KEYS[1]) == 0 then
   for _, other in ipairs(redis.call('LRANGE', KEYS[4], 0, 99)) do
     if string.sub(other, -#letter) == letter then
-      return {(ARGV[1] ~= '' and kind == 'string' and redis.call('GET', KEYS[2]) == ARGV[1]) and 2 or 1, 0}
+      return {(ARGV[1] ~= '' and kind == 'string' and redis.call('GET', KEYS[2]) == ARGV[1]) and 2 or 1}
     end
   end
-  return {0, 0}
+  return {0}
 end
 local is_answered = ARGV[1] ~= '' and (kind == 'none' or kind == 'string')
 if is_answered then
@@ -90,7 +90,10 @@ if is_answered then
 end
 local number = redis.call('INCR', KEYS[5])
 local payload = ARGV[7] .. (number % tonumber(ARGV[5]))
-local dropped = redis.call('EXISTS', payload) == 1 and number - ARGV[5] or 0
+local result = {is_answered and 2 or 1}
+if redis.call('EXISTS', payload) == 1 then
+  result[2] = number - ARGV[5]
+end
 -- The letter first: where its key is not a list, nothing else has happened yet, and all of it is tried again.
 redis.call('LPUSH', KEYS[4], '{"number":' .. number .. ',' .. letter)
 redis.call('LTRIM', KEYS[4], 0, ARGV[4] - 1)
@@ -98,7 +101,23 @@ redis.call('EXPIRE', KEYS[4], ARGV[6])
 redis.call('RENAME', KEYS[1], payload)
 redis.call('EXPIRE', payload, ARGV[6])
 redis.call('HDEL', KEYS[3], ARGV[8])
-return {is_answered and 2 or 1, dropped}
+-- From the newest on. Others may write into the list, and a letter's own words cannot look like its size: their
+-- quotes are escaped.
+local kept_bytes = 0
+for _, other in ipairs(redis.call('LRANGE', KEYS[4], 0, ARGV[5] - 1)) do
+  local of = tonumber(string.match(other, '^{"number":(%d+),') or 0)
+  local size_bytes = tonumber(string.match(other, '"size_bytes":(%d+)}$') or 0)
+  local key = ARGV[7] .. (of % tonumber(ARGV[5]))
+  if of > number - ARGV[5] and of <= number and redis.call('EXISTS', key) == 1 then
+    kept_bytes = kept_bytes + size_bytes
+    if kept_bytes > tonumber(ARGV[9]) then
+      kept_bytes = kept_bytes - size_bytes
+      redis.call('DEL', key)
+      result[#result + 1] = of
+    end
+  end
+end
+return result
 """
 
 ANNOUNCE = """

@@ -175,8 +175,7 @@ class JobStore:
         return int(moved)
 
     async def dead_letter(self, lease: Lease, letter: DeadLetter, answer: JobAnswer | None) -> DeadLetterResult:
-        """The job goes to the dead letters, with its reason; `answer` to its client, if one can be reached. May be
-        run twice with the same letter."""
+        """The job becomes a dead letter; `answer` goes to its client, if that can be reached. May be run twice."""
         settings, queue = self._settings, lease.slot.queue
         fields = {
             "time_s": letter.time_s,
@@ -187,7 +186,7 @@ class JobStore:
             "size_bytes": letter.size_bytes,
         }
         letters = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_SEEN]
-        done, dropped_letter = await self._dead_letter(
+        done, *dropped_letters = await self._dead_letter(
             keys=[lease.slot.key, answer.key if answer else "", keys.attempts(queue), *letters],
             args=[
                 answer.text if answer else b"",
@@ -198,10 +197,11 @@ class JobStore:
                 settings.dead_letter_ttl_s,
                 keys.DEAD_LETTER_PAYLOAD,
                 lease.fingerprint,
+                settings.dead_letter_payload_bytes,
             ],
         )
         self._held.discard(lease.slot.key)
-        return DeadLetterResult(done > 0, done > 1, dropped_letter)
+        return DeadLetterResult(done > 0, done > 1, dropped_letters)
 
     async def image(self, key: str, most_bytes: int) -> bytes | ServingError | None:
         """What lies under a key that a job names: an image file, nothing, or why it is not read."""

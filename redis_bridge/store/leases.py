@@ -1,6 +1,7 @@
 """Leases, and what goes into and comes out of the commands that end them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -107,5 +108,5 @@ class DeadLetterResult:
     is_answered: bool
     """Its client finds the answer."""
 
-    dropped_letter: int
-    """The number of an older letter whose job was dropped for this one, 0 for none."""
+    dropped_letters: Sequence[int]
+    """The numbers of letters whose jobs are not kept any more: older ones, or this one where it is too large."""

@@ -84,7 +84,9 @@ def test_what_a_node_lacks_is_named_before_anything_changes(
     config = tmp_path_factory.mktemp("configs") / "system.yaml"
     system = yaml.safe_load((ROOT / CONFIG).read_text())
     args = {"family": "yolov5", "weights": "/nowhere/best.pt"}
+    deployments = [{"name": "Model", "autoscaling_config": {"min_replicas": 0, "max_replicas": 1}}]
     block = {"name": "lacking", "import_path": "deployments.app:build", "route_prefix": None, "args": args}
+    block["deployments"] = deployments
     config.write_text(yaml.safe_dump({**system, "applications": [*system["applications"], block]}))
     done = bed.launch("deploy", str(config))
     assert done.returncode == 2

@@ -77,7 +77,7 @@ def _drain(bed: Bed, node: Node) -> None:
     """As a person drains a node, from the head."""
     with bed.system() as system:
         [node_id] = [
-            one["node_id"] for one in system.nodes() if one["node_ip"] == node.address and one["state"] == "ALIVE"
+            one["node_id"] for one in system.nodes() if one.get("node_ip") == node.address and one["state"] == "ALIVE"
         ]
     ray = os.path.join(os.path.dirname(sys.executable), "ray")
     address = f"{bed.head.address}:{RAY_PORT}"
@@ -109,7 +109,7 @@ def _has_replicas(bed: Bed, node: Node) -> bool:
     """Whether a replica is there in whatever state: those that are to move are no longer reported as running."""
     applications = bed.details().get("applications", {}).values()
     deployments = [one for report in applications for one in report["deployments"].values()]
-    return not applications or any(one["node_ip"] == node.address for each in deployments for one in each["replicas"])
+    return not applications or any(one.get("node_ip") == node.address for each in deployments for one in each["replicas"])
 
 
 def _start_again_s(bed: Bed) -> float:

@@ -1,4 +1,4 @@
-"""A JSON text with very many values is refused before it is read."""
+"""A JSON text of too many values is known before it is read."""
 
 import json
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from redis_bridge import app, embedded
 from redis_bridge.embedded import EmbeddedSettings
+from redis_bridge.server.valkey_configuration import half_of_memory_bytes
 from redis_bridge.server.valkey_process import ValkeyError, ValkeyProcess
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
 
@@ -43,6 +45,18 @@ def test_the_port_must_be_free_unless_our_own_server_has_it(own_valkey: ValkeyPr
     assert embedded.ports(settings) == {}
     stranger = EmbeddedSettings(port=settings.port, data_folder=f"{settings.data_folder}-other")
     assert embedded.ports(stranger) == {"port": ("127.0.0.1", settings.port)}
+
+
+def test_the_embedded_server_is_refused_more_than_half_of_the_memory(tmp_path: Path) -> None:
+    half = psutil.virtual_memory().total // 2
+    limit = tmp_path / "memory.max"
+    assert half_of_memory_bytes(limit) == half
+    for text, expected in (("max\n", half), ("1000000000\n", 500_000_000), (f"{half * 4}\n", half)):
+        limit.write_text(text)
+        assert half_of_memory_bytes(limit) == expected
+    assert embedded._process(EmbeddedSettings()).settings.maxmemory_bytes == half_of_memory_bytes()
+    assert embedded._process(EmbeddedSettings(maxmemory_bytes=0)).settings.maxmemory_bytes == 0
+    assert embedded._process(EmbeddedSettings(maxmemory_bytes=7)).settings.maxmemory_bytes == 7
 
 
 def test_no_port_is_needed_with_a_real_redis(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_the_examples_of_bridge_settings_are_valid() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        keys.Slot("<queue>", "<bridge>", 7).key.replace("7", "<slot>"),
+        keys.Slot("<queue>", "<bridge>", 7).key.replace("7", "<number>"),
         keys.attempts("<queue>"),
         keys.trial("<bridge>"),
         keys.EXTERNAL_ASKED,

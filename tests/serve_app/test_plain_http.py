@@ -102,6 +102,38 @@ async def test_a_method_that_is_not_there_is_told_what_is(door: int, path: str, 
     assert methods in str(answer.problem["detail"])
 
 
+PLAIN_ERRORS = [
+    (get("/static/index.html", "Range: bytes=99999999-"), 416),
+    (get("/static/samples/frame.png", "Range: bytes=99999999-"), 416),
+    (get("/static/index.html", "Range: bytes=x"), 400),
+    (get("/static/index.html", "Range: lines=1-2"), 400),
+    (request("OPTIONS", "/v1/models", "Origin: http://elsewhere", "Access-Control-Request-Method: GET"), 400),
+    (request("OPTIONS", "/v1/models", "Origin: http://localhost", "Access-Control-Request-Method: BREW"), 400),
+    (request("OPTIONS", "/predictor/", "Origin: http://elsewhere", "Access-Control-Request-Method: POST"), 400),
+]
+
+
+@pytest.mark.parametrize(("sent", "status"), PLAIN_ERRORS)
+async def test_an_error_of_a_library_is_a_problem_document(door: int, sent: bytes, status: int) -> None:
+    answer = await ask(door, sent)
+    assert answer.status == status
+    assert answer.problem["detail"]
+    assert ("success" in answer.problem) == (b" /predictor/ " in sent)
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert ("content-range" in answer.headers) == (status == 416)
+
+
+async def test_a_text_that_is_no_error_stays_plain(door: int) -> None:
+    allowed = request("OPTIONS", "/predictor/", "Origin: http://localhost", "Access-Control-Request-Method: POST")
+    for sent, content_type in (
+        (allowed, "text/plain; charset=utf-8"),
+        (get("/metrics"), "text/plain; version=0.0.4"),
+    ):
+        answer = await ask(door, sent)
+        assert answer.status == 200
+        assert answer.headers["content-type"].startswith(content_type)
+
+
 @pytest.mark.parametrize(
     "path", ["//predictor/", "/predictor//", "//model//v1///predictor", "http://door/predictor/"]
 )

@@ -76,6 +76,23 @@ async def test_letters_and_their_jobs_are_bounded(
         await eventually(lambda: has_length(redis, 2))
 
 
+async def test_the_kept_jobs_are_bounded_in_bytes(
+    redis: Redis, client: Client, start_bridge: StartBridge, valkey: ValkeyProcess, capsys: Captured
+) -> None:
+    settings = FAST.model_copy(update={"dead_letter_payload_bytes": 2500, "max_job_bytes": 2000})
+    sizes = [1000, 500, 1000, 3000, 900, 2400]
+    kept_after = [[1], [1, 2], [1, 2, 3], [1, 2, 3], [2, 3, 5], [6]]
+    await redis.rpush(keys.DEAD_LETTERS, b'{"number":7}', b"not a letter")
+    async with start_bridge(settings):
+        for number, (size_bytes, kept) in enumerate(zip(sizes, kept_after, strict=True), start=1):
+            await redis.rpush(QUEUE, b"x" * size_bytes)
+            await eventually(lambda: has_length(redis, number + 2))  # noqa: B023
+            found = [key async for key in redis.scan_iter(match=f"{keys.DEAD_LETTER_PAYLOAD}*")]
+            assert sorted(int(key.rpartition(b":")[2]) for key in found) == kept
+    assert await run(valkey, "replay", "4") == 1
+    assert "dead_letter_payload_bytes" in capsys.readouterr().err
+
+
 async def has_length(redis: Redis, count: int) -> bool:
     return await redis.llen(keys.DEAD_LETTERS) == count
 

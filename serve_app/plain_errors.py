@@ -1,0 +1,59 @@
+"""The errors of the libraries below the door, which are plain text, as problem documents: a range that a file does
+not have, a preflight request for what is not allowed."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.problems import status_problem
+
+MembersOf = Callable[[str], Mapping[str, Any]]
+
+
+class ProblemDocuments:
+    """Answers with `application/problem+json` where `app` answers an error in plain text. Other headers stay.
+
+    members_of: path -> what clients of that path look for beside the problem's own members.
+    """
+
+    def __init__(self, app: ASGIApp, members_of: MembersOf) -> None:
+        self._app = app
+        self._members_of = members_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        if scope["type"] == "http":
+            send = _as_document(send, self._members_of(scope["path"]))
+        await self._app(scope, receive, send)
+
+
+def _as_document(send: Send, beside: Mapping[str, Any]) -> Send:
+    head: Message | None = None
+    text = b""
+
+    async def send_document(message: Message) -> None:
+        nonlocal head, text
+        if message["type"] == "http.response.start" and _is_plain_error(message):
+            head = message
+            return
+        if head is None:
+            await send(message)
+            return
+        text += message.get("body", b"")
+        if message.get("more_body", False):
+            return
+        status = HTTPStatus(head["status"])
+        document = status_problem(status, text.decode(errors="replace") or status.description, beside)
+        about_text = (b"content-type", b"content-length")
+        kept = [field for field in head["headers"] if field[0].lower() not in about_text]
+        await send({**head, "headers": [*kept, *document.raw_headers]})
+        await send({"type": "http.response.body", "body": document.body})
+
+    return send_document
+
+
+def _is_plain_error(head: Message) -> bool:
+    content_type = Headers(raw=head["headers"]).get("content-type", "")
+    return bool(head["status"] >= 400) and content_type.startswith("text/plain")
