@@ -15,12 +15,6 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application
 
-from deployments.autoscaling.reports import (
-    IMAGES_IN_WORK,
-    IMAGES_WAITING_ELSEWHERE,
-    SECONDS_IDLE,
-    SPARE_MEMORY_COPIES,
-)
 from deployments.definition import DEPLOYMENT_NAME, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES, can_limit_memory
 from deployments.logs import OWN_LOGGER
@@ -31,6 +25,12 @@ from deployments.process.wake_times import WakeTimes
 from deployments.request import Request
 from deployments.runtimes import Resources
 from deployments.runtimes.cores import threads_for
+from deployments.scaling.reports import (
+    IMAGES_IN_WORK,
+    IMAGES_WAITING_ELSEWHERE,
+    SECONDS_IDLE,
+    SPARE_MEMORY_COPIES,
+)
 from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.replica import Replica
 from deployments.serving.serve_meter import ServeMeter

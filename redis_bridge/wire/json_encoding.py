@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 import pybase64
 
-from deployments.json_size import has_more_values
+from deployments.process.json_size import has_more_values
 from redis_bridge.wire.encoding_contract import FRONT_BYTES, Encoding, Payload, Unreadable
 
 CUT_FROM_BYTES = 4096

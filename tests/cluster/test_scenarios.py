@@ -109,7 +109,8 @@ def _has_replicas(bed: Bed, node: Node) -> bool:
     """Whether a replica is there in whatever state: those that are to move are no longer reported as running."""
     applications = bed.details().get("applications", {}).values()
     deployments = [one for report in applications for one in report["deployments"].values()]
-    return not applications or any(one.get("node_ip") == node.address for each in deployments for one in each["replicas"])
+    replicas = [one for each in deployments for one in each["replicas"]]
+    return not applications or any(one.get("node_ip") == node.address for one in replicas)
 
 
 def _start_again_s(bed: Bed) -> float:

@@ -20,9 +20,9 @@ from deployments.byte_budget import HeldBytes
 from deployments.errors import DeadlineExceeded, InternalError, InvalidRequest, ModelNotFound, ServingError
 from deployments.external import ExternalRequest, Task
 from deployments.images import Encoded, read_header
-from deployments.json_size import has_more_values
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque
+from deployments.process.json_size import has_more_values
 from deployments.request import Image, Request
 from serve_app.faces.legacy.form_options import image_of, options_of
 from serve_app.faces.legacy.predictor import Predictor

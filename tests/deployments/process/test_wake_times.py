@@ -1,11 +1,10 @@
 """What the start of a replica costs is noted by part."""
 
-from tests.deployments.no_meter import NoMeter
-
 from deployments.definition import ModelDefinition
 from deployments.process.wake_times import WakeTimes
 from deployments.runtimes import Resources
 from deployments.serving.replica import Replica
+from tests.support.no_meter import NoMeter
 
 
 def test_parts_are_in_order_and_one_that_comes_twice_is_added_up() -> None:

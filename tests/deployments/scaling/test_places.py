@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from deployments.autoscaling.places import PLACE_PATIENCE_S, Eviction, Tenant, Usage, evictions
+from deployments.scaling.places import PLACE_PATIENCE_S, Eviction, Tenant, Usage, evictions
 
 NOW_S = 1000.0
 ONE_GPU = {"ship": {"CPU": 16.0, "GPU": 1.0}}

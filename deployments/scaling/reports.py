@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from deployments.autoscaling.places import Usage
+from deployments.scaling.places import Usage
 
 IMAGES_IN_WORK = "images_in_work"
 """The metric that every replica reports."""

@@ -10,26 +10,18 @@ Serve does not ask a policy about a model that is being woken: see `board.py`.
 """
 
 import math
-from typing import Any
 
-from deployments.autoscaling.board import Board
-from deployments.autoscaling.cluster import look_at_the_cluster
-from deployments.autoscaling.reports import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, Context
+from deployments.scaling.board import Board
+from deployments.scaling.cluster import look_at_the_cluster
+from deployments.scaling.reports import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, Context
 
 _BOARD = Board(look_at_the_cluster)
 """One for the controller, and so for all models."""
 
 
-def images_in_work(context: Context) -> tuple[float, dict[str, Any]]:
-    """Replicas so that each has `target_ongoing_requests` images in work or waiting, whether or not there is room
-    for them: for a cluster that grows when something waits for a place."""
-    return _BOARD.decide(context, _by_images(context), needs_room=False), {}
-
-
-def images_where_there_is_room(context: Context) -> tuple[float, dict[str, Any]]:
-    """The same, but a second replica, or a further one, is asked for only where there is room for it: see
-    `spare.py`."""
-    return _BOARD.decide(context, _by_images(context), needs_room=True), {}
+def replicas_for(context: Context, *, needs_room: bool) -> float:
+    """How many replicas the model should have; with `needs_room`, a further one only where there is room for it."""
+    return _BOARD.decide(context, _by_images(context), needs_room=needs_room)
 
 
 def _by_images(context: Context) -> float:

@@ -9,10 +9,10 @@ from ray.serve._private.common import DeploymentID, TimeStampedValue
 from ray.serve.autoscaling_policy import _apply_autoscaling_config
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
-from deployments.autoscaling.board import ECHO_S, LOOK_PERIOD_S, QUIET_FOR_S, Board
-from deployments.autoscaling.places import Tenant
-from deployments.autoscaling.reports import IMAGES_IN_WORK, SECONDS_IDLE, SPARE_MEMORY_COPIES
-from deployments.autoscaling.view import View
+from deployments.scaling.board import ECHO_S, LOOK_PERIOD_S, QUIET_FOR_S, Board
+from deployments.scaling.places import Tenant
+from deployments.scaling.reports import IMAGES_IN_WORK, SECONDS_IDLE, SPARE_MEMORY_COPIES
+from deployments.scaling.view import View
 
 SHARE = {"GPU": 0.5}
 ROUND_S = 0.25

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from ray.serve._private.common import DeploymentID
-from ray.serve.config import AutoscalingConfig, AutoscalingContext
+from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
-from deployments.autoscaling import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, images_in_work
+from deployments.autoscaling import images_in_work
 from deployments.request import Image, Request
+from deployments.scaling.reports import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
 from deployments.serving.backlog import HEARD_FOR_S, Backlog
 
 
@@ -88,3 +89,11 @@ def test_a_backlog_of_which_nobody_speaks_any_more_is_forgotten() -> None:
     assert backlog.images == 9
     now_s += 0.1
     assert backlog.images == 0
+
+
+@pytest.mark.parametrize("name", ["images_in_work", "images_where_there_is_room"])
+def test_all_models_share_what_their_policies_know_though_serve_pickles_each(name: str) -> None:
+    policies = [AutoscalingPolicy(policy_function=f"deployments.autoscaling:{name}") for _ in range(2)]
+    first, second = (policy.get_policy().__globals__["policies"] for policy in policies)
+    assert first is second
+    assert len(policies[0].get_serialized_policy_def()) < 4096, "Serve pickles it at each look at a configuration"

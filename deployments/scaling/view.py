@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from deployments.autoscaling.places import Needs, Tenant
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelKnobs
+from deployments.scaling.places import Needs, Tenant
 
 OUR_POLICIES = "deployments.autoscaling:"
 """How the names of our policies begin: only a model that has one can be put to sleep by it."""

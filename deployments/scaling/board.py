@@ -15,11 +15,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from deployments.autoscaling.places import Tenant, Usage, evictions
-from deployments.autoscaling.reports import Context, memory_copies, usage_of
-from deployments.autoscaling.spare import spare_places
-from deployments.autoscaling.view import View
 from deployments.logs import OWN_LOGGER
+from deployments.scaling.places import Tenant, Usage, evictions
+from deployments.scaling.reports import Context, memory_copies, usage_of
+from deployments.scaling.spare import spare_places
+from deployments.scaling.view import View
 
 logger = logging.getLogger(OWN_LOGGER)
 

@@ -7,9 +7,9 @@ from ray.serve._private.deployment_info import DeploymentInfo
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import _deployment_info_to_schema
 
-from deployments.autoscaling.places import Tenant
-from deployments.autoscaling.view import View, view_from
 from deployments.definition import MODEL_IMPORT_PATH
+from deployments.scaling.places import Tenant
+from deployments.scaling.view import View, view_from
 
 
 def application(import_path: str, name: str, deployment: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deployments.json_size import has_more_values
+from deployments.process.json_size import has_more_values
 
 
 @pytest.mark.parametrize(

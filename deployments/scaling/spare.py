@@ -13,9 +13,9 @@ that others need:
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deployments.autoscaling.places import Machines, Needs, Tenant, fits
-from deployments.autoscaling.view import View
 from deployments.runtimes.cores import MOST_SHARED_THREADS
+from deployments.scaling.places import Machines, Needs, Tenant, fits
+from deployments.scaling.view import View
 
 
 def spare_places(view: View, name: str, memory_copies: float | None) -> int:

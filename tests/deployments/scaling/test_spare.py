@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deployments.autoscaling.places import Tenant
-from deployments.autoscaling.spare import spare_places
-from deployments.autoscaling.view import View
 from deployments.process.spare_memory import copies, spare_memory_copies
+from deployments.scaling.places import Tenant
+from deployments.scaling.spare import spare_places
+from deployments.scaling.view import View
 
 DOOR = Tenant("api:Door", {"CPU": 0.25}, held=("a",))
 

@@ -4,7 +4,7 @@ import asyncio
 
 import ray
 
-from deployments.autoscaling.view import View, view_from
+from deployments.scaling.view import View, view_from
 
 TIMEOUT_S = 10.0
 
