@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve node cluster test test-slow test-cluster test-image bench check k8s ratchet status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench check k8s ratchet status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -39,14 +39,17 @@ cluster: $(TEST) ## a Ray cluster of three nodes on this machine, to look at (ro
 	@exec $(BIN)/python -m tests.cluster $(if $(filter file,$(origin CONFIG)),tests/cluster/system.yaml,$(CONFIG))
 
 test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; COVERAGE=yes)
-	$(PYTEST) -m "not slow and not cluster and not image and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
-	$(PYTEST) -m "not slow and alone"
+	$(PYTEST) -m "not slow and not cluster and not image and not scaling and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
+	$(PYTEST) -m "not slow and not scaling and alone"
 
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
 	$(PYTEST) -m slow
 
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
 	$(PYTEST) -m cluster tests/cluster
+
+test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, and of growing under load
+	$(PYTEST) -m scaling tests/system
 
 test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)
 	$(PYTEST) -m image tests/image

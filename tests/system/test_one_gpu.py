@@ -21,7 +21,7 @@ from tests.system.small_jobs import job
 
 logger = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(540)]
+pytestmark = [pytest.mark.scaling, pytest.mark.timeout(540)]
 
 MODELS = [f"m{number:02}" for number in range(18)]
 SHARE = 0.25

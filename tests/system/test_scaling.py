@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import RunningSystem, environment_for, running_system
 from tests.system.small_jobs import job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.scaling, pytest.mark.timeout(400)]
 
 logger = logging.getLogger(__name__)
 
