@@ -45,7 +45,8 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
         monkeypatch.setenv(name, value)
     with server(tmp_path / "jobs", f"port {redis_port}"):
         wait_until_it_answers(variables["REDIS_URL"], 60)
-        yield {**os.environ, **variables}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("FATHOM_")}
+        yield {**inherited, **variables}
 
 
 @pytest.fixture

@@ -37,8 +37,10 @@ def allocation(tmp_path: Path) -> dict[str, str]:
     job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NODELIST": "node[1]", "SLURM_JOB_NUM_NODES": "1"}
     ports = dict(zip(("RAY_PORT", "FATHOM_DASHBOARD_PORT"), map(str, free_ports(2)), strict=True))
     path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    # A setting of the tests would be refused as an unknown one of the system.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FATHOM_")}
     return {
-        **os.environ,
+        **inherited,
         **job,
         **ports,
         "SLURM_CPUS_PER_TASK": "2",
