@@ -14,7 +14,7 @@ import yaml
 
 from tests.monitoring.support import MONITORING, alert_queries, panel_queries, rules
 from tests.support.waiting import wait_for
-from tests.system.conftest import SAMPLES, RunningSystem, free_port
+from tests.system.conftest import SAMPLES, RunningSystem, environment_for, free_port, running_system
 from tests.system.legacy_jobs import answer_of, job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -30,6 +30,13 @@ WITHOUT_DATA = {
     "no model fails all its jobs": ("fathom_redis_paused",),
 }
 """Why a healthy machine without a GPU has no series of these names. A query about them alone may return nothing."""
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[RunningSystem]:
+    """One that is new: nothing has been killed or has failed in it."""
+    with running_system(tmp_path, Path("configs/app.yaml"), environment_for(tmp_path)) as running:
+        yield running
 
 
 @pytest.fixture
