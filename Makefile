@@ -46,7 +46,7 @@ test-slow: $(TEST) ## run the tests that take minutes: processes killed one by o
 	$(PYTEST) -m slow
 
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
-	$(PYTEST) -m cluster tests/cluster
+	$(PYTEST) -m cluster tests/cluster tests/hpc
 
 test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, and of growing under load
 	$(PYTEST) -m scaling tests/system
