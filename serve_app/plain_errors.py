@@ -25,35 +25,37 @@ class ProblemDocuments:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] == "http":
-            send = _as_document(send, self._members_of(scope["path"]))
+            send = self._as_document(send, scope["path"])
         await self._app(scope, receive, send)
 
+    def _as_document(self, send: Send, path: str) -> Send:
+        head: Message | None = None
+        text = b""
 
-def _as_document(send: Send, beside: Mapping[str, Any]) -> Send:
-    head: Message | None = None
-    text = b""
+        async def send_document(message: Message) -> None:
+            nonlocal head, text
+            if message["type"] == "http.response.start" and _is_plain_error(message):
+                head = message
+                return
+            if head is None:
+                await send(message)
+                return
+            text += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            status = HTTPStatus(head["status"])
+            document = status_problem(
+                status, text.decode(errors="replace") or status.description, self._members_of(path)
+            )
+            about_text = (b"content-type", b"content-length")
+            kept = [field for field in head["headers"] if field[0].lower() not in about_text]
+            await send({**head, "headers": [*kept, *document.raw_headers]})
+            await send({"type": "http.response.body", "body": document.body})
 
-    async def send_document(message: Message) -> None:
-        nonlocal head, text
-        if message["type"] == "http.response.start" and _is_plain_error(message):
-            head = message
-            return
-        if head is None:
-            await send(message)
-            return
-        text += message.get("body", b"")
-        if message.get("more_body", False):
-            return
-        status = HTTPStatus(head["status"])
-        document = status_problem(status, text.decode(errors="replace") or status.description, beside)
-        about_text = (b"content-type", b"content-length")
-        kept = [field for field in head["headers"] if field[0].lower() not in about_text]
-        await send({**head, "headers": [*kept, *document.raw_headers]})
-        await send({"type": "http.response.body", "body": document.body})
-
-    return send_document
+        return send_document
 
 
 def _is_plain_error(head: Message) -> bool:
-    content_type = Headers(raw=head["headers"]).get("content-type", "")
-    return bool(head["status"] >= 400) and content_type.startswith("text/plain")
+    if head["status"] < 400:
+        return False
+    return Headers(raw=head["headers"]).get("content-type", "").startswith("text/plain")
