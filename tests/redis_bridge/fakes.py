@@ -121,6 +121,15 @@ async def eventually(condition: Callable[[], Awaitable[object] | object], within
         await asyncio.sleep(0.005)
 
 
+def is_dead(bridge: object) -> bool:
+    """Whether the bridge says that it cannot go on."""
+    try:
+        bridge.check()  # type: ignore[attr-defined]
+    except RuntimeError:
+        return True
+    return False
+
+
 class Client:
     """A legacy client: pushes a job, polls its key, deletes it."""
 

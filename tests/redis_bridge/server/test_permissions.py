@@ -11,7 +11,7 @@ from redis_bridge.client.connection import connect
 from redis_bridge.server.permissions import forbidden_commands
 from redis_bridge.server.requirements import UnsupportedServer, refuse_unsupported
 from tests.redis_bridge.conftest import StartBridge, free_port
-from tests.redis_bridge.fakes import QUEUE, Client, eventually
+from tests.redis_bridge.fakes import QUEUE, Client, eventually, is_dead
 from tests.redis_bridge.redis_servers import VALKEY, server, wait_until_it_answers
 
 FORBIDDEN = {
@@ -71,14 +71,6 @@ async def test_where_scripts_are_forbidden_no_job_leaves_its_queue_and_the_healt
         await serve()
     assert await redis.llen(QUEUE) == 1
     await redis.aclose()
-
-
-def is_dead(bridge: object) -> bool:
-    try:
-        bridge.check()  # type: ignore[attr-defined]
-    except RuntimeError:
-        return True
-    return False
 
 
 async def test_a_server_that_allows_all_is_believed_and_nothing_is_left_there(redis: Redis) -> None:

@@ -9,7 +9,7 @@ from redis_bridge.client.connection import connect
 from redis_bridge.server.requirements import UnsupportedServer, refuse_unsupported
 from tests.redis_bridge.client.reachable import pings, serves
 from tests.redis_bridge.conftest import StartBridge, free_port
-from tests.redis_bridge.fakes import eventually
+from tests.redis_bridge.fakes import eventually, is_dead
 from tests.redis_bridge.redis_servers import server
 
 
@@ -31,14 +31,6 @@ async def test_a_cluster_is_refused_in_words(tmp_path: Path, start_bridge: Start
         with pytest.raises(RuntimeError, match="Redis Cluster is not supported"):
             async with start_bridge(url=f"redis://127.0.0.1:{port}/0") as bridge:
                 await eventually(lambda: is_dead(bridge))
-
-
-def is_dead(bridge: object) -> bool:
-    try:
-        bridge.check()  # type: ignore[attr-defined]
-    except RuntimeError:
-        return True
-    return False
 
 
 async def test_a_sentinel_taken_for_a_server_is_refused_in_words(tmp_path: Path) -> None:
