@@ -31,6 +31,19 @@ def model(name: str, **args: Any) -> dict[str, Any]:
     }
 
 
+def redis_door(port: int) -> list[dict[str, Any]]:
+    """The blocks of the embedded Valkey on `port`, and of the bridge."""
+    return [
+        {
+            "name": "valkey",
+            "import_path": "redis_bridge.embedded:build",
+            "route_prefix": None,
+            "args": {"port": port},
+        },
+        {"name": "bridge", "import_path": "redis_bridge.app:build", "route_prefix": None, "args": {}},
+    ]
+
+
 def document(http_port: int, *models: dict[str, Any]) -> dict[str, Any]:
     door = {"name": "api", "import_path": "serve_app.app:build", "route_prefix": "/"}
     args = {"default_model": models[0]["name"]}

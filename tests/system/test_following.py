@@ -13,7 +13,7 @@ import yaml
 from tests.support.otlp_collector import Collector, Seen, collector
 from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
-from tests.system.launched import Launched, document, launch, launched, model
+from tests.system.launched import Launched, document, launch, launched, model, redis_door
 from tests.system.legacy_jobs import job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
@@ -34,10 +34,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def config(tmp_path: Path, environ: dict[str, str]) -> Path:
     system = document(int(environ["FATHOM_HTTP_PORT"]), model("quick", queues=[QUEUE]))
     system["logging_config"] = {"enable_access_log": False}
-    port = int(environ["FATHOM_REDIS_PORT"])
-    for name, args in (("embedded", {"port": port}), ("app", {})):
-        part = {"name": "valkey" if name == "embedded" else "bridge", "import_path": f"redis_bridge.{name}:build"}
-        system["applications"].append({**part, "route_prefix": None, "args": args})
+    system["applications"] += redis_door(int(environ["FATHOM_REDIS_PORT"]))
     file = tmp_path / "system.yaml"
     file.write_text(yaml.safe_dump(system))
     return file

@@ -20,7 +20,7 @@ from redis_bridge.server.valkey_process import ValkeyProcess, ValkeySettings
 from serve_app.launcher.processes.process_tree import lives
 from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
-from tests.system.launched import Launched, document, launch, launched, model
+from tests.system.launched import Launched, document, launch, launched, model, redis_door
 from tests.system.legacy_jobs import job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
@@ -41,10 +41,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def config(tmp_path: Path, environ: dict[str, str]) -> Path:
     slow = model("slow", queues=[QUEUE], largest_batch=1, parameters={"delay_ms": 1000})
     system = document(int(environ["FATHOM_HTTP_PORT"]), slow)
-    port = int(environ["FATHOM_REDIS_PORT"])
-    for name, args in (("embedded", {"port": port}), ("app", {})):
-        part = {"name": "valkey" if name == "embedded" else "bridge", "import_path": f"redis_bridge.{name}:build"}
-        system["applications"].append({**part, "route_prefix": None, "args": args})
+    system["applications"] += redis_door(int(environ["FATHOM_REDIS_PORT"]))
     file = tmp_path / "system.yaml"
     file.write_text(yaml.safe_dump(system))
     return file
