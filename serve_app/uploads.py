@@ -5,13 +5,12 @@ counted as they come, the total of all uploads under way is bounded, and nothing
 """
 
 import asyncio
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -21,10 +20,7 @@ from deployments.nearest_name import nearest_of
 from serve_app.forms import FILE, MAX_PARTS, Accepted, Form
 from serve_app.settings import DoorSettings
 
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
-
-_UNREAD_TRANSFER_ENCODINGS = (b"base64", b"quoted-printable")
+_UNREAD_TRANSFER_ENCODINGS = ("base64", "quoted-printable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,100 +83,61 @@ def _refuse_encoded(request: Request) -> None:
 def parse_form(content_type: str, body: bytes, accepted: Accepted) -> Form:
     """The parts of a multipart/form-data body. Raises InvalidRequest for anything else."""
     media_type, parameters = parse_options_header(content_type)
-    boundary = parameters.get(b"boundary")
-    if media_type != b"multipart/form-data" or not boundary:
+    boundary = parameters.get("boundary")
+    if media_type != "multipart/form-data" or not boundary:
         raise InvalidRequest(
             f"content-type must be multipart/form-data with a boundary and a part 'file', got {content_type[:100]!r}"
         )
-    parts = _Parts(accepted)
+    form = Form()
+    # Latin-1 reads any bytes: a file name, which nobody looks at, may be in any encoding.
+    parser = PushMultipartParser(boundary, max_segment_count=MAX_PARTS, header_charset="latin-1")
     try:
-        parser = MultipartParser(boundary, parts.callbacks())
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as error:
-        raise InvalidRequest(f"the form is malformed: {error}") from None
-    if not parts.is_ended:
-        raise InvalidRequest("the form is cut off before its end")
-    return parts.form
+        for segment, content in _parts(parser.parse(body)):
+            _add_part(form, segment, content, accepted)
+    except MultipartError as error:
+        raise InvalidRequest(f"the form is malformed, or has more than {MAX_PARTS} parts: {error}") from None
+    try:
+        parser.close()
+    except MultipartError:
+        raise InvalidRequest("the form is cut off before its end") from None
+    return form
 
 
-class _Parts:
-    """Collects the parser's callbacks; content is kept as views of the body, copied only when in pieces."""
+def _parts(events: Iterable[MultipartSegment | bytes | None]) -> Iterator[tuple[MultipartSegment, bytes]]:
+    """Each part that is there to its end, with its content."""
+    segment: MultipartSegment | None = None
+    content = b""
+    for event in events:
+        if isinstance(event, bytes):
+            content = content + event if content else event
+        elif event is not None:
+            segment, content = event, b""
+        elif segment is not None:
+            yield segment, content
 
-    def __init__(self, accepted: Accepted) -> None:
-        self.form = Form()
-        self._accepted = accepted
-        self.is_ended = False
-        self._count = 0
-        self._header = (b"", b"")
-        self._headers: dict[bytes, bytes] = {}
-        self._pieces: list[memoryview] = []
 
-    def callbacks(self) -> "MultipartCallbacks":
-        return {
-            "on_part_begin": self.part_begin,
-            "on_part_data": self.part_data,
-            "on_part_end": self.part_end,
-            "on_header_field": self.header_field,
-            "on_header_value": self.header_value,
-            "on_header_end": self.header_end,
-            "on_end": self.end,
-        }
+def _add_part(form: Form, segment: MultipartSegment, content: bytes, accepted: Accepted) -> None:
+    name = (segment.name or "").encode("latin-1").decode("utf-8", "replace")
+    encoding = segment.header("Content-Transfer-Encoding", "").strip().lower()
+    if encoding in _UNREAD_TRANSFER_ENCODINGS:
+        raise InvalidRequest(f"the part {name[:100]!r} is sent as {encoding}; send its bytes as they are")
+    if name != FILE:
+        _add_field(form, name, content, accepted, is_file=segment.filename is not None)
+    elif FILE in form.files:
+        raise InvalidRequest(f"the form has two parts named {FILE!r}; send one image with each request")
+    else:
+        form.files[FILE] = content
 
-    def part_begin(self) -> None:
-        self._count += 1
-        if self._count > MAX_PARTS:
-            raise InvalidRequest(f"the form has more than {MAX_PARTS} parts")
-        self._headers, self._pieces = {}, []
 
-    def header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header = (self._header[0] + data[start:end], self._header[1])
-
-    def header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header = (self._header[0], self._header[1] + data[start:end])
-
-    def header_end(self) -> None:
-        name, value = self._header
-        self._headers[name.lower()] = value
-        self._header = (b"", b"")
-
-    def part_data(self, data: bytes, start: int, end: int) -> None:
-        self._pieces.append(memoryview(data)[start:end])
-
-    def part_end(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        name = options.get(b"name", b"").decode("utf-8", "replace")
-        content = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._check_transfer_encoding(name)
-        if name == FILE:
-            if FILE in self.form.files:
-                raise InvalidRequest(f"the form has two parts named {FILE!r}; send one image with each request")
-            self.form.files[FILE] = content
-        else:
-            self._add_field(name, content, is_file=b"filename" in options)
-
-    def _check_transfer_encoding(self, name: str) -> None:
-        encoding = self._headers.get(b"content-transfer-encoding", b"").strip().lower()
-        if encoding in _UNREAD_TRANSFER_ENCODINGS:
-            raise InvalidRequest(
-                f"the part {name[:100]!r} is sent as {encoding.decode()}; send its bytes as they are"
-            )
-
-    def _add_field(self, name: str, content: bytes | memoryview, is_file: bool) -> None:
-        known = self._accepted.fields
-        if not name:
-            raise InvalidRequest(f"a part of the form has no name; the image goes into the part {FILE!r}")
-        if name not in known:
-            hint = f"the image goes into the part {FILE!r}" if is_file else nearest_of(name, known | {FILE})
-            raise InvalidRequest(f"unknown field {name[:100]!r}; {hint}")
-        if len(content) > self._accepted.max_field_bytes:
-            raise InvalidRequest(
-                f"the field {name!r} has {len(content)} bytes, the limit is {self._accepted.max_field_bytes}"
-            )
-        try:
-            self.form.add_field(name, bytes(content).decode("utf-8"))
-        except UnicodeDecodeError:
-            raise InvalidRequest(f"the field {name!r} is not UTF-8, got {bytes(content[:50])!r}") from None
-
-    def end(self) -> None:
-        self.is_ended = True
+def _add_field(form: Form, name: str, content: bytes, accepted: Accepted, is_file: bool) -> None:
+    if not name:
+        raise InvalidRequest(f"a part of the form has no name; the image goes into the part {FILE!r}")
+    if name not in accepted.fields:
+        hint = f"the image goes into the part {FILE!r}" if is_file else nearest_of(name, accepted.fields | {FILE})
+        raise InvalidRequest(f"unknown field {name[:100]!r}; {hint}")
+    if len(content) > accepted.max_field_bytes:
+        raise InvalidRequest(f"the field {name!r} has {len(content)} bytes, the limit is {accepted.max_field_bytes}")
+    try:
+        form.add_field(name, content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"the field {name!r} is not UTF-8, got {content[:50]!r}") from None
