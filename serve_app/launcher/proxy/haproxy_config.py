@@ -146,8 +146,9 @@ def _dropped_headers() -> Iterator[str]:
     """Drops the headers by which clients could steer Ray Serve, such as how long it waits for them."""
     for header in ("x-request-timeout-seconds", "x-request-disconnect-disabled"):
         yield f"    http-request del-header {header}"
-    for pattern in ("^serve[-_]multiplexed[-_]model[-_]id$", "^x[-_]session[-_]id$", "^x-serve-router-"):
-        yield f"    http-request del-header {pattern} -m reg"
+    # One pattern, as each is tried on every header of every request.
+    steering = "^(serve[-_]multiplexed[-_]model[-_]id$|x[-_]session[-_]id$|x-serve-router-)"
+    yield f"    http-request del-header {steering} -m reg"
     # It appears in logs and answers.
     yield "    acl one_request_id req.fhdr_cnt(x-request-id) eq 1"
     yield "    acl plain_request_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$"
@@ -165,7 +166,8 @@ def _backend() -> Iterator[str]:
     """Answers in plain text are Ray's own, such as those of a replica that stops. The door's errors are documents."""
     yield "    acl is_rays_own res.hdr(content-type) -m beg text/plain"
     for status, shown in ((404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
-        yield f"    http-response return status {shown} default-errorfiles if is_rays_own {{ status {status} }}"
+        # The status first: it is cheaper to ask for, and most answers have none of these.
+        yield f"    http-response return status {shown} default-errorfiles if {{ status {status} }} is_rays_own"
 
 
 def _number(pattern: re.Pattern[str], config: str, otherwise: int) -> int:
