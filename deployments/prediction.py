@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import ServingError
+from deployments.message import message
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Detection:
     box: tuple[float, float, float, float]
 
 
+@message
 @dataclass(frozen=True, slots=True)
 class Detections:
     """All objects of one image, best score first.
@@ -48,6 +50,7 @@ class ClassScores:
     labels: tuple[str, ...]
 
 
+@message
 @dataclass(frozen=True, slots=True)
 class Timings:
     """Where the time of one request went inside the replica, in seconds; batch_size in images."""
@@ -68,6 +71,7 @@ class Timings:
         }
 
 
+@message
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """A model's answer for one image. image_size_px: height, width of the client's image."""

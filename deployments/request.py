@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
+from deployments.message import message
 from deployments.origin import Origin
 
 MAX_DETECTIONS_LIMIT = 1000
 MAX_DEADLINE_S = 3600.0
 
 
+@message
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image, either still encoded or as pixels; exactly one of the two is set.
@@ -53,6 +55,7 @@ class Image:
         return 0 if array is None else array.nbytes
 
 
+@message
 @dataclass(frozen=True, slots=True)
 class Options:
     """Run-time inputs of postprocessing; None means the model's own live knob.
@@ -78,6 +81,7 @@ class Options:
             )
 
 
+@message
 @dataclass(frozen=True, slots=True)
 class Request:
     """One image for one model.

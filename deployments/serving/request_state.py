@@ -74,8 +74,9 @@ class PixelRoom:
     def release(self) -> None:
         """Drops the pixels and gives the room back; may be called twice."""
         self._pixels = None
-        if self.held is not None:
-            self.held.release()
+        held, self.held = self.held, None
+        if held is not None:
+            held.release()
 
 
 @dataclass(slots=True, eq=False)

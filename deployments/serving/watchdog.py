@@ -4,27 +4,52 @@ Whoever runs something in a thread says so, and the health check asks. A thread 
 is stuck in one ends with its process.
 """
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from deployments.definition import STUCK_AFTER_S, UNHEALTHY_AFTER_BATCHES
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Running:
-    what: str
-    cpu_limit_s: float | None
-    since_s: float
-    thread: int = field(default_factory=threading.get_ident)
-    since_cpu_s: float = field(default_factory=time.thread_time)
+class Watched:
+    """What is watched between its `__enter__` and `__exit__`, in the thread that enters it.
+
+    A class and not a generator, which takes longer than all else here: there are two of these for each image.
+    """
+
+    __slots__ = ("_now", "_since_cpu_s", "_thread", "cpu_limit_s", "since_s", "what")
+
+    def __init__(self, now: "_Now", what: str, cpu_limit_s: float | None) -> None:
+        self._now = now
+        self.what = what
+        self.cpu_limit_s = cpu_limit_s
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        self._since_cpu_s = 0.0 if self.cpu_limit_s is None else time.thread_time()
+        self.since_s = self._now.clock()
+        with self._now.lock:
+            self._now.running.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._now.lock:
+            self._now.running.discard(self)
 
     @property
     def spent_cpu_s(self) -> float:
         """Processor time of its thread, which must not have ended."""
-        return time.clock_gettime(time.pthread_getcpuclockid(self.thread)) - self.since_cpu_s
+        return time.clock_gettime(time.pthread_getcpuclockid(self._thread)) - self._since_cpu_s
+
+
+@dataclass(slots=True, eq=False)
+class _Now:
+    clock: Callable[[], float]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    running: set[Watched] = field(default_factory=set)
 
 
 class Watchdog:
@@ -37,29 +62,19 @@ class Watchdog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.stuck_after_s = STUCK_AFTER_S
         self.unhealthy_after_batches = UNHEALTHY_AFTER_BATCHES
-        self._clock = clock
-        self._running: set[_Running] = set()
-        self._lock = threading.Lock()
+        self._now = _Now(clock)
         self._failures = 0
         self._failed: set[Hashable] = set()
         self._reason = ""
 
-    @contextlib.contextmanager
-    def during(self, what: str, cpu_limit_s: float | None = None) -> Iterator[None]:
+    def during(self, what: str, cpu_limit_s: float | None = None) -> Watched:
         """Watches what is done inside: it is stuck after `stuck_after_s` seconds, and after `cpu_limit_s` seconds of
         processor time, which a busy machine does not lengthen.
 
         what: for people, such as 'the decoding of an image'. To be entered in the thread that does it, so that
         waiting for the thread does not count.
         """
-        running = _Running(what, cpu_limit_s, self._clock())
-        with self._lock:
-            self._running.add(running)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running.discard(running)
+        return Watched(self._now, what, cpu_limit_s)
 
     def note_batch(self, images: Iterable[Hashable], is_inferred: bool) -> None:
         """A batch has ended. is_inferred: whether at least one of its images was, together or alone.
@@ -86,11 +101,11 @@ class Watchdog:
     def reason(self) -> str:
         """Why the replica must be replaced; '' when it need not. A reason stays: what was stuck may still end, but
         in a state that nobody knows."""
-        if not self._reason and self._running:
-            now_s = self._clock()
+        if not self._reason and self._now.running:
+            now_s = self._now.clock()
             # The lock keeps the threads alive whose clocks are read.
-            with self._lock:
-                for one in self._running:
+            with self._now.lock:
+                for one in self._now.running:
                     if now_s - one.since_s > self.stuck_after_s:
                         self.give_up(f"{one.what} has taken more than {self.stuck_after_s:g} s and does not end")
                     elif one.cpu_limit_s is not None and one.spent_cpu_s > one.cpu_limit_s:
