@@ -22,7 +22,7 @@ READY = "the worker is ready"
 def main() -> None:
     """Runs until SIGINT."""
     pipeline = Pipeline(ModelDefinition.model_validate_json(os.environ[DEFINITION]))
-    store = Redis.from_url(os.environ[REDIS])
+    store = Redis.from_url(os.environ[REDIS], socket_timeout=None)  # waits for a job as long as it takes
     sys.stdout.write(READY + "\n")
     sys.stdout.flush()
     while True:

@@ -1,57 +1,8 @@
 """The HTTP users against a real server that notes what it was asked and answers as told."""
 
-import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-
-import pytest
-
 from loadtests.frames import sample_frames
+from tests.loadtests.conftest import Door
 from tests.loadtests.load_run import run_users
-
-DETECTION = {"category_id": "Sea star", "scores": [0.9], "bbox": [1, 2, 30, 40]}
-
-
-@dataclass
-class Door:
-    """What the server answers, and the bodies that it was sent."""
-
-    url: str = ""
-    status: int = 200
-    answer: dict[str, Any] = field(default_factory=lambda: {"success": True, "predictions": [DETECTION]})
-    bodies: list[bytes] = field(default_factory=list)
-    paths: set[str] = field(default_factory=set)
-
-
-@pytest.fixture
-def door() -> Iterator[Door]:
-    door = Door()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            door.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            door.paths.add(self.path)
-            body = json.dumps(door.answer).encode()
-            self.send_response(door.status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        door.url = f"http://127.0.0.1:{server.server_port}"
-        yield door
-        server.shutdown()
-        thread.join()
 
 
 def test_frames_are_posted_as_the_legacy_scripts_do(door: Door) -> None:
