@@ -43,7 +43,8 @@ test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; CO
 	$(PYTEST) -m "not slow and not scaling and alone"
 
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadfile
+	$(PYTEST) -m "slow and alone"
 
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
 	$(PYTEST) -m cluster tests/cluster tests/hpc

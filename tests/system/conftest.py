@@ -30,11 +30,11 @@ STOP_S = 90
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In `make test` nothing runs beside a system, and a test has the time that its start may take."""
+    """Nothing runs beside a system, but for tests that allow it, and a test has the time that its start may take."""
     for item in items:
         if Path(__file__).parent not in item.path.parents:
             continue
-        if item.get_closest_marker("slow") is None:
+        if item.get_closest_marker("beside_others") is None:
             item.add_marker("alone")
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(START_S + STOP_S + 60))

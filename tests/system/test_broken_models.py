@@ -9,7 +9,7 @@ import yaml
 from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, RunningSystem
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
 
 HANGING: dict[str, Any] = {
     "name": "hanging",

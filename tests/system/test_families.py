@@ -27,7 +27,7 @@ from tests.support.tensorflow_runtime import THREADS
 from tests.system.conftest import ROOT, SAMPLES, RunningSystem
 from tests.system.legacy_jobs import answer_of, job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
 
 GOLDEN = Path(__file__).parents[1] / "deployments" / "families" / "golden"
 CONFIG = "configs/app.yaml"

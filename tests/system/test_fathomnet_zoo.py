@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import RunningSystem
 from tests.system.legacy_jobs import answer_of, job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
 
 MODEL = "mbari-midwater-supercategory"
 CACHED = Path("hf/FathomNet/MBARI-midwater-supercategory-detector/main/best.pt")

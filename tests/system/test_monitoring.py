@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, RunningSystem, environment_for, free_port, running_system
 from tests.system.legacy_jobs import answer_of, job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others, pytest.mark.timeout(400)]
 
 QUEUE = "image_queue_yolov5"
 SEEN_S = 60.0

@@ -14,7 +14,7 @@ from tests.support.fixtures import fixture_file
 from tests.system.conftest import ROOT, RunningSystem
 from tests.system.legacy_jobs import answer_of, job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
 
 SECTION = "### Bring your own model"
 

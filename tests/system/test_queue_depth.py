@@ -11,7 +11,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import RunningSystem
 from tests.system.small_jobs import job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
 
 QUEUE = "image_queue_slow"
 JOBS = 600
