@@ -13,12 +13,13 @@ import psutil
 from benchmarks.soak.accounts import Accounts
 from benchmarks.soak.load import Clients, Doors, at_a_pace
 from benchmarks.soak.memory import MemoryWatch, Trend
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 
 STEADY, SLEEPER = "steady", "sleeper"
 STEADY_QUEUE, SLEEPER_QUEUE = "soak_steady", "soak_sleeper"
 
-SECONDS_AN_IMAGE = 0.05
-"""The busy model's. It waits so long for each and computes nothing: the load is the same on every machine."""
+SECONDS_AN_IMAGE = 0.1
+"""The busy model's. It waits so long for each, two at once, and computes nothing: the load is the same everywhere."""
 
 LOAD = 0.7
 """Of what the replicas of the busy model can answer; half of it over HTTP, half in jobs."""
@@ -77,7 +78,7 @@ async def soak(site: Site, plan: Plan, say: Callable[[str], None]) -> Found:
         began_s = time.monotonic()
         ends_s = began_s + plan.minutes * 60
         answers.create_task(clients.collect_until(is_over, ANSWERS_WITHIN_S))
-        rate_per_s = LOAD * site.replicas / SECONDS_AN_IMAGE / 2
+        rate_per_s = LOAD * site.replicas * BATCHES_AT_ONCE / SECONDS_AN_IMAGE / 2
         async with asyncio.TaskGroup() as load:
             load.create_task(at_a_pace(rate_per_s, ends_s, lambda: clients.ask(STEADY), load))
             load.create_task(at_a_pace(rate_per_s, ends_s, lambda: clients.push(STEADY_QUEUE), load))

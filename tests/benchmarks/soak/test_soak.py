@@ -20,6 +20,7 @@ from benchmarks.soak.soak import SLEEPER, STEADY_QUEUE, Plan, soak
 from benchmarks.systems import floor_worker
 from benchmarks.systems.contract import QUEUE, REDIS, Workspace, python, server_environment
 from benchmarks.systems.valkey import start_valkey
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from tests.benchmarks.command_lines import ROOT
 
 
@@ -96,7 +97,7 @@ async def test_a_soak_counts_all_that_was_asked(redis_url: str) -> None:
     with door() as url:
         found = await soak(Site(Doors([url], redis_url)), Plan(minutes=2 / 60), said.append)
     accounts = found.accounts
-    due = 2 * soaking.LOAD / soaking.SECONDS_AN_IMAGE / 2
+    due = 2 * soaking.LOAD * BATCHES_AT_ONCE / soaking.SECONDS_AN_IMAGE / 2
     assert accounts.jobs == pytest.approx(due, abs=2)
     assert accounts.requests == pytest.approx(due + 1, abs=2), "and one that woke the model"
     assert (accounts.failed, accounts.lost, accounts.answered) == (0, 0, accounts.jobs)
