@@ -3,5 +3,5 @@ every minute, processes are killed. Shows whether something is lost, and whether
 
     __main__ -> one_machine, soak -> load, events -> accounts;  memory;  verdict
 
-`python -m benchmarks.soak`; `tests/cluster/soak.py` does the same to a cluster of several nodes.
+`python -m benchmarks.soak` runs it on this machine; what it needs of a system is the `Site` of `soak.py`.
 """
