@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import orjson
 
 OK = "200"
+REFUSED = "503"
 
 
 @dataclass(slots=True)
@@ -13,9 +14,9 @@ class Accounts:
     """Filled while a load runs, on one event loop.
 
     requests: how many were asked.  hidden: of those, the ones that another node had to answer.  outcomes: by HTTP
-    status, or by the name of the error.  jobs: how many were pushed.  answered: how many have an answer with rows.
-    errors: the other answers, with how often each came.  waiting: ids of jobs that have none yet.  slowest_s: the
-    longest time of a request.
+    status and title of the problem, or by the name of the error.  jobs: how many were pushed.  answered: how many
+    have an answer with rows.  errors: the other answers, with how often each came.  waiting: ids of jobs that have
+    none yet.  slowest_s: the longest time of a request.
     """
 
     requests: int = 0
@@ -29,8 +30,13 @@ class Accounts:
 
     @property
     def failed(self) -> int:
-        """Requests that were not answered with 200."""
-        return sum(count for outcome, count in self.outcomes.items() if outcome != OK)
+        """Requests that were neither answered with 200 nor refused."""
+        return sum(self.outcomes.values()) - self.outcomes[OK] - self.refused
+
+    @property
+    def refused(self) -> int:
+        """Requests that were answered with 503: the client is told to ask again."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome.split()[0] == REFUSED)
 
     @property
     def lost(self) -> int:
@@ -62,7 +68,7 @@ class Accounts:
     def line(self) -> str:
         """What there is so far, in one line."""
         return (
-            f"{self.requests} requests, {self.failed} failed, {self.hidden} answered by another node, "
+            f"{self.requests} requests, {self.failed} failed, {self.refused} refused, {self.hidden} by another node, "
             f"slowest {self.slowest_s:.1f} s; {self.jobs} jobs, {len(self.waiting)} waiting, "
             f"{sum(self.errors.values())} with an error"
         )

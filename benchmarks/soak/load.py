@@ -101,7 +101,8 @@ class Clients:
             answer = await self._http.post(f"{url}/predictor/", data={"model_type": model}, files={"file": file})
         except httpx.HTTPError as error:
             return type(error).__name__
-        return str(answer.status_code)
+        kind = "" if answer.is_success else _problem_of(answer)
+        return f"{answer.status_code} {kind}".strip()
 
     async def _collect(self) -> None:
         ids = list(self.accounts.waiting)
@@ -113,6 +114,15 @@ class Clients:
             self.accounts.job_is_answered(job_id, answer)
         if done:
             await self._store.unlink(*done)
+
+
+def _problem_of(answer: httpx.Response) -> str:
+    """The title of a problem document; empty where there is none."""
+    try:
+        document = answer.json()
+    except ValueError:
+        return ""
+    return str(document.get("title", "")) if isinstance(document, dict) else ""
 
 
 async def at_a_pace(rate_per_s: float, ends_at_s: float, call: Any, tasks: asyncio.TaskGroup) -> None:

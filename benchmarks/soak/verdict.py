@@ -10,6 +10,10 @@ BOUND_MIB_PER_H = 60.0
 """Of each process's slope, by default."""
 
 
+MOST_REFUSED = 0.03
+"""Of all requests: while a replica is being replaced, more wait than are taken in."""
+
+
 def lines(found: Found) -> list[str]:
     """The figures."""
     accounts = found.accounts
@@ -17,8 +21,8 @@ def lines(found: Found) -> list[str]:
     wakes_s = found.wakes_s or [0.0]
     wakes = f"{len(found.wakes_s)} of them over HTTP, median {statistics.median(wakes_s):.1f} s, "
     return [
-        f"HTTP: {accounts.requests} requests, {accounts.failed} failed ({outcomes or 'no answer'}), "
-        f"{accounts.hidden} answered by another node, slowest {accounts.slowest_s:.1f} s",
+        f"HTTP: {accounts.requests} requests, {accounts.failed} failed, {accounts.refused} refused "
+        f"({outcomes or 'no answer'}), {accounts.hidden} by another node, slowest {accounts.slowest_s:.1f} s",
         f"Redis: {accounts.jobs} jobs, {accounts.answered} answered, {accounts.lost} lost",
         f"wakes: {found.wakes}, {wakes}longest {max(wakes_s):.1f} s; still awake {found.still_awake} times",
         *found.kills,
@@ -35,6 +39,8 @@ def reasons(found: Found, bound_mib_per_h: float, kills: int, judged: Sequence[s
     broken = []
     if accounts.failed:
         broken.append(f"{accounts.failed} requests failed")
+    if accounts.refused > MOST_REFUSED * accounts.requests:
+        broken.append(f"{accounts.refused} requests were refused, more than {MOST_REFUSED:.0%}")
     if accounts.lost:
         broken.append(f"{accounts.lost} jobs lost: {[*accounts.waiting, *accounts.errors][:5]}")
     if accounts.answered == 0 or accounts.requests == 0:

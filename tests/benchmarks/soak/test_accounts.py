@@ -3,11 +3,12 @@
 from benchmarks.soak.accounts import OK, Accounts
 
 
-def test_what_is_not_answered_with_200_has_failed() -> None:
-    accounts = Accounts(requests=4)
-    for outcome in (OK, "503", "ReadError", OK):
+def test_what_is_not_answered_with_200_has_failed_or_was_refused() -> None:
+    accounts = Accounts(requests=5)
+    for outcome in (OK, "503 overloaded", "ReadError", "500", OK):
         accounts.request_is_over(outcome, 1.5)
     assert accounts.failed == 2
+    assert accounts.refused == 1
     assert accounts.slowest_s == 1.5
 
 

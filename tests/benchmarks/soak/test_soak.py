@@ -32,7 +32,7 @@ class Door(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(self.status, {"success": True})
+        self._answer(self.status, {"title": "overloaded"})
 
     def do_GET(self) -> None:
         self._answer(200, {"models": [{"name": SLEEPER, "state": "asleep"}]})
@@ -127,5 +127,5 @@ async def test_what_one_node_does_not_answer_another_does(redis_url: str) -> Non
         async with Clients(Doors([gone, sick], redis_url), accounts := Accounts()) as clients:
             await clients.ask("m")
             await clients.ask("m")
-            assert accounts.outcomes == {"503": 1, "ConnectError": 1}
+            assert accounts.outcomes == {"503 overloaded": 1, "ConnectError": 1}
             assert await clients.states() == {SLEEPER: "asleep"}

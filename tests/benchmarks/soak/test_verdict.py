@@ -32,7 +32,7 @@ def test_a_good_soak_passes_and_a_process_that_came_late_is_not_judged() -> None
     found.trends.append(Trend("bridge", 99, 1, 50, 90, None))
     assert reasons(found, BOUND, 2, ROLES) == []
     text = "\n".join(lines(found))
-    assert "2 requests, 0 failed (2 200)" in text
+    assert "2 requests, 0 failed, 0 refused (2 200)" in text
     assert "1 jobs, 1 answered, 0 lost" in text
     assert "killed it again" in text
     assert "| bridge 99 | 1 | 50.0 | 90.0 | too short |" in text
@@ -41,7 +41,11 @@ def test_a_good_soak_passes_and_a_process_that_came_late_is_not_judged() -> None
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda found: found.accounts.request_is_over("503", 1.0), "1 requests failed"),
+        (lambda found: found.accounts.request_is_over("500", 1.0), "1 requests failed"),
+        (
+            lambda found: found.accounts.request_is_over("503 overloaded", 1.0),
+            "1 requests were refused, more than 3%",
+        ),
         (lambda found: found.accounts.job_is_pushed("left"), "1 jobs lost: ['left']"),
         (lambda found: setattr(found.accounts, "answered", 0), "nothing was asked"),
         (lambda found: setattr(found, "wakes", 0), "never woken"),
