@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench check k8s ratchet status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench soak check k8s ratchet status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -18,6 +18,7 @@ SOURCES := install.sh pyproject.toml
 JOBS ?= 2
 # COVERAGE=yes measures coverage and keeps its floor, as CI does; before Python 3.12 it doubles the processor time.
 COVERAGE ?=
+MINUTES ?= 30
 PYTEST := $(BIN)/python -m pytest -q
 
 SCRIPTS := install.sh requirements/lock.sh .ci/run hpc/serve.sbatch tests/image/enter.sh
@@ -88,6 +89,9 @@ k8s: $(BASE) ## write those parts of the Kubernetes manifests that follow from c
 
 bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the legacy design (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(TEST) ## load for MINUTES=30 while processes are killed: is anything lost, does memory grow?
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ARGS)
 
 format: $(TEST) ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix .

@@ -29,6 +29,7 @@ from deployments.scaling.reports import (
     IMAGES_IN_WORK,
     IMAGES_WAITING_ELSEWHERE,
     SECONDS_IDLE,
+    SHARE_BUSY,
     SPARE_MEMORY_COPIES,
 )
 from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
@@ -88,6 +89,7 @@ class ModelDeployment:
             IMAGES_IN_WORK: float(self._replica.images_in_work),
             IMAGES_WAITING_ELSEWHERE: float(self._replica.images_waiting_elsewhere),
             SECONDS_IDLE: self._replica.seconds_idle,
+            SHARE_BUSY: self._replica.share_busy(),
             SPARE_MEMORY_COPIES: spare_memory_copies(),
         }
 

@@ -6,6 +6,9 @@ and what waits in queues that Serve does not see, such as those of Redis (`servi
 limits, the delays and the start from zero. The first of many waiting jobs brings that about; the replica hears of the
 jobs behind it from the same request.
 
+Images in work say when there are too few replicas, not when there are too many: two that keep up with their load hold
+few images, although one alone would not. So none is given up while those that stay would be busy nearly all the time.
+
 Serve does not ask a policy about a model that is being woken: see `board.py`.
 """
 
@@ -13,7 +16,11 @@ import math
 
 from deployments.scaling.board import Board
 from deployments.scaling.cluster import look_at_the_cluster
-from deployments.scaling.reports import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, Context
+from deployments.scaling.reports import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, SHARE_BUSY, Context
+
+MOST_BUSY = 0.75
+"""The part of the time for which those that stay may be busy, going by how busy all are now. A busy replica may have
+room for more, in larger batches; this errs on the side of keeping one."""
 
 _BOARD = Board(look_at_the_cluster)
 """One for the controller, and so for all models."""
@@ -21,7 +28,8 @@ _BOARD = Board(look_at_the_cluster)
 
 def replicas_for(context: Context, *, needs_room: bool) -> float:
     """How many replicas the model should have; with `needs_room`, a further one only where there is room for it."""
-    return _BOARD.decide(context, _by_images(context), needs_room=needs_room)
+    wanted = max(_by_images(context), _kept(context))
+    return _BOARD.decide(context, wanted, needs_room=needs_room)
 
 
 def _by_images(context: Context) -> float:
@@ -31,3 +39,9 @@ def _by_images(context: Context) -> float:
     images = max(images, context.total_num_requests)
     images += max(metrics.get(IMAGES_WAITING_ELSEWHERE, {}).values(), default=0.0)
     return float(images / context.config.get_target_ongoing_requests())
+
+
+def _kept(context: Context) -> float:
+    """So many of those that it has are needed for what it is busy with."""
+    busy = math.fsum((context.aggregated_metrics or {}).get(SHARE_BUSY, {}).values())
+    return float(min(context.target_num_replicas, math.ceil(busy / MOST_BUSY)))

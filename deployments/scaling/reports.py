@@ -13,6 +13,9 @@ IMAGES_WAITING_ELSEWHERE = "images_waiting_elsewhere"
 SECONDS_IDLE = "seconds_idle"
 """The metric with the seconds since a replica last had an image in work; 0 while it has."""
 
+SHARE_BUSY = "share_busy"
+"""The metric with the part of the time, 0 to 1, in which a replica had an image in work."""
+
 SPARE_MEMORY_COPIES = "spare_memory_copies"
 """The metric with how many processes as large as the replica's the free memory of its machine holds."""
 

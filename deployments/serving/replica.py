@@ -16,6 +16,7 @@ from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
 from deployments.serving.admission import Admission
 from deployments.serving.backlog import Backlog
 from deployments.serving.batching.batch_runs import BatchRuns, given_up
+from deployments.serving.busy_time import BusyTime
 from deployments.serving.decoding import Decoding
 from deployments.serving.inference import Inference
 from deployments.serving.loaded_model import LoadedModel
@@ -67,7 +68,7 @@ class Replica:
         self._inference = Inference(self._model, runs, self._threads, self._admission, meter)
         self._backlog = Backlog()
         self._watch = current()
-        self._idle_since_s = time.monotonic()
+        self._busy = BusyTime()
 
     def set_knobs(self, knobs: ModelKnobs) -> None:
         """Puts new live knobs to use; requests under way finish with whichever they meet."""
@@ -90,12 +91,13 @@ class Replica:
         for one in refused:
             one.end(self._admission.overloaded())
         self._admission.in_work += len(admitted)
+        self._busy.note(self._admission.in_work)
         try:
             await self._answer_in_time(admitted)
         finally:
             self._admission.in_work -= len(admitted)
             self._admission.held_up -= sum(one.is_held_up for one in admitted)
-            self._idle_since_s = time.monotonic()
+            self._busy.note(self._admission.in_work)
         outcomes = [one.outcome or InternalError("the model gave no answer") for one in received]
         call_s = time.monotonic() - arrived_at_s
         self._meter.answered(outcomes, call_s, self._admission.in_work)
@@ -116,7 +118,11 @@ class Replica:
     @property
     def seconds_idle(self) -> float:
         """Seconds since it last had an image in work; 0 while it has."""
-        return 0.0 if self._admission.in_work else time.monotonic() - self._idle_since_s
+        return self._busy.seconds_idle
+
+    def share_busy(self) -> float:
+        """The part of the time since it was last asked, 0 to 1, in which it had an image in work."""
+        return self._busy.share()
 
     @property
     def decoded_bytes(self) -> int:

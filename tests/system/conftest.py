@@ -27,6 +27,9 @@ SAMPLES = ROOT / "deployments" / "families" / "demo" / "samples"
 START_S = 240
 STOP_S = 90
 
+FIGURES: list[str] = []
+"""Lines for the end of the run's output."""
+
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,6 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("alone")
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(START_S + STOP_S + 60))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what was measured, whether tests passed or not."""
+    if FIGURES:
+        terminalreporter.section("figures")
+        for line in FIGURES:
+            terminalreporter.write_line(line)
+
+
+def tell(line: str) -> None:
+    """Keeps a line for the end of the run's output."""
+    FIGURES.append(line)
 
 
 def free_port() -> int:
@@ -89,6 +105,10 @@ class RunningSystem:
             ]
             for name, application in self.applications().items()
         }
+
+    def processes(self, application: str) -> set[int]:
+        """Ids of the processes of its running replicas."""
+        return {one["pid"] for one in self.replicas()[application]}
 
     def replica_ids(self) -> dict[str, list[str]]:
         """Ids of running replicas by application: what must not change when something else does."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import re
 import time
 import uuid
@@ -12,23 +11,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import yaml
 
+from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from tests.support.waiting import wait_for
-from tests.system.conftest import RunningSystem, environment_for, running_system
+from tests.system.conftest import RunningSystem, environment_for, running_system, tell
 from tests.system.small_jobs import job
 
 pytestmark = [pytest.mark.scaling, pytest.mark.timeout(400)]
 
-logger = logging.getLogger(__name__)
-
 MODEL, QUEUE = "growing", "image_queue_growing"
-SECONDS_AN_IMAGE = 0.15
-REQUESTS_A_SECOND = 11.0
+SECONDS_AN_IMAGE = 0.3
+REQUESTS_A_SECOND = 1.5 * BATCHES_AT_ONCE / SECONDS_AN_IMAGE
 """Half as many again as one replica answers, and fewer than two do."""
-LOAD_S = 75.0
+STEADY_S = 20.0
+"""For so long after the second replica is there, the load goes on."""
+LOAD_S = 120.0
+"""At most."""
 ASLEEP_AFTER_S = 5
+JOBS = 120
 FRAME = {"file": ("frame.ppm", b"P6 1 1 255 " + bytes(3), "image/x-portable-pixmap")}
 FAIR = 0.25
 """At least such a part of the work is that of the one who has less of it."""
@@ -94,10 +97,17 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
 
 @dataclass
 class Load:
-    """Requests at a steady rate, whatever becomes of them."""
+    """Requests at a steady rate, whatever becomes of them, until STEADY_S after there are two replicas.
+
+    statuses: of the answers.  replicas: how many there were, and when.  refused_meanwhile: answers but 200 until
+    the second one was there.  second_s: when that was.  processes: of all replicas.
+    """
 
     statuses: Counter[int] = field(default_factory=Counter)
     replicas: list[tuple[float, int]] = field(default_factory=list)
+    processes: set[int] = field(default_factory=set)
+    second_s: float | None = None
+    refused_meanwhile: int = 0
 
     async def run(self, system: RunningSystem) -> None:
         began_s = time.monotonic()
@@ -108,6 +118,8 @@ class Load:
             asyncio.TaskGroup() as group,
         ):
             for number in range(int(LOAD_S * REQUESTS_A_SECOND)):
+                if self.second_s is not None and time.monotonic() - began_s > self.second_s + STEADY_S:
+                    break
                 await asyncio.sleep(max(0.0, began_s + number / REQUESTS_A_SECOND - time.monotonic()))
                 group.create_task(self._ask(client, url))
                 if number % 10 == 0:
@@ -116,10 +128,15 @@ class Load:
     async def _ask(self, client: httpx.AsyncClient, url: str) -> None:
         answer = await client.post(url, files=FRAME)
         self.statuses[answer.status_code] += 1
+        self.refused_meanwhile += answer.status_code != 200 and self.second_s is None
 
     async def _count(self, system: RunningSystem, began_s: float) -> None:
-        count = len((await asyncio.to_thread(system.replicas))[MODEL])
-        self.replicas.append((time.monotonic() - began_s, count))
+        processes = await asyncio.to_thread(system.processes, MODEL)
+        at_s = time.monotonic() - began_s
+        self.replicas.append((at_s, len(processes)))
+        self.processes |= processes
+        if self.second_s is None and len(processes) > 1:
+            self.second_s = at_s
 
 
 def changes(counts: list[int]) -> list[int]:
@@ -147,25 +164,28 @@ def test_a_model_grows_under_load_and_sleeps_after_it(pair: RunningSystem) -> No
     to_zero_s = time.monotonic() - ended_s
     load.replicas.sort()
     counts = changes([count for _, count in load.replicas])
-    second_s = next((at_s for at_s, count in load.replicas if count == 2), None)
     refused = sum(count for status, count in load.statuses.items() if status != 200)
-    logger.info(
-        "second replica after %s s; %s; to zero %.0f s; replicas %s", second_s, load.statuses, to_zero_s, counts
+    assert load.second_s is not None
+    tell(
+        f"{REQUESTS_A_SECOND:g} requests a second to a model whose replica answers {REQUESTS_A_SECOND / 1.5:.1f}: "
+        f"the second after {load.second_s:.1f} s, refused until then {load.refused_meanwhile}, in all {refused} of "
+        f"{load.statuses.total()}; replicas {counts}; asleep {to_zero_s:.0f} s after the last answer"
     )
-    assert second_s is not None
     assert set(load.statuses) <= {200, 503}, load.statuses
     assert refused < load.statuses[200]
     assert counts == sorted(counts), "the number of replicas went up and down under a steady load"
     assert max(counts) == 2, "there are two GPUs"
+    gone = load.processes
+    wait_for(lambda: not any(map(psutil.pid_exists, gone)), 60, "the processes of the replicas to be gone")
     wait_for(lambda: is_fair(shares(pair, "fathom_http_requests_total")), 30, "both doors to have their share")
-    logger.info("doors: %s", shares(pair, "fathom_http_requests_total"))
+    tell(f"requests of the two doors: {sorted(shares(pair, 'fathom_http_requests_total').values())}")
 
 
 def test_two_bridges_share_the_jobs_that_wake_a_model(pair: RunningSystem) -> None:
     wait_for(lambda: not pair.replicas()[MODEL], 120, "the model to be asleep")
-    ids = [str(uuid.uuid4()) for _ in range(200)]
+    ids = [str(uuid.uuid4()) for _ in range(JOBS)]
     pair.redis.rpush(QUEUE, *map(job, ids))
     wait_for(lambda: pair.redis.exists(*ids) == len(ids), 150, "all answers")
     assert all("error" not in json.loads(pair.redis.get(one)) for one in ids)
     wait_for(lambda: is_fair(shares(pair, "fathom_redis_jobs_total")), 30, "both bridges to have their share")
-    logger.info("bridges: %s", shares(pair, "fathom_redis_jobs_total"))
+    tell(f"jobs of the two bridges: {sorted(shares(pair, 'fathom_redis_jobs_total').values())}")

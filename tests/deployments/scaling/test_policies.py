@@ -7,14 +7,18 @@ from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingP
 
 from deployments.autoscaling import images_in_work
 from deployments.request import Image, Request
-from deployments.scaling.reports import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE
+from deployments.scaling.reports import IMAGES_IN_WORK, IMAGES_WAITING_ELSEWHERE, SHARE_BUSY
 from deployments.serving.backlog import HEARD_FOR_S, Backlog
 
 
 def context(
-    images: dict[str, float], calls: float, queued: float, elsewhere: dict[str, float] | None = None
+    images: dict[str, float],
+    calls: float,
+    queued: float,
+    elsewhere: dict[str, float] | None = None,
+    busy: dict[str, float] | None = None,
 ) -> AutoscalingContext:
-    reported = {IMAGES_IN_WORK: images, IMAGES_WAITING_ELSEWHERE: elsewhere or {}}
+    reported = {IMAGES_IN_WORK: images, IMAGES_WAITING_ELSEWHERE: elsewhere or {}, SHARE_BUSY: busy or {}}
     return AutoscalingContext(
         deployment_id=DeploymentID("Model", "m"),
         deployment_name="Model",
@@ -63,6 +67,23 @@ def test_replicas_follow_images(images: dict[str, float], calls: float, queued: 
 def test_what_waits_in_queues_counts_like_what_is_in_work(elsewhere: dict[str, float], replicas: float) -> None:
     wanted, state = images_in_work(context({"a": 16.0}, 1, 0, elsewhere))
     assert (wanted, state) == (replicas, {})
+
+
+@pytest.mark.parametrize(
+    ("busy", "replicas"),
+    [
+        ((0.9, 0.8), 2),  # each keeps up, and one alone would not
+        ((0.5, 0.3), 2),  # one alone would be busy for 80 % of the time
+        ((0.4, 0.3), 1),
+        ((1.0, 1.0), 2),  # never a reason for more than there are
+        ((0.0, 0.0), 0.125),
+    ],
+)
+def test_no_replica_is_given_up_while_the_others_would_be_too_busy(
+    busy: tuple[float, float], replicas: float
+) -> None:
+    given = context({"a": 1.0, "b": 1.0}, 2, 0, busy=dict(zip("ab", busy, strict=True)))
+    assert images_in_work(given)[0] == replicas
 
 
 def request(waiting_behind: int | None) -> Request:
