@@ -47,8 +47,9 @@ test-slow: $(TEST) ## run the tests that take minutes: processes killed one by o
 	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadfile
 	$(PYTEST) -m "slow and alone"
 
+# In this order, as the script for SLURM wants a machine without Ray.
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
-	$(PYTEST) -m cluster tests/cluster tests/hpc
+	$(PYTEST) -m cluster tests/hpc tests/cluster
 
 test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, and of growing under load
 	$(PYTEST) -m scaling tests/system

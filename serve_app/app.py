@@ -106,6 +106,7 @@ class DoorDeployment:
             silent_models=self._probe.silent(),
             gateway=name if has_gateway else None,
             gateway_reason=self._external.reason() if has_gateway else "",
+            gateway_runs=self._discovery.runs(name),
             view_age_s=self._discovery.age_s,
         )
 

@@ -17,7 +17,14 @@ import ray
 from ray.serve.context import _get_global_client
 
 from deployments.catalogue import ModelRecord, ModelState, resolve_among
-from deployments.client.serve_report import Surroundings, is_built, records_from, replicas_from, unhealthy_from
+from deployments.client.serve_report import (
+    Surroundings,
+    is_built,
+    records_from,
+    replicas_from,
+    running_from,
+    unhealthy_from,
+)
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.process.background_task import BackgroundTask
@@ -42,6 +49,7 @@ class Discovery:
         self._unhealthy: dict[str, str] = {}
         self._replicas: dict[str, tuple[str, ...]] = {}
         self._applications: frozenset[str] = frozenset()
+        self._running: frozenset[str] = frozenset()
         self._refreshed_at_s = time.monotonic()
         self._background = BackgroundTask("discovery of models", self._keep_refreshing)
 
@@ -94,6 +102,10 @@ class Discovery:
         """Whether the running system's configuration has an application of this name."""
         return name in self._applications
 
+    def runs(self, name: str) -> bool:
+        """Whether the application of this name has a replica that runs, even if it is to have more."""
+        return name in self._running
+
     def required_replicas(self) -> Mapping[str, tuple[str, ...]]:
         """The models without which the system is not ready: name -> names of the actors that run it now."""
         return {
@@ -124,6 +136,7 @@ class Discovery:
         self._unhealthy = unhealthy_from(applications)
         self._replicas = replicas_from(applications)
         self._applications = frozenset(applications)
+        self._running = running_from(applications)
         self._refreshed_at_s = time.monotonic()
         return all(is_built(application) for application in applications.values())
 

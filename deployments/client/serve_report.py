@@ -60,6 +60,16 @@ def replicas_from(applications: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
     return found
 
 
+def running_from(applications: Mapping[str, Any]) -> frozenset[str]:
+    """The applications that can be asked now: those of which each deployment has a replica that runs, however many
+    others are missing."""
+    return frozenset(
+        name
+        for name, application in applications.items()
+        if application.get("status") != "DELETING" and _has_replicas(application)
+    )
+
+
 def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
     """The applications that are not models and do not run: name -> reason."""
     return {
@@ -68,6 +78,13 @@ def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
         if (application.get("deployed_app_config") or {}).get("import_path") != MODEL_IMPORT_PATH
         and application.get("status") != "RUNNING"
     }
+
+
+def _has_replicas(application: Mapping[str, Any]) -> bool:
+    deployments = (application.get("deployments") or {}).values()
+    return bool(deployments) and all(
+        any(replica.get("state") == "RUNNING" for replica in one.get("replicas") or []) for one in deployments
+    )
 
 
 def _failure_of(application: Mapping[str, Any]) -> str:

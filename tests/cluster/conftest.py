@@ -1,5 +1,6 @@
 """One cluster for all scenarios, as it takes a minute to start; each scenario finds all nodes and replicas there."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +28,15 @@ def bed(fresh_bed: Bed) -> Bed:
         deploy(fresh_bed)
     wait_until_whole(fresh_bed)
     return fresh_bed
+
+
+@pytest.fixture(autouse=True)
+def told_at_once(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Shows what a test has to tell when it ends, as a run may be cut off."""
+    known = len(FIGURES)
+    yield
+    with capsys.disabled():
+        sys.stdout.write("".join(f"\n{line}\n" for line in FIGURES[known:]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

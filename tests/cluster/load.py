@@ -1,7 +1,7 @@
 """HTTP requests and jobs at a steady pace while something happens to the cluster, and what became of each.
 
 Each client has the address of one node. When that node does not answer it goes to the next, as a load balancer does,
-and the request that was lost that way counts as a failure of its node.
+and the request that was lost that way counts as a failure of its node. A node that is to go can be left before.
 """
 
 import base64
@@ -46,6 +46,7 @@ class Load:
     store: "redis.Redis[bytes]"
     requests: list[Asked] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
+    _left: set[str] = field(default_factory=set)
     _over: threading.Event = field(default_factory=threading.Event)
 
     def ask_until_over(self, client: int) -> None:
@@ -54,6 +55,8 @@ class Load:
         host = next(hosts)
         with httpx.Client(timeout=httpx.Timeout(60, connect=5), trust_env=False) as http:
             while not self._over.wait(PACE_S):
+                while host in self._left:
+                    host = next(hosts)
                 began_s = time.monotonic()
                 try:
                     status = http.post(f"http://{host}:8082/predictor/", files={"file": FRAME}).status_code
@@ -69,6 +72,10 @@ class Load:
             job_id = f"cluster-{time.monotonic_ns()}"
             self.store.rpush(QUEUE, job(job_id))
             self.jobs.append(job_id)
+
+    def leave(self, host: str) -> None:
+        """Sends nothing more to a node, of several: what a load balancer does whose health check fails there."""
+        self._left.add(host)
 
     def answered(self, since_s: float, host: str | None = None) -> int:
         """Requests answered with 200 that began after `since_s`."""

@@ -150,9 +150,9 @@ class Bed:
             return system.details_or_none(10.0) or {}
 
     def heal(self) -> None:
-        """Starts what is not running, one after the other, and waits until Ray has all nodes."""
-        for node in self.nodes.values():
-            wait_for(lambda node=node: self._is_up(node), START_S, f"{node.name} at {node.address}", 0.5)
+        """Starts what is not running, the head first, and waits until Ray has all nodes."""
+        wait_for(lambda: self._is_up(self.head), START_S, "the head", 0.5)
+        wait_for(lambda: all([self._is_up(node) for node in self.workers]), START_S, "the workers", 0.5)
 
     def _is_up(self, node: Node) -> bool:
         # Ray gives a node half a minute to start, which a busy machine may exceed: then it is started again.

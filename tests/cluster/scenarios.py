@@ -70,24 +70,32 @@ def wait_until_whole(bed: Bed) -> None:
     def is_whole() -> bool:
         found = running(bed)
         return all(set(found.get(name, ())) == workers for name in APPLICATIONS) and all(
-            is_ready(address) for address in workers
+            health(address) == "ready" for address in workers
         )
 
     wait_for(is_whole, START_S, "replicas of everything on every worker", 0.5)
 
 
-def is_ready(address: str) -> bool:
-    """Whether the system says at this node that it can answer."""
+def health(address: str) -> str:
+    """What the system says of itself at this node: ready, degraded or not ready; '' where no door answers."""
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        answer = httpx.get(f"http://{address}:{HTTP_PORT}/health/ready", timeout=5, trust_env=False)
+        return str(answer.json()["status"])
+    return ""
+
+
+def takes_clients(address: str) -> bool:
+    """What a load balancer asks: whether it may send clients to this node."""
     with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"http://{address}:{HTTP_PORT}/health/ready", timeout=5, trust_env=False).status_code == 200
+        return httpx.get(f"http://{address}:{HTTP_PORT}/-/healthz", timeout=5, trust_env=False).status_code == 200
     return False
 
 
 @contextlib.contextmanager
-def under_load(bed: Bed, event: str, hosts: list[str] | None = None) -> Iterator[tuple[Load, Cost]]:
-    """Load on all workers, or on `hosts`, meanwhile; then the cost is filled in."""
+def under_load(bed: Bed, event: str) -> Iterator[tuple[Load, Cost]]:
+    """Load on all workers meanwhile; then the cost is filled in."""
     cost = Cost(event)
-    with jobs_store(bed) as store, load(hosts or [node.address for node in bed.workers], store) as running_load:
+    with jobs_store(bed) as store, load([node.address for node in bed.workers], store) as running_load:
         yield running_load, cost
         running_load.stop()
         cost.requests, cost.failures = len(running_load.requests), len(running_load.failures())

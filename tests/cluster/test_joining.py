@@ -1,5 +1,6 @@
 """A system on a cluster that was there before: settings reach it, secrets do not show, all nodes answer alike."""
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -7,8 +8,9 @@ import pytest
 import yaml
 
 from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
+from tests.cluster.load import FRAME, QUEUE, job
 from tests.cluster.network import GATEWAY
-from tests.cluster.nodes import HTTP_PORT, ROOT, START_S, Bed
+from tests.cluster.nodes import HTTP_PORT, ROOT, START_S, Bed, jobs_store
 from tests.cluster.scenarios import CONFIG, running
 from tests.deployments.weights.file_server import file_server
 from tests.support.waiting import wait_for
@@ -16,12 +18,27 @@ from tests.support.waiting import wait_for
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * START_S)]
 
 
+PAGES = (
+    "/",
+    "/health/live",
+    "/v1/models",
+    "/v1/models/patient",
+    "/v1/samples",
+    "/static/samples/seafloor-1.png",
+    "/no",
+)
+SERIES = ("fathom_requests_total", "fathom_http_requests_total", "fathom_redis_jobs_total")
+"""One of each model, each door, each bridge."""
+
+JOBS = 20
+
+
 @pytest.fixture
 def doors(bed: Bed) -> Iterator[list[httpx.Client]]:
-    """A client for the door of each worker."""
+    """A client for the HTTP port of each node, the head's first."""
     clients = [
         httpx.Client(base_url=f"http://{node.address}:{HTTP_PORT}", timeout=60, trust_env=False)
-        for node in bed.workers
+        for node in bed.nodes.values()
     ]
     yield clients
     for client in clients:
@@ -35,25 +52,48 @@ def test_replicas_of_everything_are_on_every_worker(bed: Bed) -> None:
     )
 
 
-def test_every_node_answers_alike(bed: Bed, doors: list[httpx.Client]) -> None:
-    for path in ("/", "/health/live", "/v1/models/patient", "/nothing-here"):
-        first, second = (door.get(path) for door in doors)
-        assert (first.status_code, first.headers["content-type"]) == (
-            second.status_code,
-            second.headers["content-type"],
-        )
-        assert first.text.replace(str(first.headers.get("x-request-id")), "") == second.text.replace(
-            str(second.headers.get("x-request-id")), ""
-        )
+def test_every_node_answers_alike(doors: list[httpx.Client]) -> None:
+    head, *workers = [[_seen(door.get(path)) for path in PAGES] for door in doors]
+    assert [status for status, _, _ in head] == [200] * (len(PAGES) - 1) + [404]
+    assert workers == [head, head]
 
 
-def test_one_scrape_has_the_metrics_of_all_nodes(bed: Bed, doors: list[httpx.Client]) -> None:
-    def both_models_are_there() -> bool:
-        text = doors[0].get("/metrics").text
-        lines = [line for line in text.splitlines() if "replica=" in line and 'application="patient"' in line]
-        return len({line.partition('replica="')[2].partition('"')[0] for line in lines}) >= len(bed.workers)
+def test_every_node_predicts_alike(doors: list[httpx.Client]) -> None:
+    for upload, status in ((FRAME, 200), (("notes.txt", b"no image", "text/plain"), 422)):
+        head, *workers = [_seen(door.post("/predictor/", files={"file": upload})) for door in doors]
+        assert head[0] == status, head
+        assert workers == [head, head]
 
-    wait_for(both_models_are_there, 120, "metrics of the replicas on both nodes", 1)
+
+def test_one_scrape_of_any_node_has_the_metrics_of_all(bed: Bed, doors: list[httpx.Client]) -> None:
+    nodes = {node.address for node in bed.nodes.values()}
+    workers = {node.address for node in bed.workers}
+
+    def places(text: str, series: str, label: str) -> set[str]:
+        lines = [line for line in text.splitlines() if line.startswith(series)]
+        return {line.partition(f'{label}="')[2].partition('"')[0] for line in lines}
+
+    def has_all(door: httpx.Client) -> bool:
+        text = door.get("/metrics").text
+        replicas = [places(text, series, "NodeAddress") for series in SERIES]
+        return replicas == [workers] * len(SERIES) and places(text, "ray_node_mem_total", "ip") == nodes
+
+    def everybody_has_all() -> bool:
+        # Whoever has done nothing has no series, and one of two may be quick enough to do everything.
+        for number in range(JOBS):
+            store.rpush(QUEUE, job(f"joining-{time.monotonic_ns()}-{number}"))
+        for door in doors:
+            door.post("/predictor/", files={"file": FRAME})
+        return all([has_all(door) for door in doors])
+
+    with jobs_store(bed) as store:
+        wait_for(everybody_has_all, 120, "metrics of all replicas and machines", 1)
+
+
+def _seen(answer: httpx.Response) -> tuple[int, str, bytes]:
+    """What must be the same everywhere."""
+    own_id = str(answer.headers.get("x-request-id")).encode()
+    return (answer.status_code, answer.headers["content-type"], answer.content.replace(own_id, b""))
 
 
 def test_status_shows_the_nodes(bed: Bed) -> None:
@@ -76,6 +116,9 @@ def test_who_has_no_token_is_refused(bed: Bed) -> None:
     assert done.returncode == 2
     assert "refuses access" in done.stderr
     assert "RAY_AUTH_TOKEN" in done.stderr
+    for path in ("/api/serve/applications/", "/api/jobs/", "/api/v0/nodes"):
+        answer = httpx.get(f"http://{bed.head.address}:8265{path}", timeout=60, trust_env=False)
+        assert answer.status_code == 401, path
 
 
 def test_what_a_node_lacks_is_named_before_anything_changes(

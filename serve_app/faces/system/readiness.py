@@ -26,6 +26,9 @@ class Signs:
     gateway_reason: str = ""
     """Why its queues are not served now; '' when they are."""
 
+    gateway_runs: bool = False
+    """Whether it has a replica that runs. One of two that lost its node is no reason: the other serves the queues."""
+
     view_age_s: float = 0.0
     """How old the view of the models is."""
 
@@ -44,11 +47,9 @@ def readiness(records: Sequence[ModelRecord], unhealthy: Mapping[str, str], sign
         if reason is not None:
             entry = {"model": record.name, "state": record.state.value, "reason": reason}
             (reasons if record.definition.required else degraded).append(entry)
-    applications = dict(unhealthy)
-    if signs.gateway is not None and signs.gateway_reason:
-        applications.setdefault(signs.gateway, signs.gateway_reason)
-    for name, reason in sorted(applications.items()):
-        (reasons if name == signs.gateway else degraded).append({"application": name, "reason": reason})
+    for name, reason in sorted(_with_gateway(unhealthy, signs).items()):
+        is_fatal = name == signs.gateway and (bool(signs.gateway_reason) or not signs.gateway_runs)
+        (reasons if is_fatal else degraded).append({"application": name, "reason": reason})
     if stale:
         degraded.append({"application": "Serve's controller", "reason": stale})
     status = "not ready" if reasons else "degraded" if degraded else "ready"
@@ -62,6 +63,14 @@ def _reason_of(record: ModelRecord, signs: Signs, stale: str) -> str | None:
     if record.state is ModelState.ASLEEP and stale:
         return f"nobody would wake it: {stale}"
     return signs.silent_models.get(record.name)
+
+
+def _with_gateway(unhealthy: Mapping[str, str], signs: Signs) -> dict[str, str]:
+    """`unhealthy`, and why the queues are not served. Where the bridge runs, what it says itself comes first."""
+    if signs.gateway is None or not signs.gateway_reason:
+        return dict(unhealthy)
+    own = {signs.gateway: signs.gateway_reason}
+    return {**unhealthy, **own} if signs.gateway_runs else {**own, **unhealthy}
 
 
 def _stale_view(signs: Signs) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deployments.catalogue import ModelState, resolve_among
-from deployments.client.serve_report import records_from, replicas_from, unhealthy_from
+from deployments.client.serve_report import records_from, replicas_from, running_from, unhealthy_from
 from deployments.error_text import reason_in
 from deployments.errors import ModelNotFound
 
@@ -63,6 +63,23 @@ def test_doors_are_not_models_but_their_reason_is_reported() -> None:
     applications = {"api": door, "bridge": bridge, "m": application()}
     assert [record.name for record in records_from(applications)] == ["m"]
     assert unhealthy_from(applications) == {"bridge": "it died"}
+
+
+@pytest.mark.parametrize(
+    ("status", "replicas", "runs"),
+    [
+        ("RUNNING", ("RUNNING",), True),
+        ("UNHEALTHY", ("STARTING", "RUNNING"), True),  # the node of the other one has died
+        ("UNHEALTHY", ("STARTING",), False),
+        ("DEPLOY_FAILED", (), False),
+        ("DELETING", ("RUNNING",), False),
+    ],
+)
+def test_an_application_runs_while_one_of_its_replicas_does(
+    status: str, replicas: tuple[str, ...], runs: bool
+) -> None:
+    bridge = {"status": status, "deployments": {"Bridge": {"replicas": [{"state": state} for state in replicas]}}}
+    assert running_from({"bridge": bridge}) == (frozenset({"bridge"}) if runs else frozenset())
 
 
 def test_an_application_that_is_no_model_says_why_it_failed() -> None:
