@@ -50,6 +50,8 @@ class FakeDashboard:
     failing: set[str] = field(default_factory=set)
     retried: set[str] = field(default_factory=set)
     """Those that failed once, and are tried again until they are looked at for the third time."""
+    loading: set[str] = field(default_factory=set)
+    """Those that are being deployed for ever."""
     location: str = "EveryNode"
     token: str | None = None
     busy_answers: int = 0
@@ -125,6 +127,10 @@ class FakeDashboard:
         return f"some line of Ray\n{MARK}{json.dumps([found])}\n"
 
     def _report(self, config: dict[str, Any]) -> dict[str, Any]:
+        if config["name"] in self.loading:
+            deployment = {"name": "Model", "status": "UPDATING", "message": "", "replicas": []}
+            basis = {"name": config["name"], "status": "DEPLOYING", "message": "", "deployed_app_config": config}
+            return basis | {"deployments": {"Model": deployment}}
         is_retried = config["name"] in self.retried
         fails = config["name"] in self.failing or is_retried
         failed = "DEPLOYING" if is_retried else "DEPLOY_FAILED"
