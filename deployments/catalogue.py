@@ -33,6 +33,8 @@ class ModelRecord:
     weights or its GPU are not there, has a reason too."""
     replicas: int = 0
     """How many run now."""
+    last_failure: str = ""
+    """Why its last replica did not start, for people; '' when none was tried, or one has started since."""
     is_external: bool = False
     """Whether it runs elsewhere, and is asked through `external.AskExternal`."""
 
@@ -43,8 +45,15 @@ class ModelRecord:
 
     def unavailable(self) -> ModelUnavailable:
         """The error for a client of this model while it cannot answer: its state, and the reason."""
-        reason = self.reason or ("not ready yet" if self.state is ModelState.STARTING else "no reason given")
+        reason = self.reason
+        if not reason and self.last_failure:
+            reason = f"the last try to load it failed: {self.last_failure}"
+        reason = reason or ("not ready yet" if self.state is ModelState.STARTING else "no reason given")
         return ModelUnavailable(f"model {self.name} is {self.state}: {reason}")
+
+    def why_unanswered(self) -> ModelUnavailable | None:
+        """What a client is told whose request was not answered; None where this model is well, as far as known."""
+        return None if self.can_answer and not self.last_failure else self.unavailable()
 
     def answers_for(self, name: str) -> bool:
         """Whether `name` is this model or one of its queues."""

@@ -25,16 +25,17 @@ def last_line(text: str, otherwise: str = "no reason given") -> str:
     return lines[-1][:MAX_REASON_CHARACTERS] if lines else otherwise
 
 
-def has_traceback(message: str) -> bool:
-    """Whether there is a traceback in `message`."""
-    return _STACK_LINE.search(message) is not None
+def tells_error(message: str) -> bool:
+    """Whether `message` tells of an error that was raised, and not only of what is waited for."""
+    message = _COLOUR.sub("", message)
+    return any(kind.search(message) for kind in (_STACK_LINE, _OUR_ERROR_LINE))
 
 
 def cause_in(message: str) -> str:
     """The cause as 'KindOfError: text', in one line and without the secrets of addresses; the whole message where it
     has neither a traceback nor an error of ours, '' from ''."""
     message = _COLOUR.sub("", message).strip()
-    if not has_traceback(message) and not _OUR_ERROR_LINE.search(message):
+    if not tells_error(message):
         return shown_text(" ".join(message.split()))
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     # A traceback ends with the exception as its outermost frame saw it.

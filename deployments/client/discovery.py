@@ -17,6 +17,7 @@ import ray
 from ray.serve.context import _get_global_client
 
 from deployments.catalogue import ModelRecord, ModelState, resolve_among
+from deployments.client.last_failures import LastFailures
 from deployments.client.serve_report import (
     Surroundings,
     is_built,
@@ -46,6 +47,7 @@ class Discovery:
         self._period_s = period_s
         self._weights = WeightsSettings.from_environment(os.environ)
         self._records: tuple[ModelRecord, ...] = ()
+        self._failures = LastFailures()
         self._unhealthy: dict[str, str] = {}
         self._replicas: dict[str, tuple[str, ...]] = {}
         self._applications: frozenset[str] = frozenset()
@@ -82,9 +84,9 @@ class Discovery:
         return 0 if record is None else record.replicas
 
     def error_of(self, model: str) -> ModelUnavailable | None:
-        """Why the model with this name cannot answer now; None when it can, or is not known."""
+        """Why the model with this name cannot answer, or could not be woken; None when it can, or is not known."""
         record = self._named(model)
-        return None if record is None or record.can_answer else record.unavailable()
+        return None if record is None else record.why_unanswered()
 
     def _named(self, model: str) -> ModelRecord | None:
         return next((record for record in self._records if record.name == model), None)
@@ -141,7 +143,8 @@ class Discovery:
         return all(is_built(application) for application in applications.values())
 
     def _records_of(self, applications: Mapping[str, Any]) -> tuple[ModelRecord, ...]:
-        return records_from(applications, Surroundings(self._weights, _gpus_of_the_best_machine()))
+        failures = self._failures.note(applications)
+        return records_from(applications, Surroundings(self._weights, _gpus_of_the_best_machine(), failures))
 
 
 def _gpus_of_the_best_machine() -> float | None:

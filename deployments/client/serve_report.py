@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from deployments.catalogue import ModelRecord, ModelState
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs
-from deployments.error_text import reason_in
+from deployments.error_text import reason_in, tells_error
 from deployments.logs import OWN_LOGGER
 from deployments.shown_address import shown_text
 from deployments.weights.resolve import missing_weights, why_not_fetchable, with_known_labels
@@ -24,10 +24,12 @@ logger = logging.getLogger(OWN_LOGGER)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a model needs beside itself. gpus: of the machine that has most; None when that is not known."""
+    """What a model needs beside itself, and what is known of it from before. gpus: of the machine that has most; None
+    when that is not known. failures: why the last replica of a model did not start, as `LastFailures` says."""
 
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     gpus: float | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 def records_from(
@@ -90,8 +92,14 @@ def _has_replicas(application: Mapping[str, Any]) -> bool:
 def _failure_of(application: Mapping[str, Any]) -> str:
     """Why an application does not run: the message of the deployment that failed says more than Serve's own."""
     deployments = (application.get("deployments") or {}).values()
-    failed = [one for one in deployments if one.get("status") in ("DEPLOY_FAILED", "UNHEALTHY")]
+    failed = [one for one in deployments if _has_failed(one)]
     return next((_reason(application, one) for one in failed), _reason(application, {}))
+
+
+def _has_failed(deployment: Mapping[str, Any]) -> bool:
+    # While Serve tries again, only the message tells of it.
+    is_given_up = deployment.get("status") in ("DEPLOY_FAILED", "UNHEALTHY")
+    return is_given_up or tells_error(str(deployment.get("message") or ""))
 
 
 def _record(
@@ -104,16 +112,19 @@ def _record(
     deployment = (application.get("deployments") or {}).get(DEPLOYMENT_NAME) or {}
     running = sum(replica.get("state") == "RUNNING" for replica in deployment.get("replicas") or [])
     state = _state(application, deployment, running)
+    failure = around.failures.get(name, "")
     if state is ModelState.READY:
         reason = ""
     elif state is ModelState.ASLEEP:
         reason = _missing_gpu(options, around) or why_not_fetchable(definition, around.weights)
+    elif state is ModelState.STARTING and failure:
+        reason = f"the last try to load it failed, and it is tried again: {failure}"
     elif state is ModelState.STARTING:
         waits_for = (missing_weights(definition, around.weights), _reason(application, deployment))
         reason = "; ".join(one for one in waits_for if one)
     else:
         reason = _reason(application, deployment)
-    return ModelRecord(name, definition, knobs, state, reason, running)
+    return ModelRecord(name, definition, knobs, state, reason, running, last_failure=failure)
 
 
 def _state(application: Mapping[str, Any], deployment: Mapping[str, Any], running: int) -> ModelState:

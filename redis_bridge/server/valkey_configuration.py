@@ -8,6 +8,9 @@ import psutil
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
+CLIENTS_BYTES = 2**30
+"""Seven jobs of a 3840x2160 float32 frame at once."""
+
 CONFIGURATION = """\
 # Written at every start of the embedded Valkey; changes are lost.
 bind {host}
@@ -21,6 +24,10 @@ set-proc-title no
 # A queue must never lose a job to make room for another.
 maxmemory-policy noeviction
 maxmemory {maxmemory_bytes}
+# What clients are sending and have not finished, of all of them: the one with most is closed. A command takes its
+# memory as soon as it says its length, and what is finished at the same time is written to the disk in one piece,
+# before anybody else is answered.
+maxmemory-clients {clients_bytes}
 appendonly yes
 appendfsync everysec
 # Jobs are tens of megabytes: from the default of 64mb on, the file would be rewritten for every other one.

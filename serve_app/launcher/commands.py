@@ -1,7 +1,8 @@
 """The commands that check files, or change and show a running system: one function each, which returns an exit status
 or raises LaunchError. The command `serve` is in `serve_command`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +70,18 @@ def deploy(config: Path, environ: Environ) -> int:
     """Makes `config` the running system's configuration and waits until it is."""
     document = load_system(config)
     settings, environ, has_real_redis = _as_started(environ)
-    with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
-        if joins_cluster(environ):
-            has_real_redis = check_nodes(document, system, environ).has_redis
-            document = with_settings(document, environ)
-        document = rendered(document, settings, has_real_redis)
-        _warn_of_fixed_options(behind_haproxy(document, environ), system.details())
-        system.submit(document)
-        details = system.wait_until(all_settled(names(document)), settings.start_patience_s)
+    with RunningSystem(settings.dashboard_url, environ) as system:
+        with one_change_at_a_time(settings.folder) as is_followed:
+            if joins_cluster(environ):
+                has_real_redis = check_nodes(document, system, environ).has_redis
+                document = with_settings(document, environ)
+            document = rendered(document, settings, has_real_redis)
+            _warn_of_fixed_options(behind_haproxy(document, environ), system.details())
+            system.submit(document)
+        settled = all_settled(names(document))
+        details = system.wait_until(
+            lambda now: settled(now) or _is_overtaken(now, names(document), is_followed), settings.start_patience_s
+        )
         if joins_cluster(environ):
             details = system.wait_until(proxies_are_everywhere, PROXIES_TIMEOUT_S)
     return _print_outcome(details, names(document))
@@ -90,22 +95,25 @@ def add(model: Path, environ: Environ) -> int:
     name = application["name"]
     settings, environ, _ = _as_started(environ)
     render_application(application, settings)
-    with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
-        document = submission(system.details())
-        if name in names(document):
-            raise LaunchError(f"{name} is running already; running: {', '.join(names(document))}")
-        if not is_block:
-            _leave_taken_queues(application, document)
-        wanted = {**document, "applications": [*document["applications"], application]}
-        if problems := system_problems(wanted):
-            raise LaunchError(problems)
-        if joins_cluster(environ):
-            only = {"applications": [application]}
-            check_nodes(only, system, environ)
-            [application] = with_settings(only, environ)["applications"]
-            wanted["applications"][-1] = application
-        system.submit(wanted)
-        details = system.wait_until(lambda now: _is_settled(now, name), settings.start_patience_s)
+    with RunningSystem(settings.dashboard_url, environ) as system:
+        with one_change_at_a_time(settings.folder) as is_followed:
+            document = submission(system.details())
+            if name in names(document):
+                raise LaunchError(f"{name} is running already; running: {', '.join(names(document))}")
+            if not is_block:
+                _leave_taken_queues(application, document)
+            wanted = {**document, "applications": [*document["applications"], application]}
+            if problems := system_problems(wanted):
+                raise LaunchError(problems)
+            if joins_cluster(environ):
+                only = {"applications": [application]}
+                check_nodes(only, system, environ)
+                [application] = with_settings(only, environ)["applications"]
+                wanted["applications"][-1] = application
+            system.submit(wanted)
+        details = system.wait_until(
+            lambda now: _is_settled(now, name) or _is_overtaken(now, [name], is_followed), settings.start_patience_s
+        )
     exit_status = _print_outcome(details, [name])
     if exit_status == 0 and not wait_until_listed(details, name, is_elsewhere=joins_cluster(environ)):
         say_error(f"{name} runs, but the HTTP door does not list it yet")
@@ -115,13 +123,14 @@ def add(model: Path, environ: Environ) -> int:
 def remove(name: str, environ: Environ) -> int:
     """Removes one model from the running system and waits until it is gone."""
     settings, environ, _ = _as_started(environ)
-    with one_change_at_a_time(settings.folder), RunningSystem(settings.dashboard_url, environ) as system:
+    with RunningSystem(settings.dashboard_url, environ) as system, one_change_at_a_time(settings.folder):
         document = submission(system.details())
         models = [app["name"] for app in document["applications"] if app["import_path"] == MODEL_IMPORT_PATH]
         if name not in models:
             kind = "is part of the system, not a model" if name in names(document) else "is not running"
             raise LaunchError(f"{name} {kind}; models: {', '.join(models) or 'none'}")
         system.submit({**document, "applications": [app for app in document["applications"] if app["name"] != name]})
+    with RunningSystem(settings.dashboard_url, environ) as system:
         details = system.wait_until(lambda now: name not in now["applications"], REMOVAL_TIMEOUT_S)
     if name in details["applications"]:
         say_error(f"{name} is still finishing its work after {REMOVAL_TIMEOUT_S:g} s")
@@ -187,6 +196,15 @@ def _warn_of_fixed_options(document: Details, details: Details) -> None:
             )
 
 
+def _is_overtaken(details: Details, wanted: list[str], is_followed: Callable[[], bool]) -> bool:
+    """Whether a later change has taken one of the wanted applications away, or only what it has added is still to be
+    waited for."""
+    if not is_followed():
+        return False
+    left = names(submission(details))
+    return any(name not in left for name in wanted) or all(_is_settled(details, name) for name in wanted)
+
+
 def _is_settled(details: Details, name: str) -> bool:
     state = application_states(details).get(name)
     return state is not None and (state.is_healthy or state.has_failed)
@@ -194,6 +212,7 @@ def _is_settled(details: Details, name: str) -> bool:
 
 def _print_outcome(details: Details, wanted: list[str]) -> int:
     states = application_states(details)
-    chosen = [states.get(name, ApplicationState(name, "NOT_STARTED")) for name in wanted]
+    gone = ApplicationState("", "NOT_RUNNING", "a later change has taken it away")
+    chosen = [states.get(name, replace(gone, name=name)) for name in wanted]
     say(table(chosen))
     return 0 if all(state.is_healthy for state in chosen) else 1

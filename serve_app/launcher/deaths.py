@@ -1,6 +1,7 @@
 """Which processes a running system needs, and which of them have died: found by the names that Ray, HAProxy and
 Valkey give their processes."""
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ _LEARN_INTERVAL_S = 30.0
 _HEALING_TIMEOUT_S = 120.0
 
 VALKEY = "valkey-server"
+
+DAEMON_WITHIN_S = 5.0
+"""Valkey makes itself a daemon: the process that was started ends as soon as its child has taken over."""
 
 
 class Consequence(Enum):
@@ -40,8 +44,8 @@ class ProcessKind:
     consequence: Consequence
     """What follows when it dies."""
 
-    hands_over: bool = False
-    """Whether it ends on purpose once a younger one has taken over."""
+    hands_over_within_s: float | None = None
+    """It ends on purpose once another has taken over that started at most so much later; None for never."""
 
 
 KINDS = (
@@ -54,8 +58,8 @@ KINDS = (
     ProcessKind("ray::ServeController", "serve", Consequence.HEALED),
     ProcessKind("ray::HAProxyManager", "serve", Consequence.HEALED),
     ProcessKind("ray::ProxyActor", "serve", Consequence.HEALED),
-    ProcessKind("haproxy", "serve", Consequence.HEALED, hands_over=True),
-    ProcessKind(VALKEY, "", Consequence.HEALED),
+    ProcessKind("haproxy", "serve", Consequence.HEALED, hands_over_within_s=math.inf),
+    ProcessKind(VALKEY, "", Consequence.HEALED, DAEMON_WITHIN_S),
     ProcessKind("log_monitor.py", "log_monitor.log", Consequence.MISSED),
     ProcessKind("monitor.py", "monitor.log", Consequence.MISSED),
 )
@@ -130,8 +134,11 @@ class Deaths:
         ]
 
     def _has_handed_over(self, dead: _Found) -> bool:
-        return dead.kind.hands_over and any(
-            other.kind is dead.kind and other.started_at_s > dead.started_at_s for other in self._alive.values()
+        within_s = dead.kind.hands_over_within_s
+        # Start times are kept in hundredths of a second, in which a daemon's child is as old as the daemon.
+        return within_s is not None and any(
+            other.kind is dead.kind and 0 <= other.started_at_s - dead.started_at_s <= within_s
+            for other in self._alive.values()
         )
 
     def _returns(self, new: list[_Found]) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from serve_app.launcher.configuration.env_settings import SystemSettings
 from serve_app.launcher.console import LaunchError
 
@@ -21,6 +23,15 @@ LONGEST_TMPDIR = 76
 """In characters: Python's own sockets between processes (multiprocessing) add 31."""
 
 LEAST_OPEN_FILES = 1024
+LEAST_FILE_BYTES = 2 * 2**30
+"""The embedded Valkey's append-only file is rewritten when it has doubled, from a gigabyte on."""
+
+OBJECT_STORE_SHARE = 0.3
+"""Of the memory: the size of the one file in which Ray keeps what processes share."""
+
+LARGEST_SMALL_STORE_BYTES = 10**10
+"""Where shared memory has less room than this, Ray fits its file to the memory, and puts it elsewhere if need be."""
+
 LEAST_FREE_BYTES = 200 * 2**20
 """Free space that Ray's folder and the data folder each need for a start."""
 
@@ -56,12 +67,21 @@ def ray_folder(settings: SystemSettings, environ: Mapping[str, str]) -> tuple[Pa
 
 
 def refuse_small_limits() -> None:
-    """Raises LaunchError when the limit of open files is below what the smallest system needs."""
+    """Raises LaunchError when the limit of open files, or of a file's size, is below what the smallest system needs:
+    the kernel ends a process that goes beyond the latter."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard_limit != resource.RLIM_INFINITY and hard_limit < LEAST_OPEN_FILES:
         raise LaunchError(
             f"a process may have {hard_limit} files open here and the system needs {LEAST_OPEN_FILES}; "
             "raise the hard limit (ulimit -Hn, or --ulimit nofile of a container)"
+        )
+    largest_bytes, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    least_bytes = max(LEAST_FILE_BYTES, int(psutil.virtual_memory().total * OBJECT_STORE_SHARE))
+    if largest_bytes != resource.RLIM_INFINITY and largest_bytes < least_bytes:
+        raise LaunchError(
+            f"a file may have {largest_bytes // 2**20} MiB here and the system needs {least_bytes // 2**20}, for "
+            "what its processes share and for the jobs in Redis; raise the limit (ulimit -f, or --ulimit fsize of a "
+            "container)"
         )
 
 
@@ -77,18 +97,25 @@ def object_store_options(ray_folder: Path, shared_memory: Path = SHARED_MEMORY) 
 
 
 def shared_memory_warning(shared_memory: Path = SHARED_MEMORY) -> str:
-    """A line for the user when images cannot pass between processes in memory; '' when they can.
+    """A line for the user when images cannot pass between processes in memory, as Ray decides; '' when they can.
 
     Raises LaunchError when there is no such folder at all: Ray does not start without it.
     """
     if not shared_memory.is_dir():
         raise LaunchError(f"{shared_memory} is missing and Ray does not start without it; mount a tmpfs there")
-    if _is_usable(shared_memory):
-        return ""
-    return (
-        f"{shared_memory} cannot be written: images pass between processes through files, which is slower; "
-        "mount it for writing (in a container: --shm-size)"
-    )
+    if not _is_usable(shared_memory):
+        return _through_files(f"{shared_memory} cannot be written", "mount it for writing")
+    free_bytes = shutil.disk_usage(shared_memory).free
+    needed_bytes = min(LARGEST_SMALL_STORE_BYTES, int(psutil.virtual_memory().available * OBJECT_STORE_SHARE))
+    if free_bytes < needed_bytes:
+        room = f"has {free_bytes // 2**20} MiB free, and Ray would use {needed_bytes // 2**20}"
+        return _through_files(f"{shared_memory} {room}", "make it larger")
+    return ""
+
+
+def _through_files(reason: str, advice: str) -> str:
+    slower = "images pass between processes through files, which is slower"
+    return f"{reason}: {slower}; {advice} (in a container: --shm-size)"
 
 
 def _is_usable(folder: Path) -> bool:

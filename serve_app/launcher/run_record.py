@@ -5,7 +5,7 @@ the settings of its start. It holds no secret.
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -76,8 +76,16 @@ def remove_record(folder: Path) -> None:
 
 
 @contextmanager
-def one_change_at_a_time(folder: Path) -> Iterator[None]:
-    """Holds a file lock: a change reads the running configuration, edits it and writes it back."""
+def one_change_at_a_time(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Holds a file lock: a change reads the running configuration, edits it and writes it back.
+
+    Whoever then waits for the outcome does so without the lock, so that a change which takes long, or never ends
+    well, can be taken back meanwhile: what this gives says whether another change has followed.
+    """
     open_folder(folder)
+    last = folder / "change.last"
     with FileLock(folder / "change.lock"):
-        yield
+        # Its time alone is used: a full disk must not keep anybody from a change.
+        last.touch()
+        changed_at_ns = last.stat().st_mtime_ns
+        yield lambda: last.stat().st_mtime_ns != changed_at_ns

@@ -165,9 +165,13 @@ class Supervisor:
 
     def _report_failures(self, states: Mapping[str, ApplicationState]) -> None:
         for state in states.values():
-            if state.has_failed and self._reported.get(state.name) != state.reason:
-                self._reported[state.name] = state.reason
-                say_error(f"{state.name} has failed: {state.reason or state.status}")
+            if not (state.has_failed or state.is_tried_again):
+                continue
+            what = "has failed" if state.has_failed else "did not start, and is tried again"
+            line = f"{state.name} {what}: {state.reason or state.status}"
+            if self._reported.get(state.name) != line:
+                self._reported[state.name] = line
+                say_error(line)
 
 
 def _waiting_for(states: Mapping[str, ApplicationState]) -> str:

@@ -6,14 +6,17 @@ import socket
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 import redis as redis_client
 
+from redis_bridge.server.valkey_configuration import CLIENTS_BYTES
 from redis_bridge.server.valkey_process import ValkeyError, ValkeyProcess, ValkeySettings
 from tests.redis_bridge.conftest import free_port
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -168,3 +171,20 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     log.write_bytes(b"*3\r\n$3\r\nSET\r\nnonsense")
     with pytest.raises(ValkeyError, match="did not come up on port"):
         process.start()
+
+
+def test_clients_that_do_not_finish_a_large_job_cannot_take_the_memory_of_the_others(
+    own_valkey: ValkeyProcess,
+) -> None:
+    own_valkey.start()
+    size_bytes = CLIENTS_BYTES // 4
+    begun = f"*3\r\n$5\r\nRPUSH\r\n$1\r\nq\r\n${size_bytes}\r\nbegun".encode()
+    with ExitStack() as stack, client_of(own_valkey) as good:
+        for _ in range(8):
+            stranger = socket.create_connection(("127.0.0.1", own_valkey.settings.port))
+            stack.enter_context(stranger).sendall(begun)
+            # Its answer comes after the command of the stranger was looked at.
+            assert good.ping()
+        wait_for(lambda: good.info("memory")["mem_clients_normal"] < CLIENTS_BYTES, what="the limit")
+        assert good.info("stats")["evicted_clients"] >= 4
+        assert good.rpush("q", "a job") == 1

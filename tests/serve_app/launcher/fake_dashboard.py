@@ -48,6 +48,10 @@ class FakeDashboard:
     http_options: dict[str, Any] = field(default_factory=lambda: {"host": "0.0.0.0", "port": 8082})
     submitted: list[dict[str, Any]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    retried: set[str] = field(default_factory=set)
+    """Those that failed once, and are tried again until they are looked at for the third time."""
+    loading: set[str] = field(default_factory=set)
+    """Those that are being deployed for ever."""
     location: str = "EveryNode"
     token: str | None = None
     busy_answers: int = 0
@@ -61,6 +65,8 @@ class FakeDashboard:
 
     silent_jobs: bool = False
     """Whether the same is true of jobs."""
+
+    _looks: int = 0
 
     error: str = ""
     """What every request is answered with, as status 500, when it is set."""
@@ -94,6 +100,12 @@ class FakeDashboard:
         self.http_options = {"host": host, "port": int(port)}
 
     def details(self) -> dict[str, Any]:
+        self._looks += 1
+        if self.retried and self._looks > 2:
+            names, self.retried = self.retried, set()
+            self.applications |= {
+                name: self._report(self.applications[name]["deployed_app_config"]) for name in names
+            }
         return {
             "controller_info": {},
             "proxy_location": self.location,
@@ -115,18 +127,24 @@ class FakeDashboard:
         return f"some line of Ray\n{MARK}{json.dumps([found])}\n"
 
     def _report(self, config: dict[str, Any]) -> dict[str, Any]:
-        fails = config["name"] in self.failing
+        if config["name"] in self.loading:
+            deployment = {"name": "Model", "status": "UPDATING", "message": "", "replicas": []}
+            basis = {"name": config["name"], "status": "DEPLOYING", "message": "", "deployed_app_config": config}
+            return basis | {"deployments": {"Model": deployment}}
+        is_retried = config["name"] in self.retried
+        fails = config["name"] in self.failing or is_retried
+        failed = "DEPLOYING" if is_retried else "DEPLOY_FAILED"
         replica = {"replica_id": f"{config['name']}-1", "state": "RUNNING"}
         deployment = {
             "name": "Model",
-            "status": "DEPLOY_FAILED" if fails else "HEALTHY",
+            "status": ("UPDATING" if is_retried else failed) if fails else "HEALTHY",
             "message": FAILURE if fails else "",
             "replicas": [] if fails else [replica],
         }
         return {
             "name": config["name"],
             "route_prefix": config.get("route_prefix"),
-            "status": "DEPLOY_FAILED" if fails else "RUNNING",
+            "status": failed if fails else "RUNNING",
             "message": "Failed to update the deployments ['Model']." if fails else "",
             "deployed_app_config": config,
             "deployments": {"Model": deployment},

@@ -1,6 +1,7 @@
 """Changes of the running system: one model at a time, everything else submitted again exactly as it was."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from serve_app.launcher.console import LaunchError
 from serve_app.launcher.dashboard_client import RunningSystem
 from tests.serve_app.launcher.blocks import API, model_block
 from tests.serve_app.launcher.fake_dashboard import FAILURE, FakeDashboard, serving
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -131,6 +133,23 @@ def test_deploy_of_a_wrong_file_asks_nothing_of_the_system(
     with pytest.raises(LaunchError, match="unknown key"):
         commands.deploy(written(tmp_path, {"applications": [model_block(zzz=1)]}), environ)
     assert dashboard.submitted == []
+
+
+def test_a_deployment_that_takes_long_can_be_taken_back_meanwhile(
+    dashboard: FakeDashboard, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dashboard.loading = {"slow"}
+    before = submission(dashboard.details())
+    earlier, later = tmp_path / "earlier.yaml", tmp_path / "later.yaml"
+    earlier.write_text(yaml.safe_dump(before))
+    later.write_text(yaml.safe_dump(before | {"applications": [*before["applications"], model_block("slow")]}))
+    patient = environ | {"FATHOM_START_PATIENCE_S": "600"}
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(commands.deploy, later, patient)
+        wait_for(lambda: "slow" in dashboard.applications, what="the first deployment")
+        assert commands.deploy(earlier, patient) == 0
+        assert first.result(30) == 1
+    assert "slow   NOT_RUNNING   0 running  a later change has taken it away" in capsys.readouterr().out
 
 
 def test_status_names_every_application_and_fails_when_one_has_failed(

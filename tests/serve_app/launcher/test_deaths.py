@@ -104,6 +104,19 @@ def test_a_haproxy_that_is_draining_still_does_not_hide_the_death_of_a_younger_o
             assert old.poll() is None
 
 
+def test_a_valkey_that_makes_itself_a_daemon_has_not_died() -> None:
+    deaths = Deaths()
+    with running("valkey-server", "/data/valkey.conf") as started:
+        deaths.poll(is_starting=True)
+        with running("valkey-server", "/data/valkey.conf") as daemon:
+            started.kill()
+            started.wait()
+            assert deaths.poll(is_starting=True) == []
+            daemon.kill()
+            [line] = told(deaths)
+            assert line.startswith(f"valkey-server (process {daemon.pid}) has died; ")
+
+
 def wait_for_a_younger_clock(than: "subprocess.Popen[bytes]") -> None:
     """Until a new process is seen to be younger: start times are kept in hundredths of a second."""
     started_at_s = psutil.Process(than.pid).create_time()

@@ -93,12 +93,26 @@ def test_a_full_disk_is_told_with_the_variable_that_moves_the_folder(tmp_path: P
 
 
 def test_without_shared_memory_images_pass_through_files_and_a_warning_says_so(tmp_path: Path) -> None:
-    assert (object_store_options(tmp_path), shared_memory_warning()) == ({}, "")
+    assert (object_store_options(tmp_path), shared_memory_warning(tmp_path)) == ({}, "")
     unwritable = Path("/proc/self")
     assert object_store_options(tmp_path, unwritable) == {"_plasma_directory": str(tmp_path)}
     assert shared_memory_warning(unwritable).startswith("/proc/self cannot be written: images pass")
     with pytest.raises(LaunchError, match="missing is missing and Ray does not start without it"):
         shared_memory_warning(tmp_path / "missing")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small shared memory")
+def test_a_shared_memory_that_is_too_small_for_ray_is_told(tmp_path: Path) -> None:
+    look = f"from pathlib import Path; from {shared_memory_warning.__module__} import shared_memory_warning; "
+    look += f"print(shared_memory_warning(Path({str(tmp_path)!r})))"
+    script = f"mount -t tmpfs -o size=8m tmpfs {tmp_path} && {shlex.join([sys.executable, '-c', look])}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("nothing may be mounted here")
+    assert done.stdout.startswith(f"{tmp_path} has 8 MiB free, and Ray would use "), done.stderr
+    assert "images pass between processes through files" in done.stdout
 
 
 def test_ray_is_told_of_by_the_variable_that_moves_it() -> None:
@@ -182,6 +196,7 @@ def start(tmp_path: Path, environ: dict[str, str], before: str = "") -> "subproc
     ("environ", "before", "words"),
     [
         ({}, "ulimit -n 512", ["512 files open", "ulimit -Hn"]),
+        ({}, "ulimit -f 2048", ["a file may have 1 MiB", "ulimit -f"]),
         ({"FATHOM_RAY_TEMP_DIR": LONG}, "", ["FATHOM_RAY_TEMP_DIR", "155 characters"]),
         ({"FATHOM_DATA_DIR": "/dev/null/data"}, "", ["/dev/null/data: cannot be used", "FATHOM_DATA_DIR"]),
         ({"FATHOM_DATA_DIR": "/proc/data"}, "", ["/proc/data: cannot be used", "FATHOM_DATA_DIR"]),

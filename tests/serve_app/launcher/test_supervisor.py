@@ -137,6 +137,16 @@ def test_a_failed_application_is_told_and_the_others_go_on(dashboard: FakeDashbo
         assert foreground.said("up: ").strip() == "up: api"
 
 
+def test_a_first_failed_try_is_told_before_all_of_them_have_failed(dashboard: FakeDashboard, log: Path) -> None:
+    dashboard.retried = {"first"}
+    dashboard.run(model_block("first"), API)
+    with driven(dashboard.url, log, STOPS_IN_ORDER) as foreground:
+        line = foreground.said("first did not start")
+        reason = "ModelUnavailable: the weights w.npz cannot be read"
+        assert line.strip() == f"first did not start, and is tried again: {reason}"
+        assert foreground.said("up: ").strip() == "up: api, first"
+
+
 LOSES_ITS_RAYLET = (
     "import subprocess;"
     "subprocess.Popen(['raylet', '-c', 'read forever'], executable='/bin/sh', stdin=subprocess.PIPE);"
