@@ -7,7 +7,7 @@ it and not read, but for a list of labels, which is part of the data.
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -170,6 +170,26 @@ class Tiling(Settings):
     """Whether the whole frame is looked at too, where objects larger than a tile are found."""
 
 
+class Candidate(Settings):
+    """A model that may replace another one: it answers a share of its requests, or looks at copies of them."""
+
+    of: Name
+    """The model whose requests these are."""
+
+    share: float | None = Field(default=None, ge=0, le=1)
+    """Part of the requests that the candidate answers. Where it cannot, the other model does."""
+
+    shadow: float | None = Field(default=None, ge=0, le=1)
+    """Part of the requests of which the candidate gets a copy. Clients get the answer of the other model; where the
+    boxes of the two differ is counted and logged."""
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.share is None) == (self.shadow is None):
+            raise ValueError("needs share or shadow, and only one of them")
+        return self
+
+
 class ModelKnobs(Settings):
     """The live knobs of a model: a change restarts nothing."""
 
@@ -214,3 +234,6 @@ class ModelKnobs(Settings):
 
     tiling: Tiling | None = None
     """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""
+
+    candidate: Candidate | None = None
+    """Which model this one may replace, and what it gets of that model's requests; None for a model of its own."""
