@@ -102,13 +102,17 @@ class Trial:
         """How long it may take for a request with this deadline."""
         return min(max(LEAST_PATIENCE_S, PATIENCE_TIMES * self._usual_s), MOST_OF_A_DEADLINE * deadline_s)
 
-    def note(self, outcomes: Iterable[Outcome], took_s: float) -> None:
-        """What it answered after this time. One that is always late is given more time by and by."""
+    def note(self, outcomes: Iterable[Outcome], took_s: float) -> ServingError | None:
+        """What it answered after this time; the error for which a pause begins. One that is always late is given more
+        time by and by."""
         errors = [one for one in outcomes if isinstance(one, ServingError)]
         if not any(isinstance(error, _OF_THE_REQUEST) for error in errors):
             self._usual_s += (took_s - self._usual_s) / _MEMORY
-        if any(not isinstance(error, _OF_THE_REQUEST) for error in errors):
+        failure = next((error for error in errors if not isinstance(error, _OF_THE_REQUEST)), None)
+        was_paused = self.is_paused
+        if failure is not None:
             self._paused_until_s = self._clock() + PAUSE_S
+        return None if was_paused else failure
 
 
 def can_be_tried(record: ModelRecord) -> bool:

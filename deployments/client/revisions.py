@@ -5,16 +5,21 @@ so that a client never pays for a candidate that is ill. An answer names the mod
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from deployments.catalogue import ModelRecord
-from deployments.client.candidates import CandidateList, ModelCandidates, Trial, can_be_tried
+from deployments.client.candidates import PAUSE_S, CandidateList, ModelCandidates, Trial, can_be_tried
 from deployments.client.model_client import ModelClient
 from deployments.client.shadows import RevisionMeter, Shadows
 from deployments.errors import ServingError
+from deployments.logs import OWN_LOGGER
+from deployments.origin import about
 from deployments.prediction import Outcome, Prediction
 from deployments.request import Request
+
+logger = logging.getLogger(OWN_LOGGER)
 
 LEAST_DEADLINE_S = 1e-6
 
@@ -85,7 +90,15 @@ class RevisionClient:
         tried = [replace(one, deadline_s=trial.patience_s(one.deadline_s), waiting_behind=None) for one in requests]
         outcomes = await self._client.try_once(candidate.name, tried)
         took_s = clock() - began_at_s
-        trial.note(outcomes, took_s)
+        if failure := trial.note(outcomes, took_s):
+            logger.warning(
+                "candidate %s gets no requests of %s for %g s: %s",
+                candidate.name,
+                model,
+                PAUSE_S,
+                failure.message,
+                extra=about(one.origin for one in requests),
+            )
         left = [position for position, outcome in enumerate(outcomes) if isinstance(outcome, ServingError)]
         self._meter.shared(candidate, "answered", len(outcomes) - len(left))
         if left:

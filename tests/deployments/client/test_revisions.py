@@ -133,7 +133,9 @@ async def test_what_a_candidate_cannot_answer_the_model_does(trouble: Outcome | 
     assert world.shares == {("next", "passed-on"): 3}
 
 
-async def test_a_candidate_that_hangs_leaves_its_model_the_time_that_is_needed() -> None:
+async def test_a_candidate_that_hangs_leaves_its_model_the_time_that_is_needed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     world = World(candidate("next", share=1))
     world.hanging.add("next")
     assert models_of(await world.client("main", requests(1, deadline_s=0.2))) == ["main"]
@@ -141,6 +143,9 @@ async def test_a_candidate_that_hangs_leaves_its_model_the_time_that_is_needed()
     assert 0.05 < left_s <= 0.1
     assert models_of(await world.client("main", requests(5))) == ["main"] * 5
     assert world.asked["next"] == 1, "nobody waits for it until its pause is over"
+    assert [line.getMessage() for line in caplog.records] == [
+        "candidate next gets no requests of main for 10 s: model next did not answer within 0.1 s"
+    ]
 
 
 @pytest.mark.parametrize("state", [one for one in ModelState if one is not ModelState.READY])
