@@ -6,9 +6,8 @@ it and not read, but for a list of labels, which is part of the data.
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -20,6 +19,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from deployments.labels import check_labels, read_labels
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""
@@ -39,13 +40,6 @@ def is_valid_name(name: str) -> bool:
 URI_PATTERN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 """What tells a source of weights from a path."""
 
-MAX_LABELS = 22_000
-"""Classes of one model. With the bytes of their names it bounds what one call of a classifier answers: calls between
-processes have a limit of 4 MiB, for answers too, and how large one becomes is not known when it is asked for."""
-
-MAX_LABELS_BYTES = 2**20
-"""Of all names together, in UTF-8."""
-
 STUCK_AFTER_S = 120.0
 """How long a batch, or a step of one image in a thread, may run. A batch of a slow model on a busy CPU takes 20 s."""
 
@@ -55,33 +49,6 @@ UNHEALTHY_AFTER_BATCHES = 5
 MIN_STAY_S = 15.0
 """How long a model that was woken stays, though another one waits for its place: about what a large one takes to
 load, and well below the deadline of a request, 25 s."""
-
-_REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-def read_labels(path: str) -> tuple[str, ...]:
-    """The class names in a text file, one a line. Raises ValueError when it cannot be read or names none."""
-    try:
-        with (_REPOSITORY / path).open("rb") as file:
-            data = file.read(MAX_LABELS_BYTES + 1)
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"labels_file {path!r} cannot be read: {error}") from error
-    if len(data) > MAX_LABELS_BYTES:
-        raise ValueError(f"labels_file {path!r} has more than {MAX_LABELS_BYTES} bytes")
-    labels = tuple(line.strip() for line in text.splitlines() if line.strip())
-    if not labels:
-        raise ValueError(f"labels_file {path!r} names no class")
-    return labels
-
-
-def check_labels(labels: Sequence[str]) -> None:
-    """Raises ValueError when these are more classes, or longer names, than a model may have."""
-    if len(labels) > MAX_LABELS:
-        raise ValueError(f"labels: {len(labels)} classes, the limit is {MAX_LABELS}")
-    size_bytes = sum(len(label.encode("utf-8", "replace")) for label in labels)
-    if size_bytes > MAX_LABELS_BYTES:
-        raise ValueError(f"labels: the names have {size_bytes} bytes, the limit is {MAX_LABELS_BYTES}")
 
 
 class Settings(BaseModel):
@@ -203,6 +170,26 @@ class Tiling(Settings):
     """Whether the whole frame is looked at too, where objects larger than a tile are found."""
 
 
+class Candidate(Settings):
+    """A model that may replace another one: it answers a share of its requests, or looks at copies of them."""
+
+    of: Name
+    """The model whose requests these are."""
+
+    share: float | None = Field(default=None, ge=0, le=1)
+    """Part of the requests that the candidate answers. Where it cannot, the other model does."""
+
+    shadow: float | None = Field(default=None, ge=0, le=1)
+    """Part of the requests of which the candidate gets a copy. Clients get the answer of the other model; where the
+    boxes of the two differ is counted and logged."""
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.share is None) == (self.shadow is None):
+            raise ValueError("needs share or shadow, and only one of them")
+        return self
+
+
 class ModelKnobs(Settings):
     """The live knobs of a model: a change restarts nothing."""
 
@@ -247,3 +234,6 @@ class ModelKnobs(Settings):
 
     tiling: Tiling | None = None
     """How images larger than a tile are cut where a request does not say; None: they are looked at as a whole."""
+
+    candidate: Candidate | None = None
+    """Which model this one may replace, and what it gets of that model's requests; None for a model of its own."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.errors import ServingError
-from deployments.message import message
+from deployments.process.message import message
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
-from deployments.message import message
 from deployments.origin import Origin
+from deployments.process.message import message
 
 MAX_DETECTIONS_LIMIT = 1000
 MAX_DEADLINE_S = 3600.0

@@ -15,6 +15,8 @@ from ray.serve.handle import DeploymentHandle
 from deployments.client.discovery import Discovery
 from deployments.client.external_client import GATEWAY_DEPLOYMENT
 from deployments.client.model_client import ModelClient
+from deployments.client.revision_meter import ServeRevisionMeter
+from deployments.client.revisions import RevisionClient
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest, GatewayReport
 from deployments.logs import OWN_LOGGER
@@ -71,7 +73,9 @@ class BridgeDeployment:
         self._discovery = Discovery()
         await self._discovery.start(settings.settle_s)
         self._closing.push_async_callback(self._discovery.stop)
-        client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
+        plain = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
+        client = RevisionClient(plain, self._discovery.records, ServeRevisionMeter())
+        self._closing.push_async_callback(client.stop)
         await client.attach(record.name for record in self._discovery.records())
         connections = await self._closing.enter_async_context(connected(url, settings.longest_block_s))
         with contextlib.suppress(*REDIS_ERRORS):

@@ -12,6 +12,8 @@ from deployments.client.discovery import Discovery
 from deployments.client.external_client import ExternalClient
 from deployments.client.model_client import ModelClient
 from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
+from deployments.client.revision_meter import ServeRevisionMeter
+from deployments.client.revisions import RevisionClient
 from deployments.external import WholeCatalogue
 from deployments.families.demo import SAMPLES_FOLDER
 from deployments.process.buffered_counter import BufferedCounter
@@ -62,7 +64,8 @@ class DoorDeployment:
         self._watch = start_watching(os.environ, "door")
         self._settings = settings
         self._discovery = Discovery()
-        self._client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
+        client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
+        self._client = RevisionClient(client, self._discovery.records, ServeRevisionMeter())
         self._external = ExternalClient(settings.bridge_application)
         self._probe = ReplicaProbe(self._discovery.required_replicas, ReplicaActors())
 
@@ -95,6 +98,7 @@ class DoorDeployment:
     async def _stop(self) -> None:
         await self._probe.stop()
         await self._external.stop()
+        await self._client.stop()
         await self._discovery.stop()
         if self._watch is not None:
             await self._watch.stop()

@@ -2,7 +2,8 @@
 
 In all other places a client is a program that asks a door. Here the door is the one that asks.
 
-    ModelClient -> CallBatcher -> ReplicaCalls -> (Serve handle) -> a replica      Discovery: which models there are
+    RevisionClient -> ModelClient -> CallBatcher -> ReplicaCalls -> (Serve handle) -> a replica
+    Discovery: which models there are
 
 Never imports `deployments.serving`, families or runtimes.
 """

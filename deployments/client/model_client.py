@@ -51,13 +51,20 @@ class ModelClient:
         Requests that are given together travel together, since a call costs more than most of them; the first
         deadline is that of all.
         """
+        return await self._ask(model, requests, attempts=2)
+
+    async def try_once(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
+        """The same, but for those whose replica dies under them: they are ModelUnavailable, and not sent again."""
+        return await self._ask(model, requests, attempts=1)
+
+    async def _ask(self, model: str, requests: Sequence[Request], attempts: int) -> list[Outcome]:
         way = self._way_to(model)
         if len(requests) == 1:
-            outcomes = [await way.predict(requests[0])]
+            outcomes = [await way.predict(requests[0], attempts)]
         elif len(requests) <= MAX_REQUESTS_A_CALL:
-            outcomes = await way.predict_together(requests)
+            outcomes = await way.predict_together(requests, attempts)
         else:
-            outcomes = await asyncio.gather(*(way.predict(request) for request in requests))
+            outcomes = await asyncio.gather(*(way.predict(request, attempts) for request in requests))
         return [self._explained(model, outcome) for outcome in outcomes]
 
     def _way_to(self, model: str) -> "_ModelWay":
@@ -82,7 +89,7 @@ class _ModelWay:
         self._batcher = CallBatcher(calls.send, replicas)
         self._attempts = SecondAttempts(model, calls.send)
 
-    async def predict(self, request: Request) -> Outcome:
+    async def predict(self, request: Request, attempts: int) -> Outcome:
         """The outcome of `request`, which may share a call with others."""
         expires_at_s = asyncio.get_running_loop().time() + request.deadline_s
         try:
@@ -90,9 +97,9 @@ class _ModelWay:
         except TimeoutError:
             return self._late(request.deadline_s)
         except ReplicaDied:
-            return await self._predict_again(request, expires_at_s)
+            return await self._predict_again(request, expires_at_s) if attempts > 1 else self._died()
 
-    async def predict_together(self, requests: Sequence[Request]) -> list[Outcome]:
+    async def predict_together(self, requests: Sequence[Request], attempts: int) -> list[Outcome]:
         """One outcome for each, from one call of their own."""
         deadline_s = min(request.deadline_s for request in requests)
         expires_at_s = asyncio.get_running_loop().time() + deadline_s
@@ -104,6 +111,8 @@ class _ModelWay:
         except TimeoutError:
             return [self._late(deadline_s)] * len(requests)
         except ReplicaDied:
+            if attempts == 1:
+                return [self._died()] * len(requests)
             return await asyncio.gather(*(self._predict_again(one, expires_at_s) for one in alike))
 
     async def _predict_again(self, request: Request, expires_at_s: float) -> Outcome:
@@ -111,6 +120,9 @@ class _ModelWay:
             return await self._attempts.send(request, expires_at_s)
         except TimeoutError:
             return self._late(request.deadline_s)
+
+    def _died(self) -> ModelUnavailable:
+        return ModelUnavailable(f"a replica of model {self._model} died under this request")
 
     def _late(self, deadline_s: float) -> DeadlineExceeded:
         return DeadlineExceeded(f"model {self._model} did not answer within {deadline_s:g} s")

@@ -4,7 +4,6 @@ Each call into Ray's metrics costs as much as a small answer; Prometheus sees va
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -29,15 +28,17 @@ class BufferedCounter:
         self._counter = counter
         self._tag_keys = tag_keys
         self._tags = dict(tags)
-        self._sums: Counter[tuple[str, ...]] = Counter()
+        self._sums: dict[tuple[str, ...], float] = {}
 
-    def add(self, amount: int, *values: str) -> None:
-        """Adds `amount` to the series with these values of `tag_keys`."""
+    def add(self, amount: float, *values: str) -> None:
+        """Adds `amount` to the series with these values of `tag_keys`; nothing where it is 0."""
+        if not amount:
+            return
         if not self._sums:
             asyncio.get_running_loop().call_later(PERIOD_S, self._hand_over)
-        self._sums[values] += amount
+        self._sums[values] = self._sums.get(values, 0) + amount
 
     def _hand_over(self) -> None:
-        sums, self._sums = self._sums, Counter()
+        sums, self._sums = self._sums, {}
         for values, amount in sums.items():
             self._counter.inc(amount, {**self._tags, **dict(zip(self._tag_keys, values, strict=True))})

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from deployments.definition import check_labels
 from deployments.errors import InvalidRequest, ModelUnavailable
+from deployments.labels import check_labels
 from deployments.nearest_name import nearest_in_any_case
 
 SHOWN = 3

@@ -18,8 +18,10 @@ from serve_app.launcher.app_status import (
     submission,
     table,
 )
+from serve_app.launcher.candidate_report import candidate_report, has_candidates
 from serve_app.launcher.cluster.node_checks import check_nodes
 from serve_app.launcher.cluster.replica_settings import with_settings
+from serve_app.launcher.configuration.candidate_rules import candidate_problems
 from serve_app.launcher.configuration.env_overrides import (
     render_application,
     rendered,
@@ -35,7 +37,7 @@ from serve_app.launcher.configuration.validation import (
     system_problems,
 )
 from serve_app.launcher.console import LaunchError, say, say_error
-from serve_app.launcher.dashboard_client import RunningSystem, all_settled, wait_until_listed
+from serve_app.launcher.dashboard_client import RunningSystem, all_settled, metrics_text, wait_until_listed
 from serve_app.launcher.proxy.haproxy import behind_haproxy
 from serve_app.launcher.ray_token import explicit_mode
 from serve_app.launcher.run_record import one_change_at_a_time, read_record
@@ -129,7 +131,10 @@ def remove(name: str, environ: Environ) -> int:
         if name not in models:
             kind = "is part of the system, not a model" if name in names(document) else "is not running"
             raise LaunchError(f"{name} {kind}; models: {', '.join(models) or 'none'}")
-        system.submit({**document, "applications": [app for app in document["applications"] if app["name"] != name]})
+        wanted = {**document, "applications": [app for app in document["applications"] if app["name"] != name]}
+        if candidates := list(candidate_problems(wanted)):
+            raise LaunchError([f"{name} has candidates; remove them first", *candidates])
+        system.submit(wanted)
     with RunningSystem(settings.dashboard_url, environ) as system:
         details = system.wait_until(lambda now: name not in now["applications"], REMOVAL_TIMEOUT_S)
     if name in details["applications"]:
@@ -149,6 +154,8 @@ def status(environ: Environ) -> int:
     say(table(states.values()))
     if nodes:
         say("\n" + node_table(nodes, details))
+    if has_candidates(details) and (report := candidate_report(metrics_text(details, joins_cluster(environ)))):
+        say("\n" + report)
     return 0 if states and all(state.is_healthy for state in states.values()) else 1
 
 

@@ -147,11 +147,8 @@ def wait_until_listed(
 ) -> bool:
     """Whether the door described `model` within `timeout_s`. details: of the running system, whose `http_options`
     say where the door is; a system without a door lists nothing. is_elsewhere: whether it is on other machines."""
-    options = details.get("http_options") or {}
-    host = next(iter(proxy_hosts(dict(details))), "") if is_elsewhere else options.get("host")
-    address = reachable_address(host or "", options.get("port") or 8000)
     ends_at_s = time.monotonic() + timeout_s
-    with httpx.Client(base_url=f"http://{address}", timeout=timeout_s, trust_env=False) as door:
+    with _door(details, is_elsewhere, timeout_s) as door:
         while True:
             try:
                 if door.get(f"/v1/models/{model}").status_code == httpx.codes.OK:
@@ -161,3 +158,20 @@ def wait_until_listed(
             if time.monotonic() >= ends_at_s:
                 return False
             time.sleep(LISTED_POLL_INTERVAL_S)
+
+
+def metrics_text(details: Mapping[str, Any], is_elsewhere: bool = False) -> str:
+    """The metrics of the whole system, as its HTTP door tells them; '' when there is none that answers."""
+    with _door(details, is_elsewhere, _ANSWER_TIMEOUT_S) as door:
+        try:
+            answer = door.get("/metrics")
+        except httpx.HTTPError:
+            return ""
+    return answer.text if answer.status_code == httpx.codes.OK else ""
+
+
+def _door(details: Mapping[str, Any], is_elsewhere: bool, timeout_s: float) -> httpx.Client:
+    options = details.get("http_options") or {}
+    host = next(iter(proxy_hosts(dict(details))), "") if is_elsewhere else options.get("host")
+    address = reachable_address(host or "", options.get("port") or 8000)
+    return httpx.Client(base_url=f"http://{address}", timeout=timeout_s, trust_env=False)

@@ -16,6 +16,7 @@ from ray.serve.schema import ServeDeploySchema
 from deployments.definition import MODEL_IMPORT_PATH
 from deployments.nearest_name import nearest_of
 from serve_app.launcher.configuration.builders import ApplicationBuilder, load_builder
+from serve_app.launcher.configuration.candidate_rules import candidate_problems
 from serve_app.launcher.configuration.model_rules import model_problems
 from serve_app.launcher.configuration.schema_problems import unknown_keys, wrong_values
 from serve_app.launcher.configuration.yaml_document import read_yaml, without_anchors
@@ -58,11 +59,17 @@ def block_problems(block: object) -> list[str]:
         return ["must be the mapping of one application: name, import_path, route_prefix, args, deployments"]
     if block.get("import_path") != MODEL_IMPORT_PATH:
         return [f"import_path: a model's block has {MODEL_IMPORT_PATH} (got {block.get('import_path')!r})"]
-    return [line.removeprefix("applications[0].") for line in system_problems({"applications": [block]})]
+    problems = _problems({"applications": [block]}, is_whole=False)
+    return [line.removeprefix("applications[0].") for line in problems]
 
 
 def system_problems(document: object) -> list[str]:
     """What is wrong with a system (a mapping without `x-` keys): every problem once, in reading order."""
+    return _problems(document, is_whole=True)
+
+
+def _problems(document: object, is_whole: bool) -> list[str]:
+    """is_whole: whether all models of the system are in the document."""
     if not isinstance(document, dict):
         return ["must be a mapping with applications:"]
     problems = [*unknown_keys(document, ServeDeploySchema)]
@@ -72,6 +79,7 @@ def system_problems(document: object) -> list[str]:
         problems += _application_problems(application, path)
     if not problems:
         problems += model_problems(document, _load)
+        problems += candidate_problems(document, is_whole)
     return list(dict.fromkeys(problems))
 
 

@@ -91,6 +91,14 @@ async def test_a_call_that_fails_is_an_error_of_each_of_its_requests(
     assert all("secret" not in str(outcome) for outcome in outcomes)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+async def test_what_is_tried_once_is_not_sent_again_when_its_replica_dies(count: int) -> None:
+    client = Calls(killer=0)
+    outcomes = await client.try_once("m", requests(count))
+    assert [type(outcome) for outcome in outcomes] == [ModelUnavailable] * count
+    assert client.sent == [list(range(count))]
+
+
 class Silent(Calls):
     """A model that never answers."""
 

@@ -38,3 +38,14 @@ async def test_it_goes_on_after_a_hand_over() -> None:
         async with asyncio.timeout(10):
             await series.came.wait()
     assert series.given == [(1, {}), (4, {})]
+
+
+async def test_nothing_is_not_handed_over_and_parts_are_added_up() -> None:
+    series = Series()
+    counting = BufferedCounter(series, ("outcome",), {})
+    counting.add(0, "none")
+    counting.add(0.25, "some")
+    counting.add(0.5, "some")
+    async with asyncio.timeout(10):
+        await series.came.wait()
+    assert series.given == [(0.75, {"outcome": "some"})]

@@ -103,6 +103,16 @@ def test_remove_takes_one_model_away(dashboard: FakeDashboard, environ: dict[str
     assert [app["name"] for app in dashboard.submitted[0]["applications"]] == ["api"]
 
 
+def test_a_model_is_not_removed_before_its_candidates(dashboard: FakeDashboard, environ: dict[str, str]) -> None:
+    block = model_block("next")
+    block["deployments"][0]["user_config"] = {"candidate": {"of": "first", "share": 0.1}}
+    dashboard.run(model_block("first"), block, API)
+    with pytest.raises(LaunchError, match="first has candidates; remove them first"):
+        commands.remove("first", environ)
+    assert dashboard.submitted == []
+    assert commands.remove("next", environ) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

@@ -1,4 +1,4 @@
-"""After `add` the next command may ask: the door is waited for."""
+"""What commands ask the HTTP door: whether it lists a model that was added, and what it has measured."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from serve_app.launcher.dashboard_client import wait_until_listed
+from serve_app.launcher.dashboard_client import metrics_text, wait_until_listed
 
 
 class Door(BaseHTTPRequestHandler):
@@ -15,6 +15,12 @@ class Door(BaseHTTPRequestHandler):
     asked = 0
 
     def do_GET(self) -> None:
+        if self.path == "/metrics":
+            self.send_response(200)
+            self.send_header("content-length", "5")
+            self.end_headers()
+            self.wfile.write(b"a 1\n\n")
+            return
         if self.path == "/v1/models/late":
             Door.asked += 1
         self.send_response(200 if self.path == "/v1/models/late" and Door.asked >= 3 else 404)
@@ -49,3 +55,8 @@ def test_it_does_not_wait_for_ever(port: int) -> None:
 
 def test_a_system_without_a_door_lists_nothing() -> None:
     assert not wait_until_listed({"http_options": {"host": "127.0.0.1", "port": 9}}, "m", timeout_s=0.1)
+
+
+def test_the_metrics_are_those_of_the_door_or_nothing(port: int) -> None:
+    assert metrics_text({"http_options": {"host": "127.0.0.1", "port": port}}) == "a 1\n\n"
+    assert metrics_text({"http_options": {"host": "127.0.0.1", "port": 9}}) == ""
