@@ -15,8 +15,8 @@ from ray.serve.handle import DeploymentHandle
 from deployments.client.discovery import Discovery
 from deployments.client.external_client import GATEWAY_DEPLOYMENT
 from deployments.client.model_client import ModelClient
-from deployments.client.revision_meter import ServeRevisionMeter
-from deployments.client.revisions import RevisionClient
+from deployments.client.revisions.revision_client import RevisionClient
+from deployments.client.revisions.revision_meter import ServeRevisionMeter
 from deployments.errors import ServingError
 from deployments.external import ExternalRequest, GatewayReport
 from deployments.logs import OWN_LOGGER

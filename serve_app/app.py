@@ -12,8 +12,8 @@ from deployments.client.discovery import Discovery
 from deployments.client.external_client import ExternalClient
 from deployments.client.model_client import ModelClient
 from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
-from deployments.client.revision_meter import ServeRevisionMeter
-from deployments.client.revisions import RevisionClient
+from deployments.client.revisions.revision_client import RevisionClient
+from deployments.client.revisions.revision_meter import ServeRevisionMeter
 from deployments.external import WholeCatalogue
 from deployments.families.demo import SAMPLES_FOLDER
 from deployments.process.buffered_counter import BufferedCounter

@@ -21,7 +21,7 @@ import pytest
 import redis
 import yaml
 
-from deployments.client.candidates import place_of
+from deployments.client.revisions.candidates import place_of
 from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, START_S, STOP_S, RunningSystem, environment_for
 from tests.system.launched import document, launch, launched, model, redis_door

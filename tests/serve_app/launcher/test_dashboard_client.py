@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deployments.error_text import cause_in
 from serve_app.launcher import commands
-from serve_app.launcher.app_status import application_states, proxies_are_healthy, submission, table
+from serve_app.launcher.app_status import submission
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.dashboard_client import RunningSystem
 from tests.serve_app.launcher.blocks import API, model_block
@@ -227,22 +226,6 @@ def test_waiting_ends_when_patience_does(dashboard: FakeDashboard) -> None:
 def test_an_application_on_its_way_out_is_not_submitted_again(dashboard: FakeDashboard) -> None:
     dashboard.applications["first"]["status"] = "DELETING"
     assert [app["name"] for app in submission(dashboard.details())["applications"]] == ["api"]
-
-
-def test_the_cause_of_a_failure_is_found_in_rays_message() -> None:
-    assert cause_in(FAILURE) == "ModelUnavailable: the weights w.npz cannot be read"
-    assert cause_in("Waiting for\n  a CPU") == "Waiting for a CPU"
-    assert cause_in("") == ""
-
-
-def test_no_proxy_is_no_healthy_proxy() -> None:
-    assert not proxies_are_healthy({"proxies": {}})
-    assert not proxies_are_healthy({"proxies": {"a": {"status": "HEALTHY"}, "b": {"status": "STARTING"}}})
-    assert proxies_are_healthy({"proxies": {"a": {"status": "HEALTHY"}}})
-
-
-def test_an_empty_system_has_a_status_line_too() -> None:
-    assert table(application_states({}).values()) == "no application is running"
 
 
 def test_a_dashboard_that_misses_a_beat_does_not_end_the_waiting(dashboard: FakeDashboard) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from deployments.catalogue import ModelRecord
-from deployments.client.candidates import PAUSE_S, CandidateList, ModelCandidates, Trial, can_be_tried
 from deployments.client.model_client import ModelClient
-from deployments.client.shadows import RevisionMeter, Shadows
+from deployments.client.revisions.candidates import PAUSE_S, CandidateList, ModelCandidates, Trial, can_be_tried
+from deployments.client.revisions.shadows import RevisionMeter, Shadows
 from deployments.errors import ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.origin import about

@@ -3,7 +3,7 @@
 import pytest
 
 from deployments.catalogue import ModelRecord, ModelState
-from deployments.client.candidates import (
+from deployments.client.revisions.candidates import (
     FIRST_PATIENCE_S,
     LEAST_PATIENCE_S,
     PAUSE_S,
@@ -14,7 +14,7 @@ from deployments.client.candidates import (
 )
 from deployments.errors import DeadlineExceeded, InvalidImage, ModelUnavailable, Overloaded, ServingError
 from deployments.prediction import Opaque
-from tests.deployments.client.revision_records import candidate, plain
+from tests.deployments.client.revisions.revision_records import candidate, plain
 
 IDS = [f"frame-{number}" for number in range(2000)]
 

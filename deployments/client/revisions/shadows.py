@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from deployments.catalogue import ModelRecord
-from deployments.client.candidates import can_be_tried
-from deployments.client.comparison import Comparison, compare
+from deployments.client.revisions.candidates import can_be_tried
+from deployments.client.revisions.comparison import Comparison, compare
 from deployments.logs import OWN_LOGGER
 from deployments.origin import about
 from deployments.prediction import Detections, Outcome, Prediction

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deployments.client.comparison import Comparison, compare
+from deployments.client.revisions.comparison import Comparison, compare
 from deployments.prediction import Detections
 
 Row = tuple[str, float, tuple[float, float, float, float]]

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from deployments.catalogue import ModelRecord, ModelState
-from deployments.client.comparison import Comparison
 from deployments.client.model_client import ModelClient
 from deployments.client.outcomes import ReplicaDied
 from deployments.client.replica_calls import ReplicaCalls
-from deployments.client.revisions import RevisionClient
-from deployments.client.shadows import MOST_AT_ONCE, MOST_BYTES
+from deployments.client.revisions.comparison import Comparison
+from deployments.client.revisions.revision_client import RevisionClient
+from deployments.client.revisions.shadows import MOST_AT_ONCE, MOST_BYTES
 from deployments.errors import InvalidImage, ModelUnavailable, Overloaded, ServingError
 from deployments.prediction import ClassScores, Detections, Outcome, Prediction
 from deployments.request import Image, Request
-from tests.deployments.client.revision_records import candidate, plain
+from tests.deployments.client.revisions.revision_records import candidate, plain
 
 Answer = Callable[[Request], Outcome]
 

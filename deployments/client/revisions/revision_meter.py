@@ -3,7 +3,7 @@
 from ray.serve import metrics
 
 from deployments.catalogue import ModelRecord
-from deployments.client.comparison import Comparison
+from deployments.client.revisions.comparison import Comparison
 from deployments.process.buffered_counter import BufferedCounter
 
 _TAGS = ("model", "candidate", "revision")
