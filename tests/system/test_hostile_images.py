@@ -77,9 +77,9 @@ class GoodClient:
     def _ask(self) -> None:
         with httpx.Client(base_url=self._url, timeout=60, trust_env=False) as http:
             while not self._is_over.wait(0.05):
-                started_s = time.monotonic()
+                beside, started_s = self.beside, time.monotonic()
                 answer = http.post("/predictor/", files={"file": FRAME})
-                self.waits.append((time.monotonic() - started_s, self.beside))
+                self.waits.append((time.monotonic() - started_s, beside))
                 if answer.status_code != 200:
                     self.failures.append(answer.text)
 
@@ -164,11 +164,14 @@ def shipped_files(folder: Path) -> list[OddImage]:
 
 def test_no_file_hurts_another_client(system: RunningSystem, tmp_path: Path) -> None:
     odd_images = [*ODD_IMAGES, *shipped_files(tmp_path / "faults")]
-    made = ((odd, odd.make()) for odd in odd_images)
+    # Made beforehand: a client in this process would wait for the interpreter while one is made.
+    files = [(odd, tmp_path / odd.name) for odd in odd_images]
+    for odd, path in files:
+        path.write_bytes(odd.make())
     wrong: list[str] = []
     with Memory(system).watched() as memory, GoodClient(system) as good, ThreadPoolExecutor(2) as senders:
-        for odd, content in made:
-            good.beside = odd.name
+        for odd, path in files:
+            good.beside, content = odd.name, path.read_bytes()
             asked = [senders.submit(wrong_by_http, system, odd.name, content, odd.error)]
             if len(content) <= LARGEST_JOB_BYTES:
                 asked.append(senders.submit(wrong_by_redis, system, odd.name, content, odd.error))
