@@ -1,6 +1,6 @@
 """How the memory of a system's processes changes over time. Knows processes and their roles, and no system.
 
-What counts is the memory that a process has for itself (USS): pages of Ray's object store, which all its processes
+What counts is the memory that a process has for itself: pages of Ray's object store, which all its processes
 share, are no leak of the one that touched them.
 """
 
@@ -64,6 +64,15 @@ class _Series:
         return Trend(self.role, self.pid, (self.at_s[-1] - self.at_s[0]) / 60, shown[0], shown[-1], slope)
 
 
+def own_bytes(process: psutil.Process) -> int:
+    """What the process has for itself: anonymous memory, which no file holds. Raises psutil.Error.
+
+    Not psutil's USS: when one of two processes ends, the pages of a library that both have used count as the other's.
+    """
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared)
+
+
 class MemoryWatch:
     """Samples of the processes of some roles. A process that replaces a killed one begins a series of its own."""
 
@@ -79,7 +88,7 @@ class MemoryWatch:
                 if role in self._roles:
                     key = (process.pid, process.create_time())
                     series = self._series.setdefault(key, _Series(role, process.pid))
-                    mib = process.memory_full_info().uss / MIB
+                    mib = own_bytes(process) / MIB
                     series.at_s.append(now_s)
                     series.mib.append(mib)
 

@@ -4,21 +4,46 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 
-from benchmarks.soak.memory import LEAST_SAMPLES, MemoryWatch, slope_per_h
+from benchmarks.soak.memory import LEAST_SAMPLES, MIB, MemoryWatch, own_bytes, slope_per_h
 
-GROWS = "import sys\nkept = []\nfor line in sys.stdin: kept.append(b'x' * (1 << 20)); print('.', flush=True)"
+GROWS = """
+import sys
+print("started", flush=True)
+kept = []
+for line in sys.stdin:
+    kept.append(b"x" * (1 << 20))
+    print(".", flush=True)
+"""
+MAPS = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ)
+sum(mapped[::4096])
+print("mapped", flush=True)
+sys.stdin.read()
+"""
 
 
 @contextmanager
 def growing(title: str) -> Iterator[subprocess.Popen[str]]:
     """A process that takes a further MiB for each line that it is sent."""
-    command = [sys.executable, "-c", GROWS, title]
+    with talking(GROWS, title) as process:
+        yield process
+
+
+@contextmanager
+def talking(program: str, argument: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has said that it has started."""
+    command = [sys.executable, "-c", program, argument]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
             yield process
         finally:
             process.kill()
@@ -74,3 +99,13 @@ def test_a_process_that_was_replaced_and_one_that_came_late_have_series_of_their
         watch.sample([process, psutil.Process(second.pid)], 1060.0)
     slopes = {trend.pid: trend.slope_mib_per_h for trend in watch.trends(warm_s=0)}
     assert slopes == {first.pid: pytest.approx(0, abs=5), second.pid: None}
+
+
+def test_a_file_that_somebody_else_no_longer_reads_is_not_growth(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.write_bytes(bytes(32 * MIB))
+    with talking(MAPS, str(library)) as stays:
+        with talking(MAPS, str(library)):
+            before_bytes = own_bytes(psutil.Process(stays.pid))
+        after_bytes = own_bytes(psutil.Process(stays.pid))
+    assert after_bytes - before_bytes < MIB
