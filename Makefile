@@ -91,8 +91,8 @@ k8s: $(BASE) ## write those parts of the Kubernetes manifests that follow from c
 bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the legacy design (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(TEST) ## load for MINUTES=30 while processes are killed: is anything lost, does memory grow?
-	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ARGS)
+soak: $(TEST) ## load for MINUTES=30 while processes are killed: is anything lost? (CLUSTER=yes: nodes, as root)
+	$(BIN)/python -m $(if $(CLUSTER),tests.cluster.soak,benchmarks.soak) --minutes $(MINUTES) $(ARGS)
 
 format: $(TEST) ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix .
