@@ -1,4 +1,4 @@
-"""The building blocks of YOLOv5 to YOLO12, rebuilt in Keras from the stubs of a checkpoint.
+"""The building blocks of YOLOv5 to YOLO26, rebuilt in Keras from the stubs of a checkpoint.
 
 What each computes is defined by `models/common.py` of ultralytics/yolov5
 and `nn/modules/block.py` of ultralytics; sizes, shortcuts and repeats come from the checkpoint's own modules.
@@ -126,6 +126,35 @@ def make_c2psa(builder: LayerBuilder, stub: ModuleStub) -> Program:
     return run
 
 
+def make_psa(builder: LayerBuilder, stub: ModuleStub) -> Program:
+    """PSA of YOLOv10: attention and a feed-forward part over one half of the channels."""
+    cv1, cv2 = builder.child(stub, "cv1"), builder.child(stub, "cv2")
+    inner = sequence([_residual(builder.child(stub, name), True) for name in ("attn", "ffn")])
+
+    def run(x: Any) -> Any:
+        passed, attended = ops.split(cv1(x), 2, axis=-1)
+        return cv2(_joined([passed, inner(attended)]))
+
+    return run
+
+
+def make_sc_down(builder: LayerBuilder, stub: ModuleStub) -> Program:
+    """SCDown of YOLOv10: channels first, then a depthwise convolution with a stride."""
+    return sequence([builder.child(stub, "cv1"), builder.child(stub, "cv2")])
+
+
+def make_cib(builder: LayerBuilder, stub: ModuleStub) -> Program:
+    """CIB of YOLOv10: depthwise and pointwise convolutions in turn."""
+    return _residual(builder.child(stub, "cv1"), stub.flag("add"))
+
+
+def make_rep_vgg_dw(builder: LayerBuilder, stub: ModuleStub) -> Program:
+    """RepVGGDW of YOLOv10: two depthwise convolutions of two sizes, added; one where `fuse()` has joined them."""
+    branches = [builder.child(stub, name) for name in ("conv", "conv1") if name in stub.children]
+    act = builder.child(stub, "act")
+    return lambda x: act(sum(branch(x) for branch in branches))
+
+
 def make_area_block(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """ABlock of YOLO12: area attention and a feed-forward part, both with shortcuts."""
     return sequence([_residual(builder.child(stub, name), True) for name in ("attn", "mlp")])
@@ -158,8 +187,13 @@ BLOCKS: dict[str, Maker] = LAYERS | {
     "C2": make_c2,
     "C2f": make_c2f,
     "C3k2": make_c2f,
+    "C2fCIB": make_c2f,
+    "CIB": make_cib,
+    "RepVGGDW": make_rep_vgg_dw,
+    "SCDown": make_sc_down,
     "SPP": make_spp,
     "SPPF": make_sppf,
+    "PSA": make_psa,
     "C2PSA": make_c2psa,
     "PSABlock": make_psa_block,
     "Attention": make_attention,

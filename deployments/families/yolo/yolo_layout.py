@@ -135,6 +135,8 @@ def _count(names: object) -> str:
 
 
 def _train_size(network: ModuleStub) -> int | None:
+    # A trainer that is still at work keeps its settings as a namespace; stripped, they are a dict.
     arguments = network.state.get("args")
-    size = arguments.get("imgsz") if isinstance(arguments, dict) else None
+    settings = arguments.state if isinstance(arguments, ModuleStub) else arguments
+    size = settings.get("imgsz") if isinstance(settings, Mapping) else None
     return size if type(size) is int and 32 <= size <= 8192 else None
