@@ -10,8 +10,12 @@ from deployments.checkpoints.archive import Archive
 from deployments.checkpoints.module_stub import ModuleStub
 from deployments.checkpoints.tensors import STORAGE_TYPES, Tensor, rebuild
 
-MODULE_PACKAGES = ("models.", "ultralytics.", "yolov5.models.", "torch.nn.modules.")
-"""Classes of these packages become stubs: layers, networks, their losses and settings."""
+MODULE_PACKAGES = (
+    *("models.", "ultralytics.", "yolov5.models.", "torch.nn.modules."),
+    "torchvision.transforms.transforms.",
+)
+"""Classes of these packages become stubs: layers, networks, their losses and settings, and how a classifier's images
+were prepared."""
 
 _NAMESPACES = frozenset({"argparse.Namespace", "types.SimpleNamespace", "ultralytics.utils.IterableSimpleNamespace"})
 """Settings. Some pickle themselves as a call of their class with nothing, and their attributes as its state."""
@@ -36,6 +40,7 @@ _INERT_CALLS = frozenset(
         "pathlib._local.PosixPath",
         "pathlib._local.WindowsPath",
         "torch.device",
+        "torchvision.transforms.functional.InterpolationMode",
     }
 )
 _DATA = frozenset(

@@ -14,9 +14,12 @@ from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
 from deployments.families.shared.anchor_free import HeadMaps, decode, decode_one_to_one
 from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
+from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolov9_blocks import YOLOV9_BLOCKS
+from deployments.families.yolo.yolov10_blocks import YOLOV10_BLOCKS
 
 _MAX_BINS = 64
 _MOST_PAIRS = 1000
@@ -52,6 +55,7 @@ class Ultralytics(YoloFamily):
             }
         ),
     )
+    blocks = BLOCKS | YOLOV9_BLOCKS | YOLOV10_BLOCKS
     parameters_type = UltralyticsParameters
     parameters: UltralyticsParameters
 

@@ -10,7 +10,6 @@ from deployments.checkpoints import open_checkpoint
 from deployments.families.shared.anchor_free import anchor_points, expected_distances, to_corners
 from deployments.families.yolo.torch_layers import LayerBuilder
 from deployments.families.yolo.ultralytics import Ultralytics
-from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout
 
@@ -21,7 +20,7 @@ def raw_rows(family: Ultralytics, path: Path, canvas: NDArray[np.uint8], dtype: 
 
     with open_checkpoint(path) as checkpoint:
         layout = read_layout(checkpoint, family.kind)
-        builder = LayerBuilder(BLOCKS, dtype)
+        builder = LayerBuilder(family.blocks, dtype)
         levels = build_body(layout, builder, family.make_head_maps(layout, builder))(tf.constant(canvas[None]))
     sizes = [tuple(level.distances.shape[1:3]) for level in levels]
     points, strides = anchor_points(sizes, [level.stride_px for level in levels])
