@@ -25,8 +25,9 @@ _MAX_BINS = 64
 _MOST_PAIRS = 1000
 """Of cell and class that a one-to-one head gives; a request may ask for so many detections."""
 
-_ONE_TO_MANY, _ONE_TO_ONE = ("cv2", "cv3"), ("one2one_cv2", "one2one_cv3")
-"""The branches of a head: distances and classes."""
+_ONE_TO_ONE, _ONE_TO_MANY = "one-to-one", "one-to-many"
+_HEADS = {_ONE_TO_ONE: ("one2one_cv2", "one2one_cv3"), _ONE_TO_MANY: ("cv2", "cv3")}
+"""The branches of each, distances and classes. The first that a file has answers."""
 
 
 class UltralyticsParameters(YoloParameters):
@@ -74,7 +75,7 @@ class Ultralytics(YoloFamily):
 
     def is_one_to_one(self, layout: YoloLayout) -> bool:
         """As the parameter `head` says."""
-        return self._branches(layout.head.stub) == _ONE_TO_ONE
+        return self._branches(layout.head.stub) == _HEADS[_ONE_TO_ONE]
 
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
         """Candidates of all levels, the best first."""
@@ -100,10 +101,8 @@ class Ultralytics(YoloFamily):
 
     def _branches(self, head: ModuleStub) -> tuple[str, str]:
         """The names of those that answer; `fuse()` may have left one of two heads."""
-        has = {names: names[0] in head.children for names in (_ONE_TO_ONE, _ONE_TO_MANY)}
-        wanted = {"one-to-one": _ONE_TO_ONE, "one-to-many": _ONE_TO_MANY, None: None}[self.parameters.head]
-        if wanted is None:
-            wanted = _ONE_TO_ONE if has[_ONE_TO_ONE] else _ONE_TO_MANY
-        if self.parameters.head is not None and not has[wanted]:
-            raise ModelUnavailable(f"the file has no {self.parameters.head} head; leave out the parameter 'head'")
-        return wanted
+        has = [name for name, (distances, _) in _HEADS.items() if distances in head.children]
+        wanted = self.parameters.head or (has or [_ONE_TO_MANY])[0]
+        if self.parameters.head is not None and wanted not in has:
+            raise ModelUnavailable(f"the file has no {wanted} head, only {', '.join(has) or 'none'}")
+        return _HEADS[wanted]

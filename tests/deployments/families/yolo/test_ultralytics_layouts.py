@@ -69,9 +69,9 @@ def test_the_one_to_one_head_agrees_with_the_original_code(layout: str) -> None:
 
 
 def test_only_a_head_that_is_there_can_answer() -> None:
-    with pytest.raises(ModelUnavailable, match=r"yolov8-p6\.pt.*has no one-to-one head; leave out"):
+    with pytest.raises(ModelUnavailable, match=r"yolov8-p6\.pt.*has no one-to-one head, only one-to-many"):
         family_of("yolov8-p6", head="one-to-one")
-    with pytest.raises(ModelUnavailable, match="has no one-to-many head"):
+    with pytest.raises(ModelUnavailable, match="has no one-to-many head, only one-to-one"):
         family_of("yolov10-fused", head="one-to-many")
 
 
