@@ -10,14 +10,22 @@ from deployments.checkpoints.archive import Archive
 from deployments.checkpoints.module_stub import ModuleStub
 from deployments.checkpoints.tensors import STORAGE_TYPES, Tensor, rebuild
 
-MODULE_PACKAGES = ("models.", "ultralytics.", "yolov5.models.", "torch.nn.modules.")
-"""Classes of these packages become stubs: layers, networks, their losses and settings."""
+MODULE_PACKAGES = (
+    *("models.", "ultralytics.", "yolov5.models.", "torch.nn.modules."),
+    "torchvision.transforms.transforms.",
+)
+"""Classes of these packages become stubs: layers, networks, their losses and settings, and how a classifier's images
+were prepared."""
 
-_PLAIN_CLASSES = frozenset({"argparse.Namespace", "types.SimpleNamespace"})
+_NAMESPACES = frozenset({"argparse.Namespace", "types.SimpleNamespace", "ultralytics.utils.IterableSimpleNamespace"})
+"""Settings. Some pickle themselves as a call of their class with nothing, and their attributes as its state."""
 
-# Values of training settings and of optimizers. They are kept as stubs since nothing of them is needed.
+# Values of training settings and of optimizers, and the methods that `fuse()` of ultralytics puts in the place of
+# others. They are kept as stubs since nothing of them is needed.
 _INERT_CALLS = frozenset(
     {
+        "__builtin__.getattr",
+        "builtins.getattr",
         "_codecs.encode",
         "datetime.datetime",
         "datetime.timedelta",
@@ -32,6 +40,7 @@ _INERT_CALLS = frozenset(
         "pathlib._local.PosixPath",
         "pathlib._local.WindowsPath",
         "torch.device",
+        "torchvision.transforms.functional.InterpolationMode",
     }
 )
 _DATA = frozenset(
@@ -50,7 +59,7 @@ class Global:
 
 def is_module_class(name: str) -> bool:
     """Whether an object of this class is kept as a stub."""
-    return name in _PLAIN_CLASSES or name.startswith(MODULE_PACKAGES)
+    return name in _NAMESPACES or name.startswith(MODULE_PACKAGES)
 
 
 def is_known(name: str) -> bool:
@@ -64,6 +73,8 @@ def call(archive: Archive, name: str, arguments: tuple[Any, ...]) -> object:
         return _CALLS[name](archive, arguments)
     if name in _INERT_CALLS:
         return ModuleStub(name, arguments)
+    if name in _NAMESPACES and not arguments:
+        return ModuleStub(name)
     raise archive.refusal(f"the pickle calls {name}, which loading a model never needs")
 
 

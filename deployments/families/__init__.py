@@ -39,6 +39,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "benthic-demo": FamilyEntry("deployments.families.demo.family:BenthicDemo"),
     "yolov5": FamilyEntry("deployments.families.yolo.yolov5:YOLOv5"),
     "ultralytics": FamilyEntry("deployments.families.yolo.ultralytics:Ultralytics"),
+    "ultralytics-classify": FamilyEntry("deployments.families.yolo.ultralytics_classify:UltralyticsClassify"),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel"),

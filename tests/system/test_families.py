@@ -77,6 +77,8 @@ def with_labels(name: str, write: Callable[[Path], Path], **args: Any) -> Write:
 CASES = {
     "yolov5-focus": Case("yolov5", published("yolov5-v5-focus.pt", canvas_px=[320, 320]), seafloor),
     "yolov8-first": Case("ultralytics", published("yolov8-first.pt", canvas_px=[128, 192]), seafloor),
+    "yolo26-unstripped": Case("ultralytics", published("yolo26-unstripped.pt", canvas_px=[128, 192]), seafloor),
+    "yolo26-cls": Case("ultralytics-classify", published("yolo26-cls.pt"), seafloor),
     "benthic": Case(
         "detectron2-retinanet",
         with_labels("model_final.pth", write_detectron2_retinanet, canvas_px=[128, 224]),

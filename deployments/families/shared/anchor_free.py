@@ -1,6 +1,6 @@
 """Anchor-free decoding in the graph: raw head maps to a bounded list of candidates.
 
-The demo model and YOLOv8, 11 and 12 use it, in replicas and in training. It needs Keras.
+The demo model and YOLOv8 to YOLO26 use it, in replicas and in training. It needs Keras.
 """
 
 from collections.abc import Sequence
@@ -58,20 +58,51 @@ def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDAT
     scores float32 (n, k), after the sigmoid, best first; classes int32 (n, k). Raises ValueError when the channels do
     not fit `bins`.
     """
-    sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
-    points, strides = anchor_points(sizes, [level.stride_px for level in levels])
-    distances = _flatten([level.distances for level in levels], sizes)
-    logits = _flatten([level.class_logits for level in levels], sizes)
-    if int(distances.shape[-1]) != 4 * bins:
-        raise ValueError(f"{distances.shape[-1]} distance channels cannot hold 4 x {bins} bins")
+    cells = _Cells(levels, bins)
     # Sigmoid keeps the order, so the few winners are picked first and finished afterwards.
-    best, index = ops.top_k(ops.max(logits, axis=-1), k=min(candidates, len(points)))
-    chosen = expected_distances(rows_at(distances, index), bins)
-    classes = best_classes(rows_at(logits, index))
-    centres = ops.take(ops.convert_to_tensor(points), index, axis=0)
-    scale = ops.take(ops.convert_to_tensor(strides), index, axis=0)
-    boxes = to_corners(centres, chosen * scale)
-    return boxes, ops.sigmoid(best), ops.cast(classes, "int32")
+    best, index = ops.top_k(ops.max(cells.logits, axis=-1), k=min(candidates, cells.count))
+    classes = best_classes(rows_at(cells.logits, index))
+    return cells.boxes(index), ops.sigmoid(best), ops.cast(classes, "int32")
+
+
+def decode_one_to_one(
+    levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDATES
+) -> tuple[Any, Any, Any]:
+    """As `decode`, for a head that was trained to answer once for each object, so that nothing is to be suppressed.
+
+    The k best pairs of a cell and a class: a cell may come with several classes (Wang et al. 2024, arXiv:2405.14458;
+    ultralytics `nn/modules/head.py` `get_topk_index`).
+    """
+    cells = _Cells(levels, bins)
+    count = min(candidates, cells.count)
+    _, index = ops.top_k(ops.max(cells.logits, axis=-1), k=count)
+    logits = rows_at(cells.logits, index)
+    classes = int(logits.shape[-1])
+    best, pair = ops.top_k(ops.reshape(logits, (-1, count * classes)), k=count)
+    boxes = rows_at(cells.boxes(index), pair // classes)
+    return boxes, ops.sigmoid(best), ops.cast(pair % classes, "int32")
+
+
+class _Cells:
+    """All cells of a head, level by level. Raises ValueError when the channels do not fit `bins`."""
+
+    def __init__(self, levels: Sequence[HeadMaps], bins: int) -> None:
+        sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
+        self._points, self._strides = anchor_points(sizes, [level.stride_px for level in levels])
+        self._distances = _flatten([level.distances for level in levels], sizes)
+        self._bins = bins
+        self.count = len(self._points)
+        self.logits = _flatten([level.class_logits for level in levels], sizes)
+        """(n, cells, classes)"""
+        if int(self._distances.shape[-1]) != 4 * bins:
+            raise ValueError(f"{self._distances.shape[-1]} distance channels cannot hold 4 x {bins} bins")
+
+    def boxes(self, index: Any) -> Any:
+        """Those of some cells, by index (n, k): (n, k, 4) x1 y1 x2 y2 in canvas pixels."""
+        chosen = expected_distances(rows_at(self._distances, index), self._bins)
+        centres = ops.take(ops.convert_to_tensor(self._points), index, axis=0)
+        scale = ops.take(ops.convert_to_tensor(self._strides), index, axis=0)
+        return to_corners(centres, chosen * scale)
 
 
 def expected_distances(distances: Any, bins: int) -> Any:

@@ -18,8 +18,9 @@ class Suppression:
     score_threshold: float
     """Scores at or below this are dropped."""
 
-    iou_threshold: float
-    """Of two boxes of one class that overlap more than this, the better stays."""
+    iou_threshold: float | None
+    """Of two boxes of one class that overlap more than this, the better stays. None keeps both: for a network that
+    answers once for each object."""
 
     max_detections: int
     """How many are kept at most."""
@@ -53,6 +54,8 @@ def suppress(
         wanted &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     index = np.flatnonzero(wanted)
     index = index[np.argsort(-scores[index], kind="stable")]
+    if rule.iou_threshold is None:
+        return index[: rule.max_detections]
     # Doubles: with hundreds of classes the offsets are so large that float32 would lose pixels.
     placed = boxes[index].astype(np.float64)
     if len(index) and not rule.agnostic:

@@ -1,4 +1,4 @@
-"""The building blocks of YOLOv5 to YOLO12, rebuilt in Keras from the stubs of a checkpoint.
+"""The building blocks of YOLOv5 to YOLO12 and of YOLO26, rebuilt in Keras from the stubs of a checkpoint.
 
 What each computes is defined by `models/common.py` of ultralytics/yolov5
 and `nn/modules/block.py` of ultralytics; sizes, shortcuts and repeats come from the checkpoint's own modules.
@@ -14,11 +14,13 @@ from deployments.families.yolo.attention import make_area_attention, make_attent
 from deployments.families.yolo.torch_layers import LAYERS, LayerBuilder, Maker, Program, batch_norm_affine, sequence
 
 
-def _joined(parts: list[Any]) -> Any:
+def joined(parts: list[Any]) -> Any:
+    """One after the other along the channels."""
     return ops.concatenate(parts, axis=-1)
 
 
-def _residual(program: Program, is_added: bool) -> Program:
+def residual(program: Program, is_added: bool) -> Program:
+    """`program`, to whose result its input is added."""
     return (lambda x: x + program(x)) if is_added else program
 
 
@@ -26,34 +28,34 @@ def make_concat(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Concat along the channels; takes a list of tensors."""
     if stub.integer("d", 1) != 1:
         raise ModelUnavailable(f"concatenation along axis {stub.integer('d')} is not supported, expected channels")
-    return _joined
+    return joined
 
 
 def make_focus(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Focus of YOLOv5 before 6.0: every second pixel to channels, then a convolution."""
     conv = builder.child(stub, "conv")
     return lambda x: conv(
-        _joined([x[:, ::2, ::2], x[:, 1::2, ::2], x[:, ::2, 1::2], x[:, 1::2, 1::2]]),
+        joined([x[:, ::2, ::2], x[:, 1::2, ::2], x[:, ::2, 1::2], x[:, 1::2, 1::2]]),
     )
 
 
 def make_bottleneck(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """Bottleneck: two convolutions, with or without a shortcut."""
     inner = sequence([builder.child(stub, "cv1"), builder.child(stub, "cv2")])
-    return _residual(inner, stub.flag("add"))
+    return residual(inner, stub.flag("add"))
 
 
 def make_c3(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """C3 and C3k: a deep and a shallow branch, joined."""
     cv1, cv2, cv3, inner = (builder.child(stub, name) for name in ("cv1", "cv2", "cv3", "m"))
-    return lambda x: cv3(_joined([inner(cv1(x)), cv2(x)]))
+    return lambda x: cv3(joined([inner(cv1(x)), cv2(x)]))
 
 
 def make_bottleneck_csp(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """BottleneckCSP of YOLOv5 before 4.0: its batch norm follows a concatenation, so it cannot be folded."""
     cv1, cv2, cv3, cv4, inner, act = (builder.child(stub, name) for name in ("cv1", "cv2", "cv3", "cv4", "m", "act"))
     scale, shift = (builder.variable(values) for values in batch_norm_affine(stub.child("bn")))
-    return lambda x: cv4(act(_joined([cv3(inner(cv1(x))), cv2(x)]) * scale + shift))
+    return lambda x: cv4(act(joined([cv3(inner(cv1(x))), cv2(x)]) * scale + shift))
 
 
 def make_c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -65,7 +67,7 @@ def make_c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
         parts = list(ops.split(cv1(x), 2, axis=-1))
         for block in blocks:
             parts.append(block(parts[-1]))
-        return cv2(_joined(parts))
+        return cv2(joined(parts))
 
     return run
 
@@ -76,7 +78,7 @@ def make_c2(builder: LayerBuilder, stub: ModuleStub) -> Program:
 
     def run(x: Any) -> Any:
         worked, passed = ops.split(cv1(x), 2, axis=-1)
-        return cv2(_joined([inner(worked), passed]))
+        return cv2(joined([inner(worked), passed]))
 
     return run
 
@@ -88,7 +90,7 @@ def make_spp(builder: LayerBuilder, stub: ModuleStub) -> Program:
 
     def run(x: Any) -> Any:
         x = cv1(x)
-        return cv2(_joined([x, *(pool(x) for pool in pools)]))
+        return cv2(joined([x, *(pool(x) for pool in pools)]))
 
     return run
 
@@ -102,17 +104,17 @@ def make_sppf(builder: LayerBuilder, stub: ModuleStub) -> Program:
         parts = [cv1(x)]
         for _ in range(times):
             parts.append(pool(parts[-1]))
-        return cv2(_joined(parts))
+        return cv2(joined(parts))
 
     if not 1 <= times <= 16:
         raise ModelUnavailable(f"an SPPF pools {times} times, expected 1 to 16")
-    return _residual(run, stub.flag("add"))
+    return residual(run, stub.flag("add"))
 
 
 def make_psa_block(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """PSABlock: attention, then a feed-forward part, each with its shortcut."""
     is_added = stub.flag("add", True)
-    return sequence([_residual(builder.child(stub, name), is_added) for name in ("attn", "ffn")])
+    return sequence([residual(builder.child(stub, name), is_added) for name in ("attn", "ffn")])
 
 
 def make_c2psa(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -121,14 +123,14 @@ def make_c2psa(builder: LayerBuilder, stub: ModuleStub) -> Program:
 
     def run(x: Any) -> Any:
         passed, attended = ops.split(cv1(x), 2, axis=-1)
-        return cv2(_joined([passed, inner(attended)]))
+        return cv2(joined([passed, inner(attended)]))
 
     return run
 
 
 def make_area_block(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """ABlock of YOLO12: area attention and a feed-forward part, both with shortcuts."""
-    return sequence([_residual(builder.child(stub, name), True) for name in ("attn", "mlp")])
+    return sequence([residual(builder.child(stub, name), True) for name in ("attn", "mlp")])
 
 
 def make_a2c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -142,7 +144,7 @@ def make_a2c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
         parts = [cv1(x)]
         for block in blocks:
             parts.append(block(parts[-1]))
-        y = cv2(_joined(parts))
+        y = cv2(joined(parts))
         return y if scale is None else x + scale * y
 
     return run

@@ -9,6 +9,7 @@ so that a first image of a new shape is slower by a compilation.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -76,10 +77,15 @@ class YoloFamily:
         size = layout.train_size_px or DEFAULT_SIZE_PX
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
         check_canvas(self.canvas_px, self._largest_stride_px, path.name)
+        self._is_one_to_one = self.is_one_to_one(layout)
 
     def check_head(self, layout: YoloLayout) -> None:
         """Raise ModelUnavailable when the head holds what this family does not support."""
         raise NotImplementedError
+
+    def is_one_to_one(self, layout: YoloLayout) -> bool:
+        """Whether the head answers once for each object, so that NMS is left out."""
+        return False
 
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
         """The head's program: feature maps to boxes (n, k, 4), scores (n, k), classes (n, k)."""
@@ -104,8 +110,13 @@ class YoloFamily:
         return Prepared(*letterbox_within(pixels, canvas_px, self._largest_stride_px))
 
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
-        """NMS, then pixels of the client's image; best first. Labels that are not the model's match nothing."""
+        """NMS, then pixels of the client's image; best first. Labels that are not the model's match nothing.
+
+        Without NMS for a one-to-one head.
+        """
         rule = rule_of(thresholds, self.labels, agnostic=self.parameters.class_agnostic)
+        if self._is_one_to_one:
+            rule = replace(rule, iou_threshold=None)
 
         def to_image(boxes: NDArray[Any]) -> NDArray[np.float32]:
             return self.to_image(boxes, geometry)

@@ -4,7 +4,7 @@ YOLOv5 and ultralytics keep their networks alike: `model` is a Sequential whose 
 of the stages that they read from (-1 is the one before); the last member is the head.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deployments.checkpoints import Checkpoint, ModuleStub
@@ -26,6 +26,9 @@ class YoloKind:
 
     heads: frozenset[str]
     """Full class names of the heads that it takes."""
+
+    count_classes: Callable[[ModuleStub], int] = lambda head: head.integer("nc")
+    """How many classes a head has. May raise ModelUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,12 @@ def read_layout(checkpoint: Checkpoint, kind: YoloKind) -> YoloLayout:
             f"holds a {network.kind}, but family {kind.family!r} expects one of {', '.join(sorted(kind.networks))}"
         )
     try:
-        return _read(network, kind)
+        return _read(network, kind, checkpoint.root)
     except ModelUnavailable as error:
         raise checkpoint.refusal(error.message) from error
 
 
-def _read(network: ModuleStub, kind: YoloKind) -> YoloLayout:
+def _read(network: ModuleStub, kind: YoloKind, root: object) -> YoloLayout:
     members = list(network.child("model").children.values())
     if not 2 <= len(members) <= MAX_STAGES:
         raise ModelUnavailable(f"the network has {len(members)} stages, expected 2 to {MAX_STAGES}")
@@ -86,7 +89,7 @@ def _read(network: ModuleStub, kind: YoloKind) -> YoloLayout:
             f"the head is a {head.stub.kind}, but family {kind.family!r} expects one of "
             f"{', '.join(sorted(kind.heads))}"
         )
-    classes = head.stub.integer("nc")
+    classes = kind.count_classes(head.stub)
     if not 1 <= classes <= MAX_CLASSES:
         raise ModelUnavailable(f"the head has {classes} classes, expected 1 to {MAX_CLASSES}")
     return YoloLayout(
@@ -95,7 +98,7 @@ def _read(network: ModuleStub, kind: YoloKind) -> YoloLayout:
         strides_px=_strides(network, head.stub, len(head.sources)),
         class_count=classes,
         names=_names(network.state.get("names"), classes),
-        train_size_px=_train_size(network),
+        train_size_px=_train_size(network, root),
     )
 
 
@@ -134,7 +137,12 @@ def _count(names: object) -> str:
     return str(len(names)) if isinstance(names, list | tuple | Mapping) else "none"
 
 
-def _train_size(network: ModuleStub) -> int | None:
-    arguments = network.state.get("args")
-    size = arguments.get("imgsz") if isinstance(arguments, dict) else None
-    return size if type(size) is int and 32 <= size <= 8192 else None
+def _train_size(network: ModuleStub, root: object) -> int | None:
+    # A trainer that is still at work keeps its settings as a namespace; stripped, they are a dict. A classifier has
+    # none, and then those of the training count.
+    for settings in (network.state.get("args"), root.get("train_args") if isinstance(root, Mapping) else None):
+        found = settings.state if isinstance(settings, ModuleStub) else settings
+        size = found.get("imgsz") if isinstance(found, Mapping) else None
+        if type(size) is int and 32 <= size <= 8192:
+            return size
+    return None

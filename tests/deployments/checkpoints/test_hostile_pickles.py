@@ -84,6 +84,10 @@ def test_the_marker_appears_when_python_unpickles_such_a_file(tmp_path: Path) ->
 
 PICKLES: dict[str, tuple[bytes, str]] = {
     "a call of a class": (CONV + group() + b"R", r"calls models\.common\.Conv"),
+    "a call of settings with values": (
+        call("ultralytics.utils", "IterableSimpleNamespace", plain(1)),
+        r"calls ultralytics\.utils\.IterableSimpleNamespace",
+    ),
     "a call of what a call gave": (
         call("dill._dill", "_load_type", plain("CodeType")) + group() + b"R",
         r"calls dill\._dill\._load_type",

@@ -78,6 +78,7 @@ def test_settings_and_optimizers_of_training_checkpoints_become_inert_shells(tmp
         "model": Weights().module(SEQUENTIAL),
         "best_fitness": scalar,
         "opt": instance("argparse.Namespace", plain({"epochs": 3})),
+        "args": call("ultralytics.utils", "IterableSimpleNamespace") + plain({"imgsz": 96}) + b"b",
         "save_dir": call("pathlib", "PosixPath", plain("runs")),
         "type": call("dill._dill", "_load_type", plain("CodeType")),
         "size": call("torch", "Size", plain([1, 3])),
@@ -90,6 +91,7 @@ def test_settings_and_optimizers_of_training_checkpoints_become_inert_shells(tmp
     assert isinstance(root["type"], ModuleStub)
     assert root["type"].kind == "dill._dill._load_type"
     assert root["opt"].state == {"epochs": 3}
+    assert root["args"].state == {"imgsz": 96}
     assert root["seen"] == ["a"]
     assert root["size"] == [1, 3]
 

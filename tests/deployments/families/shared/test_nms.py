@@ -125,3 +125,9 @@ def test_without_suppression_the_best_come_first_and_what_cannot_be_a_box_goes()
     assert best_first(boxes, scores, classes, Suppression(0.1, 0.5, 300)).tolist() == [1, 4, 0]
     assert best_first(boxes, scores, classes, Suppression(0.1, 0.5, 2)).tolist() == [1, 4]
     assert best_first(boxes, scores, classes, Suppression(0.1, 0.5, 300, class_ids=(0,))).tolist() == [1, 0]
+
+
+def test_without_an_iou_threshold_boxes_of_one_place_all_stay() -> None:
+    boxes = np.array([[0, 0, 9, 9]] * 3, np.float32)
+    kept = suppress(boxes, np.array([0.5, 0.9, 0.1], np.float32), np.zeros(3, np.int32), Suppression(0.2, None, 9))
+    assert kept.tolist() == [1, 0]

@@ -10,7 +10,7 @@ from deployments.checkpoints import ModuleStub, open_checkpoint
 from deployments.errors import ModelUnavailable
 from deployments.families.shared.tensor_ops import best_classes
 from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
-from deployments.families.yolo.ultralytics import Ultralytics
+from deployments.families.yolo.ultralytics import Ultralytics, UltralyticsParameters
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
 from deployments.families.yolo.yolov5 import YOLOv5, make_levels
@@ -184,7 +184,7 @@ def layout_of(head: ModuleStub, strides_px: tuple[int, ...] = (8,)) -> YoloLayou
 @pytest.mark.parametrize(
     ("children", "reg_max", "reason"),
     [
-        (("cv2", "cv3", "one2one_cv2"), 16, "end-to-end"),
+        (("cv2", "cv3", "one2one_cv2"), 16, "one2one_cv2 of the head has 0 branches"),
         (("cv2", "cv3"), 0, "reg_max is 0, expected 1 to 64"),
         (("cv2", "cv3"), 1000, "reg_max is 1000, expected 1 to 64"),
         (("cv2", "cv3"), 16, "cv2 of the head has 0 branches for 1 levels"),
@@ -197,8 +197,10 @@ def test_other_anchor_free_heads_are_refused(
     head = stubs.read(
         stubs.module("ultralytics.nn.modules.head.Detect", dict.fromkeys(children, empty), reg_max=reg_max)
     )
+    family = Ultralytics.__new__(Ultralytics)
+    family.parameters = UltralyticsParameters()
     with pytest.raises(ModelUnavailable, match=reason):
-        Ultralytics.check_head(Ultralytics.__new__(Ultralytics), layout_of(head))
+        family.check_head(layout_of(head))
 
 
 def yolov5_head(stubs: ModuleStubs, channels: int = 18, shapes: int = 3) -> ModuleStub:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from deployments.checkpoints import open_checkpoint
 from deployments.families.shared.anchor_free import anchor_points, expected_distances, to_corners
 from deployments.families.yolo.torch_layers import LayerBuilder
-from deployments.families.yolo.ultralytics import Ultralytics, make_head_maps
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.ultralytics import Ultralytics
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout
 
@@ -21,12 +20,13 @@ def raw_rows(family: Ultralytics, path: Path, canvas: NDArray[np.uint8], dtype: 
 
     with open_checkpoint(path) as checkpoint:
         layout = read_layout(checkpoint, family.kind)
-        builder = LayerBuilder(BLOCKS, dtype)
-        levels = build_body(layout, builder, make_head_maps(layout, builder))(tf.constant(canvas[None]))
+        builder = LayerBuilder(family.blocks, dtype)
+        levels = build_body(layout, builder, family.make_head_maps(layout, builder))(tf.constant(canvas[None]))
     sizes = [tuple(level.distances.shape[1:3]) for level in levels]
     points, strides = anchor_points(sizes, [level.stride_px for level in levels])
-    distances = np.concatenate([np.float32(level.distances).reshape(-1, 64) for level in levels])
+    bins = layout.head.stub.integer("reg_max")
+    distances = np.concatenate([np.float32(level.distances).reshape(-1, 4 * bins) for level in levels])
     logits = np.concatenate([np.float64(level.class_logits).reshape(-1, layout.class_count) for level in levels])
-    boxes = np.asarray(to_corners(points, expected_distances(tf.constant(distances), 16) * strides))
+    boxes = np.asarray(to_corners(points, expected_distances(tf.constant(distances), bins) * strides))
     centres, sizes_px = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     return np.concatenate([centres, sizes_px, 1 / (1 + np.exp(-logits))], axis=1)
