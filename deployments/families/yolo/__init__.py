@@ -6,8 +6,8 @@
     yolo_checkpoint.py           the file and its graph alone, for a family with another input or end
     yolo_layout.py               the checked stages, head, strides and class names of a file
     yolo_graph.py                the body as one callable
-    yolo_blocks.py, attention.py the blocks; torch_layers.py: the layers of torch.nn and the builder
-    yolov9_blocks.py, yolov10_blocks.py    those of one generation
+    yolo_blocks.py, attention.py the blocks; torch_layers.py, torch_sizes.py: the layers of torch.nn, and the builder
+    yolov5_blocks.py, yolov9_blocks.py, yolov10_blocks.py    those of one generation
 
 A new detector of this kind (another head, such as OBB or pose) is a subclass of `YoloFamily` with `kind`,
 `check_head` and `make_head`. One without letterbox or NMS (RT-DETR) takes `YoloCheckpoint`, and `best_first` of

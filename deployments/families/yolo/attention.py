@@ -24,7 +24,7 @@ def make_attention(builder: LayerBuilder, stub: ModuleStub) -> Program:
     def run(x: Any) -> Any:
         _, height, width, _ = x.shape
         queries, keys, values = _heads(qkv(x), heads, widths)
-        mixed = _attend(queries, keys, values, scale)
+        mixed = attend(queries, keys, values, scale)
         shape = (-1, height, width, heads * widths[2])
         return proj(ops.reshape(mixed, shape) + positional(ops.reshape(values, shape)))
 
@@ -43,7 +43,7 @@ def make_area_attention(builder: LayerBuilder, stub: ModuleStub) -> Program:
         projected = qkv(x)
         bands = ops.reshape(projected, (-1, height * width // area, 1, int(projected.shape[-1])))
         queries, keys, values = _heads(bands, heads, (each, each, each))
-        mixed = _attend(queries, keys, values, each**-0.5)
+        mixed = attend(queries, keys, values, each**-0.5)
         shape = (-1, height, width, heads * each)
         return proj(ops.reshape(mixed, shape) + positional(ops.reshape(values, shape)))
 
@@ -60,7 +60,7 @@ def _heads(x: Any, heads: int, widths: Sequence[int]) -> tuple[Any, Any, Any]:
     return x[..., :first], x[..., first:second], x[..., second:]
 
 
-def _attend(queries: Any, keys: Any, values: Any, scale: float) -> Any:
+def attend(queries: Any, keys: Any, values: Any, scale: float) -> Any:
     """softmax(q k / scale) v over positions; all (n, positions, heads, width)."""
     logits = ops.matmul(ops.transpose(queries, (0, 2, 1, 3)), ops.transpose(keys, (0, 2, 3, 1)))
     weights = ops.softmax(logits * scale, axis=-1)

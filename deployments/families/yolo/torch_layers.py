@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from deployments.checkpoints import ModuleStub, describe
+from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
 from deployments.families.shared.convolution import (
     ConvolutionGeometry,
@@ -117,27 +117,22 @@ def make_activation(builder: LayerBuilder, stub: ModuleStub) -> Program:
         "Hardswish": ops.hard_silu,
         "Sigmoid": ops.sigmoid,
         "Identity": lambda x: x,
+        "Mish": lambda x: x * ops.tanh(ops.softplus(x)),
+        "GELU": lambda x: ops.gelu(x, approximate=False),
+        "ELU": ops.elu,
+        "ReLU6": ops.relu6,
     }
     return activations[stub.class_name]
 
 
-def make_upsample(builder: LayerBuilder, stub: ModuleStub) -> Program:
-    """torch.nn.Upsample, nearest neighbour, by a whole factor."""
-    factor, mode = stub.number("scale_factor"), stub.state.get("mode")
-    if mode != "nearest" or not 1 <= factor <= 8 or factor != int(factor):
-        raise ModelUnavailable(
-            f"upsampling ({describe(mode)}) by {factor:g} is not supported, expected 'nearest' by a whole factor"
-        )
-    times = int(factor)
-    return lambda x: ops.repeat(ops.repeat(x, times, axis=1), times, axis=2)
-
-
-def make_max_pool(builder: LayerBuilder, stub: ModuleStub) -> Program:
-    """torch.nn.MaxPool2d where it keeps the size, as all YOLO blocks use it."""
-    size, step, pad = (_pair(stub, name) for name in ("kernel_size", "stride", "padding"))
-    if step != (1, 1) or pad != (size[0] // 2, size[1] // 2) or size[0] % 2 == 0 or size[1] % 2 == 0:
-        raise ModelUnavailable(f"max pooling of {size} with stride {step} and padding {pad} is not supported")
-    return lambda x: ops.max_pool(x, size, strides=1, padding="same")
+def make_linear(builder: LayerBuilder, stub: ModuleStub) -> Program:
+    """torch.nn.Linear over the channels, which are last."""
+    weight, bias = stub.tensor("weight").numpy(), stub.find_tensor("bias")
+    if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ModelUnavailable(f"{stub.kind} has weights of shape {weight.shape}, and a bias that does not fit")
+    matrix = builder.variable(weight.T)
+    shift = 0.0 if bias is None else builder.variable(bias.numpy())
+    return lambda x: ops.matmul(x, matrix) + shift
 
 
 def make_conv2d(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -178,7 +173,7 @@ def _convolution(
         raise ModelUnavailable(f"{stub.kind} stands where torch.nn.Conv2d was expected")
     weight = stub.tensor("weight").numpy().astype(np.float64)
     groups = stub.integer("groups", 1)
-    size = _pair(stub, "kernel_size")
+    size = pair_of(stub, "kernel_size")
     expected = (stub.integer("out_channels"), stub.integer("in_channels") // max(groups, 1), *size)
     if weight.shape != expected:
         raise ModelUnavailable(f"a convolution has weights of shape {weight.shape}, expected {expected}")
@@ -202,10 +197,12 @@ def _convolution(
 def _geometry(stub: ModuleStub, size: tuple[int, int]) -> ConvolutionGeometry:
     if stub.state.get("padding_mode", "zeros") != "zeros":
         raise ModelUnavailable("a convolution pads with something other than zeros, which is not supported")
-    return ConvolutionGeometry.of(size, _pair(stub, "stride"), _pair(stub, "padding"), _pair(stub, "dilation", 1))
+    return ConvolutionGeometry.of(
+        size, pair_of(stub, "stride"), pair_of(stub, "padding"), pair_of(stub, "dilation", 1)
+    )
 
 
-def _pair(stub: ModuleStub, name: str, default: int | None = None) -> tuple[int, int]:
+def pair_of(stub: ModuleStub, name: str, default: int | None = None) -> tuple[int, int]:
     """An attribute that torch keeps as one integer or as two."""
     value = stub.state.get(name, default)
     pair = (value, value) if type(value) is int else value
@@ -223,8 +220,8 @@ LAYERS: dict[str, Maker] = {
     "Hardswish": make_activation,
     "Sigmoid": make_activation,
     "Identity": make_activation,
-    "Upsample": make_upsample,
-    "MaxPool2d": make_max_pool,
+    **dict.fromkeys(("Mish", "GELU", "ELU", "ReLU6"), make_activation),
+    **dict.fromkeys(("Linear", "NonDynamicallyQuantizableLinear"), make_linear),
     "Conv2d": make_conv2d,
     "Conv": make_conv,
     "DWConv": make_conv,

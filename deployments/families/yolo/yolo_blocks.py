@@ -12,6 +12,7 @@ from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
 from deployments.families.yolo.attention import make_area_attention, make_attention
 from deployments.families.yolo.torch_layers import LAYERS, LayerBuilder, Maker, Program, batch_norm_affine, sequence
+from deployments.families.yolo.torch_sizes import SIZE_LAYERS
 
 
 def joined(parts: list[Any]) -> Any:
@@ -150,23 +151,27 @@ def make_a2c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
     return run
 
 
-BLOCKS: dict[str, Maker] = LAYERS | {
-    "Concat": make_concat,
-    "Focus": make_focus,
-    "Bottleneck": make_bottleneck,
-    "BottleneckCSP": make_bottleneck_csp,
-    "C3": make_c3,
-    "C3k": make_c3,
-    "C2": make_c2,
-    "C2f": make_c2f,
-    "C3k2": make_c2f,
-    "SPP": make_spp,
-    "SPPF": make_sppf,
-    "C2PSA": make_c2psa,
-    "PSABlock": make_psa_block,
-    "Attention": make_attention,
-    "A2C2f": make_a2c2f,
-    "ABlock": make_area_block,
-    "AAttn": make_area_attention,
-}
+BLOCKS: dict[str, Maker] = (
+    LAYERS
+    | SIZE_LAYERS
+    | {
+        "Concat": make_concat,
+        "Focus": make_focus,
+        "Bottleneck": make_bottleneck,
+        "BottleneckCSP": make_bottleneck_csp,
+        "C3": make_c3,
+        "C3k": make_c3,
+        "C2": make_c2,
+        "C2f": make_c2f,
+        "C3k2": make_c2f,
+        "SPP": make_spp,
+        "SPPF": make_sppf,
+        "C2PSA": make_c2psa,
+        "PSABlock": make_psa_block,
+        "Attention": make_attention,
+        "A2C2f": make_a2c2f,
+        "ABlock": make_area_block,
+        "AAttn": make_area_attention,
+    }
+)
 """Makers of everything that a YOLO backbone and neck may hold."""

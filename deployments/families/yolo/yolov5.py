@@ -19,9 +19,11 @@ from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.letterbox import Letterbox
 from deployments.families.shared.tensor_ops import best_classes, rows_at
 from deployments.families.yolo.torch_layers import LayerBuilder, Program, check_layers, make_conv2d_of
+from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolov5_blocks import YOLOV5_BLOCKS
 from deployments.prediction import Detections
 
 LEGACY_SIZE_PX = 640
@@ -52,6 +54,7 @@ class YOLOv5(YoloFamily):
         ),
         heads=frozenset({"models.yolo.Detect", "yolov5.models.yolo.Detect"}),
     )
+    blocks = BLOCKS | YOLOV5_BLOCKS
     parameters_type = YOLOv5Parameters
     parameters: YOLOv5Parameters
 

@@ -1,11 +1,11 @@
 """Makes the checkpoints and outputs in this folder with the ORIGINAL code of ultralytics/yolov5.
 
-    python make_yolov5_layouts.py CHECKOUTS
+    python make_yolov5_layouts.py CHECKOUTS [LAYOUT ...]
 
 CHECKOUTS has one checkout of that repository for each tag in LAYOUTS (`git worktree add CHECKOUTS/v5.0 v5.0`).
-Needs an environment of its own with PyTorch (1.13 was used), NumPy and PyYAML; nothing of this project is
-imported. Networks are tiny, weights random but seeded. For each layout: the checkpoint as that tag's train.py
-and strip_optimizer save it, and some rows of the decoded head for a seeded image.
+Needs an environment of its own with PyTorch (1.13 was used, and 2.13 for the last four), NumPy and PyYAML; nothing
+of this project is imported. Networks are tiny, weights random but seeded. For each layout: the checkpoint as that
+tag's train.py and strip_optimizer save it, and some rows of the decoded head for a seeded image.
 """
 
 import importlib
@@ -31,7 +31,13 @@ LAYOUTS = {
     "yolov5-v3-csp": ("v3.0", "models/yolov5s.yaml"),
     "yolov5-v5-focus": ("v5.0", "models/yolov5s.yaml"),
     "yolov5-v7-p6-unstripped": ("v7.0", "models/hub/yolov5s6.yaml"),
+    "yolov5-v7-ghost": ("v7.0", "models/hub/yolov5s-ghost.yaml"),
+    "yolov5-v7-transformer": ("v7.0", "models/hub/yolov5s-transformer.yaml"),
+    "yolov5-v7-v3-tiny": ("v7.0", "models/hub/yolov3-tiny.yaml"),
+    "yolov5-v7-others": ("v7.0", "models/yolov5s.yaml"),
 }
+OTHERS = {"C3": "C3x", "SPPF": "C3SPP"}
+"""Blocks that no configuration of the repository names, put in the place of some that it does."""
 
 
 class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -98,6 +104,11 @@ def make(layout: str) -> None:
     config = LAYOUTS[layout][1]
     content = yaml.safe_load(Path(config).read_text())
     content |= {"nc": len(CLASSES), "width_multiple": WIDTH, "depth_multiple": DEPTH}
+    if layout.endswith("-others"):
+        content["activation"] = "nn.Mish()"
+        for layer in content["backbone"]:
+            layer[2] = OTHERS.get(layer[2], layer[2])
+            layer[3] = [1024, [5, 9, 13]] if layer[2] == "C3SPP" else layer[3]
     Path("tiny.yaml").write_text(yaml.safe_dump(content))
     yolo: ModuleType = importlib.import_module("models.yolo")
     # The oldest tag sets its biases in place, which newer PyTorch allows only without gradients.
@@ -148,14 +159,14 @@ def training_state(yolo: ModuleType, ema: torch.nn.Module) -> dict:
 
 def main() -> None:
     """Each layout in a process of its own, in its tag's checkout."""
-    if len(sys.argv) == 3:
+    if sys.argv[1] == "--here":
         sys.path.insert(0, str(Path.cwd()))
-        sys.meta_path.append(Absent())
+        sys.meta_path.insert(0, Absent())
         make(sys.argv[2])
         return
-    for layout, (tag, _) in LAYOUTS.items():
-        checkout = Path(sys.argv[1]).resolve() / tag
-        subprocess.run([sys.executable, __file__, str(checkout), layout], cwd=checkout, check=True)
+    for layout in sys.argv[2:] or LAYOUTS:
+        checkout = Path(sys.argv[1]).resolve() / LAYOUTS[layout][0]
+        subprocess.run([sys.executable, __file__, "--here", layout], cwd=checkout, check=True)
 
 
 if __name__ == "__main__":

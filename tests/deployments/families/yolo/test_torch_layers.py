@@ -97,9 +97,26 @@ def test_a_norm_of_other_channels_is_refused(stubs: ModuleStubs) -> None:
     refused(stubs.read(stubs.module("models.common.Conv", children)), "a batch norm of 5 channels follows 8")
 
 
-@pytest.mark.parametrize(("size", "stride", "padding"), [(2, 1, 1), (3, 2, 1), (5, 1, 1)])
-def test_pooling_that_changes_the_size_is_refused(stubs: ModuleStubs, size: int, stride: int, padding: int) -> None:
+@pytest.mark.parametrize(("size", "stride", "padding"), [(2, 1, 1), (3, 2, 1), (5, 1, 1), (2, 2, 0), (2, 1, 0)])
+def test_pooling_that_changes_the_size_pads_on_both_sides(
+    stubs: ModuleStubs, size: int, stride: int, padding: int
+) -> None:
     pool = stubs.module(f"{NN}.pooling.MaxPool2d", kernel_size=size, stride=stride, padding=padding)
+    program = LayerBuilder(BLOCKS).build(stubs.read(pool))
+    values = -1 - np.random.default_rng(3).random((1, 7, 8, 2)).astype(np.float32)
+    padded = np.pad(values[0], ((padding, padding), (padding, padding), (0, 0)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))[::stride, ::stride]
+    np.testing.assert_array_equal(np.asarray(program(values))[0], windows.max((-1, -2)))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "is_ceiled"),
+    [(3, 1, 2, False), (0, 1, 0, False), (2, 0, 0, False), (2, 2, 0, True)],
+)
+def test_other_pooling_is_refused(stubs: ModuleStubs, size: int, stride: int, padding: int, is_ceiled: bool) -> None:
+    pool = stubs.module(
+        f"{NN}.pooling.MaxPool2d", kernel_size=size, stride=stride, padding=padding, ceil_mode=is_ceiled
+    )
     refused(stubs.read(pool), "max pooling of .* is not supported")
 
 

@@ -1,7 +1,8 @@
 """YOLOv5 checkpoints of other tags than the fixtures', made by the original code (`golden/make_yolov5_layouts.py`).
 
 v3.0: BottleneckCSP, Focus, SPP, Hardswish.  v5.0: C3, Focus, `Model`, names as a list.  v7.0: P6 with four levels,
-`DetectionModel`, names as a dict, un-stripped: the weights that count are under `ema`, an optimizer lies beside.
+`DetectionModel`, names as a dict, un-stripped: the weights that count are under `ema`, an optimizer lies beside. Also
+of v7.0: Ghost, a transformer, yolov3-tiny, and others: C3x, C3SPP, Mish.
 """
 
 import json
@@ -21,6 +22,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 CHECKPOINTS = sorted(GOLDEN.glob("yolov5-*.pt"))
 EVERY = 17
 ANCHORS = 3
+STRIDES_PX = {"yolov5-v7-p6-unstripped": (8, 16, 32, 64), "yolov5-v7-v3-tiny": (16, 32)}
 
 
 def family_of(path: Path) -> YOLOv5:
@@ -44,14 +46,14 @@ def test_raw_rows_agree_with_the_original_code(path: Path) -> None:
     image = np.random.default_rng(7).integers(0, 256, (128, 192, 3), np.uint8)
     rows = raw_rows(family_of(path), path, image)
     assert len(rows) == golden["rows"]
-    strides_px = (8, 16, 32, 64) if "p6" in path.stem else (8, 16, 32)
-    ordered = rows[reference_order(strides_px)]
+    ordered = rows[reference_order(STRIDES_PX.get(path.stem, (8, 16, 32)))]
     np.testing.assert_allclose(ordered[::EVERY], golden[f"every_{EVERY}th"], rtol=1e-3, atol=1e-3)
     assert rows.sum() == pytest.approx(golden["sum"], rel=1e-5)
 
 
-def test_all_three_layouts_are_there() -> None:
-    assert [path.stem for path in CHECKPOINTS] == ["yolov5-v3-csp", "yolov5-v5-focus", "yolov5-v7-p6-unstripped"]
+def test_all_layouts_are_there() -> None:
+    v7 = [f"yolov5-v7-{name}" for name in ("ghost", "others", "p6-unstripped", "transformer", "v3-tiny")]
+    assert [path.stem for path in CHECKPOINTS] == ["yolov5-v3-csp", "yolov5-v5-focus", *v7]
 
 
 @pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
@@ -126,8 +128,8 @@ def test_the_tiny_network_is_sound_before_it_is_spoiled(tmp_path: Path) -> None:
 
 def test_an_unknown_layer_is_named(tmp_path: Path) -> None:
     network = TinyNetwork()
-    network.layer = network.stage("models.common.GhostConv", 0, -1)
-    refused(network, tmp_path, r"tiny\.pt: unknown layer models\.common\.GhostConv; known: .*C3")
+    network.layer = network.stage("models.common.MixConv2d", 0, -1)
+    refused(network, tmp_path, r"tiny\.pt: unknown layer models\.common\.MixConv2d; known: .*C3")
 
 
 def test_another_head_is_named(tmp_path: Path) -> None:

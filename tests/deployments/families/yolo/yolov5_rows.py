@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from deployments.checkpoints import open_checkpoint
 from deployments.families.yolo.torch_layers import LayerBuilder
-from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout
 from deployments.families.yolo.yolov5 import YOLOv5, make_levels
@@ -20,7 +19,7 @@ def raw_rows(family: YOLOv5, path: Path, canvas: NDArray[np.uint8]) -> NDArray[A
 
     with open_checkpoint(path) as checkpoint:
         layout = read_layout(checkpoint, family.kind)
-        builder = LayerBuilder(BLOCKS)
+        builder = LayerBuilder(family.blocks)
         levels = make_levels(layout, builder)
         features = build_body(layout, builder, tuple).features(tf.constant(canvas[None]))
     parts = []
