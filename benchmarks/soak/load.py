@@ -24,6 +24,9 @@ LARGE_JOB_EVERY = 20
 
 COLLECT_EVERY_S = 0.2
 
+MOST_CONNECTIONS = 10_000
+"""To Redis. With redis-py's own limit, 100, a server that stalls for some seconds would end the soak."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doors:
@@ -43,7 +46,9 @@ class Clients:
         self._small, self._large = JobMaker(sample_image(SMALL)), JobMaker(sample_image(HD))
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=16)
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(TIMEOUT_S, connect=5), limits=limits, trust_env=False)
-        self._store: redis.asyncio.Redis = redis.asyncio.Redis.from_url(doors.redis_url)
+        self._store: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+            doors.redis_url, max_connections=MOST_CONNECTIONS
+        )
 
     async def __aenter__(self) -> Self:
         return self
