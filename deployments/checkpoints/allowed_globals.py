@@ -11,7 +11,10 @@ from deployments.checkpoints.module_stub import ModuleStub
 from deployments.checkpoints.tensors import STORAGE_TYPES, Tensor, rebuild
 
 MODULE_PACKAGES = (
-    *("models.", "ultralytics.", "yolov5.models.", "torch.nn.modules."),
+    "models.",
+    "ultralytics.",
+    "yolov5.models.",
+    "torch.nn.modules.",
     "torchvision.transforms.transforms.",
 )
 """Classes of these packages become stubs: layers, networks, their losses and settings, and how a classifier's images

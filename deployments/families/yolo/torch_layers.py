@@ -127,12 +127,18 @@ def make_activation(builder: LayerBuilder, stub: ModuleStub) -> Program:
 
 def make_linear(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """torch.nn.Linear over the channels, which are last."""
-    weight, bias = stub.tensor("weight").numpy(), stub.find_tensor("bias")
-    if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
-        raise ModelUnavailable(f"{stub.kind} has weights of shape {weight.shape}, and a bias that does not fit")
-    matrix = builder.variable(weight.T)
-    shift = 0.0 if bias is None else builder.variable(bias.numpy())
+    weight, bias = linear_weights(stub)
+    matrix, shift = builder.variable(weight.T), builder.variable(bias)
     return lambda x: ops.matmul(x, matrix) + shift
+
+
+def linear_weights(stub: ModuleStub) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights (out, in) and bias (out,), zeros where there is none, of a torch.nn.Linear. Raises ModelUnavailable."""
+    weight, found = stub.tensor("weight").numpy(), stub.find_tensor("bias")
+    bias = np.zeros(weight.shape[:1], weight.dtype) if found is None else found.numpy()
+    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise ModelUnavailable(f"{stub.kind} has weights of shape {weight.shape} and a bias of {bias.shape}")
+    return weight, bias
 
 
 def make_conv2d(builder: LayerBuilder, stub: ModuleStub) -> Program:

@@ -28,6 +28,11 @@ def make_max_pool(builder: LayerBuilder, stub: ModuleStub) -> Program:
     size, step, pad = (pair_of(stub, name) for name in ("kernel_size", "stride", "padding"))
     if min(*size, *step) < 1 or pad[0] * 2 > size[0] or pad[1] * 2 > size[1] or stub.flag("ceil_mode"):
         raise ModelUnavailable(f"max pooling of {size} with stride {step} and padding {pad} is not supported")
+    return max_pool(size, step, pad)
+
+
+def max_pool(size: tuple[int, int], step: tuple[int, int], pad: tuple[int, int]) -> Program:
+    """The largest of each `size` places, every `step` places, with `pad` places on both sides; down, then across."""
     if step == (1, 1) and pad == (size[0] // 2, size[1] // 2) and size[0] % 2 and size[1] % 2:
         return lambda x: ops.max_pool(x, size, strides=1, padding="same")
     border = ((0, 0), (pad[0], pad[0]), (pad[1], pad[1]), (0, 0))

@@ -11,13 +11,12 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from deployments.checkpoints import ModuleStub
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.definition_checks import checked_labels, needed_weights, read_parameters
 from deployments.families.shared.resize import CanvasGeometry, Resize
-from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
+from deployments.families.yolo.torch_layers import LayerBuilder, check_layers, linear_weights
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
 from deployments.families.yolo.yolo_graph import Head, YoloGraph
@@ -35,20 +34,11 @@ class UltralyticsClassifyParameters(Settings):
     """Of weights and arithmetic; scores are always finished in float32."""
 
 
-def _linear(head: ModuleStub) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights (classes, channels) and bias (classes,) of the last layer. Raises ModelUnavailable."""
-    linear = head.child("linear")
-    weight, bias = linear.tensor("weight").numpy(), linear.tensor("bias").numpy()
-    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
-        raise ModelUnavailable(f"the last layer has weights of shape {weight.shape} and a bias of {bias.shape}")
-    return weight.astype(np.float32), bias.astype(np.float32)
-
-
 KIND = YoloKind(
     family="ultralytics-classify",
     networks=frozenset({"ultralytics.nn.tasks.ClassificationModel"}),
     heads=frozenset({"ultralytics.nn.modules.head.Classify", "ultralytics.nn.modules.Classify"}),
-    count_classes=lambda head: len(_linear(head)[1]),
+    count_classes=lambda head: head.child("linear").tensor("bias").numel,
 )
 
 
@@ -86,13 +76,14 @@ class UltralyticsClassify:
 def _check_head(layout: YoloLayout) -> None:
     head = layout.head.stub
     check_layers(head.child("conv"), BLOCKS)
+    linear_weights(head.child("linear"))
     if len(layout.head.sources) != 1:
         raise ModelUnavailable(f"the head reads {len(layout.head.sources)} feature maps, expected one")
 
 
 def _make_head(layout: YoloLayout, builder: LayerBuilder) -> Head:
     convolution = builder.child(layout.head.stub, "conv")
-    weight, bias = _linear(layout.head.stub)
+    weight, bias = (values.astype(np.float32) for values in linear_weights(layout.head.stub.child("linear")))
 
     def head(features: Sequence[Any]) -> tuple[Any, ...]:
         means = ops.mean(ops.cast(convolution(features[0]), "float32"), axis=(1, 2))

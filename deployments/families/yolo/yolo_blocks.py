@@ -4,6 +4,7 @@ What each computes is defined by `models/common.py` of ultralytics/yolov5
 and `nn/modules/block.py` of ultralytics; sizes, shortcuts and repeats come from the checkpoint's own modules.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from keras import ops
@@ -23,6 +24,25 @@ def joined(parts: list[Any]) -> Any:
 def residual(program: Program, is_added: bool) -> Program:
     """`program`, to whose result its input is added."""
     return (lambda x: x + program(x)) if is_added else program
+
+
+def kept_and_joined(parts: list[Any], programs: Iterable[Program]) -> Any:
+    """`parts`, and what each program makes of the one before it, the first of the last of `parts`; all joined."""
+    parts = list(parts)
+    for program in programs:
+        parts.append(program(parts[-1]))
+    return joined(parts)
+
+
+def make_summed(builder: LayerBuilder, stub: ModuleStub) -> Program:
+    """RepConv and RepVGGDW: convolutions of two sizes, added; one where `fuse()` has joined them."""
+    if "bn" in stub.children:
+        raise ModelUnavailable(
+            f"a {stub.class_name} has a batch norm beside its convolutions, which is not supported"
+        )
+    branches = [builder.child(stub, name) for name in ("conv", "conv1", "conv2") if name in stub.children]
+    act = builder.child(stub, "act")
+    return lambda x: act(sum(branch(x) for branch in branches))
 
 
 def make_concat(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -64,13 +84,7 @@ def make_c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
     cv1, cv2 = builder.child(stub, "cv1"), builder.child(stub, "cv2")
     blocks = builder.all_children(stub, "m")
 
-    def run(x: Any) -> Any:
-        parts = list(ops.split(cv1(x), 2, axis=-1))
-        for block in blocks:
-            parts.append(block(parts[-1]))
-        return cv2(joined(parts))
-
-    return run
+    return lambda x: cv2(kept_and_joined(ops.split(cv1(x), 2, axis=-1), blocks))
 
 
 def make_c2(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -101,15 +115,9 @@ def make_sppf(builder: LayerBuilder, stub: ModuleStub) -> Program:
     cv1, cv2, pool = (builder.child(stub, name) for name in ("cv1", "cv2", "m"))
     times = stub.integer("n", 3)
 
-    def run(x: Any) -> Any:
-        parts = [cv1(x)]
-        for _ in range(times):
-            parts.append(pool(parts[-1]))
-        return cv2(joined(parts))
-
     if not 1 <= times <= 16:
         raise ModelUnavailable(f"an SPPF pools {times} times, expected 1 to 16")
-    return residual(run, stub.flag("add"))
+    return residual(lambda x: cv2(kept_and_joined([cv1(x)], [pool] * times)), stub.flag("add"))
 
 
 def make_psa_block(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -120,7 +128,12 @@ def make_psa_block(builder: LayerBuilder, stub: ModuleStub) -> Program:
 
 def make_c2psa(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """C2PSA: attention over one half of the channels."""
-    cv1, cv2, inner = (builder.child(stub, name) for name in ("cv1", "cv2", "m"))
+    return on_one_half(builder, stub, builder.child(stub, "m"))
+
+
+def on_one_half(builder: LayerBuilder, stub: ModuleStub, inner: Program) -> Program:
+    """`inner` on the second half of the channels, between the convolutions `cv1` and `cv2`."""
+    cv1, cv2 = builder.child(stub, "cv1"), builder.child(stub, "cv2")
 
     def run(x: Any) -> Any:
         passed, attended = ops.split(cv1(x), 2, axis=-1)
@@ -142,36 +155,31 @@ def make_a2c2f(builder: LayerBuilder, stub: ModuleStub) -> Program:
     scale = None if gamma is None else builder.variable(gamma.numpy())
 
     def run(x: Any) -> Any:
-        parts = [cv1(x)]
-        for block in blocks:
-            parts.append(block(parts[-1]))
-        y = cv2(joined(parts))
+        y = cv2(kept_and_joined([cv1(x)], blocks))
         return y if scale is None else x + scale * y
 
     return run
 
 
-BLOCKS: dict[str, Maker] = (
-    LAYERS
-    | SIZE_LAYERS
-    | {
-        "Concat": make_concat,
-        "Focus": make_focus,
-        "Bottleneck": make_bottleneck,
-        "BottleneckCSP": make_bottleneck_csp,
-        "C3": make_c3,
-        "C3k": make_c3,
-        "C2": make_c2,
-        "C2f": make_c2f,
-        "C3k2": make_c2f,
-        "SPP": make_spp,
-        "SPPF": make_sppf,
-        "C2PSA": make_c2psa,
-        "PSABlock": make_psa_block,
-        "Attention": make_attention,
-        "A2C2f": make_a2c2f,
-        "ABlock": make_area_block,
-        "AAttn": make_area_attention,
-    }
-)
+BLOCKS: dict[str, Maker] = {
+    **LAYERS,
+    **SIZE_LAYERS,
+    "Concat": make_concat,
+    "Focus": make_focus,
+    "Bottleneck": make_bottleneck,
+    "BottleneckCSP": make_bottleneck_csp,
+    "C3": make_c3,
+    "C3k": make_c3,
+    "C2": make_c2,
+    "C2f": make_c2f,
+    "C3k2": make_c2f,
+    "SPP": make_spp,
+    "SPPF": make_sppf,
+    "C2PSA": make_c2psa,
+    "PSABlock": make_psa_block,
+    "Attention": make_attention,
+    "A2C2f": make_a2c2f,
+    "ABlock": make_area_block,
+    "AAttn": make_area_attention,
+}
 """Makers of everything that a YOLO backbone and neck may hold."""

@@ -9,18 +9,9 @@ from typing import Any
 from keras import ops
 
 from deployments.checkpoints import ModuleStub
-from deployments.errors import ModelUnavailable
 from deployments.families.yolo.torch_layers import LayerBuilder, Maker, Program, sequence
-from deployments.families.yolo.yolo_blocks import joined, make_bottleneck, make_c3
-
-
-def make_rep_conv(builder: LayerBuilder, stub: ModuleStub) -> Program:
-    """RepConv: convolutions of 3 x 3 and of one pixel, added; one where `fuse()` has joined them."""
-    branches = [builder.child(stub, name) for name in ("conv", "conv1", "conv2") if name in stub.children]
-    if "bn" in stub.children:
-        raise ModelUnavailable("a RepConv has a batch norm beside its convolutions, which is not supported")
-    act = builder.child(stub, "act")
-    return lambda x: act(sum(branch(x) for branch in branches))
+from deployments.families.yolo.torch_sizes import max_pool
+from deployments.families.yolo.yolo_blocks import joined, kept_and_joined, make_bottleneck, make_c3, make_summed
 
 
 def make_elan(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -28,13 +19,7 @@ def make_elan(builder: LayerBuilder, stub: ModuleStub) -> Program:
     first, last = builder.child(stub, "cv1"), builder.child(stub, "cv4")
     branches = [builder.child(stub, name) for name in ("cv2", "cv3")]
 
-    def run(x: Any) -> Any:
-        parts = list(ops.split(first(x), 2, axis=-1))
-        for branch in branches:
-            parts.append(branch(parts[-1]))
-        return last(joined(parts))
-
-    return run
+    return lambda x: last(kept_and_joined(ops.split(first(x), 2, axis=-1), branches))
 
 
 def make_a_conv(builder: LayerBuilder, stub: ModuleStub) -> Program:
@@ -45,12 +30,11 @@ def make_a_conv(builder: LayerBuilder, stub: ModuleStub) -> Program:
 def make_a_down(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """ADown: as AConv for one half of the channels, and the largest of each 3 x 3 pixels for the other."""
     cv1, cv2 = builder.child(stub, "cv1"), builder.child(stub, "cv2")
+    largest = max_pool((3, 3), (2, 2), (1, 1))
 
     def run(x: Any) -> Any:
         convolved, pooled = ops.split(_means(x), 2, axis=-1)
-        # Every second of all places: TensorFlow pads a stride of 2 at the end only.
-        largest = ops.max_pool(pooled, 3, strides=1, padding="same")[:, ::2, ::2]
-        return joined([cv1(convolved), cv2(largest)])
+        return joined([cv1(convolved), cv2(largest(pooled))])
 
     return run
 
@@ -60,13 +44,7 @@ def make_spp_elan(builder: LayerBuilder, stub: ModuleStub) -> Program:
     first, last = builder.child(stub, "cv1"), builder.child(stub, "cv5")
     pools = [builder.child(stub, name) for name in ("cv2", "cv3", "cv4")]
 
-    def run(x: Any) -> Any:
-        parts = [first(x)]
-        for pool in pools:
-            parts.append(pool(parts[-1]))
-        return last(joined(parts))
-
-    return run
+    return lambda x: last(kept_and_joined([first(x)], pools))
 
 
 def _means(x: Any) -> Any:
@@ -79,7 +57,7 @@ YOLOV9_BLOCKS: dict[str, Maker] = {
     "ELAN1": make_elan,
     "RepBottleneck": make_bottleneck,
     "RepCSP": make_c3,
-    "RepConv": make_rep_conv,
+    "RepConv": make_summed,
     "RepNCSPELAN4": make_elan,
     "SPPELAN": make_spp_elan,
 }
