@@ -3,7 +3,7 @@
 import re
 
 from deployments.errors import all_error_types
-from deployments.shown_address import shown_text
+from deployments.process.shown_address import shown_text
 
 MAX_REASON_CHARACTERS = 500
 

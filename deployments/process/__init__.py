@@ -1,4 +1,5 @@
-"""What every process of the system needs, whatever it serves: background tasks, counters, folders, the environment.
+"""What every process of the system needs, whatever it serves: background tasks, counters, folders, the environment,
+addresses without their secrets.
 
 Imports nothing else of `deployments` but `logs`; everybody may import it.
 """

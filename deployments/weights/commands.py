@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deployments.errors import ModelUnavailable
-from deployments.shown_address import shown_address
+from deployments.process.shown_address import shown_address
 from deployments.weights.cache import digest_of, megabytes
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.fetch import Fetcher, entry_of

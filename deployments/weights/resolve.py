@@ -10,7 +10,7 @@ from collections.abc import Callable
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
-from deployments.shown_address import shown_address
+from deployments.process.shown_address import shown_address
 from deployments.weights.cache import megabytes
 from deployments.weights.fetch import Fetcher, entry_of
 from deployments.weights.settings import WeightsSettings

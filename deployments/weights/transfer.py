@@ -22,7 +22,7 @@ import httpx
 
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
-from deployments.shown_address import shown_text
+from deployments.process.shown_address import shown_text
 from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page
 from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
 from deployments.weights.http_client import TransferSettings, http_client, opened

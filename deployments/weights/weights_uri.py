@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from deployments.definition import URI_PATTERN, WeightsSource
-from deployments.shown_address import shown_address
+from deployments.process.shown_address import shown_address
 
 SCHEMES = ("hf", "doi", "https", "file")
 

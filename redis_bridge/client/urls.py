@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from deployments.shown_address import is_clear, shown_address
+from deployments.process.shown_address import is_clear, shown_address
 from redis_bridge.client.pools import BoundedPool, BoundedSentinelPool
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")

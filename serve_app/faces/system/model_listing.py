@@ -3,7 +3,7 @@
 from typing import Any
 
 from deployments.catalogue import ModelRecord
-from deployments.shown_address import shown_address
+from deployments.process.shown_address import shown_address
 
 
 def describe(record: ModelRecord) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.shown_address import is_clear, shown_address, shown_text
+from deployments.process.shown_address import is_clear, shown_address, shown_text
 
 
 @pytest.mark.parametrize(
