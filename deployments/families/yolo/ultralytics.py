@@ -13,13 +13,13 @@ from typing import Any, Literal
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
 from deployments.families.shared.anchor_free import HeadMaps, decode, decode_one_to_one
-from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, check_layers
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.yolov9_blocks import YOLOV9_BLOCKS
+from deployments.families.yolo.layers.yolov10_blocks import YOLOV10_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
-from deployments.families.yolo.yolov9_blocks import YOLOV9_BLOCKS
-from deployments.families.yolo.yolov10_blocks import YOLOV10_BLOCKS
 
 _MAX_BINS = 64
 _MOST_PAIRS = 1000

@@ -16,8 +16,8 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.definition_checks import checked_labels, needed_weights, read_parameters
 from deployments.families.shared.resize import CanvasGeometry, Resize
-from deployments.families.yolo.torch_layers import LayerBuilder, check_layers, linear_weights
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, check_layers, linear_weights
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
 from deployments.families.yolo.yolo_graph import Head, YoloGraph
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deployments.checkpoints import Checkpoint, open_checkpoint
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker, check_layers
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker, check_layers
 from deployments.families.yolo.yolo_graph import Head, YoloGraph, build_body
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, read_layout
 

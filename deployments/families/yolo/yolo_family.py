@@ -26,8 +26,8 @@ from deployments.families.shared.definition_checks import (
 )
 from deployments.families.shared.detections import best_detections, rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox, letterbox_within
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
 from deployments.families.yolo.yolo_graph import Head, YoloGraph
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout

@@ -11,7 +11,7 @@ from keras import ops
 
 from deployments.error_text import first_line
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import LayerBuilder, Program
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
 
 Head = Callable[[Sequence[Any]], tuple[Any, ...]]

@@ -18,12 +18,12 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.letterbox import Letterbox
 from deployments.families.shared.tensor_ops import best_classes, rows_at
-from deployments.families.yolo.torch_layers import LayerBuilder, Program, check_layers, make_conv2d_of
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program, check_layers, make_conv2d_of
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.yolov5_blocks import YOLOV5_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
-from deployments.families.yolo.yolov5_blocks import YOLOV5_BLOCKS
 from deployments.prediction import Detections
 
 LEGACY_SIZE_PX = 640

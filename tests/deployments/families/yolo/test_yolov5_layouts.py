@@ -193,8 +193,8 @@ def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
     with open_checkpoint(network.write(path)) as checkpoint:
         layer = checkpoint.network().child("model").child("0")
     layer.state["_modules"]["again"] = layer
-    from deployments.families.yolo.torch_layers import check_layers
-    from deployments.families.yolo.yolo_blocks import BLOCKS
+    from deployments.families.yolo.layers.torch_layers import check_layers
+    from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 
     assert isinstance(layer, ModuleStub)
     with pytest.raises(ModelUnavailable, match="nested more than 50 deep"):

@@ -9,9 +9,9 @@ import pytest
 from deployments.checkpoints import ModuleStub, open_checkpoint
 from deployments.errors import ModelUnavailable
 from deployments.families.shared.tensor_ops import best_classes
-from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, check_layers
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.ultralytics import Ultralytics, UltralyticsParameters
-from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
 from deployments.families.yolo.yolov5 import YOLOv5, make_levels
 from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, write
