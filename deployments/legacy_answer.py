@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.prediction import ClassScores, Prediction
+from deployments.prediction import ClassScores, Detections, Embedding, Prediction
 
 
 class LegacyDetection(TypedDict):
@@ -28,13 +28,29 @@ class LegacyClassScores(TypedDict):
     scores: list[float]
 
 
-def legacy_rows(prediction: Prediction) -> list[LegacyDetection] | list[LegacyClassScores]:
+class LegacyEmbedding(TypedDict):
+    """The one row of a model that describes an image by numbers."""
+
+    embedding: list[float]
+
+
+LegacyRows = list[LegacyDetection] | list[LegacyClassScores] | list[LegacyEmbedding]
+
+
+def legacy_rows(prediction: Prediction) -> LegacyRows:
     """The legacy list for `prediction`: finite numbers, non-empty labels, best first."""
     result = prediction.result
     if isinstance(result, ClassScores):
         return [LegacyClassScores(scores=result.scores.astype(float).tolist())]
-    boxes = boxes_with_area(result.boxes, prediction.image_size_px).tolist()
-    rows = zip(result.labels, result.scores.astype(float).tolist(), boxes, strict=True)
+    if isinstance(result, Embedding):
+        return [LegacyEmbedding(embedding=result.values.astype(float).tolist())]
+    return detection_rows(result, prediction.image_size_px)
+
+
+def detection_rows(detections: Detections, image_size_px: tuple[int, int]) -> list[LegacyDetection]:
+    """The rows of a detector."""
+    boxes = boxes_with_area(detections.boxes, image_size_px).tolist()
+    rows = zip(detections.labels, detections.scores.astype(float).tolist(), boxes, strict=True)
     return [LegacyDetection(category_id=label, scores=[score], bbox=box) for label, score, box in rows]
 
 

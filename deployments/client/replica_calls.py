@@ -20,14 +20,14 @@ from deployments.definition import DEPLOYMENT_NAME
 from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.origin import Origin, about
-from deployments.prediction import Outcome
+from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Request
 
 logger = logging.getLogger(OWN_LOGGER)
 
 BY_REFERENCE_FROM_BYTES = 2 * 1024 * 1024
 """Larger calls go through shared memory: Serve's gRPC transport, where it is switched on, copies and has a limit
-of 4 MiB."""
+of 4 MiB, for answers too."""
 
 _REPLICA_DIED = (RayActorError, ReplicaUnavailableError)
 
@@ -39,6 +39,9 @@ class ReplicaCalls:
     def __init__(self, model: str) -> None:
         self._model = model
         self._handle: DeploymentHandle | None = None
+        # How large an answer becomes is not known when it is asked for; what kind of answers a model gives is, from
+        # its last one.
+        self._gives_small_answers = False
 
     async def handle(self) -> DeploymentHandle:
         """The model's handle. Raises ModelUnavailable while there is none."""
@@ -68,7 +71,7 @@ class ReplicaCalls:
             raise ReplicaDied(self._model) from None
 
     async def _remote(self, handle: DeploymentHandle, requests: list[Request]) -> list[Outcome]:
-        if _nbytes(requests) >= BY_REFERENCE_FROM_BYTES:
+        if _nbytes(requests) >= BY_REFERENCE_FROM_BYTES or not self._gives_small_answers:
             handle = handle.options(_by_reference=True)
         response = handle.predict.remote(requests)
         try:
@@ -79,12 +82,19 @@ class ReplicaCalls:
         except _REPLICA_DIED:
             raise
         except Exception as error:
+            self._gives_small_answers = False
             raise serving_error(error, [one.origin for one in requests]) from None
+        self._gives_small_answers = not any(map(_may_be_large, outcomes))
         return outcomes
 
 
 def _nbytes(requests: Sequence[Request]) -> int:
     return sum(one.image.nbytes + sum(map(len, one.options.classes or ())) for one in requests)
+
+
+def _may_be_large(outcome: Outcome) -> bool:
+    found = outcome.result if isinstance(outcome, Prediction) else None
+    return isinstance(found, Detections) and not (found.masks is None and found.keypoints is None)
 
 
 def serving_error(error: BaseException, origins: Sequence[Origin | None]) -> ServingError:

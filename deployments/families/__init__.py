@@ -14,6 +14,7 @@ room's docstring names the other files that such a family touches. Rooms import 
 task never loads TensorFlow.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family
+from deployments.prediction import ClassScores, Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +35,38 @@ class FamilyEntry:
     runtime: str = "tensorflow"
     """A name from `deployments.runtimes.RUNTIMES`."""
 
+    answers: Callable[[ModelDefinition], str] = lambda definition: Detections.what
+    """What such a model answers, as `what` of its `Result` names it."""
+
+
+def _of_task(definition: ModelDefinition) -> str:
+    return ClassScores.what if definition.parameters.get("task") == "classifier" else Detections.what
+
+
+def _class_scores(definition: ModelDefinition) -> str:
+    return ClassScores.what
+
 
 FAMILIES: dict[str, FamilyEntry] = {
     "bench-detector": FamilyEntry("deployments.families.synthetic.bench_detector:BenchDetector"),
     "benthic-demo": FamilyEntry("deployments.families.demo.family:BenthicDemo"),
     "yolov5": FamilyEntry("deployments.families.yolo.yolov5:YOLOv5"),
     "ultralytics": FamilyEntry("deployments.families.yolo.ultralytics:Ultralytics"),
-    "ultralytics-classify": FamilyEntry("deployments.families.yolo.ultralytics_classify:UltralyticsClassify"),
+    "ultralytics-classify": FamilyEntry(
+        "deployments.families.yolo.ultralytics_classify:UltralyticsClassify", answers=_class_scores
+    ),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
-    "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel"),
-    "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel"),
-    "onnx": FamilyEntry("deployments.families.generic.onnx_model:OnnxModel", runtime="onnx"),
+    "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),
+    "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel", answers=_of_task),
+    "onnx": FamilyEntry("deployments.families.generic.onnx_model:OnnxModel", "onnx", _of_task),
     "fixed-answer": FamilyEntry("deployments.families.synthetic.fixed_answer:FixedAnswer", runtime="callable"),
 }
+
+
+def answers_of(definition: ModelDefinition) -> str:
+    """What a model of a known family answers, as `what` of its `Result` names it."""
+    return FAMILIES[definition.family].answers(definition)
 
 
 def can_limit_memory(family: str) -> bool:

@@ -1,9 +1,10 @@
 """The contract between the serving core and a family of models, in one page.
 
 A family handles one kind of checkpoint: how pixels become the network's input, the graph, and how the graph's outputs
-become detections in pixels of the client's image. Batching, time, Ray and the doors are the business of others.
+become an answer, mostly detections in pixels of the client's image. Batching, time, Ray and the doors are the
+business of others.
 
-    pixels --preprocess--> Prepared --(batched by the core)--> graph --> outputs --postprocess--> Detections
+    pixels --preprocess--> Prepared --(batched by the core)--> graph --> outputs --postprocess--> Result
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.prediction import ClassScores, Detections
+from deployments.prediction import Result
 
 Outputs = tuple[NDArray[Any], ...]
 """The graph's outputs for ONE image, without the batch axis."""
@@ -81,6 +82,7 @@ class Family(Protocol[GeometryT]):
         """
         ...
 
-    def postprocess(self, outputs: Outputs, geometry: GeometryT, thresholds: Thresholds) -> Detections | ClassScores:
-        """One image's outputs to detections in pixels of the client's image, best first. Runs in a thread."""
+    def postprocess(self, outputs: Outputs, geometry: GeometryT, thresholds: Thresholds) -> Result:
+        """One image's outputs to its answer; detections best first, in pixels of the client's image. Runs in a
+        thread."""
         ...

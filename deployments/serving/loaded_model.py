@@ -6,7 +6,7 @@ from typing import Any
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InvalidRequest
 from deployments.families.contract import Family, Thresholds
-from deployments.prediction import ClassScores, Detections, Prediction, Timings
+from deployments.prediction import Prediction, Result, Timings
 from deployments.request import Options
 from deployments.serving.decoding import Decoding
 from deployments.serving.known_classes import KnownClasses
@@ -64,9 +64,7 @@ class LoadedModel:
         )
         inferred.end(self.prediction(image, result, timings))
 
-    def prediction(
-        self, image: PreparedImage | CutImage, result: Detections | ClassScores, timings: Timings
-    ) -> Prediction:
+    def prediction(self, image: PreparedImage | CutImage, result: Result, timings: Timings) -> Prediction:
         """What this model answers for `image`."""
         return Prediction(result, image.size_px, self.name, self._definition.revision, timings)
 

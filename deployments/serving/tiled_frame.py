@@ -122,7 +122,7 @@ class _FrameWork:
         for tile, one, batched in zip(group, prepared, batches, strict=True):
             result = self._model.family.postprocess(batched.result, one.geometry, self._frame.thresholds)
             if not isinstance(result, Detections):
-                raise InvalidRequest("tiling: this model answers scores of classes and no boxes; only detectors tile")
+                raise InvalidRequest(f"tiling: this model answers {result.what} and no boxes; only detectors tile")
             found.append((tile, result))
         return found
 

@@ -13,20 +13,25 @@
     outlines                 [[[x, y], ...], ...], x and y from 0 to 1
     one-outline              [[x, y], ...] of the best detection, in pixels; [] for none
 
-Best first, boxes in pixels of the job's image, inside it and at least one pixel wide and high. The models of this
-system find boxes, so an outline is the four corners of its box.
+Best first, boxes in pixels of the job's image, inside it and at least one pixel wide and high. An outline is that of
+the largest piece of a mask; where a model finds no masks, the corners of a rotated box, or else of its box.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from deployments.errors import InvalidRequest
-from deployments.legacy_answer import boxes_with_area, legacy_rows
-from deployments.prediction import ClassScores, Detections, Prediction
+from deployments.legacy_answer import LegacyDetection, boxes_with_area, detection_rows, legacy_rows
+from deployments.prediction import ClassScores, Detections, Embedding, Prediction
 from redis_bridge.wire.profiles import AnswerFormat, QueueProfile
 
 Box = list[float]
 """x1, y1, x2, y2 in pixels."""
+
+Points = list[list[float]]
+"""[[x, y], ...] in pixels."""
 
 
 def answer_value(prediction: Prediction, profile: QueueProfile) -> Any:
@@ -35,22 +40,24 @@ def answer_value(prediction: Prediction, profile: QueueProfile) -> Any:
     Raises InvalidRequest when the profile asks for something that this kind of model does not find.
     """
     result = prediction.result
-    if profile.answer is AnswerFormat.LABEL_PROBABILITY:
+    if profile.answer is AnswerFormat.LABEL_PROBABILITY and not isinstance(result, Embedding):
         return _label_probability(result, profile.top_classes)
-    if isinstance(result, ClassScores):
-        if profile.answer in _OF_DETECTIONS and profile.answer not in _ROWS_OF_DETECTIONS:
-            raise InvalidRequest(
-                f"the queue's profile answers {profile.answer}, which needs boxes, "
-                f"but model {prediction.model} answers class scores"
-            )
+    if isinstance(result, Detections):
+        write = _OF_DETECTIONS.get(profile.answer)
+        if write is not None:
+            return write(prediction, result)
+    elif profile.answer in _ROWS or (isinstance(result, ClassScores) and profile.answer is AnswerFormat.CLASS_SCORES):
         return legacy_rows(prediction)
-    write = _OF_DETECTIONS.get(profile.answer)
-    if write is None:
-        raise InvalidRequest(
-            f"the queue's profile answers {profile.answer}, which needs a score of every class, "
-            f"but model {prediction.model} answers boxes"
-        )
-    return write(prediction, result)
+    raise InvalidRequest(
+        f"the queue's profile answers {profile.answer}, which needs {_needs(profile.answer)}, "
+        f"but model {prediction.model} answers {result.what}"
+    )
+
+
+def _needs(answer: AnswerFormat) -> str:
+    if answer is AnswerFormat.LABEL_PROBABILITY:
+        return "labels"
+    return "boxes" if answer in _OF_DETECTIONS else "a score of every class"
 
 
 def _label_probability(result: Detections | ClassScores, top_classes: int) -> list[dict[str, Any]]:
@@ -72,12 +79,12 @@ def _scores(detections: Detections) -> list[float]:
     return scores
 
 
-def _detections(prediction: Prediction, detections: Detections) -> Any:
-    return legacy_rows(prediction)
+def _detections(prediction: Prediction, detections: Detections) -> list[LegacyDetection]:
+    return detection_rows(detections, prediction.image_size_px)
 
 
 def _nested_scores(prediction: Prediction, detections: Detections) -> Any:
-    return [{**row, "scores": [row["scores"]]} for row in legacy_rows(prediction)]
+    return [{**row, "scores": [row["scores"]]} for row in _detections(prediction, detections)]
 
 
 def _box_as_text(prediction: Prediction, detections: Detections) -> Any:
@@ -92,7 +99,7 @@ def _as_text(prediction: Prediction, detections: Detections) -> Any:
 
 
 def _with_boxes(prediction: Prediction, detections: Detections) -> Any:
-    return zip(legacy_rows(prediction), _boxes(prediction, detections), strict=True)
+    return zip(_detections(prediction, detections), _boxes(prediction, detections), strict=True)
 
 
 def _xywh_score_class(prediction: Prediction, detections: Detections) -> Any:
@@ -111,19 +118,31 @@ def _boxes_and_confidences(prediction: Prediction, detections: Detections) -> An
 
 
 def _segments(prediction: Prediction, detections: Detections) -> Any:
-    boxes = _boxes(prediction, detections)
-    named = [dict(zip("xywh", _xywh(box), strict=True)) for box in boxes]
-    return [{"box": named, "score": _scores(detections), "poly": [_whole(_corners(box)) for box in boxes]}]
+    named = [dict(zip("xywh", _xywh(box), strict=True)) for box in _boxes(prediction, detections)]
+    outlines = [_whole(points) for points in _points(prediction, detections)]
+    return [{"box": named, "score": _scores(detections), "poly": outlines}]
 
 
 def _outlines(prediction: Prediction, detections: Detections) -> Any:
     height_px, width_px = prediction.image_size_px
-    boxes = _boxes(prediction, detections)
-    return [[[x / width_px, y / height_px] for x, y in _corners(box)] for box in boxes]
+    return [[[x / width_px, y / height_px] for x, y in points] for points in _points(prediction, detections)]
 
 
 def _one_outline(prediction: Prediction, detections: Detections) -> Any:
-    return next((_whole(_corners(box)) for box in _boxes(prediction, detections)), [])
+    return next((_whole(points) for points in _points(prediction, detections)), [])
+
+
+def _points(prediction: Prediction, detections: Detections) -> Iterator[Points]:
+    """The outline of each detection, in pixels within the image."""
+    height_px, width_px = prediction.image_size_px
+    for index, box in enumerate(_boxes(prediction, detections)):
+        outline = np.zeros((0, 2), np.float32)
+        if detections.masks is not None:
+            outline = detections.masks.outline(index, prediction.image_size_px)
+        elif detections.corners is not None:
+            outline = detections.corners[index]
+        points: Points = np.clip(outline, 0, (width_px, height_px)).astype(float).tolist()
+        yield points or _corners(box)
 
 
 def _xywh(box: Box) -> Box:
@@ -131,12 +150,12 @@ def _xywh(box: Box) -> Box:
     return [x1, y1, x2 - x1, y2 - y1]
 
 
-def _corners(box: Box) -> list[list[float]]:
+def _corners(box: Box) -> Points:
     x1, y1, x2, y2 = box
     return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]]
 
 
-def _whole(points: list[list[float]]) -> list[list[int]]:
+def _whole(points: Points) -> list[list[int]]:
     """Whole pixels: clients hand outlines to drawing functions that take nothing else."""
     return [[round(x), round(y)] for x, y in points]
 
@@ -154,7 +173,7 @@ _OF_DETECTIONS: dict[AnswerFormat, Callable[[Prediction, Detections], Any]] = {
     AnswerFormat.ONE_OUTLINE: _one_outline,
 }
 
-_ROWS_OF_DETECTIONS = frozenset(
+_ROWS = frozenset(
     {
         AnswerFormat.DETECTIONS,
         AnswerFormat.DETECTIONS_NESTED_SCORES,
@@ -163,4 +182,4 @@ _ROWS_OF_DETECTIONS = frozenset(
     }
 )
 """On a queue with one of these a classifier answers its row of scores, as the detectors and classifiers of one
-legacy server did side by side."""
+legacy server did side by side; so does a model that answers an embedding."""

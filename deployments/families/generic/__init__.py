@@ -12,5 +12,5 @@ mean.
 
 A new file format is a subclass of `GenericFamily` and a file that checks it. A new kind of output is a value of
 `outputs` in generic_signature.py and a case in generic_outputs.py; a new task (segmentation) is a value of `task`
-there, and a new type in `deployments/prediction.py` first.
+there, and a new type in `deployments/prediction/results.py` first.
 """

@@ -20,7 +20,7 @@ from deployments.families.generic.generic_signature import GenericParameters
 from deployments.families.shared.definition_checks import needed_weights, read_parameters
 from deployments.families.shared.detections import detections_of
 from deployments.families.shared.resize import CanvasGeometry, Resize
-from deployments.prediction import ClassScores, Detections
+from deployments.prediction import ClassScores, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,7 @@ class GenericFamily:
         """uint8 RGB (height, width, 3) onto the canvas; the arithmetic on pixels is done by the program."""
         return Prepared(*self._resize.apply(pixels))
 
-    def postprocess(
-        self, outputs: Outputs, geometry: CanvasGeometry, thresholds: Thresholds
-    ) -> Detections | ClassScores:
+    def postprocess(self, outputs: Outputs, geometry: CanvasGeometry, thresholds: Thresholds) -> Result:
         """Detections in pixels of the client's image, best first; or all scores of a classifier, whatever the
         thresholds, in the order of the labels."""
         if self.parameters.task == "classifier":

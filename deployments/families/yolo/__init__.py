@@ -11,5 +11,5 @@
 A new detector of this kind (another head, such as OBB or pose) is a subclass of `YoloFamily` with `kind`,
 `check_head` and `make_head`. One without letterbox or NMS (RT-DETR) takes `YoloCheckpoint`, and `best_first` of
 `shared/nms`. New blocks go into a file of `layers/`; the class adds them as `blocks = BLOCKS | {...}`. What is
-predicted besides boxes is a new type in `deployments/prediction.py` first.
+predicted besides boxes is a new type in `deployments/prediction/results.py` first.
 """

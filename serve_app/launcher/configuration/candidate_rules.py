@@ -7,7 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, Candidate, ModelDefinition, ModelKnobs
+from deployments.families import FAMILIES, answers_of
 from deployments.nearest_name import nearest_of
+from deployments.prediction import Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class _Model:
     @property
     def answers(self) -> str:
         """The kind of its answers."""
-        return "scores of classes" if self.definition.parameters.get("task") == "classifier" else "boxes"
+        return answers_of(self.definition) if self.definition.family in FAMILIES else Detections.what
 
 
 def candidate_problems(document: dict[str, Any], is_whole: bool = True) -> Iterator[str]:
@@ -66,7 +68,7 @@ def _problems_beside(model: _Model, of: _Model) -> Iterator[str]:
         yield f"{model.there}.of: {of.name} is a candidate itself"
     if model.answers != of.answers:
         yield f"{model.there}.of: {of.name} answers with {of.answers}, and {model.name} with {model.answers}"
-    elif of.answers != "boxes":
+    elif of.answers != Detections.what:
         if model.candidate.shadow is not None:
             yield f"{model.there}.shadow: compares boxes, and {of.name} answers with {of.answers}"
         if model.definition.labels != of.definition.labels:

@@ -1,10 +1,13 @@
 """The shapes of answers, byte by byte."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from deployments.errors import InvalidRequest
-from deployments.prediction import ClassScores, Detections, Prediction
+from deployments.prediction import ClassScores, Detections, Embedding, Masks, Prediction, Result
 from redis_bridge.wire import answers
 from redis_bridge.wire.json_encoding import JSON
 from redis_bridge.wire.profiles import AnswerFormat, QueueProfile
@@ -79,7 +82,7 @@ BOXES_ONLY = [
 ]
 
 
-def text(result: Detections | ClassScores, answer: str, top_classes: int = 5) -> bytes:
+def text(result: Result, answer: str, top_classes: int = 5) -> bytes:
     profile = QueueProfile.model_validate({"answer": answer, "top_classes": top_classes})
     return JSON.write(answers.answer_value(Prediction(result, (100, 200), "demo", "1"), profile))
 
@@ -125,6 +128,39 @@ def test_a_classifier_has_no_boxes_to_answer(answer: str) -> None:
 def test_a_detector_has_no_row_of_scores_to_answer() -> None:
     with pytest.raises(InvalidRequest, match="answers class-scores, which needs a score of every class"):
         text(FOUND, "class-scores")
+
+
+@pytest.mark.parametrize("answer", ["detections", "detections-nested-scores", "detections-as-text"])
+def test_an_embedding_is_one_row_of_numbers(answer: str) -> None:
+    assert text(Embedding(np.array([0.5, -1.5], np.float32)), answer) == b'[{"embedding":[0.5,-1.5]}]'
+
+
+@pytest.mark.parametrize(
+    ("answer", "needed"),
+    [
+        *((one, "boxes") for one in BOXES_ONLY),
+        ("class-scores", "a score of every class"),
+        ("label-probability", "labels"),
+    ],
+)
+def test_an_embedding_has_neither_boxes_nor_labels(answer: str, needed: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"answers {answer}, which needs {needed}, but model demo answers an"):
+        text(Embedding(np.zeros(2, np.float32)), answer)
+
+
+def test_outlines_are_those_of_the_masks_and_of_the_box_where_a_mask_has_none() -> None:
+    triangle, nothing = np.tril(np.ones((50, 100), bool)), np.zeros((50, 100), bool)
+    with_masks = replace(FOUND, masks=Masks.of(3, [triangle, nothing, nothing].__getitem__, (50, 100)))
+    boxes = [[[0, 0], [10, 0], [10, 20], [0, 20]], [[100, 50], [120, 50], [120, 75], [100, 75]]]
+    assert json.loads(text(with_masks, "segments"))[0]["poly"] == [[[0, 0], [0, 98], [98, 98]], *boxes]
+    assert json.loads(text(with_masks, "one-outline")) == [[0, 0], [0, 98], [98, 98]]
+    assert json.loads(text(with_masks, "outlines"))[0] == [[0, 0], [0, 0.98], [0.49, 0.98]]
+
+
+def test_outlines_are_the_corners_of_rotated_boxes_kept_inside_the_image() -> None:
+    corners = np.array([[[50, -5], [60, 10], [50, 20], [40, 10]]] * 3, np.float32)
+    rotated = replace(FOUND, corners=corners)
+    assert json.loads(text(rotated, "one-outline")) == [[50, 0], [60, 10], [50, 20], [40, 10]]
 
 
 def test_boxes_stay_inside_the_image_in_every_format() -> None:

@@ -64,7 +64,7 @@ def test_the_shares_of_a_model_are_at_most_all_of_it() -> None:
     [
         ({"queues": ["q"]}, f"{ARGS}.queues: a candidate has none; its jobs are those of its model"),
         ({"required": True}, f"{ARGS}.required: a candidate is never required, as its model answers without it"),
-        (CLASSIFIER, f"{KNOB}.of: main answers with boxes, and next with scores of classes"),
+        (CLASSIFIER, f"{KNOB}.of: main answers with boxes, and next with class scores"),
     ],
 )
 def test_a_candidate_has_no_queue_is_not_required_and_answers_as_its_model_does(
@@ -90,9 +90,7 @@ def test_classifiers_have_a_share_with_the_same_labels_and_no_shadow() -> None:
     assert problems(["a", "b"], share=0.1) == []
     told = f"{ARGS}.labels: must be those of main, as a classifier's answer has no names"
     assert problems(["b", "a"], share=0.1) == [told]
-    assert problems(["a", "b"], shadow=0.1) == [
-        f"{KNOB}.shadow: compares boxes, and main answers with scores of classes"
-    ]
+    assert problems(["a", "b"], shadow=0.1) == [f"{KNOB}.shadow: compares boxes, and main answers with class scores"]
 
 
 def test_the_block_of_a_candidate_may_be_checked_without_its_model() -> None:

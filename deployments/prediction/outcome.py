@@ -1,53 +1,10 @@
-"""What a model answers, before a door writes it down in its own way."""
+"""One image's answer with its model and times, or an error in its place."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deployments.errors import ServingError
+from deployments.prediction.results import Result
 from deployments.process.message import message
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """One object. box: x1, y1, x2, y2 in pixels of the client's image, x1 <= x2 and y1 <= y2."""
-
-    label: str
-    score: float
-    box: tuple[float, float, float, float]
-
-
-@message
-@dataclass(frozen=True, slots=True)
-class Detections:
-    """All objects of one image, best score first.
-
-    boxes: float32 (n, 4), x1 y1 x2 y2 in pixels of the client's image.  scores: float32 (n,), 0 to 1.
-    class_ids: int32 (n,).  labels: n names. Arrays, since a tuple of objects is slow to pickle.
-    """
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    class_ids: NDArray[np.int32]
-    labels: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __iter__(self) -> Iterator[Detection]:
-        rows = zip(self.labels, self.scores.tolist(), self.boxes.tolist(), strict=True)
-        for label, score, (x1, y1, x2, y2) in rows:
-            yield Detection(label, score, (x1, y1, x2, y2))
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScores:
-    """The answer of a classifier. scores: float32 (n,).  labels: n names, same order."""
-
-    scores: NDArray[np.float32]
-    labels: tuple[str, ...]
 
 
 @message
@@ -76,7 +33,7 @@ class Timings:
 class Prediction:
     """A model's answer for one image. image_size_px: height, width of the client's image."""
 
-    result: Detections | ClassScores
+    result: Result
     image_size_px: tuple[int, int]
     model: str
     revision: str
