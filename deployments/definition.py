@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from deployments.labels import check_labels, read_labels
+from deployments.score_threshold import DEFAULT, ScoreThreshold
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""
@@ -193,8 +194,9 @@ class Candidate(Settings):
 class ModelKnobs(Settings):
     """The live knobs of a model: a change restarts nothing."""
 
-    score_threshold: float = Field(default=0.25, ge=0, le=1)
-    """Detections below this score are dropped."""
+    score_threshold: ScoreThreshold = DEFAULT
+    """Detections at or below this score are dropped. May be a mapping from labels to scores; `"*"` stands for the
+    classes that it does not name, else 0.25."""
 
     iou_threshold: float = Field(default=0.45, ge=0, le=1)
     """Of two boxes of one class that overlap more than this, the better one is kept."""

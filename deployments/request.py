@@ -3,6 +3,7 @@
 Requests cross process borders by pickle; the arrays in them travel by reference and arrive READ-ONLY.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -16,6 +17,9 @@ from deployments.process.message import message
 
 MAX_DETECTIONS_LIMIT = 1000
 MAX_DEADLINE_S = 3600.0
+
+SHOWN_CHARACTERS = 64
+"""Characters of a label that a message shows: it may be a whole file."""
 
 
 @message
@@ -60,25 +64,33 @@ class Image:
 class Options:
     """Run-time inputs of postprocessing; None means the model's own live knob.
 
-    score_threshold, iou_threshold: 0 to 1.  max_detections: 1 to 1000.  classes: labels to keep.
+    score_threshold: 0 to 1, for all classes or by label; "*" stands for the labels that are not named.
+    iou_threshold: 0 to 1.  max_detections: 1 to 1000.  classes: labels to keep.
     tiling: how a large image is cut; "off" looks at it as a whole, whatever the model's own knob.
     """
 
-    score_threshold: float | None = None
+    score_threshold: float | Mapping[str, float] | None = None
     iou_threshold: float | None = None
     max_detections: int | None = None
     classes: tuple[str, ...] | None = None
     tiling: Tiling | Literal["off"] | None = None
 
     def __post_init__(self) -> None:
-        for field in ("score_threshold", "iou_threshold"):
-            value = getattr(self, field)
-            if value is not None and not 0.0 <= value <= 1.0:
-                raise InvalidRequest(f"{field} must be between 0 and 1, got {value}")
+        if isinstance(self.score_threshold, Mapping):
+            for label, value in self.score_threshold.items():
+                _check_share(f"score_threshold of {label[:SHOWN_CHARACTERS]!r}", value)
+        else:
+            _check_share("score_threshold", self.score_threshold)
+        _check_share("iou_threshold", self.iou_threshold)
         if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS_LIMIT:
             raise InvalidRequest(
                 f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {self.max_detections}"
             )
+
+
+def _check_share(field: str, value: float | None) -> None:
+    if value is not None and not 0.0 <= value <= 1.0:
+        raise InvalidRequest(f"{field} must be between 0 and 1, got {value}")
 
 
 @message

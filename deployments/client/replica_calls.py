@@ -21,7 +21,8 @@ from deployments.errors import InternalError, ModelUnavailable, Overloaded, Serv
 from deployments.logs import OWN_LOGGER
 from deployments.origin import Origin, about
 from deployments.prediction import Detections, Outcome, Prediction
-from deployments.request import Request
+from deployments.request import Options, Request
+from deployments.score_threshold import named_in
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -89,7 +90,11 @@ class ReplicaCalls:
 
 
 def _nbytes(requests: Sequence[Request]) -> int:
-    return sum(one.image.nbytes + sum(map(len, one.options.classes or ())) for one in requests)
+    return sum(one.image.nbytes + sum(map(len, _names_in(one.options))) for one in requests)
+
+
+def _names_in(options: Options) -> tuple[str, ...]:
+    return (*(options.classes or ()), *named_in(options.score_threshold))
 
 
 def _may_be_large(outcome: Outcome) -> bool:

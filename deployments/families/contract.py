@@ -26,8 +26,9 @@ GeometryT = TypeVar("GeometryT")
 class Thresholds:
     """The options of one request, or the model's knobs where it gives none. Run-time inputs, never compiled in."""
 
-    score_threshold: float
-    """Detections at or below this score are dropped."""
+    score_threshold: float | NDArray[np.float32]
+    """Detections at or below this score are dropped. An array where classes have thresholds of their own, (classes,)
+    in the order of the labels."""
 
     iou_threshold: float
     """Of two boxes that overlap more than this, the better is kept."""
@@ -37,6 +38,11 @@ class Thresholds:
 
     classes: tuple[str, ...] | None = None
     """Labels of the classes to keep; None for all."""
+
+    @property
+    def lowest_score(self) -> float:
+        """Whatever scores at or below this is dropped, of any class."""
+        return float(np.min(self.score_threshold))
 
     def class_ids(self, labels: tuple[str, ...]) -> tuple[int, ...] | None:
         """The indices, in `labels`, of the classes to keep; None for all. Unknown names match nothing."""

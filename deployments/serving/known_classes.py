@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from deployments.errors import InvalidRequest, ModelUnavailable
 from deployments.labels import check_labels
 from deployments.nearest_name import nearest_in_any_case
+from deployments.request import SHOWN_CHARACTERS
 
 SHOWN = 3
 """Names that a message shows; a model may have thousands."""
-
-SHOWN_CHARACTERS = 64
-"""Characters of an unknown name that a message shows: it may be a whole file."""
 
 
 class KnownClasses:
@@ -24,14 +22,14 @@ class KnownClasses:
         self._labels = tuple(dict.fromkeys(labels))
         self._known = frozenset(labels)
 
-    def check(self, classes: Sequence[str] | None) -> None:
+    def check(self, classes: Sequence[str] | None, field: str = "classes") -> None:
         """Raises InvalidRequest when one of `classes` is none of the model's. An answer without it would look as if
-        nothing of that class were in the image."""
+        nothing of that class were in the image. field: what named them, for the message."""
         if classes is None or self._known.issuperset(classes):
             return
         unknown = next(name for name in classes if name not in self._known)
         shown = repr(unknown[:SHOWN_CHARACTERS])
-        raise InvalidRequest(f"classes: this model has no class {shown}; {self._instead_of(unknown)}")
+        raise InvalidRequest(f"{field}: this model has no class {shown}; {self._instead_of(unknown)}")
 
     def _instead_of(self, unknown: str) -> str:
         near = nearest_in_any_case(unknown[:SHOWN_CHARACTERS], self._labels, SHOWN)

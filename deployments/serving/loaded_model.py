@@ -1,28 +1,50 @@
 """The work of one loaded model on one image. Each step runs in a thread and touches nothing but its image."""
 
+import logging
 import time
 from typing import Any
 
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InvalidRequest
 from deployments.families.contract import Family, Thresholds
+from deployments.logs import OWN_LOGGER
 from deployments.prediction import Prediction, Result, Timings
 from deployments.request import Options
+from deployments.score_threshold import named_in, resolved
 from deployments.serving.decoding import Decoding
 from deployments.serving.known_classes import KnownClasses
 from deployments.serving.request_state import BatchedImage, CutImage, MustWait, PreparedImage, Received
 from deployments.serving.tiling import Tile, cut_into_tiles
 
+logger = logging.getLogger(OWN_LOGGER)
+
 
 class LoadedModel:
-    """knobs: may be changed at any time. Raises ModelUnavailable when the model has too many classes."""
+    """knobs: may be changed at any time; classes in them that the model lacks are told in the log.
+
+    Raises ModelUnavailable when the model has too many classes.
+    """
 
     def __init__(self, name: str, definition: ModelDefinition, family: Family[Any]) -> None:
         self.name = name
         self.family = family
-        self.knobs = ModelKnobs()
+        self._knobs = ModelKnobs()
         self._definition = definition
         self._classes = KnownClasses(family.labels)
+
+    @property
+    def knobs(self) -> ModelKnobs:
+        """The live knobs."""
+        return self._knobs
+
+    @knobs.setter
+    def knobs(self, knobs: ModelKnobs) -> None:
+        try:
+            self._classes.check(named_in(knobs.score_threshold), "user_config.score_threshold")
+        except InvalidRequest as error:
+            # Not an error: it would end a model that serves.
+            logger.warning("%s; for the other classes it counts", error.message)
+        self._knobs = knobs
 
     @property
     def batch_limit(self) -> int:
@@ -36,13 +58,15 @@ class LoadedModel:
         started_at_s = time.monotonic()
         if started_at_s >= received.expires_at_s:
             raise DeadlineExceeded("the time was over before the image was decoded")
-        self._classes.check(received.request.options.classes)
+        options = received.request.options
+        self._classes.check(options.classes)
+        self._classes.check(named_in(options.score_threshold), "score_threshold")
         with received.room.in_thread():
             pixels = decoding.pixels(received)
             if isinstance(pixels, MustWait):
                 return pixels
             size_px = pixels.shape[0], pixels.shape[1]
-            tiles = self._tiles(received.request.options, size_px)
+            tiles = self._tiles(options, size_px)
             if len(tiles) > 1:
                 received.room.keep(pixels)
                 return CutImage(received, size_px, time.monotonic() - started_at_s, tiles)
@@ -71,9 +95,9 @@ class LoadedModel:
     def thresholds(self, options: Options) -> Thresholds:
         """Those of the request and, where it says nothing, of the live knobs."""
         knobs = self.knobs
-        score, iou, most = options.score_threshold, options.iou_threshold, options.max_detections
+        iou, most = options.iou_threshold, options.max_detections
         return Thresholds(
-            score_threshold=knobs.score_threshold if score is None else score,
+            score_threshold=resolved(self.family.labels, options.score_threshold, knobs.score_threshold),
             iou_threshold=knobs.iou_threshold if iou is None else iou,
             max_detections=knobs.max_detections if most is None else most,
             classes=options.classes,

@@ -127,11 +127,17 @@ function showAnswer(given, model) {
   detections = rows;
   page.controls.hidden = rows.length === 0;
   // A classifier answers all its scores, whatever its threshold.
-  const floor = rows.some((row) => row.box) ? model.knobs?.score_threshold ?? 0 : 0;
+  const floor = rows.some((row) => row.box) ? lowestThreshold(model.knobs) : 0;
   page.threshold.min = floor;
   page.threshold.value = Math.max(floor, wantedThreshold);
   page.floor.textContent = floor > 0 ? `The model itself leaves out scores below ${floor.toFixed(2)}.` : "";
   showShown();
+}
+
+// One number, or numbers by class.
+function lowestThreshold(knobs) {
+  const given = knobs?.score_threshold ?? 0;
+  return typeof given === "number" ? given : Math.min(...Object.values({ "*": 0.25, ...given }));
 }
 
 function shown() {

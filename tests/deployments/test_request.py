@@ -1,5 +1,7 @@
 """Requests refuse what makes no sense, naming field, limit and value."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,13 +15,14 @@ from deployments.request import Image, Options, Request
         ({"score_threshold": 1.5}, ["score_threshold", "1.5"]),
         ({"iou_threshold": -0.1}, ["iou_threshold", "-0.1"]),
         ({"score_threshold": float("nan")}, ["score_threshold", "nan"]),
+        ({"score_threshold": {"Crab": 0.5, "Fish": 1.5}}, ["score_threshold", "'Fish'", "1.5"]),
         ({"max_detections": 0}, ["max_detections", "0"]),
         ({"max_detections": 1001}, ["max_detections", "1000", "1001"]),
     ],
 )
-def test_options_name_field_and_value(arguments: dict[str, float], words: list[str]) -> None:
+def test_options_name_field_and_value(arguments: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        Options(**arguments)  # type: ignore[arg-type]
+        Options(**arguments)
     assert all(word in caught.value.message for word in words)
 
 

@@ -116,8 +116,11 @@ def test_the_slider_filters_boxes_and_list_and_starts_at_the_floor(page: Page, r
     expect(page.locator(".row")).to_have_count(2)
 
 
-def test_a_slider_that_was_not_moved_follows_the_floor_of_each_model(page: Page, root: str, fake: FakeServer) -> None:
-    fake.models = [model("alpha", knobs={"score_threshold": 0.6}), model("beta", knobs={"score_threshold": 0.3})]
+@pytest.mark.parametrize("floor", [0.3, {"*": 0.6, "Fish": 0.3}])
+def test_a_slider_that_was_not_moved_follows_the_floor_of_each_model(
+    page: Page, root: str, fake: FakeServer, floor: float | dict[str, float]
+) -> None:
+    fake.models = [model("alpha", knobs={"score_threshold": 0.6}), model("beta", knobs={"score_threshold": floor})]
     fake.answer = (200, success(STAR, FISH))
     page.goto(root)
     choose_frame(page)

@@ -71,7 +71,7 @@ def keep_best(
 
     Raises InternalError when the network names a class that has no label.
     """
-    found = _at_most(_read(outputs, parameters, thresholds.score_threshold), parameters.candidates)
+    found = _at_most(_read(outputs, parameters, thresholds.lowest_score), parameters.candidates)
     beyond = (found.class_ids < 0) | (found.class_ids >= len(labels))
     if beyond.any():
         raise InternalError(f"the model answered class {found.class_ids[beyond][0]}, but has {len(labels)} labels")

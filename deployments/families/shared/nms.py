@@ -15,8 +15,8 @@ _BLOCK = 256
 class Suppression:
     """How to thin one image's candidates."""
 
-    score_threshold: float
-    """Scores at or below this are dropped."""
+    score_threshold: float | NDArray[np.float32]
+    """Scores at or below this are dropped; an array (classes,) has one for each class."""
 
     iou_threshold: float | None
     """Of two boxes of one class that overlap more than this, the better stays. None keeps both: for a network that
@@ -46,9 +46,7 @@ def suppress(
     """
     if not len(boxes) == len(scores) == len(classes):
         raise ValueError(f"{len(boxes)} boxes, {len(scores)} scores, {len(classes)} classes")
-    wanted = scores > rule.score_threshold
-    if rule.class_ids is not None:
-        wanted &= np.isin(classes, rule.class_ids)
+    wanted = _is_wanted(scores, classes, rule)
     if len(boxes):
         wanted &= np.isfinite(boxes).all(axis=1)
         wanted &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
@@ -71,13 +69,20 @@ def best_first(
     """Pick the candidates to keep where the network has removed overlaps: their indices, best score first.
 
     Takes what `suppress` takes. Drops boxes without area or with a side that is not finite, and classes that the rule
-    does not keep. The network is expected to have applied the score threshold, or the caller.
+    does not keep.
     """
-    wanted = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    if rule.class_ids is not None:
-        wanted &= np.isin(classes, rule.class_ids)
+    wanted = _is_wanted(scores, classes, rule) & np.isfinite(boxes).all(axis=1)
+    wanted &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     index = np.flatnonzero(wanted)
     return index[np.argsort(-scores[index], kind="stable")][: rule.max_detections]
+
+
+def _is_wanted(scores: NDArray[np.float32], classes: NDArray[np.int32], rule: Suppression) -> NDArray[np.bool_]:
+    threshold = rule.score_threshold
+    wanted: NDArray[np.bool_] = scores > (threshold[classes] if isinstance(threshold, np.ndarray) else threshold)
+    if rule.class_ids is not None:
+        wanted &= np.isin(classes, rule.class_ids)
+    return wanted
 
 
 def _greedy(boxes: NDArray[np.float64], iou_threshold: float, max_detections: int) -> NDArray[np.intp]:

@@ -58,9 +58,10 @@ class FixedAnswer:
         """The boxes scaled to the image, filtered by score, class and number."""
         boxes, scores, classes = outputs
         height, width = geometry
+        floors = np.broadcast_to(thresholds.score_threshold, len(self.labels))
         keep = [
             index
-            for index in np.flatnonzero(scores >= thresholds.score_threshold)
+            for index in np.flatnonzero(scores >= floors[classes])
             if thresholds.classes is None or self.labels[classes[index]] in thresholds.classes
         ][: thresholds.max_detections]
         scale = np.array([width, height, width, height], np.float32)

@@ -4,16 +4,22 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import orjson
 from pydantic import ValidationError
 
 from deployments.definition import Tiling
 from deployments.errors import InvalidImage, InvalidRequest
-from deployments.request import MAX_DETECTIONS_LIMIT, Image, Options
+from deployments.request import MAX_DETECTIONS_LIMIT, SHOWN_CHARACTERS, Image, Options
 from serve_app.forms import FILE, Accepted, Form
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "model_type": {"type": "string", "description": "name of a model or of a queue"},
-    "score_threshold": {"type": "number", "minimum": 0, "maximum": 1},
+    "score_threshold": {
+        "oneOf": [
+            {"type": "number", "minimum": 0, "maximum": 1},
+            {"type": "string", "description": "JSON: numbers by label, '*' for all other labels"},
+        ]
+    },
     "iou_threshold": {"type": "number", "minimum": 0, "maximum": 1},
     "max_detections": {"type": "integer", "minimum": 1, "maximum": MAX_DETECTIONS_LIMIT},
     "classes": {"type": "string", "description": "labels to keep, separated by commas"},
@@ -58,7 +64,7 @@ def options_of(fields: dict[str, str]) -> Options:
     """What the form says beside model and image. Raises InvalidRequest."""
     classes = tuple(label.strip() for label in fields.get("classes", "").split(",") if label.strip())
     return Options(
-        score_threshold=_number(fields, "score_threshold"),
+        score_threshold=_score_threshold(fields),
         iou_threshold=_number(fields, "iou_threshold"),
         max_detections=_whole_number(fields, "max_detections"),
         classes=classes or None,
@@ -90,6 +96,23 @@ def tiling_of(fields: Mapping[str, str]) -> Tiling | Literal["off"] | None:
         [first, *_] = error.errors(include_url=False)
         field = "tiling_overlap" if first["loc"] == ("overlap",) else f"tiling: {first['loc'][0]}"
         raise InvalidRequest(f"{field}: {first['msg']}, got {str(first['input'])[:50]!r}") from None
+
+
+def _score_threshold(fields: dict[str, str]) -> float | dict[str, float] | None:
+    text = fields.get("score_threshold", "").strip()
+    if not text.startswith("{"):
+        return _number(fields, "score_threshold")
+    try:
+        found: dict[str, Any] = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f'score_threshold must be a number or JSON such as {{"crab": 0.5, "*": 0.2}}: {error}, got {text[:50]!r}'
+        ) from None
+    for label, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            shown = label[:SHOWN_CHARACTERS]
+            raise InvalidRequest(f"score_threshold of {shown!r} must be a number, got {str(value)[:50]!r}")
+    return found
 
 
 def _number(fields: dict[str, str], name: str) -> float | None:

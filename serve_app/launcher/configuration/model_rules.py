@@ -8,7 +8,8 @@ from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
 from deployments.families import FAMILIES, can_limit_memory
-from deployments.nearest_name import nearest_of
+from deployments.nearest_name import nearest_in_any_case, nearest_of
+from deployments.score_threshold import named_in
 from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
 from serve_app.launcher.configuration.builders import ApplicationBuilder
 
@@ -77,6 +78,14 @@ def _memory_problems(definition: ModelDefinition, deployment: dict[str, Any], pa
         yield f"{path}.args.memory_limit_mib: has no effect without a share of a GPU, and num_gpus is 0"
 
 
+def _class_problems(definition: ModelDefinition, knobs: ModelKnobs, path: str) -> Iterator[str]:
+    if definition.labels is not None:
+        for name in set(named_in(knobs.score_threshold)) - set(definition.labels):
+            near = nearest_in_any_case(name, definition.labels, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {len(definition.labels)} others"
+            yield f"{path}.score_threshold: the model has no class {name!r}; {hint}"
+
+
 def _replica_problems(
     application: dict[str, Any], definition: ModelDefinition, load: Callable[[str], ApplicationBuilder], path: str
 ) -> Iterator[str]:
@@ -91,6 +100,7 @@ def _replica_problems(
     yield from _memory_problems(definition, deployment, path)
     yield from _autoscaling_problems(deployment.get("autoscaling_config"), f"{where}.autoscaling_config")
     knobs = ModelKnobs.model_validate(deployment.get("user_config") or {})
+    yield from _class_problems(definition, knobs, f"{where}.user_config")
     limit = definition.largest_batch if knobs.batch_limit is None else knobs.batch_limit
     if limit > definition.largest_batch:
         yield (

@@ -33,6 +33,16 @@ def test_an_unknown_class_is_refused_with_its_name_and_the_nearest_known(
     assert refused.value.message.startswith(message)
 
 
+async def test_a_threshold_for_an_unknown_class_is_refused() -> None:
+    model = Replica("m", ModelDefinition(family="fixed-answer"), Resources(), NoMeter())
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    asked = Request(Image.from_pixels(pixels), Options(score_threshold={"*": 0.1, "Crab": 0.5}))
+    [outcome] = await model.predict([asked])
+    assert isinstance(outcome, InvalidRequest)
+    assert outcome.message.startswith("score_threshold: this model has no class 'Crab'")
+    await model.close()
+
+
 def test_known_classes_pass_and_so_does_no_wish() -> None:
     for classes in (None, (), ("Crab",), LABELS):
         KnownClasses(LABELS).check(classes)

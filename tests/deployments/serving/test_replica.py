@@ -79,6 +79,40 @@ async def test_knobs_are_live_and_options_win() -> None:
     await model.close()
 
 
+@pytest.mark.parametrize(
+    ("knob", "asked", "found"),
+    [
+        ({"fixed answer A": 0.95}, None, ["fixed answer B"]),
+        ({"*": 0.95}, None, []),
+        ({"*": 0.95, "fixed answer B": 0.1}, None, ["fixed answer B"]),
+        ({"fixed answer A": 0.95}, 0.1, ["fixed answer A", "fixed answer B"]),
+        ({"fixed answer A": 0.95}, {"fixed answer B": 0.95}, []),
+        (0.95, {"fixed answer A": 0.1}, ["fixed answer A"]),
+        ({"fixed answer A": 0.95}, {"*": 0.1}, ["fixed answer A", "fixed answer B"]),
+    ],
+)
+async def test_a_class_has_the_threshold_that_was_given_for_it_the_request_s_before_the_knob_s(
+    knob: float | dict[str, float], asked: float | dict[str, float] | None, found: list[str]
+) -> None:
+    model = replica()
+    model.set_knobs(ModelKnobs.model_validate({"score_threshold": knob}))
+    [outcome] = await model.predict([request(Options(score_threshold=asked))])
+    assert list(detections(outcome).labels) == found
+    await model.close()
+
+
+async def test_a_knob_for_a_class_that_the_model_lacks_is_told_and_counts_for_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model = replica()
+    model.set_knobs(ModelKnobs(score_threshold={"fixed answer a": 0.5, "fixed answer B": 0.95}))
+    [outcome] = await model.predict([request()])
+    assert detections(outcome).labels == ("fixed answer A",)
+    told = "user_config.score_threshold: this model has no class 'fixed answer a'; did you mean 'fixed answer A'"
+    assert told in caplog.text
+    await model.close()
+
+
 async def test_an_expired_request_is_not_inferred() -> None:
     meter = CountingMeter()
     model = Replica("fixed", ModelDefinition(family="fixed-answer"), Resources(), meter)

@@ -127,6 +127,18 @@ REFUSED: dict[str, tuple[str, list[tuple[str, bytes]], list[str]]] = {
     "a text that is not UTF-8": ("", [text("classes", b"caf\xe9")], ["classes", "UTF-8"]),
     "a query that is not UTF-8": ("?classes=caf%E9", [], ["query", "UTF-8"]),
     "base64": ("", [(text("classes", "")[0] + "\r\nContent-Transfer-Encoding: base64", b"YQ==")], ["base64"]),
+    "a threshold of a class that is no number": (
+        "",
+        [text("score_threshold", '{"Crab": "high"}')],
+        ["score_threshold of 'Crab'", "number", "high"],
+    ),
+    "a threshold of a class that is too large": ("", [text("score_threshold", '{"Crab": 2}')], ["'Crab'", "2"]),
+    "a threshold of a class that is yes": ("", [text("score_threshold", '{"Crab": true}')], ["'Crab'", "True"]),
+    "thresholds that are no JSON": (
+        "",
+        [text("score_threshold", "{Crab: 0.5}")],
+        ["score_threshold", "JSON", "{Crab"],
+    ),
     "no number": ("", [text("score_threshold", "high")], ["score_threshold", "number", "high"]),
     "a decimal comma": ("", [text("score_threshold", "0,5")], ["score_threshold", "number", "0,5"]),
     "not a number": ("", [text("score_threshold", "nan")], ["score_threshold", "number", "nan"]),
@@ -178,3 +190,9 @@ async def test_segmenting_routes_refuse_what_they_do_not_know(
     answer = await client.post(path, **form_of(FILE_PART, text("promts", "[]")))
     assert "promts" in (await problem_of(answer, 422))["detail"]
     assert system.asked_external == []
+
+
+async def test_thresholds_by_class_reach_the_model(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    sent = form_of(FILE_PART, text("score_threshold", '{"fixed answer A": 0.5, "*": 1}'))
+    assert (await client.post("/predictor/", **sent)).status_code == 200
+    assert [request.options.score_threshold for _, request in system.asked] == [{"fixed answer A": 0.5, "*": 1}]
