@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deployments.checkpoints import Checkpoint, ModuleStub
+from deployments.checkpoints.file_kinds import family_of_network
 from deployments.errors import ModelUnavailable
 
 MAX_STAGES = 1000
@@ -71,6 +72,7 @@ def read_layout(checkpoint: Checkpoint, kind: YoloKind) -> YoloLayout:
     if network.kind not in kind.networks:
         raise checkpoint.refusal(
             f"holds a {network.kind}, but family {kind.family!r} expects one of {', '.join(sorted(kind.networks))}"
+            f"{family_of_network(network.kind)}"
         )
     try:
         return _read(network, kind, checkpoint.root)
