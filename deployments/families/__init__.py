@@ -51,6 +51,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "bench-detector": FamilyEntry("deployments.families.synthetic.bench_detector:BenchDetector"),
     "benthic-demo": FamilyEntry("deployments.families.demo.family:BenthicDemo"),
     "yolov5": FamilyEntry("deployments.families.yolo.yolov5:YOLOv5"),
+    "yolov5-classify": FamilyEntry("deployments.families.yolo.yolov5_classify:YOLOv5Classify", answers=_class_scores),
     "ultralytics": FamilyEntry("deployments.families.yolo.ultralytics:Ultralytics"),
     "ultralytics-classify": FamilyEntry(
         "deployments.families.yolo.ultralytics_classify:UltralyticsClassify", answers=_class_scores

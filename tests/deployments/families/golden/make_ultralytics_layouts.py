@@ -60,7 +60,7 @@ def make(layout: str) -> None:
     model = model.half().float()
     golden = answers(model, x) | {"release": LAYOUTS[layout][0]}
     (HERE / f"{layout}.json").write_text(json.dumps(golden) + "\n")
-    torch.save(content(layout, model.half(), settings), HERE / f"{layout}.pt")
+    torch.save(content(layout, LAYOUTS[layout][0], model.half(), settings), HERE / f"{layout}.pt")
 
 
 def network(layout: str) -> torch.nn.Module:
@@ -98,9 +98,9 @@ def answers(model: torch.nn.Module, x: torch.Tensor) -> dict:
     return golden
 
 
-def content(layout: str, model: torch.nn.Module, settings: dict) -> dict:
+def content(layout: str, release: str, model: torch.nn.Module, settings: dict) -> dict:
     """What the release's trainer saves: at the end, or after each epoch, settings and optimizer in their classes."""
-    common = {"version": LAYOUTS[layout][0], "train_args": settings}
+    common = {"version": release, "train_args": settings}
     if not layout.endswith("-unstripped"):
         return {"epoch": -1, "best_fitness": None, "model": model, "ema": None, "optimizer": None} | common
     model.args = importlib.import_module("ultralytics.utils").IterableSimpleNamespace(**settings)

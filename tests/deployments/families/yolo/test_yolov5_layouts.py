@@ -76,8 +76,8 @@ def test_an_unknown_layer_is_named(tmp_path: Path) -> None:
 
 def test_another_head_is_named(tmp_path: Path) -> None:
     network = TinyNetwork()
-    network.head_kind = "models.yolo.Segment"
-    refused(network, tmp_path, r"the head is a models\.yolo\.Segment, but family 'yolov5' expects")
+    network.head_kind = "models.yolo.IDetect"
+    refused(network, tmp_path, r"the head is a models\.yolo\.IDetect, but family 'yolov5' expects")
 
 
 @pytest.mark.parametrize(
