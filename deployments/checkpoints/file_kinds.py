@@ -26,6 +26,7 @@ _BY_START = (
 
 _FAMILIES = (
     ("ultralytics.nn.tasks.ClassificationModel", "ultralytics-classify"),
+    ("ultralytics.nn.tasks.RTDETRDetectionModel", "ultralytics-rtdetr"),
     ("ultralytics.nn.tasks.", "ultralytics"),
     ("models.yolo.ClassificationModel", "yolov5-classify"),
     ("models.yolo.", "yolov5"),

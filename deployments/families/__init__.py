@@ -56,6 +56,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "ultralytics-classify": FamilyEntry(
         "deployments.families.yolo.ultralytics_classify:UltralyticsClassify", answers=_class_scores
     ),
+    "ultralytics-rtdetr": FamilyEntry("deployments.families.yolo.ultralytics_rtdetr:UltralyticsRTDETR"),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),

@@ -83,6 +83,7 @@ CASES = {
     "yolo26-seg": Case("ultralytics", published("yolo26-seg-fused.pt", canvas_px=[128, 192]), seafloor),
     "yolo11-pose": Case("ultralytics", published("yolo11-pose.pt", canvas_px=[128, 192]), seafloor),
     "yolo11-obb": Case("ultralytics", published("yolo11-obb.pt", canvas_px=[128, 192]), seafloor),
+    "rtdetr": Case("ultralytics-rtdetr", published("rtdetr-l.pt", canvas_px=[128, 192]), seafloor),
     "yolo26-cls": Case("ultralytics-classify", published("yolo26-cls.pt"), seafloor),
     "benthic": Case(
         "detectron2-retinanet",

@@ -1,6 +1,7 @@
 """Checkpoints of YOLOv5 and ultralytics, read as data and rebuilt in Keras.
 
     yolov5.py, ultralytics.py    the detectors: which files they take
+    ultralytics_rtdetr.py        RT-DETR, a detector without letterbox and NMS
     yolov5_classify.py, ultralytics_classify.py    the classifiers; yolo_classifier.py: their base
     yolo_family.py               base of a letterboxed detector with NMS
     yolo_checkpoint.py           the file and its graph alone, for a family with another input or end

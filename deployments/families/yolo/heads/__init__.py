@@ -4,6 +4,7 @@
     anchor_head.py         that of YOLOv5, in the graph
     mask_head.py           the prototypes of masks of both
     classify_head.py       that of classifiers, in the graph
+    rtdetr_head.py, deformable_attention.py    that of RT-DETR, in the graph
     ending.py              after the graph: which candidates are kept, and how they become detections
     mask_ending.py, keypoint_ending.py, rotated_ending.py    the same for what heads find besides
     rotated_nms.py         suppression of rotated boxes

@@ -11,11 +11,12 @@ from deployments.errors import ModelUnavailable
 from deployments.families import load_family
 from deployments.families.yolo.ultralytics import Ultralytics
 from deployments.families.yolo.ultralytics_classify import UltralyticsClassify
+from deployments.families.yolo.ultralytics_rtdetr import UltralyticsRTDETR
 from deployments.families.yolo.yolov5 import YOLOv5
 from deployments.families.yolo.yolov5_classify import YOLOv5Classify
 from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, write
 
-FAMILIES = (Ultralytics, UltralyticsClassify, YOLOv5, YOLOv5Classify)
+FAMILIES = (Ultralytics, UltralyticsClassify, UltralyticsRTDETR, YOLOv5, YOLOv5Classify)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind.family)
