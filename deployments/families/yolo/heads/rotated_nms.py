@@ -13,6 +13,8 @@ from deployments.families.shared.nms import Suppression, is_wanted
 _BLOCK = 256
 _LEAST = 1e-7
 _FARTHEST = 100.0
+_NOWHERE = 1e7
+"""No box has a number as large: its corners would be beyond what float32 holds, in the end."""
 
 
 def suppress_rotated(
@@ -20,10 +22,12 @@ def suppress_rotated(
 ) -> NDArray[np.intp]:
     """Pick the candidates to keep: their indices, best score first, ties in input order.
 
-    boxes: (n, 5) centre x y, width, height in any unit, angle in radians.  scores, classes: (n,). Boxes that are not
-    finite, or have no area, are dropped. At most n * n / 2 overlaps are computed, those of boxes that are near.
+    boxes: (n, 5) centre x y, width, height in pixels, angle in radians.  scores, classes: (n,). Boxes that are not
+    finite, or far from any image, or have no area, are dropped. At most n * n / 2 overlaps are computed, those of
+    boxes that are near.
     """
-    wanted = is_wanted(scores, classes, rule) & np.isfinite(boxes).all(axis=1) & (boxes[:, 2:4] > 0).all(axis=1)
+    is_somewhere = (np.abs(boxes) < _NOWHERE).all(axis=1) & (boxes[:, 2:4] > 0).all(axis=1)
+    wanted = is_wanted(scores, classes, rule) & is_somewhere
     index = np.flatnonzero(wanted)
     index = index[np.argsort(-scores[index], kind="stable")]
     if rule.iou_threshold is None:

@@ -74,7 +74,7 @@ def test_thresholds_classes_and_numbers_hold() -> None:
     assert found.tolist() == [i for i in range(300) if scores[i] > [0.9, 0.95, 0.2][classes[i]]]
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("column", range(5))
 def test_boxes_that_are_nowhere_are_dropped(value: float, column: int) -> None:
     boxes, scores, classes = crowd(3, spread_px=3000)
