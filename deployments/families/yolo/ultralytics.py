@@ -19,12 +19,14 @@ from deployments.families.yolo.heads.ending import Ending
 from deployments.families.yolo.layers.prototypes import PROTOTYPE_BLOCKS
 from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program, check_layers, sequence
 from deployments.families.yolo.layers.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.yolov5_blocks import YOLOV5_BLOCKS
 from deployments.families.yolo.layers.yolov9_blocks import YOLOV9_BLOCKS
 from deployments.families.yolo.layers.yolov10_blocks import YOLOV10_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
 
+_GHOSTS = {name: YOLOV5_BLOCKS[name] for name in ("C3Ghost", "GhostBottleneck", "GhostConv")}
 _MAX_BINS = 64
 _MOST_PAIRS = 1000
 """Of cell and class that a one-to-one head gives; a request may ask for so many detections."""
@@ -59,7 +61,7 @@ class Ultralytics(YoloFamily):
         # The first releases kept all modules in one file.
         heads=frozenset(f"ultralytics.nn.modules.{place}{name}" for place in ("head.", "") for name in HEADS),
     )
-    blocks = BLOCKS | YOLOV9_BLOCKS | YOLOV10_BLOCKS | PROTOTYPE_BLOCKS
+    blocks = BLOCKS | YOLOV9_BLOCKS | YOLOV10_BLOCKS | PROTOTYPE_BLOCKS | _GHOSTS
     parameters_type = UltralyticsParameters
     parameters: UltralyticsParameters
 

@@ -28,6 +28,10 @@ LAYOUTS: dict[str, tuple[str, str, dict | int]] = {
     "yolo12-l": ("8.4.190", "cfg/models/12/yolo12.yaml", {"l": [0.5, 0.25, 256]}),
     # Four levels, up to a stride of 64.
     "yolov8-p6": ("8.4.190", "cfg/models/v8/yolov8-p6.yaml", {"n": [0.33, 0.0625, 1024]}),
+    # Half of the channels by a convolution, the other half from those.
+    "yolov8-ghost": ("8.4.190", "cfg/models/v8/yolov8-ghost.yaml", {"n": [0.33, 0.0625, 1024]}),
+    # Activations of another kind, and transposed convolutions in the neck.
+    "yolov6-n": ("8.4.190", "cfg/models/v6/yolov6.yaml", {"n": [0.33, 0.0625, 512]}),
     # Pooling before convolutions, and two convolutions that are added.
     "yolov9-t": ("8.4.190", "cfg/models/v9/yolov9t.yaml", 4),
     "yolov9-c": ("8.4.190", "cfg/models/v9/yolov9c.yaml", 16),
