@@ -13,7 +13,10 @@ from deployments.errors import ModelUnavailable
 from deployments.families import FAMILIES, answers_of, load_family
 from deployments.runtimes import Resources, load_runtime
 
-_CHECKPOINTS = ("ultralytics", "ultralytics-classify", "yolov5", "detectron2-retinanet")
+_CHECKPOINTS = (
+    *("ultralytics", "ultralytics-classify", "ultralytics-rtdetr", "yolov5", "yolov5-classify"),
+    "detectron2-retinanet",
+)
 _FAMILIES_OF = {".pt": _CHECKPOINTS, ".pth": _CHECKPOINTS[::-1], ".h5": ("keras-retinanet",), ".onnx": ("onnx",)}
 """Suffix -> the families that read such files, likely ones first."""
 

@@ -26,11 +26,21 @@ _BY_START = (
 
 _FAMILIES = (
     ("ultralytics.nn.tasks.ClassificationModel", "ultralytics-classify"),
+    ("ultralytics.nn.tasks.RTDETRDetectionModel", "ultralytics-rtdetr"),
     ("ultralytics.nn.tasks.", "ultralytics"),
+    ("models.yolo.ClassificationModel", "yolov5-classify"),
     ("models.yolo.", "yolov5"),
-    ("yolov5.models.yolo.", "yolov5"),
 )
-"""Start of a network's class -> the family whose files hold such."""
+"""Start of a network's class -> the family whose files hold such. The package `yolov5` has the same classes."""
+
+_UNREAD = {
+    "ultralytics.nn.tasks.WorldModel": "a YOLO-World",
+    "ultralytics.nn.tasks.YOLOEModel": "a YOLOE",
+    "ultralytics.nn.tasks.YOLOESegModel": "a YOLOE",
+    "ultralytics.nn.tasks.SemanticSegmentationModel": "a network that labels each pixel",
+    "ultralytics.nn.tasks.DepthModel": "a network that measures depth",
+}
+"""Networks that no family reads."""
 
 _BY_TENSORS = (("backbone.bottom_up.", "detectron2-retinanet"),)
 """Part of a tensor's name -> the family whose files hold such."""
@@ -49,7 +59,13 @@ def kind_by_head(head: bytes) -> str:
 
 def family_of_network(kind: str) -> str:
     """A hint for a network of this class in a file of another family; '' where none is known."""
-    family = next((family for start, family in _FAMILIES if kind.startswith(start)), None)
+    if kind in _UNREAD:
+        return (
+            f"; this is {_UNREAD[kind]}, which no family reads; what it detects may be served from an ONNX export, "
+            "by family onnx"
+        )
+    plain = kind.removeprefix("yolov5.")
+    family = next((family for start, family in _FAMILIES if plain.startswith(start)), None)
     return f"; family {family} is for such files" if family else ""
 
 

@@ -51,10 +51,12 @@ FAMILIES: dict[str, FamilyEntry] = {
     "bench-detector": FamilyEntry("deployments.families.synthetic.bench_detector:BenchDetector"),
     "benthic-demo": FamilyEntry("deployments.families.demo.family:BenthicDemo"),
     "yolov5": FamilyEntry("deployments.families.yolo.yolov5:YOLOv5"),
+    "yolov5-classify": FamilyEntry("deployments.families.yolo.yolov5_classify:YOLOv5Classify", answers=_class_scores),
     "ultralytics": FamilyEntry("deployments.families.yolo.ultralytics:Ultralytics"),
     "ultralytics-classify": FamilyEntry(
         "deployments.families.yolo.ultralytics_classify:UltralyticsClassify", answers=_class_scores
     ),
+    "ultralytics-rtdetr": FamilyEntry("deployments.families.yolo.ultralytics_rtdetr:UltralyticsRTDETR"),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),

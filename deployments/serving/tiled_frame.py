@@ -57,7 +57,7 @@ class TiledModel:
         """The detections of all tiles in pixels of the frame, merged, and where the time went.
 
         The first tile that fails ends all others and its error is raised; so does cancelling. Raises
-        InvalidRequest when the model is not a detector.
+        InvalidRequest when the model is not a detector, or finds masks or rotated boxes.
         """
         work = _FrameWork(self, frame)
         turns = asyncio.Semaphore(GROUPS_AT_ONCE)
@@ -123,6 +123,11 @@ class _FrameWork:
             result = self._model.family.postprocess(batched.result, one.geometry, self._frame.thresholds)
             if not isinstance(result, Detections):
                 raise InvalidRequest(f"tiling: this model answers {result.what} and no boxes; only detectors tile")
+            if not (result.masks is None and result.corners is None):
+                what = "rotated boxes" if result.masks is None else "masks"
+                raise InvalidRequest(
+                    f"tiling: this model answers {what}, which cannot be joined across tiles; ask without"
+                )
             found.append((tile, result))
         return found
 

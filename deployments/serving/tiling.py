@@ -74,23 +74,42 @@ def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling, canvas_px: tu
 def merge(
     parts: Sequence[tuple[Tile, Detections]], image_size_px: tuple[int, int], thresholds: Thresholds
 ) -> Detections:
-    """One list for the image from the lists of its tiles, whose boxes are in pixels of the tile; best first.
+    """One list for the image from the lists of its tiles, whose boxes and keypoints are in pixels of the tile; best
+    first.
 
     A box that ends at an inner edge of its tile is the piece of an object. It gives way, whatever its score, to an
     entire box of its class that covers most of it; then boxes of one class are thinned by IoU as everywhere.
     Inner means that the image goes on beyond it. image_size_px: (height, width). Only the best `MERGED_BOXES` of all
     tiles are looked at.
     """
-    boxes = np.concatenate([_placed(tile, found.boxes) for tile, found in parts])
-    scores = np.concatenate([found.scores for _, found in parts])
-    class_ids = np.concatenate([found.class_ids for _, found in parts])
-    labels = [label for _, found in parts for label in found.labels]
-    pieces = np.concatenate([_is_piece(tile, found.boxes, image_size_px) for tile, found in parts])
-    best = _best(scores, MERGED_BOXES)
-    standing = best[~_is_covered(boxes[best], class_ids[best], pieces[best])]
+    found = _joined(parts)
+    pieces = np.concatenate([_is_piece(tile, one.boxes, image_size_px) for tile, one in parts])
+    best = _best(found.scores, MERGED_BOXES)
+    standing = best[~_is_covered(found.boxes[best], found.class_ids[best], pieces[best])]
     rule = Suppression(thresholds.score_threshold, thresholds.iou_threshold, thresholds.max_detections)
-    kept = standing[suppress(boxes[standing], scores[standing], class_ids[standing], rule)]
-    return Detections(boxes[kept], scores[kept], class_ids[kept], tuple(labels[index] for index in kept))
+    kept = suppress(found.boxes[standing], found.scores[standing], found.class_ids[standing], rule)
+    return found.picked(standing[kept])
+
+
+def _joined(parts: Sequence[tuple[Tile, Detections]]) -> Detections:
+    """What all tiles have found, in pixels of the image."""
+    boxes = [found.boxes.reshape(-1, 4) + np.tile(_corner(tile), 2) for tile, found in parts]
+    points = [
+        np.concatenate([found.keypoints[..., :2] + _corner(tile), found.keypoints[..., 2:]], axis=-1)
+        for tile, found in parts
+        if found.keypoints is not None
+    ]
+    return Detections(
+        boxes=np.concatenate(boxes),
+        scores=np.concatenate([found.scores for _, found in parts]),
+        class_ids=np.concatenate([found.class_ids for _, found in parts]),
+        labels=tuple(label for _, found in parts for label in found.labels),
+        keypoints=np.concatenate(points) if points else None,
+    )
+
+
+def _corner(tile: Tile) -> NDArray[np.float32]:
+    return np.array([tile.left_px, tile.top_px], np.float32)
 
 
 def _starts(side_px: int, tile_px: int, overlap: float) -> list[int]:
@@ -99,10 +118,6 @@ def _starts(side_px: int, tile_px: int, overlap: float) -> list[int]:
     shared_px = tile_px * overlap
     count = math.ceil((side_px - shared_px) / (tile_px - shared_px))
     return [round(index * (side_px - tile_px) / (count - 1)) for index in range(count)]
-
-
-def _placed(tile: Tile, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    return boxes.reshape(-1, 4) + np.array([tile.left_px, tile.top_px] * 2, np.float32)
 
 
 def _is_piece(tile: Tile, boxes: NDArray[np.float32], image_size_px: tuple[int, int]) -> NDArray[np.bool_]:

@@ -19,7 +19,11 @@ CLASSES = ("coral", "crinoid", "sponge", "fish")
     [
         ("yolo26-unstripped.pt", "ultralytics", "boxes", (192, 192)),
         ("yolo26-cls.pt", "ultralytics-classify", "class scores", (192, 192)),
+        ("yolo26-seg-fused.pt", "ultralytics", "boxes", (192, 192)),
+        ("yolo11-pose.pt", "ultralytics", "boxes", (192, 192)),
+        ("rtdetr-l.pt", "ultralytics-rtdetr", "boxes", (192, 192)),
         ("yolov5-v7-ghost.pt", "yolov5", "boxes", (640, 640)),
+        ("yolov5_cls.pt", "yolov5-classify", "class scores", (224, 224)),
         ("yolov8-first-half.onnx", "onnx", "boxes", (192, 192)),
         ("yolov8-first-nms.onnx", "onnx", "boxes", (192, 192)),
         ("yolov8-cls.onnx", "onnx", "class scores", (64, 64)),

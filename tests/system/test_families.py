@@ -78,6 +78,12 @@ CASES = {
     "yolov5-focus": Case("yolov5", published("yolov5-v5-focus.pt", canvas_px=[320, 320]), seafloor),
     "yolov8-first": Case("ultralytics", published("yolov8-first.pt", canvas_px=[128, 192]), seafloor),
     "yolo26-unstripped": Case("ultralytics", published("yolo26-unstripped.pt", canvas_px=[128, 192]), seafloor),
+    "yolov5-seg": Case("yolov5", published("yolov5_seg.pt", canvas_px=[128, 192]), seafloor),
+    "yolov5-cls": Case("yolov5-classify", published("yolov5_cls.pt"), seafloor),
+    "yolo26-seg": Case("ultralytics", published("yolo26-seg-fused.pt", canvas_px=[128, 192]), seafloor),
+    "yolo11-pose": Case("ultralytics", published("yolo11-pose.pt", canvas_px=[128, 192]), seafloor),
+    "yolo11-obb": Case("ultralytics", published("yolo11-obb.pt", canvas_px=[128, 192]), seafloor),
+    "rtdetr": Case("ultralytics-rtdetr", published("rtdetr-l.pt", canvas_px=[128, 192]), seafloor),
     "yolo26-cls": Case("ultralytics-classify", published("yolo26-cls.pt"), seafloor),
     "benthic": Case(
         "detectron2-retinanet",

@@ -28,6 +28,22 @@ class HeadMaps(NamedTuple):
     stride_px: int
     """Canvas pixels per cell."""
 
+    beside: Any = None
+    """(n, height, width, numbers), what a head says of each cell besides; None for nothing."""
+
+
+class Winners(NamedTuple):
+    """The best candidates of each image, best first."""
+
+    cells: Any
+    """int32 (n, k), their cells."""
+
+    scores: Any
+    """float32 (n, k), after the sigmoid."""
+
+    classes: Any
+    """int32 (n, k)."""
+
 
 def anchor_points(
     sizes: Sequence[tuple[int, int]], strides_px: Sequence[int]
@@ -58,38 +74,19 @@ def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDAT
     scores float32 (n, k), after the sigmoid, best first; classes int32 (n, k). Raises ValueError when the channels do
     not fit `bins`.
     """
-    cells = _Cells(levels, bins)
-    # Sigmoid keeps the order, so the few winners are picked first and finished afterwards.
-    best, index = ops.top_k(ops.max(cells.logits, axis=-1), k=min(candidates, cells.count))
-    classes = best_classes(rows_at(cells.logits, index))
-    return cells.boxes(index), ops.sigmoid(best), ops.cast(classes, "int32")
+    cells = Cells(levels, bins)
+    winners = best_cells(cells, candidates)
+    return cells.boxes(winners.cells), winners.scores, winners.classes
 
 
-def decode_one_to_one(
-    levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDATES
-) -> tuple[Any, Any, Any]:
-    """As `decode`, for a head that was trained to answer once for each object, so that nothing is to be suppressed.
-
-    The k best pairs of a cell and a class: a cell may come with several classes (Wang et al. 2024, arXiv:2405.14458;
-    ultralytics `nn/modules/head.py` `get_topk_index`).
-    """
-    cells = _Cells(levels, bins)
-    count = min(candidates, cells.count)
-    _, index = ops.top_k(ops.max(cells.logits, axis=-1), k=count)
-    logits = rows_at(cells.logits, index)
-    classes = int(logits.shape[-1])
-    best, pair = ops.top_k(ops.reshape(logits, (-1, count * classes)), k=count)
-    boxes = rows_at(cells.boxes(index), pair // classes)
-    return boxes, ops.sigmoid(best), ops.cast(pair % classes, "int32")
-
-
-class _Cells:
+class Cells:
     """All cells of a head, level by level. Raises ValueError when the channels do not fit `bins`."""
 
     def __init__(self, levels: Sequence[HeadMaps], bins: int) -> None:
         sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
         self._points, self._strides = anchor_points(sizes, [level.stride_px for level in levels])
         self._distances = _flatten([level.distances for level in levels], sizes)
+        self._beside = None if levels[0].beside is None else _flatten([level.beside for level in levels], sizes)
         self._bins = bins
         self.count = len(self._points)
         self.logits = _flatten([level.class_logits for level in levels], sizes)
@@ -99,10 +96,45 @@ class _Cells:
 
     def boxes(self, index: Any) -> Any:
         """Those of some cells, by index (n, k): (n, k, 4) x1 y1 x2 y2 in canvas pixels."""
-        chosen = expected_distances(rows_at(self._distances, index), self._bins)
-        centres = ops.take(ops.convert_to_tensor(self._points), index, axis=0)
-        scale = ops.take(ops.convert_to_tensor(self._strides), index, axis=0)
-        return to_corners(centres, chosen * scale)
+        return to_corners(self.centres(index), self.distances(index) * self.strides(index))
+
+    def distances(self, index: Any) -> Any:
+        """Those of some cells, by index (n, k): (n, k, 4) left, top, right, bottom in strides."""
+        return expected_distances(rows_at(self._distances, index), self._bins)
+
+    def centres(self, index: Any) -> Any:
+        """Those of some cells, by index (n, k): (n, k, 2) x y in canvas pixels."""
+        return ops.take(ops.convert_to_tensor(self._points), index, axis=0)
+
+    def strides(self, index: Any) -> Any:
+        """Those of some cells, by index (n, k): (n, k, 1) in canvas pixels."""
+        return ops.take(ops.convert_to_tensor(self._strides), index, axis=0)
+
+    def beside(self, index: Any) -> Any:
+        """What a head says besides of some cells, by index (n, k): (n, k, numbers). Only where the levels have it."""
+        return rows_at(self._beside, index)
+
+
+def best_cells(cells: Cells, candidates: int) -> Winners:
+    """The best cells, each with its best class; min(candidates, cells) of them."""
+    # Sigmoid keeps the order, so the few winners are picked first and finished afterwards.
+    best, index = ops.top_k(ops.max(cells.logits, axis=-1), k=min(candidates, cells.count))
+    classes = best_classes(rows_at(cells.logits, index))
+    return Winners(index, ops.sigmoid(best), ops.cast(classes, "int32"))
+
+
+def best_pairs(cells: Cells, candidates: int) -> Winners:
+    """The best pairs of a cell and a class, of a head that was trained to answer once for each object, so that
+    nothing is to be suppressed. A cell may come with several classes (Wang et al. 2024, arXiv:2405.14458;
+    ultralytics `nn/modules/head.py` `get_topk_index`).
+    """
+    count = min(candidates, cells.count)
+    _, index = ops.top_k(ops.max(cells.logits, axis=-1), k=count)
+    logits = rows_at(cells.logits, index)
+    classes = int(logits.shape[-1])
+    best, pair = ops.top_k(ops.reshape(logits, (-1, count * classes)), k=count)
+    chosen = rows_at(ops.expand_dims(index, -1), pair // classes)[..., 0]
+    return Winners(chosen, ops.sigmoid(best), ops.cast(pair % classes, "int32"))
 
 
 def expected_distances(distances: Any, bins: int) -> Any:

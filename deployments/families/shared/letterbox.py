@@ -44,24 +44,26 @@ class Letterbox:
         Uses the true ratio of each axis, because rounding the resized side to whole
         pixels makes the two differ (ultralytics `utils/ops.py` `scale_boxes` does so too).
         """
-        gain_x, gain_y = self._axis_gains()
         height, width = self.source_px
-        offset = np.array([self.pad_left_px, self.pad_top_px] * 2, np.float32)
-        mapped = (np.asarray(boxes, np.float32).reshape(-1, 4) - offset) / np.array([gain_x, gain_y] * 2, np.float32)
+        mapped = self.points_to_image(np.asarray(boxes, np.float32).reshape(-1, 2, 2)).reshape(-1, 4)
         return np.clip(mapped, 0.0, np.array([width, height] * 2, np.float32))
+
+    def points_to_image(self, points: NDArray[Any]) -> NDArray[np.float32]:
+        """Map canvas points (..., 2) x y to image pixels, by the true ratio of each axis; not clipped."""
+        offset = np.array([self.pad_left_px, self.pad_top_px], np.float32)
+        return np.asarray((np.asarray(points, np.float32) - offset) / self.axis_gains, np.float32)
 
     def to_canvas(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
         """Map image boxes (N, 4) x1, y1, x2, y2 to canvas pixels; not clipped."""
-        gain_x, gain_y = self._axis_gains()
         offset = np.array([self.pad_left_px, self.pad_top_px] * 2, np.float32)
-        scaled = np.asarray(boxes, np.float32).reshape(-1, 4) * np.array([gain_x, gain_y] * 2, np.float32)
+        scaled = np.asarray(boxes, np.float32).reshape(-1, 4) * np.tile(self.axis_gains, 2)
         return np.asarray(scaled + offset, np.float32)
 
-    def _axis_gains(self) -> tuple[float, float]:
-        return (
-            self.resized_px[1] / self.source_px[1],
-            self.resized_px[0] / self.source_px[0],
-        )
+    @property
+    def axis_gains(self) -> NDArray[np.float32]:
+        """Canvas pixels for one pixel of the image, across and down."""
+        (height, width), (canvas_height, canvas_width) = self.source_px, self.resized_px
+        return np.array([canvas_width / width, canvas_height / height], np.float32)
 
 
 def plan(source_px: tuple[int, int], canvas_px: tuple[int, int], gain: float | None = None) -> Letterbox:

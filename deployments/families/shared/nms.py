@@ -46,7 +46,7 @@ def suppress(
     """
     if not len(boxes) == len(scores) == len(classes):
         raise ValueError(f"{len(boxes)} boxes, {len(scores)} scores, {len(classes)} classes")
-    wanted = _is_wanted(scores, classes, rule)
+    wanted = is_wanted(scores, classes, rule)
     if len(boxes):
         wanted &= np.isfinite(boxes).all(axis=1)
         wanted &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
@@ -71,13 +71,14 @@ def best_first(
     Takes what `suppress` takes. Drops boxes without area or with a side that is not finite, and classes that the rule
     does not keep.
     """
-    wanted = _is_wanted(scores, classes, rule) & np.isfinite(boxes).all(axis=1)
+    wanted = is_wanted(scores, classes, rule) & np.isfinite(boxes).all(axis=1)
     wanted &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     index = np.flatnonzero(wanted)
     return index[np.argsort(-scores[index], kind="stable")][: rule.max_detections]
 
 
-def _is_wanted(scores: NDArray[np.float32], classes: NDArray[np.int32], rule: Suppression) -> NDArray[np.bool_]:
+def is_wanted(scores: NDArray[np.float32], classes: NDArray[np.int32], rule: Suppression) -> NDArray[np.bool_]:
+    """Whether each candidate is of a class and above a score that the rule keeps; scores (n,), classes (n,)."""
     threshold = rule.score_threshold
     wanted: NDArray[np.bool_] = scores > (threshold[classes] if isinstance(threshold, np.ndarray) else threshold)
     if rule.class_ids is not None:

@@ -1,7 +1,8 @@
-"""YOLOv8 to YOLO26 from the `.pt` files of ultralytics, all sizes.
+"""YOLOv8 to YOLO26 from the `.pt` files of ultralytics, all sizes: boxes, also with masks or keypoints, or rotated.
 
 The head is anchor free: for each cell, distances to four sides, as distributions (DFL) or plain, and class scores
-without objectness. Source: ultralytics 8.4 `nn/modules/head.py`; boxes are scaled back as its `utils/ops.py` does.
+without objectness; what it says besides is in `heads/anchor_free_heads.py`. Source: ultralytics 8.4
+`nn/modules/head.py`; boxes are scaled back as its `utils/ops.py` does.
 
 YOLOv10 and YOLO26 are trained with two heads: a one-to-many one, whose boxes need NMS, and a one-to-one one, which
 answers once for each object.
@@ -12,20 +13,26 @@ from typing import Any, Literal
 
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.shared.anchor_free import HeadMaps, decode, decode_one_to_one
-from deployments.families.yolo.torch_layers import LayerBuilder, check_layers
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.shared.anchor_free import Cells, HeadMaps, best_cells, best_pairs
+from deployments.families.yolo.heads.anchor_free_heads import HEADS, AnchorFreeHead
+from deployments.families.yolo.heads.ending import Ending
+from deployments.families.yolo.layers.prototypes import PROTOTYPE_BLOCKS
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program, check_layers, sequence
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.yolov5_blocks import YOLOV5_BLOCKS
+from deployments.families.yolo.layers.yolov9_blocks import YOLOV9_BLOCKS
+from deployments.families.yolo.layers.yolov10_blocks import YOLOV10_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
-from deployments.families.yolo.yolov9_blocks import YOLOV9_BLOCKS
-from deployments.families.yolo.yolov10_blocks import YOLOV10_BLOCKS
 
+_GHOSTS = {name: YOLOV5_BLOCKS[name] for name in ("C3Ghost", "GhostBottleneck", "GhostConv")}
 _MAX_BINS = 64
 _MOST_PAIRS = 1000
 """Of cell and class that a one-to-one head gives; a request may ask for so many detections."""
 
 _ONE_TO_ONE, _ONE_TO_MANY = "one-to-one", "one-to-many"
+_ONE_TO_ONE_PREFIX = "one2one_"
 _HEADS = {_ONE_TO_ONE: ("one2one_cv2", "one2one_cv3"), _ONE_TO_MANY: ("cv2", "cv3")}
 """The branches of each, distances and classes. The first that a file has answers."""
 
@@ -39,7 +46,7 @@ class UltralyticsParameters(YoloParameters):
 
 
 class Ultralytics(YoloFamily):
-    """The family of ultralytics detectors.
+    """The family of ultralytics detectors; what is found besides boxes, the head of the file decides.
 
     The reference predicts with an IoU threshold of 0.7 and 300 detections: `iou_threshold: 0.7` in the knobs. With a
     one-to-one head the IoU threshold has no effect.
@@ -47,16 +54,14 @@ class Ultralytics(YoloFamily):
 
     kind = YoloKind(
         family="ultralytics",
-        networks=frozenset({"ultralytics.nn.tasks.DetectionModel", "ultralytics.nn.tasks.YOLOv10DetectionModel"}),
-        heads=frozenset(
-            {
-                "ultralytics.nn.modules.head.Detect",
-                "ultralytics.nn.modules.Detect",
-                "ultralytics.nn.modules.head.v10Detect",
-            }
+        networks=frozenset(
+            f"ultralytics.nn.tasks.{name}"
+            for name in ("DetectionModel", "YOLOv10DetectionModel", "SegmentationModel", "PoseModel", "OBBModel")
         ),
+        # The first releases kept all modules in one file.
+        heads=frozenset(f"ultralytics.nn.modules.{place}{name}" for place in ("head.", "") for name in HEADS),
     )
-    blocks = BLOCKS | YOLOV9_BLOCKS | YOLOV10_BLOCKS
+    blocks = BLOCKS | YOLOV9_BLOCKS | YOLOV10_BLOCKS | PROTOTYPE_BLOCKS | _GHOSTS
     parameters_type = UltralyticsParameters
     parameters: UltralyticsParameters
 
@@ -65,13 +70,25 @@ class Ultralytics(YoloFamily):
         head = layout.head.stub
         if not 1 <= head.integer("reg_max") <= _MAX_BINS:
             raise ModelUnavailable(f"reg_max is {head.integer('reg_max')}, expected 1 to {_MAX_BINS}")
-        for name in self._branches(head):
+        kind = head_of(layout)
+        if self.parameters.candidates > kind.most_candidates:
+            raise ModelUnavailable(
+                f"parameters.candidates is {self.parameters.candidates}, of a {head.class_name} head at most "
+                f"{kind.most_candidates}"
+            )
+        for name in (*self._branches(head), *self._besides(head, kind)):
             branches = head.child(name)
             check_layers(branches, self.blocks)
             if len(branches.children) != len(layout.strides_px):
                 raise ModelUnavailable(
                     f"{name} of the head has {len(branches.children)} branches for {len(layout.strides_px)} levels"
                 )
+        for name in kind.modules:
+            check_layers(head.child(name), self.blocks)
+
+    def ending_of(self, layout: YoloLayout) -> Ending:
+        """As the head says."""
+        return head_of(layout).ending
 
     def is_one_to_one(self, layout: YoloLayout) -> bool:
         """As the parameter `head` says."""
@@ -79,23 +96,36 @@ class Ultralytics(YoloFamily):
 
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
         """Candidates of all levels, the best first."""
-        maps = self.make_head_maps(layout, builder)
-        bins, candidates = layout.head.stub.integer("reg_max"), self.parameters.candidates
+        maps, kind = self.make_head_maps(layout, builder), head_of(layout)
+        whole_image = kind.whole_image(layout.head.stub, builder, layout.strides_px[0])
+        bins, candidates, pick = layout.head.stub.integer("reg_max"), self.parameters.candidates, best_cells
         if self.is_one_to_one(layout):
-            return lambda features: decode_one_to_one(maps(features), bins, min(candidates, _MOST_PAIRS))
-        return lambda features: decode(maps(features), bins, candidates)
+            candidates, pick = min(candidates, _MOST_PAIRS), best_pairs
+
+        def head(features: Sequence[Any]) -> tuple[Any, ...]:
+            cells = Cells(maps(features), bins)
+            winners = pick(cells, candidates)
+            boxes, *besides = kind.decoded(cells, winners.cells)
+            return (boxes, winners.scores, winners.classes, *besides, *whole_image(features))
+
+        return head
 
     def make_head_maps(self, layout: YoloLayout, builder: LayerBuilder) -> Any:
         """The head up to its raw maps: feature maps to one `HeadMaps` for each level."""
-        head = layout.head.stub
+        head, kind, levels = layout.head.stub, head_of(layout), len(layout.strides_px)
         distances, classes = (builder.all_children(head, name) for name in self._branches(head))
-        branches = list(zip(distances, classes, layout.strides_px, strict=True))
+        chains = [builder.all_children(head, name) for name in self._besides(head, kind)]
+        besides: list[Program | None] = [sequence(list(chain)) for chain in zip(*chains, strict=True)]
+        branches = list(zip(distances, classes, besides or [None] * levels, layout.strides_px, strict=True))
 
         def head_maps(features: Sequence[Any]) -> list[HeadMaps]:
-            return [
-                HeadMaps(to_distances(feature), to_classes(feature), stride_px)
-                for feature, (to_distances, to_classes, stride_px) in zip(features, branches, strict=True)
-            ]
+            found = []
+            for feature, (to_distances, to_classes, to_beside, stride_px) in zip(features, branches, strict=True):
+                beside = None if to_beside is None else to_beside(feature)
+                maps = HeadMaps(to_distances(feature), to_classes(feature), stride_px, beside)
+                _check_channels(maps, layout.class_count, kind.numbers)
+                found.append(maps)
+            return found
 
         return head_maps
 
@@ -106,3 +136,22 @@ class Ultralytics(YoloFamily):
         if self.parameters.head is not None and wanted not in has:
             raise ModelUnavailable(f"the file has no {wanted} head, only {', '.join(has) or 'none'}")
         return _HEADS[wanted]
+
+    def _besides(self, head: ModuleStub, kind: AnchorFreeHead) -> list[str]:
+        """The names of the branches besides, of the head that answers."""
+        prefix = _ONE_TO_ONE_PREFIX if self._branches(head) == _HEADS[_ONE_TO_ONE] else ""
+        return [f"{prefix}{name}" for name in kind.branches]
+
+
+def head_of(layout: YoloLayout) -> AnchorFreeHead:
+    """What the head of a file says of a cell. Raises ModelUnavailable for one that does not fit."""
+    return HEADS[layout.head.stub.class_name](layout.head.stub)
+
+
+def _check_channels(maps: HeadMaps, classes: int, numbers: int) -> None:
+    found = int(maps.class_logits.shape[-1]), 0 if maps.beside is None else int(maps.beside.shape[-1])
+    if found != (classes, numbers):
+        raise ModelUnavailable(
+            f"the head gives {found[0]} class scores and {found[1]} further numbers for each cell, "
+            f"expected {classes} and {numbers}"
+        )

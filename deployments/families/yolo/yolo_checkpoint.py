@@ -9,8 +9,8 @@ from pathlib import Path
 
 from deployments.checkpoints import Checkpoint, open_checkpoint
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker, check_layers
-from deployments.families.yolo.yolo_graph import Head, YoloGraph, build_body
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker, check_layers
+from deployments.families.yolo.yolo_graph import Head, ToInput, YoloGraph, as_they_are, build_body
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, read_layout
 
 MakeHead = Callable[[YoloLayout, LayerBuilder], Head]
@@ -37,13 +37,13 @@ class YoloCheckpoint:
         with open_checkpoint(self.path) as checkpoint:
             return self._checked(checkpoint)
 
-    def build(self, precision: str, make_head: MakeHead) -> YoloGraph:
+    def build(self, precision: str, make_head: MakeHead, to_input: ToInput = as_they_are) -> YoloGraph:
         """The graph with its weights. precision: the dtype of weights and arithmetic."""
         with open_checkpoint(self.path) as checkpoint:
             layout = self._checked(checkpoint)
             builder = LayerBuilder(self.blocks, precision)
             try:
-                return build_body(layout, builder, make_head(layout, builder))
+                return build_body(layout, builder, make_head(layout, builder), to_input)
             except ModelUnavailable as error:
                 raise checkpoint.refusal(error.message) from error
 

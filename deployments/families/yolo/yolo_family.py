@@ -1,7 +1,7 @@
 """A detector from a YOLO checkpoint: a letterboxed image goes in, and NMS thins what comes out.
 
 It joins three parts that a family may also take one by one: `yolo_checkpoint` (the file and its graph),
-`shared/letterbox` (the canvas) and `shared/detections` (NMS and the answer).
+`shared/letterbox` (the canvas) and `heads/ending` (NMS and the answer).
 
 Two shapes of input: `fixed` letterboxes each image onto one canvas, compiled when the replica starts;
 `reference` pads only to the next multiple of the stride, as the reference implementations do for one image,
@@ -23,10 +23,11 @@ from deployments.families.shared.definition_checks import (
     needed_weights,
     read_parameters,
 )
-from deployments.families.shared.detections import best_detections, rule_of
+from deployments.families.shared.detections import rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox, letterbox_within
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.heads.ending import Ending, Place
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
 from deployments.families.yolo.yolo_graph import Head, YoloGraph
 from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, labels_of
@@ -77,6 +78,7 @@ class YoloFamily:
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
         check_canvas(self.canvas_px, self._largest_stride_px, path.name)
         self._is_one_to_one = self.is_one_to_one(layout)
+        self._ending = self.ending_of(layout)
 
     def check_head(self, layout: YoloLayout) -> None:
         """Raise ModelUnavailable when the head holds what this family does not support."""
@@ -86,15 +88,20 @@ class YoloFamily:
         """Whether the head answers once for each object, so that NMS is left out."""
         return False
 
+    def ending_of(self, layout: YoloLayout) -> Ending:
+        """What becomes of the outputs of the head. May raise ModelUnavailable."""
+        return Ending()
+
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
-        """The head's program: feature maps to boxes (n, k, 4), scores (n, k), classes (n, k)."""
+        """The head's program: feature maps to boxes (n, k, ...), scores (n, k), classes (n, k), and what the ending
+        reads after them."""
         raise NotImplementedError
 
     def build_graph(self) -> YoloGraph:
         """The network with its weights.
 
         Takes uint8 RGB (n, height, width, 3). Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels,
-        scores float32 (n, k), best first, and classes int32 (n, k).
+        scores float32 (n, k), best first, and classes int32 (n, k); of some heads, other boxes and more.
         """
         return self._checkpoint.build(self.parameters.precision, self.make_head)
 
@@ -116,12 +123,8 @@ class YoloFamily:
         rule = rule_of(thresholds, self.labels, agnostic=self.parameters.class_agnostic)
         if self._is_one_to_one:
             rule = replace(rule, iou_threshold=None)
-
-        def to_image(boxes: NDArray[Any]) -> NDArray[np.float32]:
-            return self.to_image(boxes, geometry)
-
-        # As the references: a box in the border stays, clipped to a line.
-        return best_detections(outputs, rule, self.labels, to_image, keeps_empty=True)
+        kept = self._ending.kept(outputs, rule)
+        return self._ending.detections(outputs, kept, Place(geometry, self.to_image, self.labels))
 
     def to_image(self, boxes: NDArray[Any], geometry: Letterbox) -> NDArray[np.float32]:
         """Boxes (n, 4) from canvas to image pixels, clipped."""

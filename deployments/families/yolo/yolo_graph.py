@@ -11,11 +11,19 @@ from keras import ops
 
 from deployments.error_text import first_line
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import LayerBuilder, Program
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
 
 Head = Callable[[Sequence[Any]], tuple[Any, ...]]
 """Feature maps, one for each level, to the outputs of the graph."""
+
+ToInput = Callable[[Any], Any]
+"""Pixels of 0 to 1 (n, height, width, 3) to the network's input."""
+
+
+def as_they_are(pixels: Any) -> Any:
+    """Pixels of 0 to 1, which most networks take."""
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class YoloGraph:
     sources: tuple[int, ...]
     head: Head
     dtype: str
+    to_input: ToInput = as_they_are
 
     def __call__(self, images: Any, training: bool = False) -> tuple[Any, ...]:
         """Run all stages. Raises ModelUnavailable, when traced, for layers that do not fit together."""
@@ -37,7 +46,7 @@ class YoloGraph:
 
     def features(self, images: Any) -> list[Any]:
         """The feature maps that the head reads."""
-        kept: dict[int, Any] = {-1: ops.cast(images, self.dtype) / 255.0}
+        kept: dict[int, Any] = {-1: self.to_input(ops.cast(images, self.dtype) / 255.0)}
         for index, (stage, program) in enumerate(self.body):
             inputs = [kept[source] for source in stage.sources]
             try:
@@ -48,7 +57,7 @@ class YoloGraph:
         return [kept[source] for source in self.sources]
 
 
-def build_body(layout: YoloLayout, builder: LayerBuilder, head: Head) -> YoloGraph:
+def build_body(layout: YoloLayout, builder: LayerBuilder, head: Head, to_input: ToInput = as_they_are) -> YoloGraph:
     """The graph of a checked layout. Raises ModelUnavailable for weights that disagree with their layer."""
     body = []
     for index, stage in enumerate(layout.body):
@@ -56,4 +65,4 @@ def build_body(layout: YoloLayout, builder: LayerBuilder, head: Head) -> YoloGra
             body.append((stage, builder.build(stage.stub)))
         except ModelUnavailable as error:
             raise ModelUnavailable(f"stage {index}: {error.message}") from error
-    return YoloGraph(tuple(body), layout.head.sources, head, builder.dtype)
+    return YoloGraph(tuple(body), layout.head.sources, head, builder.dtype, to_input)

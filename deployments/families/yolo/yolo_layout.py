@@ -32,6 +32,9 @@ class YoloKind:
     count_classes: Callable[[ModuleStub], int] = lambda head: head.integer("nc")
     """How many classes a head has. May raise ModelUnavailable."""
 
+    has_levels: bool = True
+    """Whether the head reads levels, of which each has a stride."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -56,7 +59,7 @@ class YoloLayout:
     head: Stage
 
     strides_px: tuple[int, ...]
-    """Canvas pixels per cell, for each level that the head reads."""
+    """Canvas pixels per cell, for each level that the head reads; empty of a head that reads none."""
 
     class_count: int
 
@@ -102,7 +105,7 @@ def _read(network: ModuleStub, kind: YoloKind, root: object) -> YoloLayout:
     return YoloLayout(
         body=tuple(stages[:-1]),
         head=head,
-        strides_px=_strides(network, head.stub, len(head.sources)),
+        strides_px=_strides(network, head.stub, len(head.sources)) if kind.has_levels else (),
         class_count=classes,
         names=names,
         names_problem=names_problem,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import DeadlineExceeded, InvalidImage, InvalidRequest, Overloaded
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.synthetic.fixed_answer import FixedAnswer
-from deployments.prediction import ClassScores, Detections, Outcome, Prediction
+from deployments.prediction import ClassScores, Detections, Masks, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 from deployments.serving.batching.batch_items import Batched
@@ -210,3 +211,39 @@ async def test_a_classifier_is_not_tiled(threads: ThreadPoolExecutor) -> None:
     family = Classifier(ModelDefinition(family="fixed-answer"))
     with pytest.raises(InvalidRequest, match="only detectors tile"):
         await TiledModel(family, threads, answer_at_once, 8).look_at(frame(np.zeros((*SIZE_PX, 3), np.uint8)))
+
+
+class Finder(FixedAnswer):
+    """Finds something beside boxes."""
+
+    def __init__(self, beside: str) -> None:
+        super().__init__(ModelDefinition(family="fixed-answer"))
+        self._beside = beside
+
+    def postprocess(self, outputs: Outputs, geometry: tuple[int, int], thresholds: Thresholds) -> Detections:
+        found = super().postprocess(outputs, geometry, thresholds)
+        points = np.zeros((len(found), 4, 2), np.float32)
+        beside = {
+            "masks": Masks.of(len(found), lambda index: np.ones((2, 2), np.bool_), (2, 2)),
+            "corners": points,
+            "keypoints": np.concatenate([points + 7, points[..., :1] + 0.5], axis=2),
+        }
+        return replace(found, **{self._beside: beside[self._beside]})
+
+
+@pytest.mark.parametrize(("beside", "words"), [("masks", "masks"), ("corners", "rotated boxes")])
+async def test_what_cannot_be_joined_is_refused_though_nothing_was_found(
+    threads: ThreadPoolExecutor, beside: str, words: str
+) -> None:
+    nothing = replace(frame(np.zeros((*SIZE_PX, 3), np.uint8)), thresholds=replace(LIMITS, max_detections=0))
+    with pytest.raises(InvalidRequest, match=f"tiling: this model answers {words}, which cannot be joined"):
+        await TiledModel(Finder(beside), threads, answer_at_once, 8).look_at(nothing)
+
+
+async def test_keypoints_of_all_tiles_are_in_pixels_of_the_image(threads: ThreadPoolExecutor) -> None:
+    model = TiledModel(Finder("keypoints"), threads, answer_at_once, 8)
+    found, _ = await model.look_at(frame(np.zeros((*SIZE_PX, 3), np.uint8)))
+    assert found.keypoints is not None
+    assert found.keypoints.shape == (12, 4, 3)
+    for box, points in zip(found.boxes, found.keypoints, strict=True):
+        np.testing.assert_allclose(points, [[*(box[:2] // 100 * 100 + 7), 0.5]] * 4)

@@ -28,6 +28,10 @@ LAYOUTS: dict[str, tuple[str, str, dict | int]] = {
     "yolo12-l": ("8.4.190", "cfg/models/12/yolo12.yaml", {"l": [0.5, 0.25, 256]}),
     # Four levels, up to a stride of 64.
     "yolov8-p6": ("8.4.190", "cfg/models/v8/yolov8-p6.yaml", {"n": [0.33, 0.0625, 1024]}),
+    # Half of the channels by a convolution, the other half from those.
+    "yolov8-ghost": ("8.4.190", "cfg/models/v8/yolov8-ghost.yaml", {"n": [0.33, 0.0625, 1024]}),
+    # Activations of another kind, and transposed convolutions in the neck.
+    "yolov6-n": ("8.4.190", "cfg/models/v6/yolov6.yaml", {"n": [0.33, 0.0625, 512]}),
     # Pooling before convolutions, and two convolutions that are added.
     "yolov9-t": ("8.4.190", "cfg/models/v9/yolov9t.yaml", 4),
     "yolov9-c": ("8.4.190", "cfg/models/v9/yolov9c.yaml", 16),
@@ -60,7 +64,7 @@ def make(layout: str) -> None:
     model = model.half().float()
     golden = answers(model, x) | {"release": LAYOUTS[layout][0]}
     (HERE / f"{layout}.json").write_text(json.dumps(golden) + "\n")
-    torch.save(content(layout, model.half(), settings), HERE / f"{layout}.pt")
+    torch.save(content(layout, LAYOUTS[layout][0], model.half(), settings), HERE / f"{layout}.pt")
 
 
 def network(layout: str) -> torch.nn.Module:
@@ -98,9 +102,9 @@ def answers(model: torch.nn.Module, x: torch.Tensor) -> dict:
     return golden
 
 
-def content(layout: str, model: torch.nn.Module, settings: dict) -> dict:
+def content(layout: str, release: str, model: torch.nn.Module, settings: dict) -> dict:
     """What the release's trainer saves: at the end, or after each epoch, settings and optimizer in their classes."""
-    common = {"version": LAYOUTS[layout][0], "train_args": settings}
+    common = {"version": release, "train_args": settings}
     if not layout.endswith("-unstripped"):
         return {"epoch": -1, "best_fitness": None, "model": model, "ema": None, "optimizer": None} | common
     model.args = importlib.import_module("ultralytics.utils").IterableSimpleNamespace(**settings)

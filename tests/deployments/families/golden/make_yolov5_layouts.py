@@ -79,7 +79,7 @@ def randomize(model: torch.nn.Module, seed: int) -> None:
                 (module.running_var, 0.5, 1.5),
             ):
                 tensor.data.uniform_(low, high, generator=generator)
-        elif isinstance(module, torch.nn.Conv2d) and module.weight.requires_grad:
+        elif isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) and module.weight.requires_grad:
             fan_in = module.weight[0].numel()
             module.weight.data.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
 

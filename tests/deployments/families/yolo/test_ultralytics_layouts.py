@@ -1,8 +1,9 @@
 """Ultralytics checkpoints of other layouts than the fixtures', made by the original code.
 
 `golden/make_ultralytics_layouts.py` says how. Large YOLO12s have a residual with a learned scale; P6 has four levels;
-YOLOv9s pool before they convolve; YOLOv10 and YOLO26 have two heads; the first releases pickled flat module paths.
-One file is as its trainer leaves it after an epoch, one was saved after `fuse()`.
+YOLOv9s pool before they convolve; YOLOv6 has transposed convolutions, and there are ghosts; YOLOv10 and YOLO26 have
+two heads; the first releases pickled flat module paths. One file is
+as its trainer leaves it after an epoch, one was saved after `fuse()`.
 """
 
 import json
@@ -21,7 +22,8 @@ from tests.deployments.families.yolo.ultralytics_rows import raw_rows
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TWO_HEADS = ("yolov10-n", "yolo26-unstripped")
-LAYOUTS = ("yolo12-l", "yolov8-p6", "yolov8-first", "yolov9-t", "yolov9-c", *TWO_HEADS)
+ONE_HEAD = ("yolo12-l", "yolov6-n", "yolov8-p6", "yolov8-ghost", "yolov8-first", "yolov9-t", "yolov9-c")
+LAYOUTS = (*ONE_HEAD, *TWO_HEADS)
 EVERY = 17
 
 

@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker
-from deployments.families.yolo.yolo_blocks import BLOCKS
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker
+from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
 from deployments.families.yolo.yolo_graph import Head
 from deployments.families.yolo.yolo_layout import YoloLayout

@@ -76,8 +76,8 @@ def test_an_unknown_layer_is_named(tmp_path: Path) -> None:
 
 def test_another_head_is_named(tmp_path: Path) -> None:
     network = TinyNetwork()
-    network.head_kind = "models.yolo.Segment"
-    refused(network, tmp_path, r"the head is a models\.yolo\.Segment, but family 'yolov5' expects")
+    network.head_kind = "models.yolo.IDetect"
+    refused(network, tmp_path, r"the head is a models\.yolo\.IDetect, but family 'yolov5' expects")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
     with open_checkpoint(network.write(path)) as checkpoint:
         layer = checkpoint.network().child("model").child("0")
     layer.state["_modules"]["again"] = layer
-    from deployments.families.yolo.torch_layers import check_layers
-    from deployments.families.yolo.yolo_blocks import BLOCKS
+    from deployments.families.yolo.layers.torch_layers import check_layers
+    from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 
     assert isinstance(layer, ModuleStub)
     with pytest.raises(ModelUnavailable, match="nested more than 50 deep"):

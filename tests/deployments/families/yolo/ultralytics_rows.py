@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deployments.checkpoints import open_checkpoint
 from deployments.families.shared.anchor_free import anchor_points, expected_distances, to_corners
-from deployments.families.yolo.torch_layers import LayerBuilder
+from deployments.families.yolo.layers.torch_layers import LayerBuilder
 from deployments.families.yolo.ultralytics import Ultralytics
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout

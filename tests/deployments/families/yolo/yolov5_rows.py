@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.checkpoints import open_checkpoint
-from deployments.families.yolo.torch_layers import LayerBuilder
+from deployments.families.yolo.heads.anchor_head import make_levels
+from deployments.families.yolo.layers.torch_layers import LayerBuilder
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout
-from deployments.families.yolo.yolov5 import YOLOv5, make_levels
+from deployments.families.yolo.yolov5 import YOLOv5
 
 
 def raw_rows(family: YOLOv5, path: Path, canvas: NDArray[np.uint8]) -> NDArray[Any]:

@@ -9,9 +9,15 @@ from typing import Any
 from keras import ops
 
 from deployments.checkpoints import ModuleStub
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker, Program, sequence
-from deployments.families.yolo.torch_sizes import max_pool
-from deployments.families.yolo.yolo_blocks import joined, kept_and_joined, make_bottleneck, make_c3, make_summed
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker, Program, sequence
+from deployments.families.yolo.layers.torch_sizes import max_pool
+from deployments.families.yolo.layers.yolo_blocks import (
+    joined,
+    kept_and_joined,
+    make_bottleneck,
+    make_c3,
+    make_summed,
+)
 
 
 def make_elan(builder: LayerBuilder, stub: ModuleStub) -> Program:

@@ -10,9 +10,9 @@ from keras import ops
 
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.attention import attend
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker, Program, sequence
-from deployments.families.yolo.yolo_blocks import joined, make_bottleneck, make_c3
+from deployments.families.yolo.layers.attention import attend
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker, Program, sequence
+from deployments.families.yolo.layers.yolo_blocks import joined, make_bottleneck, make_c3
 
 _MAX_HEADS = 64
 

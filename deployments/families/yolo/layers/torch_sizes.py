@@ -9,7 +9,7 @@ from keras import ops
 
 from deployments.checkpoints import ModuleStub, describe
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker, Program, pair_of
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker, Program, pair_of
 
 
 def make_upsample(builder: LayerBuilder, stub: ModuleStub) -> Program:

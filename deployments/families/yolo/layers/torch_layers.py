@@ -151,6 +151,11 @@ def make_conv2d_of(builder: LayerBuilder, stub: ModuleStub, channels: NDArray[np
     return _convolution(builder, stub, None, channels)
 
 
+def make_conv2d_with_norm(builder: LayerBuilder, convolution: ModuleStub, norm: ModuleStub) -> Program:
+    """torch.nn.Conv2d and the BatchNorm2d that follows it."""
+    return _convolution(builder, convolution, norm)
+
+
 def make_conv(builder: LayerBuilder, stub: ModuleStub) -> Program:
     """The `Conv` of all YOLOs: convolution, batch norm, activation; also as left by `fuse()`."""
     folded = _convolution(builder, stub.child("conv"), stub.children.get("bn"))

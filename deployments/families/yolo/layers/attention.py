@@ -11,7 +11,7 @@ from keras import ops
 
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.torch_layers import LayerBuilder, Program
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program
 
 
 def make_attention(builder: LayerBuilder, stub: ModuleStub) -> Program:

@@ -11,9 +11,16 @@ from keras import ops
 
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.yolo.attention import make_area_attention, make_attention
-from deployments.families.yolo.torch_layers import LAYERS, LayerBuilder, Maker, Program, batch_norm_affine, sequence
-from deployments.families.yolo.torch_sizes import SIZE_LAYERS
+from deployments.families.yolo.layers.attention import make_area_attention, make_attention
+from deployments.families.yolo.layers.torch_layers import (
+    LAYERS,
+    LayerBuilder,
+    Maker,
+    Program,
+    batch_norm_affine,
+    sequence,
+)
+from deployments.families.yolo.layers.torch_sizes import SIZE_LAYERS
 
 
 def joined(parts: list[Any]) -> Any:

@@ -4,8 +4,8 @@ As in ultralytics `nn/modules/block.py` (Wang et al. 2024, arXiv:2405.14458).
 """
 
 from deployments.checkpoints import ModuleStub
-from deployments.families.yolo.torch_layers import LayerBuilder, Maker, Program, sequence
-from deployments.families.yolo.yolo_blocks import make_c2f, make_psa_block, make_summed, on_one_half, residual
+from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker, Program, sequence
+from deployments.families.yolo.layers.yolo_blocks import make_c2f, make_psa_block, make_summed, on_one_half, residual
 
 
 def make_psa(builder: LayerBuilder, stub: ModuleStub) -> Program:

@@ -1,0 +1,14 @@
+"""The heads of YOLO networks: in the graph down to the best candidates, and after it from those to detections.
+
+    anchor_free_heads.py   those of ultralytics, in the graph: what each says of a cell besides box and class
+    anchor_head.py         that of YOLOv5, in the graph
+    mask_head.py           the prototypes of masks of both
+    classify_head.py       that of classifiers, in the graph
+    rtdetr_head.py, deformable_attention.py    that of RT-DETR, in the graph
+    ending.py              after the graph: which candidates are kept, and how they become detections
+    mask_ending.py, keypoint_ending.py, rotated_ending.py    the same for what heads find besides
+    rotated_nms.py         suppression of rotated boxes
+
+A new head is a class in the table of `anchor_free_heads` with an ending of its own. Of all candidates only the
+winners are decoded in the graph, and of these only what is kept is finished.
+"""
