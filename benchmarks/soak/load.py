@@ -47,7 +47,11 @@ class Clients:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=16)
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(TIMEOUT_S, connect=5), limits=limits, trust_env=False)
         self._store: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-            doors.redis_url, max_connections=MOST_CONNECTIONS
+            doors.redis_url,
+            max_connections=MOST_CONNECTIONS,
+            # A server that stalls on a busy disk is late, and that shows in the figures; it is no reason to end.
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
         )
 
     async def __aenter__(self) -> Self:

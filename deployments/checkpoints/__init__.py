@@ -12,6 +12,7 @@ PyTorch, without PyTorch:
     module_stub.py       what is left of a pickled object
     tensors.py           tensors over the raw bytes, read when asked for
     checkpoint.py        all of it together
+    file_kinds.py        what a file is that is none of these, for messages
 
 Keras 2: hdf5.py. Hugging Face: safetensors.py, one file of tensors, and safetensors_folder.py, all files of a model.
 For all, and for families that read files of their own: zip_directory.py, and sandbox.py, a child process that reads a

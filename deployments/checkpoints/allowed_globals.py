@@ -15,10 +15,11 @@ MODULE_PACKAGES = (
     "ultralytics.",
     "yolov5.models.",
     "torch.nn.modules.",
+    "torch.nn.parallel.",
     "torchvision.transforms.transforms.",
 )
-"""Classes of these packages become stubs: layers, networks, their losses and settings, and how a classifier's images
-were prepared."""
+"""Classes of these packages become stubs: layers, networks, what wraps them for several GPUs, their losses and
+settings, and how a classifier's images were prepared."""
 
 _NAMESPACES = frozenset({"argparse.Namespace", "types.SimpleNamespace", "ultralytics.utils.IterableSimpleNamespace"})
 """Settings. Some pickle themselves as a call of their class with nothing, and their attributes as its state."""

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self
 
+from deployments.checkpoints.file_kinds import HEAD_BYTES, kind_by_head
 from deployments.checkpoints.zip_directory import read_zip_directory
 from deployments.errors import ModelUnavailable
 
@@ -97,14 +98,16 @@ class Archive:
             raise self.refusal(f"entry {entry.filename[:80]!r} is damaged: {error}") from error
 
     def _check_kind(self, file: BinaryIO) -> None:
-        head = file.read(64)
+        head = file.read(HEAD_BYTES)
         if head.startswith(_LEGACY_MAGIC):
             raise self.refusal(
                 "a PyTorch file in the format from before version 1.6, which has no zip archive and is not "
                 "read; load it with PyTorch and save it again"
             )
         if not head.startswith(b"PK\x03\x04"):
-            raise self.refusal(f"not a PyTorch checkpoint: starts with {head[:8]!r}, expected a zip archive")
+            kind = kind_by_head(head)
+            found = f"it is {kind}" if kind else f"starts with {head[:8]!r}, expected a zip archive"
+            raise self.refusal(f"not a PyTorch checkpoint: {found}")
         directory = read_zip_directory(file)
         if directory.entries > MAX_ENTRIES or directory.size_bytes > MAX_DIRECTORY_BYTES:
             raise self.refusal(

@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from deployments.checkpoints.archive import Archive
+from deployments.checkpoints.file_kinds import family_of_tensors
 from deployments.checkpoints.module_stub import ModuleStub, describe
 from deployments.checkpoints.tensors import Tensor
 from deployments.checkpoints.unpickle import unpickle
 from deployments.errors import ModelUnavailable
+
+_WRAPPERS = (("torch.nn.parallel.", "module"), ("ultralytics.models.", "model"))
+"""Start of a class that holds a network and is none -> the child that is."""
+
+_MOST_WRAPPERS = 3
 
 
 class Checkpoint:
@@ -32,17 +38,24 @@ class Checkpoint:
         return self._archive.refusal(reason)
 
     def network(self) -> ModuleStub:
-        """The pickled network: `ema`, the averaged weights of an un-stripped file, wins over `model`.
+        """The pickled network: `ema`, the averaged weights of an un-stripped file, wins over `model`. A file may also
+        hold the network alone, and a network may be wrapped for several GPUs.
 
-        Raises ModelUnavailable when the file holds neither.
+        Raises ModelUnavailable when the file holds none.
         """
-        root = self._top_dict()
-        found = root.get("ema") if root.get("ema") is not None else root.get("model")
+        found = self.root
         if not isinstance(found, ModuleStub):
-            raise self.refusal(
-                f"its 'model' is {describe(found)}, expected a whole pickled network; it has {_keys(root)}"
-            )
-        return found
+            root = self._top_dict()
+            found = root.get("ema") if root.get("ema") is not None else root.get("model")
+            if not isinstance(found, ModuleStub):
+                raise self.refusal(
+                    f"its 'model' is {describe(found)}, expected a whole pickled network; it has {_keys(root)}"
+                    f"{_hint(root)}"
+                )
+        try:
+            return _unwrapped(found)
+        except ModelUnavailable as error:
+            raise self.refusal(error.message) from error
 
     def state_dict(self, key: str) -> dict[str, Tensor]:
         """The named tensors under `key`. Raises ModelUnavailable when there are none."""
@@ -69,6 +82,21 @@ def open_checkpoint(path: Path) -> Checkpoint:
     except BaseException:
         archive.close()
         raise
+
+
+def _unwrapped(network: ModuleStub) -> ModuleStub:
+    for _ in range(_MOST_WRAPPERS):
+        inner = next((name for start, name in _WRAPPERS if network.kind.startswith(start)), None)
+        if inner is None:
+            break
+        network = network.child(inner)
+    return network
+
+
+def _hint(root: dict[Any, Any]) -> str:
+    found = root.get("model") or root.get("state_dict") or root
+    tensors = [name for name, value in found.items() if isinstance(value, Tensor)] if isinstance(found, dict) else []
+    return family_of_tensors(map(str, tensors)) if tensors else ""
 
 
 def _keys(root: dict[Any, Any]) -> list[str]:

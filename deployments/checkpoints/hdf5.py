@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.checkpoints.file_kinds import HEAD_BYTES, kind_by_head
 from deployments.checkpoints.sandbox import TIME_LIMIT_S, FileReader, try_in_child
 from deployments.errors import ModelUnavailable
 
@@ -62,11 +63,13 @@ class KerasFile:
                 raise self.refusal("not a file, expected an HDF5 file")
             self._size_bytes = found.st_size
             with path.open("rb") as file:
-                head = file.read(len(_MAGIC))
+                head = file.read(HEAD_BYTES)
         except OSError as error:
             raise ModelUnavailable(f"{path}: cannot read the weights: {error.strerror}") from error
-        if head != _MAGIC:
-            raise self.refusal(f"not an HDF5 file: starts with {head!r}, expected {_MAGIC!r}")
+        if not head.startswith(_MAGIC):
+            kind = kind_by_head(head)
+            told = f"it is {kind}" if kind else f"starts with {head[: len(_MAGIC)]!r}, expected {_MAGIC!r}"
+            raise self.refusal(f"not an HDF5 file: {told}")
         with self.reading():
             # Not locked: weights may lie on a file system that is read-only or has no locks.
             self._file = h5py.File(path, "r", locking=False)

@@ -15,6 +15,7 @@ from typing import Any
 from deployments.checkpoints import allowed_globals
 from deployments.checkpoints.allowed_globals import Global
 from deployments.checkpoints.archive import Archive
+from deployments.checkpoints.file_kinds import about_foreign_class, not_of_a_model
 from deployments.checkpoints.module_stub import ModuleStub, describe
 from deployments.checkpoints.tensors import STORAGE_TYPES, Storage
 
@@ -177,9 +178,9 @@ class _Machine:
             raise self._archive.refusal("the pickle names a class by something that is not a string")
         full = f"{module}.{name}"
         if len(full) > _MAX_NAME_CHARACTERS or "." in name or not allowed_globals.is_known(full):
-            raise self._archive.refusal(
-                f"the pickle names {full[:120]}, which is not part of a model; nothing in the file was run"
-            )
+            # Nothing but an attack reaches through a module into another one.
+            told = not_of_a_model(full[:120]) if "." in name else about_foreign_class(full[:120])
+            raise self._archive.refusal(told)
         self._stack.append(Global(full))
 
     def _op_reduce(self, _: object) -> None:

@@ -45,6 +45,10 @@ class Program(Protocol):
         """The outputs that count, with their batch axis. Raises ModelUnavailable for others than declared."""
         ...
 
+    def check_empty(self, outputs: Outputs) -> None:
+        """Looks at what came of empty images. Raises ModelUnavailable for other numbers than declared."""
+        ...
+
 
 class OnnxRuntime:
     """Runs one graph. Raises ModelUnavailable when it cannot be opened or run."""
@@ -73,7 +77,7 @@ class OnnxRuntime:
             logger.info("%s runs on %s", program.file_name, provider)
             with times.part("first batches"):
                 for size in self._batch_sizes:
-                    self._run(np.zeros((size, *family.canvas_px, 3), np.uint8))
+                    program.check_empty(self._run(np.zeros((size, *family.canvas_px, 3), np.uint8)))
         except ModelUnavailable:
             raise
         except Exception as error:

@@ -9,6 +9,9 @@ import subprocess
 from collections.abc import Iterator, Sequence
 
 BRIDGE = "fathom-bed"
+CARD = "fathom-"
+"""What the names of the machines' cards begin with."""
+
 GATEWAY = "10.199.77.1"
 """The address of this machine, on which the nodes reach it."""
 
@@ -48,13 +51,18 @@ def remove() -> None:
     """Removes the bridge and all machines."""
     for name in _spaces():
         _run("ip", "netns", "delete", name)
+    # The kernel takes its time with a namespace, and the card in it keeps its name so long.
+    for line in _run("ip", "-oneline", "link", "show", "type", "veth").splitlines():
+        card = line.split()[1].partition("@")[0]
+        if card.startswith(CARD):
+            _run("ip", "link", "delete", card)
     _run("ip", "link", "delete", BRIDGE)
 
 
 @contextlib.contextmanager
 def machine(name: str, number: int) -> Iterator[str]:
     """A machine on the bridge; its address."""
-    space, card = f"{BRIDGE}-{name}", f"fathom-{number}"
+    space, card = f"{BRIDGE}-{name}", f"{CARD}{number}"
     address = f"{GATEWAY.rpartition('.')[0]}.{number}"
     _ip("netns", "add", space)
     try:

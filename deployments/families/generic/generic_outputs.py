@@ -17,6 +17,12 @@ Shape = tuple[int, ...]
 
 _END_TO_END_COLUMNS = 6
 
+_ENOUGH_BOXES = 20
+"""Fewer say nothing of their unit: a network with NMS inside may find a speck in the corner of an empty image."""
+
+_MOST_SIDES = 4.0
+"""Boxes that are parts of the canvas' sides may go beyond it, but hardly so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -52,6 +58,33 @@ def check_shapes(shapes: tuple[Shape, ...], parameters: GenericParameters, class
         raise ModelUnavailable(f"boxes, scores and classes have different numbers of rows: {sorted(rows)}")
 
 
+def check_values(outputs: Outputs, parameters: GenericParameters, canvas_px: tuple[int, int]) -> None:
+    """Look at what a detector gives for an image in which nothing is: are its numbers what they are declared to be?
+
+    outputs: those of one image.  Raises ModelUnavailable where class numbers are no whole numbers, or where boxes are
+    parts of the canvas' sides and not its pixels, or the other way round: the shapes of two networks may be the same.
+    """
+    if parameters.task == "classifier" or len(outputs[0]) == 0:
+        return
+    first = np.asarray(outputs[0], np.float32)
+    if parameters.outputs == "end-to-end" and (first[:, 5] != np.rint(first[:, 5])).any():
+        raise ModelUnavailable(
+            f"outputs: end-to-end has class numbers in its last column, but {first[:, 5].max():g} is none. RT-DETR "
+            "has scores there: outputs: queries"
+        )
+    boxes = first[:4].T if parameters.outputs == "raw-head" else first[:, :4]
+    boxes = boxes[np.isfinite(boxes).all(axis=1) & boxes.any(axis=1)]
+    if len(boxes) < _ENOUGH_BOXES:
+        return
+    furthest = float(np.median(boxes.max(axis=1)))
+    if not parameters.are_boxes_normalised and furthest <= 1.0 and max(canvas_px) > 1:
+        raise ModelUnavailable("box_unit: pixels, but the boxes are parts of the canvas' sides: box_unit: normalised")
+    if parameters.are_boxes_normalised and furthest > _MOST_SIDES:
+        raise ModelUnavailable(
+            f"box_unit: normalised, but the boxes reach {furthest:g}, so that they are pixels: box_unit: pixels"
+        )
+
+
 def class_scores(outputs: Outputs, parameters: GenericParameters) -> NDArray[np.float32]:
     """Scores of one image, float32 (classes,). Raises InternalError when one is not a finite number."""
     scores = _activated(np.asarray(outputs[0], np.float32).reshape(-1), parameters)
@@ -77,8 +110,7 @@ def keep_best(
         raise InternalError(f"the model answered class {found.class_ids[beyond][0]}, but has {len(labels)} labels")
     boxes = _corners(found.boxes, parameters, canvas_px)
     rule = rule_of(thresholds, labels, agnostic=parameters.class_agnostic)
-    has_nms = parameters.has_nms or parameters.outputs == "end-to-end"
-    pick = best_first if has_nms else suppress
+    pick = best_first if parameters.answers_once else suppress
     kept = pick(boxes, found.scores, found.class_ids, rule)
     return Candidates(boxes[kept], found.scores[kept], found.class_ids[kept])
 
@@ -98,6 +130,7 @@ def _expected_shapes(parameters: GenericParameters, class_count: int) -> tuple[s
     return {
         "raw-head": (f"(1, {4 + class_count}, k)",),
         "raw-head-objectness": (f"(1, k, {5 + class_count})",),
+        "queries": (f"(1, k, {4 + class_count})",),
         "end-to-end": (f"(1, k, {_END_TO_END_COLUMNS})",),
     }[parameters.outputs]
 
@@ -123,6 +156,8 @@ def _read(outputs: Outputs, parameters: GenericParameters, threshold: float) -> 
         case "raw-head-objectness":
             objectness = _activated(first[:, 4], parameters)
             return _best_classes(first[:, :4], first[:, 5:], objectness, parameters, threshold)
+        case "queries":
+            return _best_classes(first[:, :4], first[:, 4:], None, parameters, threshold)
         case "end-to-end":
             return _with_classes(
                 first[:, :4], _activated(first[:, 4], parameters), first[:, 5], parameters, threshold
@@ -186,8 +221,8 @@ def _corners(
     boxes: NDArray[np.float32], parameters: GenericParameters, canvas_px: tuple[int, int]
 ) -> NDArray[np.float32]:
     """x1 y1 x2 y2 in canvas pixels of boxes (n, 4) in the declared format and unit."""
-    raw = parameters.outputs in ("raw-head", "raw-head-objectness")
-    box_format = parameters.box_format or ("cxcywh" if raw else "xyxy")
+    has_centres = parameters.outputs in ("raw-head", "raw-head-objectness", "queries")
+    box_format = parameters.box_format or ("cxcywh" if has_centres else "xyxy")
     first: NDArray[Any] = boxes[:, :2]
     second: NDArray[Any] = boxes[:, 2:]
     if box_format == "yxyx":
@@ -197,6 +232,6 @@ def _corners(
     elif box_format == "cxcywh":
         first, second = first - second / 2, first + second / 2
     corners: NDArray[Any] = np.concatenate([first, second], axis=1)
-    if parameters.box_unit == "normalised":
+    if parameters.are_boxes_normalised:
         corners = corners * np.array([canvas_px[1], canvas_px[0]] * 2, np.float32)
     return np.asarray(corners, np.float32)

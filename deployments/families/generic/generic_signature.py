@@ -72,9 +72,10 @@ class GenericParameters(Settings):
     scores: str | None = None
     """Name of the output with the scores; the only output when not given."""
 
-    outputs: Literal["separate", "raw-head", "raw-head-objectness", "end-to-end"] = "separate"
+    outputs: Literal["separate", "raw-head", "raw-head-objectness", "queries", "end-to-end"] = "separate"
     """Of a detector: `boxes`, `scores` and perhaps `classes` as outputs of their own; or one tensor: (n, 4 + classes,
-    cells) of ultralytics, (n, cells, 5 + classes) of YOLOv5, or (n, boxes, 6) with NMS inside."""
+    cells) of ultralytics, (n, cells, 5 + classes) of YOLOv5, (n, queries, 4 + classes) of RT-DETR, which answers once
+    for each object, or (n, boxes, 6) with NMS inside."""
 
     boxes: str | None = None
     """Name of the output with the boxes, (n, k, 4)."""
@@ -86,10 +87,11 @@ class GenericParameters(Settings):
     """Name of the one tensor, where the file has other outputs too."""
 
     box_format: Literal["xyxy", "yxyx", "xywh", "cxcywh"] | None = None
-    """Corners, corner and size, or centre and size. `cxcywh` for the raw heads, else `xyxy`, when not given."""
+    """Corners, corner and size, or centre and size. `cxcywh` for raw heads and queries, else `xyxy`, when not
+    given."""
 
-    box_unit: Literal["pixels", "normalised"] = "pixels"
-    """Pixels of the canvas, or parts of its sides."""
+    box_unit: Literal["pixels", "normalised"] | None = None
+    """Pixels of the canvas, or parts of its sides. `normalised` for queries, else `pixels`, when not given."""
 
     has_nms: bool = False
     """Whether overlapping boxes have been removed inside the network, so that `iou_threshold` has no effect."""
@@ -129,6 +131,16 @@ class GenericParameters(Settings):
         if self.classes is not None and self.activation == "softmax":
             raise ValueError("activation: softmax needs the scores of all classes, but classes names their numbers")
         return self
+
+    @property
+    def are_boxes_normalised(self) -> bool:
+        """`box_unit` with its default filled in."""
+        return (self.box_unit or ("normalised" if self.outputs == "queries" else "pixels")) == "normalised"
+
+    @property
+    def answers_once(self) -> bool:
+        """Whether there is nothing left for NMS to remove."""
+        return self.has_nms or self.outputs in ("queries", "end-to-end")
 
     @property
     def resize_mode(self) -> Literal["letterbox", "stretch", "centre-crop"]:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from deployments.errors import ModelUnavailable
 from deployments.families.generic.generic_input import InputPlan
-from deployments.families.generic.generic_outputs import check_shapes
+from deployments.families.generic.generic_outputs import check_shapes, check_values
 from deployments.families.generic.generic_signature import GenericParameters, pick_outputs
 
 Function = Callable[[Any], Mapping[str, Any]]
@@ -45,6 +45,7 @@ class TensorFlowProgram:
         try:
             outputs = self(tf.zeros((1, *self._plan.canvas_px, 3), tf.uint8))
             check_shapes(tuple(tuple(output.shape) for output in outputs), self._parameters, class_count)
+            check_values(tuple(output.numpy()[0] for output in outputs), self._parameters, self._plan.canvas_px)
         except ModelUnavailable as error:
             raise ModelUnavailable(f"{file_name}: {error.message}") from error
         except Exception as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 
+from deployments.checkpoints.file_kinds import HEAD_BYTES, kind_by_head
 from deployments.checkpoints.sandbox import TIME_LIMIT_S, FileReader, try_in_child
 from deployments.checkpoints.zip_directory import read_zip_directory
 from deployments.error_text import first_line
@@ -35,7 +36,11 @@ def read_config(path: Path) -> bytes:
     except OSError as error:
         raise ModelUnavailable(f"{path}: cannot read the model: {error.strerror}") from error
     except _DAMAGE as error:
-        raise ModelUnavailable(f"{path.name}: not a model that Keras 3 saved: {first_line(error)}") from error
+        with path.open("rb") as file:
+            kind = kind_by_head(file.read(HEAD_BYTES))
+        is_zip = kind.startswith("a zip archive")
+        found = f"it is {kind}" if kind and not is_zip else first_line(error)
+        raise ModelUnavailable(f"{path.name}: not a model that Keras 3 saved: {found}") from error
 
 
 def try_weights(path: Path, time_limit_s: float = TIME_LIMIT_S) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deployments.checkpoints.file_kinds import kind_by_head
 from deployments.errors import ModelUnavailable
 from deployments.families.generic.generic_input import TensorFacts
 from deployments.families.shared.optional_package import optional_package
@@ -64,7 +65,9 @@ def read_onnx(path: Path) -> OnnxFile:
         model = onnx.ModelProto.FromString(content)
     except Exception as error:
         # What protobuf raises on damaged bytes differs between its implementations.
-        raise ModelUnavailable(f"{path.name}: not an ONNX file, or a damaged one") from error
+        kind = kind_by_head(content)
+        found = f"not an ONNX file: it is {kind}" if kind else "not an ONNX file, or a damaged one"
+        raise ModelUnavailable(f"{path.name}: {found}") from error
     try:
         _check_model(onnx, model)
         return OnnxFile(content, _only_input(onnx, model), _labels(model), _canvas_px(model))

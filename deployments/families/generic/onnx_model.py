@@ -15,7 +15,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs
 from deployments.families.generic.generic_family import FileFacts, GenericFamily
 from deployments.families.generic.generic_input import InputPlan
-from deployments.families.generic.generic_outputs import check_shapes
+from deployments.families.generic.generic_outputs import check_shapes, check_values
 from deployments.families.generic.generic_signature import GenericParameters, pick_outputs
 from deployments.families.generic.onnx_file import read_onnx
 
@@ -65,6 +65,16 @@ class OnnxProgram:
         except ModelUnavailable as error:
             raise ModelUnavailable(f"{self.file_name}: {error.message}") from error
         return outputs
+
+    def check_empty(self, outputs: Outputs) -> None:
+        """Looks at the outputs, with their batch axis, for images in which nothing is.
+
+        Raises ModelUnavailable when their numbers are not what was declared.
+        """
+        try:
+            check_values(tuple(output[0] for output in outputs), self.parameters, self.plan.canvas_px)
+        except ModelUnavailable as error:
+            raise ModelUnavailable(f"{self.file_name}: {error.message}") from error
 
 
 class OnnxModel(GenericFamily):

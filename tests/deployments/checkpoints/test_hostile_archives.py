@@ -116,8 +116,8 @@ def test_big_endian_numbers_are_refused(tmp_path: Path) -> None:
     [
         (pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2) + b"more", "format from before version 1.6"),
         (pickle.dumps({"model": 1}), "not a PyTorch checkpoint: starts with"),
-        (b"\x89HDF\r\n\x1a\n", "not a PyTorch checkpoint: starts with b'.x89HDF"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "starts with b'version "),
+        (b"\x89HDF\r\n\x1a\n", "not a PyTorch checkpoint: it is an HDF5 file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS"),
         (b"", "starts with b''"),
         (b"PK\x03\x04", "cut short"),
     ],

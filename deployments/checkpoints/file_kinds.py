@@ -1,0 +1,82 @@
+"""What a file is that is not what a family expects, and what its owner can do about it. Words only: nothing is read
+here but the first bytes, a class name or the names of tensors.
+"""
+
+import sys
+from collections.abc import Iterable
+
+HEAD_BYTES = 64
+"""How much of a file `kind_by_head` wants to see."""
+
+_BY_START = (
+    (
+        b"version https://git-lfs",
+        "a pointer of Git LFS and not the file: `git lfs pull` in its folder fetches that",
+    ),
+    (b"<!doctype html", "a web page: download by the link of the file, not of its page"),
+    (b"<html", "a web page: download by the link of the file, not of its page"),
+    (b"pk\x03\x04", "a zip archive, as PyTorch checkpoints (`.pt`, `.pth`) and `.keras` files are"),
+    (b"\x89hdf\r\n", "an HDF5 file, as Keras 2 and keras-retinanet write"),
+    (b"\x80\x02\x8a\nl\xfc\x9cf\xf9 j\xa8p\x19.", "a PyTorch checkpoint from before version 1.6"),
+    (b"\x1f\x8b", "compressed by gzip: unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
+    (b"rar!", "a RAR archive: unpack it first"),
+)
+"""First bytes in small letters -> the file's kind."""
+
+_FAMILIES = (
+    ("ultralytics.nn.tasks.ClassificationModel", "ultralytics-classify"),
+    ("ultralytics.nn.tasks.", "ultralytics"),
+    ("models.yolo.", "yolov5"),
+    ("yolov5.models.yolo.", "yolov5"),
+)
+"""Start of a network's class -> the family whose files hold such."""
+
+_BY_TENSORS = (("backbone.bottom_up.", "detectron2-retinanet"),)
+"""Part of a tensor's name -> the family whose files hold such."""
+
+_LIBRARIES = frozenset({"numpy", "torch", *sys.stdlib_module_names})
+
+
+def kind_by_head(head: bytes) -> str:
+    """What a file is, by its first bytes: 'a ...'; '' where they say nothing."""
+    start = head[:HEAD_BYTES].lstrip().lower()
+    found = next((kind for known, kind in _BY_START if start.startswith(known)), "")
+    if not found and head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 2**32:
+        return "a safetensors file, which holds named tensors and no network"
+    return found
+
+
+def family_of_network(kind: str) -> str:
+    """A hint for a network of this class in a file of another family; '' where none is known."""
+    family = next((family for start, family in _FAMILIES if kind.startswith(start)), None)
+    return f"; family {family} is for such files" if family else ""
+
+
+def family_of_tensors(names: Iterable[str]) -> str:
+    """A hint for a file that holds tensors with these names, and no network."""
+    names = list(names)
+    for part, family in _BY_TENSORS:
+        if any(part in name for name in names):
+            return f"; family {family} is for such files"
+    return (
+        "; these are weights without their network, whose layers cannot be known from them: save the whole model, as "
+        "its trainer does, or export it to ONNX for family onnx"
+    )
+
+
+def not_of_a_model(name: str) -> str:
+    """Why a pickle is refused that names something of Python itself."""
+    return f"the pickle names {name}, which is not part of a model; nothing in the file was run"
+
+
+def about_foreign_class(name: str) -> str:
+    """Why a pickle that names this class or function is refused."""
+    package = name.partition(".")[0]
+    if package in _LIBRARIES or package.startswith("__builtin"):
+        return not_of_a_model(name)
+    owner = "of somebody's own program" if package == "__main__" else f"of {package}"
+    return (
+        f"holds {name}, a class {owner}, which is not read, as that would mean to run its code. Of whole networks "
+        "those of YOLOv5 and ultralytics are read; others can be exported to ONNX, for family onnx"
+    )
