@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.checkpoints.file_kinds import HEAD_BYTES, kind_by_head
 from deployments.checkpoints.tensors import MAX_DIMENSIONS, MAX_NUMEL
 from deployments.errors import ModelUnavailable
 
@@ -30,8 +31,6 @@ _FIELDS = {"dtype", "shape", "data_offsets"}
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _OTHER_BYTES = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 _ITEM_BYTES = {**{name: np.dtype(kind).itemsize for name, kind in _FLOATS.items()}, **_OTHER_BYTES}
-
-_LFS_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class SafetensorsFile:
             size_bytes = path.stat().st_size
             with path.open("rb") as file:
                 head = file.read(_LENGTH_BYTES)
-                length = self._header_length(head + file.read(len(_LFS_POINTER)), size_bytes)
+                length = self._header_length(head + file.read(HEAD_BYTES), size_bytes)
                 file.seek(_LENGTH_BYTES)
                 text = file.read(length)
         except OSError as error:
@@ -100,16 +99,13 @@ class SafetensorsFile:
             missing = missing[count:]
 
     def _header_length(self, head: bytes, size_bytes: int) -> int:
-        if head.startswith(_LFS_POINTER):
-            raise self.refusal("a pointer of Git LFS and not the file itself; run `git lfs pull` where it was cloned")
         if len(head) < _LENGTH_BYTES + 2:
             raise self.refusal(f"not a safetensors file: it has {size_bytes} bytes")
         length = int.from_bytes(head[:_LENGTH_BYTES], "little")
         # Its limit says more to the owner of a file of another format than what its first bytes amount to.
         if head[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
-            raise self.refusal(
-                f"not a safetensors file: starts with {head[:8]!r}, expected a length and a JSON header"
-            )
+            kind = kind_by_head(head) or f"starts with {head[:8]!r}, expected a length and a JSON header"
+            raise self.refusal(f"not a safetensors file: {kind}")
         if length > MAX_HEADER_BYTES:
             raise self.refusal(f"a header of {length} bytes, the limit is {MAX_HEADER_BYTES}")
         if length > size_bytes - _LENGTH_BYTES:

@@ -108,9 +108,13 @@ def test_a_header_that_lies_is_refused(tmp_path: Path, header: Any, reason: str)
     [
         (b"", "not a safetensors file: it has 0 bytes"),
         (b"\x02\0\0\0\0\0\0\0{", "not a safetensors file: it has 9 bytes"),
-        (b"PK\x03\x04" + b"\0" * 50, "starts with"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "run `git lfs pull`"),
-        (b"<!doctype html><html>" + b" " * 50, "starts with"),
+        (b"PK\x03\x04" + b"\0" * 50, "a zip archive, as PyTorch checkpoints"),
+        (b"\0" * 50, "starts with"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "a pointer of Git LFS.*`git lfs pull`",
+        ),
+        (b"<!doctype html><html>" + b" " * 50, "a web page"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
