@@ -100,10 +100,9 @@ def _tried(path: Path, families: tuple[str, ...]) -> Iterator[ModelDefinition]:
 
 def _of_hub(folder: Path) -> Inspected:
     definition = ModelDefinition(family="huggingface", weights=str(folder))
-    if not load_family(definition).labels:
-        # Said in the block, since nothing but the folder itself tells it otherwise.
-        definition = definition.model_copy(update={"parameters": {"answer": "embedding"}})
-    return _as_loaded(definition)
+    # Said in the block, since nothing but the folder itself tells it otherwise.
+    answer = "class-scores" if load_family(definition).labels else "embedding"
+    return _as_loaded(definition.model_copy(update={"parameters": {"answer": answer}}))
 
 
 def _as_loaded(definition: ModelDefinition) -> Inspected:

@@ -53,6 +53,8 @@ class SafetensorsFile:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._path = path
+        if path.exists() and not path.is_file():
+            raise ModelUnavailable(f"{path}: not a plain file")
         try:
             size_bytes = path.stat().st_size
             with path.open("rb") as file:

@@ -61,6 +61,8 @@ def open_folder(folder: Path) -> FolderTensors:
 
 def read_index(path: Path) -> dict[str, str]:
     """The name of a tensor to that of its file, which is a plain name. Raises ModelUnavailable."""
+    if path.exists() and not path.is_file():
+        raise ModelUnavailable(f"{path}: not a plain file")
     try:
         with path.open("rb") as file:
             text = file.read(MAX_INDEX_BYTES + 1)

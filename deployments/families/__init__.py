@@ -44,8 +44,13 @@ def _of_task(definition: ModelDefinition) -> str:
     return ClassScores.what if definition.parameters.get("task") == "classifier" else Detections.what
 
 
-def _scores_unless_embedding(definition: ModelDefinition) -> str:
-    return Embedding.what if definition.parameters.get("answer") == "embedding" else ClassScores.what
+FOLDER_SAYS = f"{ClassScores.what} or {Embedding.what}"
+"""What a folder of Hugging Face answers that nothing was declared of: only a look into it tells."""
+
+
+def _of_answer(definition: ModelDefinition) -> str:
+    kinds = {"class-scores": ClassScores.what, "embedding": Embedding.what}
+    return kinds.get(str(definition.parameters.get("answer")), FOLDER_SAYS)
 
 
 def _class_scores(definition: ModelDefinition) -> str:
@@ -62,9 +67,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     ),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
-    "huggingface": FamilyEntry(
-        "deployments.families.huggingface.huggingface:HuggingFace", answers=_scores_unless_embedding
-    ),
+    "huggingface": FamilyEntry("deployments.families.huggingface.huggingface:HuggingFace", answers=_of_answer),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),
     "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel", answers=_of_task),
     "onnx": FamilyEntry("deployments.families.generic.onnx_model:OnnxModel", "onnx", _of_task),

@@ -121,12 +121,22 @@ class FolderEntry:
         for part in parts:
             if reason := ask(part, self.source_of(part.file.name)):
                 return f"incomplete: {part.file.name} is {reason}"
-        return ""
+        return mixture_of(parts)
 
     @property
     def _lead(self) -> CacheEntry:
         one, index = self.part_named(ONE_FILE), self.part_named(INDEX)
         return index if index.file.exists() and not one.file.exists() else one
+
+
+def mixture_of(parts: list[CacheEntry]) -> str:
+    """Why these files are not those of one model: some are of another commit than others, as one may be that was
+    fetched by itself before. '' when they are, as far as it is known."""
+    commits = {record.commit: part for part in parts if (record := part.record()) is not None and record.commit}
+    if len(commits) < 2:
+        return ""
+    told = " and ".join(f"{part.file.name} of {commit[:12]}" for commit, part in sorted(commits.items())[:2])
+    return f"a mixture of two commits, {told}: delete {parts[0].file.parent}, so that all are fetched anew"
 
 
 def ensure_folder(entry: FolderEntry, ensure_file: EnsureFile, progress: Progress) -> Path:
@@ -145,6 +155,8 @@ def ensure_folder(entry: FolderEntry, ensure_file: EnsureFile, progress: Progres
     one = Wanted(entry.part_named(ONE_FILE, commit), entry.source_of(ONE_FILE), MAX_FOLDER_BYTES, may_be_missing=True)
     if not ensure_file(one, progress):
         _ensure_shards(entry, commit, ensure_file, progress)
+    if reason := mixture_of(entry.parts()):
+        raise ModelUnavailable(f"{entry.uri.shown}: {reason}")
     return entry.file
 
 

@@ -44,7 +44,7 @@ def test_the_guess_at_an_onnx_file_is_one_that_was_tried() -> None:
 @pytest.mark.parametrize(
     ("name", "answers", "classes", "canvas_px", "parameters"),
     [
-        ("vit", "class scores", 5, (48, 48), {}),
+        ("vit", "class scores", 5, (48, 48), {"answer": "class-scores"}),
         ("dinov3", "an embedding", 0, (64, 96), {"answer": "embedding"}),
     ],
 )

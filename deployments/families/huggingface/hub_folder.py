@@ -28,7 +28,11 @@ def read_object(folder: Path, name: str) -> dict[str, Any]:
     """The JSON object in a file of the folder. Raises ModelUnavailable, saying what to do where there is none."""
     path = folder / name
     if folder.is_file():
-        raise ModelUnavailable(f"{folder}: a file; weights must name the folder in which it lies, with its {CONFIG}")
+        raise ModelUnavailable(
+            f"{folder}: a file; weights must name the folder in which it lies, with its {CONFIG}, or hf://OWNER/REPO"
+        )
+    if path.exists() and not path.is_file():
+        raise ModelUnavailable(f"{path}: not a plain file")
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)

@@ -15,7 +15,6 @@ from deployments.weights.resolve import (
     with_local_weights,
 )
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
 from tests.deployments.weights.fetchers import PATIENT, fetcher_of, sha256, silent
 from tests.deployments.weights.file_server import FileServer
 
@@ -100,6 +99,20 @@ def test_all_files_are_of_the_commit_of_the_first(cache: WeightsSettings, server
     path = fetcher_of(cache, server).ensure(SOURCE, silent)
     assert (path / WEIGHTS).read_bytes() == content[::-1]
     assert [asked for asked, _ in server.asked] == [at(CONFIG), at(PROCESSOR, COMMIT), at(WEIGHTS, COMMIT)]
+
+
+def test_files_of_two_commits_are_not_taken_for_one_model(
+    cache: WeightsSettings, server: FileServer, content: bytes
+) -> None:
+    publish(server, content)
+    server.headers[at(WEIGHTS)] = {"X-Repo-Commit": "0ld" + COMMIT[3:]}
+    fetcher = fetcher_of(cache, server)
+    fetcher.ensure(WeightsSource(uri=f"{SOURCE.uri}/{WEIGHTS}"), silent)
+    publish(server, content, COMMIT)
+    server.headers[at(CONFIG)] = {"X-Repo-Commit": COMMIT}
+    with pytest.raises(ModelUnavailable, match=r"a mixture of two commits, model\.safetensors of 0ldfee.*: delete "):
+        fetcher.ensure(SOURCE, silent)
+    assert entry_of(SOURCE, cache).reason_by_size(SOURCE).startswith("a mixture of two commits")
 
 
 def test_a_commit_that_is_none_is_not_put_into_an_address(
@@ -222,23 +235,3 @@ def test_labels_found_in_a_folder_are_remembered(cache: WeightsSettings, server:
     assert local.weights_path == cache.folder / FOLDER
     remember_labels(definition, ("Crab", "Fish"), cache)
     assert with_known_labels(definition, cache).labels == ("Crab", "Fish")
-
-
-@pytest.mark.parametrize(
-    ("uri", "revision", "key"),
-    [
-        ("hf://a/b", None, "hf/a/b/main"),
-        ("hf://a/b@v1.0", None, "hf/a/b/v1.0"),
-        ("hf://a/b", "abc123", "hf/a/b/abc123"),
-    ],
-)
-def test_a_repository_without_a_file_is_a_folder(uri: str, revision: str | None, key: str) -> None:
-    parsed = parse_uri(WeightsSource(uri=uri, revision=revision))
-    assert (parsed.is_folder, str(parsed.key), parsed.needs_network) == (True, key, True)
-    assert not parse_uri(WeightsSource(uri="hf://a/b/x.pt")).is_folder
-
-
-@pytest.mark.parametrize("uri", ["hf://a", "hf://a/", "hf://a/b/", "hf://a/b@..", "hf://../b", "hf://a/best.pt"])
-def test_what_names_neither_a_file_nor_a_repository_is_refused(uri: str) -> None:
-    with pytest.raises(InvalidWeightsUri):
-        parse_uri(WeightsSource(uri=uri))

@@ -143,11 +143,15 @@ def test_a_model_of_one_class_or_of_several_at_once_answers_chances_of_each(tmp_
     np.testing.assert_allclose(odds / odds.sum(), one_of_them, atol=1e-4)
 
 
-def test_the_kind_of_answer_is_known_without_the_folder() -> None:
+def test_the_kind_of_answer_is_known_without_the_folder_where_it_is_declared() -> None:
     from deployments.definition import ModelDefinition
 
-    for parameters, kind in (({}, ClassScores), ({"answer": "class-scores"}, ClassScores), (embedding(), Embedding)):
-        assert answers_of(ModelDefinition(family="huggingface", parameters=parameters)) == kind.what
+    for parameters, kind in (
+        ({}, "class scores or an embedding"),
+        ({"answer": "class-scores"}, ClassScores.what),
+        (embedding(), Embedding.what),
+    ):
+        assert answers_of(ModelDefinition(family="huggingface", parameters=parameters)) == kind
 
 
 def test_a_network_that_gives_no_numbers_answers_an_error() -> None:

@@ -1,5 +1,6 @@
 """Folders that are hostile, wrong, or of another kind, and settings that do not fit: each refused in words."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,15 @@ def test_a_folder_in_which_a_file_is_missing_says_which(tmp_path: Path, name: st
     folder = copy_of("vit", tmp_path / "model")
     (folder / name).unlink()
     with pytest.raises(ModelUnavailable, match=f"holds (no|neither) {name}"):
+        family_of(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_pipe_or_a_folder_in_place_of_a_file_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    folder = copy_of("vit", tmp_path / "model")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelUnavailable, match=f"{name}: not a plain file"):
         family_of(folder)
 
 
