@@ -63,7 +63,7 @@ class HuggingFace:
         description = read_vit(self._path)
         tensors = VitTensors(description, open_folder(self._path))
         self._answers_scores = _answers_scores(definition, self.parameters, description)
-        processor = read_processor(self._path)
+        processor = read_processor(self._path, description.config.image_processor)
         self.canvas_px: tuple[int, int] = _canvas(definition, description.config, processor)
         self._folder = _Folder(description, processor.for_canvas(self.canvas_px))
         self.labels: tuple[str, ...] = ()

@@ -139,10 +139,11 @@ class ImageProcessor:
         return np.asarray(image.resize((size_px[1], size_px[0]), self.resampling))
 
 
-def read_processor(folder: Path) -> ImageProcessor:
-    """The image processor of `folder`. Raises ModelUnavailable for one that is not known, or not served exactly."""
+def read_processor(folder: Path, usual: str) -> ImageProcessor:
+    """The image processor of `folder`, of the kind `usual` where the file names none. Raises ModelUnavailable for one
+    that is not known, or not served exactly."""
     content = read_object(folder, PROCESSOR)
-    name = content.get("image_processor_type") or content.get("feature_extractor_type")
+    name = content.get("image_processor_type") or content.get("feature_extractor_type") or usual
     kind = _KINDS.get(str(name).removesuffix("Fast").removesuffix("Pil"))
     if kind is None:
         raise ModelUnavailable(

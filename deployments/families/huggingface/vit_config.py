@@ -27,6 +27,9 @@ class VitConfig(HubFile):
     tensor_prefix: ClassVar[str] = "vit."
     """In front of the names of the backbone's tensors where there is a classifier as well."""
 
+    image_processor: ClassVar[str] = "ViTImageProcessor"
+    """What `transformers` takes where the image processor's file does not name its kind, as early ones do not."""
+
     has_table: ClassVar[bool] = True
     """Whether positions are a table of weights."""
 
@@ -104,6 +107,7 @@ class Dinov2Config(VitConfig):
     """DINOv2."""
 
     tensor_prefix: ClassVar[str] = "dinov2."
+    image_processor: ClassVar[str] = "BitImageProcessor"
     fits_any_canvas: ClassVar[bool] = True
     head_reads_mean: ClassVar[bool] = True
 
@@ -137,6 +141,7 @@ class Dinov3Config(VitConfig):
     """DINOv3, whose queries and keys are turned by their positions (RoPE)."""
 
     tensor_prefix: ClassVar[str] = ""
+    image_processor: ClassVar[str] = "DINOv3ViTImageProcessor"
     has_table: ClassVar[bool] = False
     has_registers: ClassVar[bool] = True
     fits_any_canvas: ClassVar[bool] = True

@@ -70,7 +70,7 @@ def test_a_configuration_that_does_not_fit_is_refused(tmp_path: Path, fields: di
     ("fields", "reason"),
     [
         ({"image_processor_type": "CLIPImageProcessor"}, "'CLIPImageProcessor' is not served; known: ViTImageProc"),
-        ({"image_processor_type": None}, "'None' is not served"),
+        ({"image_processor_type": ["ViTImageProcessor"]}, "is not served; known: ViTImageProc"),
         ({"do_resize": False}, "do_resize is false, but images come in all sizes"),
         ({"do_flip_channel_order": True}, "do_flip_channel_order is a step that is not served"),
         ({"do_center_crop": True}, "do_center_crop after a resize to height and width is not served"),

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from deployments.families.huggingface.image_processor import ImageProcessor, read_processor
-from tests.deployments.families.huggingface.hub_folders import change, copy_of
+from tests.deployments.families.huggingface.hub_folders import change, copy_of, family_of
 
 
 def processor(folder: Path, layout: str = "vit", **fields: Any) -> ImageProcessor:
     change(copy_of(layout, folder / "model"), "preprocessor_config.json", **fields)
-    return read_processor(folder / "model")
+    return read_processor(folder / "model", "ViTImageProcessor")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,17 @@ def test_a_number_is_the_shortest_edge_where_images_are_cropped(tmp_path: Path) 
     found = processor(tmp_path, "dinov2", size=70, crop_size=56)
     assert (found.canvas_px, found.shortest_edge_px) == ((56, 56), 70)
     assert found.for_canvas((112, 112)).shortest_edge_px == 140
+
+
+def test_a_file_that_names_no_kind_is_of_the_usual_one(tmp_path: Path) -> None:
+    old = {"image_processor_type": None, "do_rescale": None, "rescale_factor": None, "resample": None, "size": 224}
+    found = processor(tmp_path, **old)
+    assert (found.canvas_px, found.shortest_edge_px) == ((224, 224), None)
+    np.testing.assert_allclose(found.gain, 2 / 255)
+    folder = copy_of("dinov2", tmp_path / "dinov2")
+    change(folder, "preprocessor_config.json", **old)
+    assert read_processor(folder, "BitImageProcessor").shortest_edge_px == 224
+    assert family_of(copy_of("vit", tmp_path / "vit")).canvas_px == (48, 48)
 
 
 def test_a_name_of_an_earlier_release_is_known(tmp_path: Path) -> None:
