@@ -62,7 +62,8 @@ class WeightsSource(Settings):
     """Weights that are fetched into the cache, and how to tell that they are the right ones."""
 
     uri: str
-    """hf://OWNER/REPO/FILE, doi:10.5281/zenodo.RECORD/FILE, https://... or file:///...; see docs/weights.md."""
+    """hf://OWNER/REPO/FILE, or hf://OWNER/REPO for a folder; doi:10.5281/zenodo.RECORD/FILE; https://...; file:///...
+    See docs/weights.md."""
 
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """SHA-256 of the file, in hexadecimal; None where it is only recorded at the first fetch."""

@@ -23,6 +23,9 @@ _FAMILIES_OF = {".pt": _CHECKPOINTS, ".pth": _CHECKPOINTS[::-1], ".h5": ("keras-
 _DECLARED = {".keras": "keras", "": "saved-model"}
 """Suffix, of a folder none -> the family whose definition must say what the outputs mean."""
 
+_HUB_CONFIG = "config.json"
+"""What a folder of family huggingface is told by."""
+
 _OTHER_FAMILY = ("holds a ", "expected named tensors", "expected a whole pickled network")
 """Parts of what a family says of a file that another one reads."""
 
@@ -69,7 +72,11 @@ def inspect(path: Path) -> Inspected:
     of which a person must say more."""
     if not path.exists():
         raise ModelUnavailable(f"{path}: is not there")
+    if (path / _HUB_CONFIG).is_file():
+        return _of_hub(path)
     suffix = "" if path.is_dir() else path.suffix.lower()
+    if suffix == ".safetensors":
+        raise ModelUnavailable(f"{path.name}: named tensors; inspect the folder in which it lies, with {_HUB_CONFIG}")
     if suffix in _DECLARED:
         raise ModelUnavailable(
             f"{path.name}: may be served by family {_DECLARED[suffix]}, but nothing in it says what its outputs "
@@ -92,6 +99,13 @@ def _tried(path: Path, families: tuple[str, ...]) -> Iterator[ModelDefinition]:
     for family in families:
         for parameters in _GUESSES if family == "onnx" else ({},):
             yield ModelDefinition(family=family, weights=str(path), parameters=parameters)
+
+
+def _of_hub(folder: Path) -> Inspected:
+    definition = ModelDefinition(family="huggingface", weights=str(folder))
+    # Said in the block, since nothing but the folder itself tells it otherwise.
+    answer = "class-scores" if load_family(definition).labels else "embedding"
+    return _as_loaded(definition.model_copy(update={"parameters": {"answer": answer}}))
 
 
 def _as_loaded(definition: ModelDefinition) -> Inspected:

@@ -14,11 +14,12 @@ PyTorch, without PyTorch:
     checkpoint.py        all of it together
     file_kinds.py        what a file is that is none of these, for messages
 
-Keras 2: hdf5.py. For both, and for families that read files of their own: zip_directory.py, and sandbox.py, a child
-process that reads a file first.
+Keras 2: hdf5.py. Hugging Face: safetensors.py, one file of tensors, and safetensors_folder.py, all files of a model.
+For all, and for families that read files of their own: zip_directory.py, and sandbox.py, a child process that reads a
+file first.
 
 Every refusal is a ModelUnavailable that says what was found. A new class or function in pickles is a line in
-allowed_globals.py; a new format (safetensors) is a file here. Families import this package; it imports no family.
+allowed_globals.py; a new format is a file here. Families import this package; it imports no family.
 """
 
 from deployments.checkpoints.checkpoint import Checkpoint, open_checkpoint

@@ -53,7 +53,9 @@ def kind_by_head(head: bytes) -> str:
     start = head[:HEAD_BYTES].lstrip().lower()
     found = next((kind for known, kind in _BY_START if start.startswith(known)), "")
     if not found and head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 2**32:
-        return "a safetensors file, which holds named tensors and no network"
+        return (
+            "a safetensors file, which holds named tensors and no network; family huggingface serves a folder of one"
+        )
     return found
 
 

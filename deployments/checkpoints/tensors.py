@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deployments.checkpoints.archive import Archive
 
 MAX_DIMENSIONS = 8
-_MAX_NUMEL = 2**31
+MAX_NUMEL = 2**31
 
 # bfloat16 has no NumPy type: it is read as uint16 and widened to float32, of which it is the upper half.
 BFLOAT16 = "bfloat16"
@@ -82,8 +82,8 @@ class Tensor:
             raise refusal(
                 f"a tensor has a negative offset, size or stride: {self.offset}, {self.shape}, {self.strides}"
             )
-        if self.numel > _MAX_NUMEL:
-            raise refusal(f"a tensor of shape {self.shape} has more than {_MAX_NUMEL} elements")
+        if self.numel > MAX_NUMEL:
+            raise refusal(f"a tensor of shape {self.shape} has more than {MAX_NUMEL} elements")
         last = self.offset + sum((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
         if self.numel > 0 and last >= self.storage.numel:
             raise refusal(f"a tensor reaches element {last} of a storage of {self.storage.numel} elements")

@@ -4,6 +4,7 @@
     shared/       steps that families of several rooms take
     yolo/         checkpoints of YOLOv5 and ultralytics
     retinanet/    checkpoints of detectron2 and keras-retinanet
+    huggingface/  folders that transformers saves: ViT, DINOv2, DINOv3
     generic/      models that bring their own graph: SavedModel, Keras files, ONNX
     demo/         the demo model
     synthetic/    models without training, for tests and benchmarks
@@ -22,7 +23,7 @@ from typing import Any
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Family
-from deployments.prediction import ClassScores, Detections
+from deployments.prediction import ClassScores, Detections, Embedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ def _of_task(definition: ModelDefinition) -> str:
     return ClassScores.what if definition.parameters.get("task") == "classifier" else Detections.what
 
 
+FOLDER_SAYS = f"{ClassScores.what} or {Embedding.what}"
+"""What a folder of Hugging Face answers that nothing was declared of: only a look into it tells."""
+
+
+def _of_answer(definition: ModelDefinition) -> str:
+    kinds = {"class-scores": ClassScores.what, "embedding": Embedding.what}
+    return kinds.get(str(definition.parameters.get("answer")), FOLDER_SAYS)
+
+
 def _class_scores(definition: ModelDefinition) -> str:
     return ClassScores.what
 
@@ -59,6 +69,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "ultralytics-rtdetr": FamilyEntry("deployments.families.yolo.ultralytics_rtdetr:UltralyticsRTDETR"),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
+    "huggingface": FamilyEntry("deployments.families.huggingface.huggingface:HuggingFace", answers=_of_answer),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),
     "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel", answers=_of_task),
     "onnx": FamilyEntry("deployments.families.generic.onnx_model:OnnxModel", "onnx", _of_task),

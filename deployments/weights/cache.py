@@ -75,6 +75,19 @@ class CacheEntry:
         """What has been fetched so far."""
         return self.beside(".part")
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the file or a part of it is there."""
+        return self.file.exists() or self.part.exists()
+
+    def parts(self) -> "list[CacheEntry]":
+        """The files that belong to it: itself."""
+        return [self]
+
+    def size_bytes(self) -> int:
+        """Of the file; 0 when it is not there."""
+        return size_of(self.file) or 0
+
     def beside(self, ending: str) -> Path:
         """A file of the cache's own beside the weights."""
         return self.file.with_name(self.file.name + ending)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from deployments.errors import ModelUnavailable
 from deployments.process.shown_address import shown_address
-from deployments.weights.cache import digest_of, megabytes
+from deployments.weights.cache import CacheEntry, digest_of, megabytes
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.fetch import Fetcher, entry_of
 from deployments.weights.settings import WeightsSettings
@@ -68,9 +68,8 @@ class Commands:
             if model.source is None:
                 continue
             entry = entry_of(model.source, self.settings)
-            is_begun = entry.file.exists() or entry.part.exists()
             reason = entry.reason(model.source)
-            bad += bool(reason) and is_begun
+            bad += bool(reason) and entry.is_begun
             self.terminal.say(f"{model.name}: {reason or 'good'}")
         return 1 if bad else 0
 
@@ -96,7 +95,7 @@ class Commands:
             reason, record = entry.reason_by_size(model.source), entry.record()
             size_bytes = model.source.size_bytes
             state = f"{reason}, {megabytes(size_bytes)}" if reason and size_bytes else reason
-            state = state or f"in the cache, {megabytes(entry.file.stat().st_size)}"
+            state = state or f"in the cache, {megabytes(entry.size_bytes())}"
             if record is not None and not reason:
                 state += f", sha256 {record.sha256} ({_voucher(record.sha256_from)})"
             labels = model.definition.labels or (record.labels if record else None)
@@ -133,6 +132,12 @@ def _exported(model: CatalogueModel, settings: WeightsSettings, target: WeightsS
         return "not in the cache, left out"
     if reason:
         raise ModelUnavailable(reason)
+    for part in source.parts():
+        _copy(part, CacheEntry(target.folder, part.uri))
+    return str(copy.file)
+
+
+def _copy(source: CacheEntry, copy: CacheEntry) -> None:
     record = source.record()
     copy.file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source.file, copy.part)
@@ -142,4 +147,3 @@ def _exported(model: CatalogueModel, settings: WeightsSettings, target: WeightsS
     if source.record_file.exists():
         shutil.copyfile(source.record_file, copy.record_file)
     copy.part.replace(copy.file)
-    return str(copy.file)

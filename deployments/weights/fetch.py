@@ -9,26 +9,25 @@ plain web mirror. `pooch` starts a broken download from the beginning, which a s
 """
 
 import contextlib
-import json
 import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.weights.answers import HEAD_BYTES, refuse_page
-from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, digest_of, parse_record
+from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, digest_of
+from deployments.weights.folders import FolderEntry, Wanted, ensure_folder
 from deployments.weights.http_client import TransferSettings, http_client, opened
+from deployments.weights.publishers import Publishers, learn_from_mirror, learn_from_zenodo
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import FileTransfer, Progress, Published
 from deployments.weights.weights_uri import InvalidWeightsUri, WeightsUri, parse_uri
@@ -37,14 +36,6 @@ logger = logging.getLogger(OWN_LOGGER)
 
 LOCK_TIMEOUT_S = 3600.0
 """How long one writer waits for another, which may fetch hundreds of megabytes over a slow line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Publishers:
-    """Addresses of the two publishers that have a URI scheme of their own."""
-
-    hugging_face: str = "https://huggingface.co"
-    zenodo: str = "https://zenodo.org"
 
 
 class Fetcher:
@@ -65,40 +56,56 @@ class Fetcher:
     def ensure(self, source: WeightsSource, progress: Progress) -> Path:
         """The path of the weights of `source`, complete and checked; fetched when they are not there."""
         entry = entry_of(source, self._settings)
+        if isinstance(entry, FolderEntry):
+            if self._settings.offline and (reason := entry.reason(source)):
+                raise ModelUnavailable(_offline_text(entry, reason))
+            return ensure_folder(entry, self.ensure_file, progress)
+        self.ensure_file(Wanted(entry, source), progress)
+        return entry.file
+
+    def ensure_file(self, wanted: Wanted, progress: Progress) -> bool:
+        """Make sure that one file is in the cache. False: the publisher has no such file, which `wanted` allows."""
+        entry, source = wanted.entry, wanted.source
         reason = entry.reason(source)
         if not reason:
-            return entry.file
+            return True
         if self._settings.offline and entry.uri.needs_network:
             raise ModelUnavailable(_offline_text(entry, reason))
         with self._only_writer(entry):
             # Another writer may have been faster.
-            if entry.reason(source):
-                self._fetch(entry, source, progress)
-        return entry.file
+            return not entry.reason(source) or self._fetch(wanted, progress)
 
-    def _fetch(self, entry: CacheEntry, source: WeightsSource, progress: Progress) -> None:
+    def _fetch(self, wanted: Wanted, progress: Progress) -> bool:
+        entry, source = wanted.entry, wanted.source
         published = Published(size_bytes=source.size_bytes)
         if entry.uri.scheme == "file":
             _copy(entry, progress)
         else:
+            limits = replace(self._transfer, largest_bytes=min(wanted.largest_bytes, self._transfer.largest_bytes))
             url = self._url(entry.uri, published)
-            FileTransfer(entry.file.name, entry.part, self._transfer, published).run(url, progress)
+            try:
+                FileTransfer(entry.file.name, entry.part, limits, published).run(url, progress)
+            except ModelUnavailable:
+                if published.is_missing and wanted.may_be_missing:
+                    return False
+                raise
         sha256, origin = _checked(entry, source, published)
         entry.note(sha256, origin, published.commit, entry.part.stat().st_size)
         os.replace(entry.part, entry.file)
+        return True
 
     def _url(self, uri: WeightsUri, published: Published) -> str:
         """The address to fetch from. Puts into `published` what the publisher says about the file beforehand."""
         if self._settings.mirror is not None:
             url = f"{self._settings.mirror}/{uri.key}"
-            _learn_from_mirror(self._small(f"{url}.record.json"), published)
+            learn_from_mirror(self._small(f"{url}.record.json"), published)
             return url
         if uri.scheme == "hf":
             return f"{self._publishers.hugging_face}/{uri.address}"
         if uri.scheme == "doi":
             record, _, name = uri.address.partition("/")
             base = self._publishers.zenodo
-            _learn_from_zenodo(self._small(f"{base}/api/records/{record}"), name, published)
+            learn_from_zenodo(self._small(f"{base}/api/records/{record}"), name, published)
             return f"{base}/records/{record}/files/{name}?download=1"
         return uri.address
 
@@ -138,15 +145,16 @@ class Fetcher:
             lock.release()
 
 
-def entry_of(source: WeightsSource, settings: WeightsSettings) -> CacheEntry:
+def entry_of(source: WeightsSource, settings: WeightsSettings) -> CacheEntry | FolderEntry:
     """The entry of `source` in the cache. Raises ModelUnavailable for a URI that is not allowed."""
     try:
-        return CacheEntry(settings.folder, parse_uri(source))
+        uri = parse_uri(source)
+        return FolderEntry(settings.folder, uri, source) if uri.is_folder else CacheEntry(settings.folder, uri)
     except InvalidWeightsUri as error:
         raise ModelUnavailable(f"weights: {error}") from error
 
 
-def _offline_text(entry: CacheEntry, reason: str) -> str:
+def _offline_text(entry: CacheEntry | FolderEntry, reason: str) -> str:
     return f"the weights {entry.uri.shown} are {reason}, and FATHOM_WEIGHTS_OFFLINE is set; cache: {entry.folder}"
 
 
@@ -205,28 +213,3 @@ def _refuse_incomplete(entry: CacheEntry, source: WeightsSource, published: Publ
             "does not say how large the file is, so it may be cut short: give its sha256 or size_bytes in the "
             "definition"
         )
-
-
-def _learn_from_mirror(text: bytes | None, published: Published) -> None:
-    if text is None:
-        return
-    with contextlib.suppress(ValidationError):
-        record = parse_record(text)
-        published.digests["sha256"] = record.sha256
-        published.origin = record.sha256_from
-        published.size_bytes = published.size_bytes or record.size_bytes
-        published.commit = record.commit
-
-
-def _learn_from_zenodo(text: bytes | None, name: str, published: Published) -> None:
-    """Size and MD5, which is all that Zenodo publishes about a file. Ignores an answer of another shape."""
-    if text is None:
-        return
-    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-        files: list[dict[str, Any]] = json.loads(text)["files"]
-        about = next((one for one in files if one.get("key") == name), {})
-        algorithm, _, digest = str(about.get("checksum", "")).partition(":")
-        if algorithm == "md5" and digest:
-            published.digests["md5"] = digest
-        if isinstance(about.get("size"), int):
-            published.size_bytes = published.size_bytes or about["size"]

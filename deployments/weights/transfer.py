@@ -55,6 +55,9 @@ class Published:
     commit: str = ""
     """The publisher's revision."""
 
+    is_missing: bool = False
+    """Whether the server has said that it has no such file."""
+
     has_known_end: bool = True
     """Whether a file that was cut short would have been noticed."""
 
@@ -140,6 +143,7 @@ class FileTransfer:
         match = _RANGE.match(response.headers.get("content-range", ""))
         if response.status_code != httpx.codes.PARTIAL_CONTENT or match is None or int(match[1]) != offset_bytes:
             host = response.url.host
+            self.published.is_missing = response.status_code == httpx.codes.NOT_FOUND
             raise ModelUnavailable(f"{self._name} could not be fetched: {host} answered {response.status_code}")
         if self.published.size_bytes is None:
             self.published.size_bytes = int(match[2])

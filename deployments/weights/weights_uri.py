@@ -4,6 +4,7 @@ A URI is hostile until it is parsed: only the schemes of the table, and only pla
 that nothing of it can lead out of the cache folder.
 
     hf://OWNER/REPO[@REVISION]/PATH/FILE      a file of a model repository on Hugging Face
+    hf://OWNER/REPO[@REVISION]                the repository as a folder that `transformers` has saved
     doi:10.5281/zenodo.RECORD/FILE            a file of a Zenodo record
     https://HOST/PATH/FILE                    any other server
     file:///ABSOLUTE/PATH/FILE                a file of this machine, such as a disk that is carried on board
@@ -26,6 +27,7 @@ RESERVED_ENDINGS = (".record.json", ".part", ".part.json", ".lock")
 MAX_URI_LENGTH = 2048
 _MAX_PARTS = 16
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,199}$")
+_WEIGHTS_ENDING = re.compile(r"\.(pt|pth|h5|keras|onnx|safetensors|bin|zip)$")
 _ZENODO = re.compile(r"^10\.5281/zenodo\.([0-9]{1,12})/([^/]+)$")
 
 
@@ -49,6 +51,9 @@ class WeightsUri:
     address: str
     """What to ask for. Of `hf` and `doi` without the host: "OWNER/REPO/resolve/REVISION/PATH", "RECORD/FILE"; of
     `https` the whole URL; of `file` the absolute path."""
+
+    is_folder: bool = False
+    """Whether it names a folder, of which a few files are fetched (folders.py)."""
 
     @property
     def shown(self) -> str:
@@ -83,9 +88,11 @@ def _hugging_face(source: WeightsSource) -> WeightsUri:
     repository, _, path = behind.partition("/")
     repository, _, revision = repository.partition("@")
     revision = revision or source.revision or "main"
-    parts = _names(source.uri, [owner, repository, revision, *path.split("/")], "hf://OWNER/REPO[@REVISION]/FILE")
+    is_folder = not path and not rest.endswith("/") and _WEIGHTS_ENDING.search(repository) is None
+    names = [] if is_folder else path.split("/")
+    parts = _names(source.uri, [owner, repository, revision, *names], "hf://OWNER/REPO[@REVISION]/FILE")
     address = "/".join([*parts[:2], "resolve", *parts[2:]])
-    return WeightsUri(source.uri, "hf", PurePosixPath("hf", *parts), address)
+    return WeightsUri(source.uri, "hf", PurePosixPath("hf", *parts), address, is_folder)
 
 
 def _zenodo(source: WeightsSource) -> WeightsUri:

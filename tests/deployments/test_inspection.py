@@ -45,6 +45,24 @@ def test_the_guess_at_an_onnx_file_is_one_that_was_tried() -> None:
     assert inspect(GOLDEN / "yolov8-first-nms.onnx").definition.parameters["outputs"] == "end-to-end"
 
 
+@pytest.mark.parametrize(
+    ("name", "answers", "classes", "canvas_px", "parameters"),
+    [
+        ("vit", "class scores", 5, (48, 48), {"answer": "class-scores"}),
+        ("dinov3", "an embedding", 0, (64, 96), {"answer": "embedding"}),
+    ],
+)
+def test_a_folder_of_hugging_face_is_told(
+    name: str, answers: str, classes: int, canvas_px: tuple[int, int], parameters: dict[str, str]
+) -> None:
+    found = inspect(GOLDEN / "huggingface" / name)
+    assert (found.definition.family, found.answers, len(found.labels)) == ("huggingface", answers, classes)
+    assert (found.canvas_px, found.definition.parameters) == (canvas_px, parameters)
+    assert block_problems(found.block()) == []
+    with pytest.raises(ModelUnavailable, match="inspect the folder in which it lies"):
+        inspect(GOLDEN / "huggingface" / name / "model.safetensors")
+
+
 def test_a_name_that_no_model_may_have_gives_way_to_one_that_may(tmp_path: Path) -> None:
     copy = tmp_path / "my best! model.onnx"
     copy.write_bytes((GOLDEN / "yolov8-cls.onnx").read_bytes())

@@ -85,6 +85,14 @@ CASES = {
     "yolo11-obb": Case("ultralytics", published("yolo11-obb.pt", canvas_px=[128, 192]), seafloor),
     "rtdetr": Case("ultralytics-rtdetr", published("rtdetr-l.pt", canvas_px=[128, 192]), seafloor),
     "yolo26-cls": Case("ultralytics-classify", published("yolo26-cls.pt"), seafloor),
+    "vit": Case("huggingface", published("huggingface/vit"), seafloor),
+    "vit-embedding": Case(
+        "huggingface",
+        published(
+            "huggingface/vit-sharded", parameters={"answer": "embedding", "pooling": "mean", "normalise": True}
+        ),
+        seafloor,
+    ),
     "benthic": Case(
         "detectron2-retinanet",
         with_labels("model_final.pth", write_detectron2_retinanet, canvas_px=[128, 224]),
@@ -136,7 +144,7 @@ def expected(args: dict[str, Any], frame: PIL.Image.Image) -> list[Any]:
 
 def assert_same(rows: list[Any], wanted: list[Any]) -> None:
     assert [row.get("category_id") for row in rows] == [row.get("category_id") for row in wanted]
-    for key, tolerance in (("scores", 1e-3), ("bbox", 0.1)):
+    for key, tolerance in (("scores", 1e-3), ("bbox", 0.1), ("embedding", 1e-3)):
         assert [key in row for row in rows] == [key in row for row in wanted]
         found, right = ([row[key] for row in some if key in row] for some in (rows, wanted))
         np.testing.assert_allclose(found, right, rtol=0, atol=tolerance)

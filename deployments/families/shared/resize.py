@@ -73,7 +73,7 @@ class Resize:
 
     def _centre_crop(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = self.canvas_px
-        pixels = _middle(pixels, max(_MOST_ELONGATED, 2 * -(-max(height, width) // min(height, width))))
+        pixels = middle_of(pixels, max(_MOST_ELONGATED, 2 * -(-max(height, width) // min(height, width))))
         edges = [round(side / self.crop_ratio, 6) for side in self.canvas_px]
         gain = max(edges[0] / pixels.shape[0], edges[1] / pixels.shape[1])
         # torchvision cuts fractions of a pixel off; a millionth guards against a side just below a whole number.
@@ -83,7 +83,7 @@ class Resize:
         return np.ascontiguousarray(resized[top : top + height, left : left + width])
 
 
-def _middle(pixels: NDArray[np.uint8], most_elongated: int) -> NDArray[np.uint8]:
+def middle_of(pixels: NDArray[np.uint8], most_elongated: int) -> NDArray[np.uint8]:
     """The middle of an image that is more than this many times as long as it is wide; else the image."""
     limit = min(pixels.shape[:2]) * most_elongated
     top, left = (max(0, side - limit) // 2 for side in pixels.shape[:2])

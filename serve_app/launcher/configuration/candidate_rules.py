@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, Candidate, ModelDefinition, ModelKnobs
-from deployments.families import FAMILIES, answers_of
+from deployments.families import FAMILIES, FOLDER_SAYS, answers_of
 from deployments.nearest_name import nearest_of
 from deployments.prediction import Detections
 
@@ -66,7 +66,13 @@ def _problems_beside(model: _Model, of: _Model) -> Iterator[str]:
         yield f"{model.there}.of: a model is no candidate of itself"
     elif of.candidate is not None:
         yield f"{model.there}.of: {of.name} is a candidate itself"
-    if model.answers != of.answers:
+    if FOLDER_SAYS in (model.answers, of.answers):
+        undeclared = model if model.answers == FOLDER_SAYS else of
+        yield (
+            f"{undeclared.where}.args.parameters.answer: is missing; class-scores or embedding, since a candidate "
+            "must answer as its model does"
+        )
+    elif model.answers != of.answers:
         yield f"{model.there}.of: {of.name} answers with {of.answers}, and {model.name} with {model.answers}"
     elif of.answers != Detections.what:
         if model.candidate.shadow is not None:

@@ -94,6 +94,29 @@ def test_from_a_mirror_to_a_ship(
     assert "published sha256" in done.stdout
 
 
+def test_a_folder_travels_as_its_files(
+    run: Run, cache: WeightsSettings, server: FileServer, content: bytes, tmp_path: Path
+) -> None:
+    catalogue = tmp_path / "vit.yaml"
+    catalogue.write_text(yaml.safe_dump(model("vit", family="huggingface", weights="hf://MBARI-org/some-vit")))
+    key = "hf/MBARI-org/some-vit/main"
+    names = ["config.json", "model.safetensors", "preprocessor_config.json"]
+    server.files = {f"/{key}/{name}": content for name in names}
+    done = run(catalogue, cache, "fetch", "vit", FATHOM_WEIGHTS_MIRROR=server.url)
+    assert (done.returncode, done.stdout) == (0, f"vit: {cache.folder / key}\n")
+    assert "state    in the cache, 3.1 MB, sha256 " in run(catalogue, cache, "list").stdout
+
+    disk = tmp_path / "disk"
+    assert run(catalogue, cache, "export", str(disk)).stdout == f"vit: {disk / key}\n"
+    copied = sorted(path.name for path in (disk / key).iterdir())
+    assert copied == sorted(names + [f"{name}.record.json" for name in names])
+    on_board = WeightsSettings(dir=disk)
+    assert run(catalogue, on_board, "verify").stdout == "vit: good\n"
+    (disk / key / names[1]).unlink()
+    done = run(catalogue, on_board, "verify")
+    assert (done.returncode, done.stdout) == (1, "vit: incomplete: model.safetensors is not there\n")
+
+
 def test_list_tells_what_is_there_and_what_is_not_known(run: Run, catalogue: Path, cache: WeightsSettings) -> None:
     listed = run(catalogue, cache, "list").stdout
     known, absent, elsewhere = (listed.index(f"\n{name}\n") for name in ("known", "absent", "elsewhere"))

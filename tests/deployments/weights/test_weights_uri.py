@@ -129,3 +129,23 @@ def test_the_settings_come_from_the_environment(tmp_path: Path) -> None:
         }
     )
     assert given == WeightsSettings(dir=tmp_path, offline=True, mirror="http://ship:8000/zoo")
+
+
+@pytest.mark.parametrize(
+    ("uri", "revision", "key"),
+    [
+        ("hf://a/b", None, "hf/a/b/main"),
+        ("hf://a/b@v1.0", None, "hf/a/b/v1.0"),
+        ("hf://a/b", "abc123", "hf/a/b/abc123"),
+    ],
+)
+def test_a_repository_without_a_file_is_a_folder(uri: str, revision: str | None, key: str) -> None:
+    parsed = parse_uri(WeightsSource(uri=uri, revision=revision))
+    assert (parsed.is_folder, str(parsed.key), parsed.needs_network) == (True, key, True)
+    assert not parse_uri(WeightsSource(uri="hf://a/b/x.pt")).is_folder
+
+
+@pytest.mark.parametrize("uri", ["hf://a", "hf://a/", "hf://a/b/", "hf://a/b@..", "hf://../b", "hf://a/best.pt"])
+def test_what_names_neither_a_file_nor_a_repository_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidWeightsUri):
+        parse_uri(WeightsSource(uri=uri))

@@ -93,6 +93,21 @@ def test_classifiers_have_a_share_with_the_same_labels_and_no_shadow() -> None:
     assert problems(["a", "b"], shadow=0.1) == [f"{KNOB}.shadow: compares boxes, and main answers with class scores"]
 
 
+def test_folders_that_may_answer_either_must_say_which() -> None:
+    def problems(main: dict[str, Any], next_: dict[str, Any]) -> list[str]:
+        folders = [{"family": "huggingface", "weights": "a", "parameters": one} for one in (main, next_)]
+        return system_problems(
+            system(model_block("main", **folders[0]), candidate_block(args=folders[1], share=0.1)),
+        )
+
+    told = "args.parameters.answer: is missing; class-scores or embedding, since a candidate must answer as its model"
+    assert [one.partition(" does")[0] for one in problems({}, {})] == [f"applications[1].{told}"]
+    scores, vector = {"answer": "class-scores"}, {"answer": "embedding"}
+    assert [one.partition(" does")[0] for one in problems({}, scores)] == [f"applications[0].{told}"]
+    assert problems(vector, vector) == []
+    assert problems(scores, vector) == [f"{KNOB}.of: main answers with class scores, and next with an embedding"]
+
+
 def test_the_block_of_a_candidate_may_be_checked_without_its_model() -> None:
     assert block_problems(candidate_block(share=0.1)) == []
     [told] = block_problems(candidate_block(share=0.1, args={"queues": ["q"]}))
