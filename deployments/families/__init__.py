@@ -4,6 +4,7 @@
     shared/       steps that families of several rooms take
     yolo/         checkpoints of YOLOv5 and ultralytics
     retinanet/    checkpoints of detectron2 and keras-retinanet
+    detr/         checkpoints of RF-DETR
     generic/      models that bring their own graph: SavedModel, Keras files, ONNX
     demo/         the demo model
     synthetic/    models without training, for tests and benchmarks
@@ -57,6 +58,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     ),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
+    "rf-detr": FamilyEntry("deployments.families.detr.rf_detr:RfDetr"),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),
     "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel", answers=_of_task),
     "onnx": FamilyEntry("deployments.families.generic.onnx_model:OnnxModel", "onnx", _of_task),
