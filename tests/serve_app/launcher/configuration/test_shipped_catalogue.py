@@ -78,6 +78,7 @@ def test_every_family_of_checkpoints_is_in_the_zoo() -> None:
         "ultralytics",
         "detectron2-retinanet",
         "keras-retinanet",
+        "rf-detr",
     }
 
 
