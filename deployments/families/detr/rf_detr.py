@@ -19,7 +19,7 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.detr.float_stretch import canvas_size, stretched
 from deployments.families.detr.rf_detr_classes import head_classes
-from deployments.families.detr.rf_detr_graph import RfDetrGraph
+from deployments.families.detr.rf_detr_graph import RfDetrGraph, level_sizes
 from deployments.families.detr.rf_detr_layout import RfDetrLayout, read_layout
 from deployments.families.detr.rf_detr_settings import Size, TrainedSettings
 from deployments.families.detr.rf_detr_tensors import checked_tensors
@@ -28,6 +28,9 @@ from deployments.families.shared.detections import best_detections, rule_of
 from deployments.prediction import Detections
 
 LARGEST_SIDE_PX = 4096
+
+_MOST_NUMBERS = 2**26
+"""Of the largest map of one image: 256 MiB. VIAME's 960 x 1728 needs a twentieth."""
 
 # The earlier base and large have the table of DINOv2, of 37 x 37 patches, and another default size.
 _DINOV2_POSITIONS, _DINOV2_SIZE_PX = (37, 37), (560, 560)
@@ -133,6 +136,11 @@ def _checked_size(layout: RfDetrLayout, declared_px: Size | None, path: Path) ->
     size_px = declared_px or layout.trained_px or usual_px
     step = layout.divisor_px
     if all(side % step == 0 and 0 < side <= LARGEST_SIDE_PX for side in size_px):
+        pixels = max(rows * columns for rows, columns in level_sizes(layout, size_px))
+        if pixels * max(layout.width, layout.class_rows) > _MOST_NUMBERS:
+            raise ModelUnavailable(
+                f"{path.name}: a canvas of {size_px} is too large for it; declare a smaller canvas_px"
+            )
         return size_px
     near = tuple(min(max(step, round(side / step) * step), LARGEST_SIDE_PX // step * step) for side in size_px)
     what = "canvas_px" if declared_px else "declare `canvas_px`: the size that the file was trained at,"

@@ -26,6 +26,7 @@ _SELF_HEAD, _CROSS_HEAD = 32, 16
 _MOST_OF_A_KIND = 64
 _MOST_CHANNELS = 16_384
 _MOST_QUERIES = 3000
+_MOST_PLACES = 1024
 _MOST_POSITIONS = 2**16
 _MOST_PATCH_PX = 64
 
@@ -190,7 +191,7 @@ def cross_attention(
     shapes: TensorShapes, settings: TrainedSettings, channels: int, level_count: int
 ) -> CrossAttention:
     """Heads and points. Tensors tell their product, settings which they are."""
-    places = shapes.size(f"{DECODER}.layers.0.cross_attn.attention_weights.weight", 0)
+    places = shapes.size(f"{DECODER}.layers.0.cross_attn.attention_weights.weight", 0, _MOST_PLACES)
     said = settings.integer("ca_nheads"), settings.integer("dec_n_points")
     usual = max(1, channels // _CROSS_HEAD)
     for heads, points in (said, (usual, places // (usual * level_count))):

@@ -53,7 +53,7 @@ def checked_tensors(checkpoint: Checkpoint, layout: RfDetrLayout) -> NamedTensor
             raise checkpoint.refusal(f"no tensor {name!r}, expected one of shape {shape}")
         if found.shape != shape:
             raise checkpoint.refusal(f"{name} has shape {found.shape}, expected {shape}")
-    for name in tensors.keys() - expected.keys():
+    for name in sorted(tensors.keys() - expected.keys()):
         if not _NOT_NEEDED.fullmatch(name):
             raise checkpoint.refusal(f"{name[:80]!r} belongs to no part of an RF-DETR that is known here")
     return NamedTensors(checkpoint, tensors)

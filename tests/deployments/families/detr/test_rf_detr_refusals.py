@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families import load_family
 from deployments.families.detr.rf_detr import RfDetr
@@ -91,6 +92,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "heads": (setting(sa_nheads=5), r"32 channels cannot be divided among 5 heads"),
     "features-beyond": (setting(out_feature_indexes=[1, 4]), r"out_feature_indexes \(\(1, 4\)\)"),
     "features-backwards": (setting(out_feature_indexes=[3, 1]), "out_feature_indexes"),
+    "too-many-places": (shaped(PLACES, 1025, 32), "the limit is 1024"),
     "odd-resolution": (setting(resolution=100), r"declare `canvas_px`: .* \(100, 100\) must be multiples of 32"),
     "no-names": (setting(class_names=None), "names no classes, so the definition needs `labels`; the head has 3"),
     "too-many-names": (setting(class_names=["a"] * 5), "has 3 classes, but the file names 5"),
@@ -189,6 +191,13 @@ def test_a_file_of_another_family_names_that_family(tmp_path: Path) -> None:
         load_family(definition(write_detectron2_retinanet(tmp_path / "model_final.pth")))
 
 
+@pytest.mark.parametrize("family", ["ultralytics", "yolov5"])
+def test_other_families_name_this_one(family: str) -> None:
+    path = str(GOLDEN / "rf-detr-rectangular.pth")
+    with pytest.raises(ModelUnavailable, match=r"rf-detr-rectangular\.pth: .*; family rf-detr is for such files"):
+        load_family(ModelDefinition(family=family, weights=path))
+
+
 def test_settings_that_lie_about_what_tensors_tell_are_not_believed(tmp_path: Path) -> None:
     def lie(tensors: Tensors, settings: dict[str, Any]) -> None:
         settings.update(patch_size=14, hidden_dim=256, dec_layers=6, num_queries=300, num_classes=90, group_detr=13)
@@ -209,6 +218,20 @@ def test_a_table_of_no_known_shape_is_read_as_the_canvas_of_the_definition(tmp_p
     with pytest.raises(ModelUnavailable, match=r"table of 60 positions is no square.*declare `canvas_px`"):
         RfDetr(definition(path))
     assert RfDetr(definition(path, canvas_px=(96, 160))).canvas_px == (192, 160)
+
+
+def test_a_canvas_whose_maps_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    def widen(tensors: Tensors, settings: dict[str, Any]) -> None:
+        settings.update(resolution=4096)
+        tensors["class_embed.weight"] = np.zeros((2000, 32), np.float32)
+        tensors["class_embed.bias"] = np.zeros(2000, np.float32)
+        tensors["transformer.enc_out_class_embed.0.weight"] = np.zeros((2000, 32), np.float32)
+        tensors["transformer.enc_out_class_embed.0.bias"] = np.zeros(2000, np.float32)
+
+    path = changed(tmp_path / "wide.pth", widen)
+    with pytest.raises(ModelUnavailable, match=r"a canvas of \(4096, 4096\) is too large for it; declare a smaller"):
+        RfDetr(definition(path))
+    assert RfDetr(definition(path, canvas_px=(640, 640))).canvas_px == (1280, 640)
 
 
 def test_what_a_file_claims_takes_no_memory(tmp_path: Path) -> None:
