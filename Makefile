@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench soak check k8s ratchet status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench soak check k8s ratchet inspect status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -43,9 +43,10 @@ test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; CO
 	$(PYTEST) -m "not slow and not cluster and not image and not scaling and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
 	$(PYTEST) -m "not slow and not scaling and alone"
 
-test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
-	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadfile
-	$(PYTEST) -m "slow and alone"
+# In the order of their files, as the longest come first then, and by file or group.
+test-slow: $(TEST) ## run the tests that take minutes, those of test-cluster and test-image among them
+	$(PYTEST) -m "(slow or cluster or image) and not alone" -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) -m "(slow or cluster) and alone"
 
 # In this order, as the script for SLURM wants a machine without Ray.
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
@@ -72,6 +73,9 @@ check: $(TEST) ## formatting, lint, types, import rules, sizes, dead code, Docke
 
 ratchet: $(TEST) ## lower the limits of files that have become shorter
 	$(BIN)/loq tighten
+
+inspect: $(BASE) ## say what a file of weights is, and print a block that serves it: make inspect FILE=best.pt > best.yaml
+	@$(LAUNCH) inspect $(or $(FILE),$(error FILE=best.pt is missing))
 
 status: $(BASE) ## one line for each application of the running system
 	@$(LAUNCH) status

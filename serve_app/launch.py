@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    if chosen.command == "inspect":
+        from serve_app.launcher import inspect_command
+
+        return inspect_command.inspect_file(chosen.file)
     try:
         from serve_app.launcher import commands, serve_command
         from serve_app.launcher.cluster import node_command
@@ -70,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("options", nargs="*", metavar="OPTION", help="after --, further options of `ray start`")
     command = commands.add_parser("check", help="validate configuration files (default: all in configs/)")
     command.add_argument("files", type=Path, nargs="*")
+    command = commands.add_parser("inspect", help="say what a file of weights is, and print a block that serves it")
+    command.add_argument("file", type=Path)
     command = commands.add_parser("deploy", help="apply a changed configuration to the running system")
     command.add_argument("config", type=Path)
     command = commands.add_parser("add", help="add one model to the running system")

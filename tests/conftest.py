@@ -24,6 +24,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[TERMINAL] = os.fdopen(os.dup(2), "w")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file run one after the other, as they share its fixtures, unless they are of a larger group."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.hookimpl(trylast=True)  # pytest's own has just ended its limit, for those who debug
 def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """Limits what follows a failure. pytest lifts the limit when the test is over."""

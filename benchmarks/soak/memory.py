@@ -38,7 +38,7 @@ def slope_per_h(at_s: Sequence[float], values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One process's memory, after its warm-up. slope_mib_per_h: None when it was not there for long enough."""
+    """One process's memory, after its warm-up. slope_mib_per_h: None when it was not there for as long again."""
 
     role: str
     pid: int
@@ -57,7 +57,9 @@ class _Series:
 
     def trend(self, warm_s: float) -> Trend:
         warm = [number for number, at_s in enumerate(self.at_s) if at_s - self.at_s[0] >= warm_s]
-        counted = warm if len(warm) >= LEAST_SAMPLES else []
+        # In a minute or two, one garbage collection makes a slope of any size.
+        is_known = len(warm) >= LEAST_SAMPLES and self.at_s[-1] - self.at_s[warm[0]] >= warm_s
+        counted = warm if is_known else []
         at_s, mib = [self.at_s[number] for number in counted], [self.mib[number] for number in counted]
         slope = slope_per_h(at_s, mib) if counted else None
         shown = mib or self.mib

@@ -94,11 +94,15 @@ class Commands:
         if model.definition is not None and model.source is not None:
             entry = entry_of(model.source, self.settings)
             reason, record = entry.reason_by_size(model.source), entry.record()
-            state = reason or f"in the cache, {megabytes(entry.file.stat().st_size)}"
+            size_bytes = model.source.size_bytes
+            state = f"{reason}, {megabytes(size_bytes)}" if reason and size_bytes else reason
+            state = state or f"in the cache, {megabytes(entry.file.stat().st_size)}"
             if record is not None and not reason:
                 state += f", sha256 {record.sha256} ({_voucher(record.sha256_from)})"
             labels = model.definition.labels or (record.labels if record else None)
             lines += [
+                f"    model    {model.definition.description or 'no description'}",
+                f"    family   {model.definition.family}, input {_input(model.definition.canvas_px)}",
                 f"    weights  {shown_address(model.source.uri)}",
                 f"    state    {state}",
                 f"    labels   {len(labels) if labels else 'unknown until loaded'}",
@@ -107,6 +111,10 @@ class Commands:
         if model.missing:
             lines.append(f"    incomplete: {'; '.join(model.missing)}")
         return lines
+
+
+def _input(canvas_px: tuple[int, int] | None) -> str:
+    return f"{canvas_px[1]} x {canvas_px[0]} px" if canvas_px else "as large as in training"
 
 
 def _voucher(origin: str) -> str:

@@ -74,6 +74,7 @@ def test_a_ray_that_does_not_start_is_no_success(allocation: dict[str, str]) -> 
 
 
 @pytest.mark.cluster
+@pytest.mark.alone  # its script wants a machine without Ray
 @pytest.mark.timeout(480)
 def test_the_system_runs_on_the_allocation_and_drains_before_its_time_is_over(
     allocation: dict[str, str], config: tuple[Path, int], tmp_path: Path

@@ -39,6 +39,7 @@ def ask(url: str, answers: list[int]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_others
 def test_a_system_comes_up_names_what_failed_and_drains(tmp_path: Path, environ: dict[str, str]) -> None:
     slow = model("slow", parameters={"delay_ms": DELAY_S * 1000})
     broken = model("broken", labels=["only one"])
@@ -106,6 +107,7 @@ def test_a_killed_system_is_told_and_leaves_nothing_behind(tmp_path: Path, envir
 
 
 @pytest.mark.slow
+@pytest.mark.beside_others
 def test_plain_serve_run_works_without_the_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
     port = free_port()
     config = tmp_path / "system.yaml"

@@ -28,6 +28,7 @@ WITHOUT_DATA = {
     "no dead letter was dropped": ("fathom_redis_dropped_dead_letters_total",),
     "no bridge has died": ("fathom_redis_taken_over_total", "fathom_redis_doubles_total"),
     "no model fails all its jobs": ("fathom_redis_paused",),
+    "no model has a candidate": ("fathom_candidate_requests_total", "fathom_shadow_"),
 }
 """Why a healthy machine without a GPU has no series of these names. A query about them alone may return nothing."""
 

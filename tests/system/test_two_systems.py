@@ -27,7 +27,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
 from tests.system.launched import Launched, document, launch, launched, model
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * START_S + STOP_S)]
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others, pytest.mark.timeout(2 * START_S + STOP_S)]
 
 FRAME = SAMPLES / "seafloor-1.png"
 QUEUE = "image_queue_quick"

@@ -93,16 +93,16 @@ class RfDetr:
                 raise checkpoint.refusal(error.message) from error
         self.labels: tuple[str, ...] = classes.labels
         self._label_of_row = classes.label_of_row
-        self._size_px = _checked_size(layout, self._declared_px, self._path)
+        self.input_px: Size = _checked_size(layout, self._declared_px, self._path)
 
     @property
     def canvas_px(self) -> Size:
         """What the graph takes: twice the rows of the network's input, see `float_stretch`."""
-        return canvas_size(self._size_px)
+        return canvas_size(self.input_px)
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Stretched]:
         """Stretch uint8 RGB (height, width, 3)."""
-        canvas = stretched(pixels, self._size_px, self.parameters.antialias)
+        canvas = stretched(pixels, self.input_px, self.parameters.antialias)
         return Prepared(canvas, Stretched((pixels.shape[0], pixels.shape[1])))
 
     def build_graph(self) -> RfDetrGraph:
@@ -110,7 +110,7 @@ class RfDetr:
         with open_checkpoint(self._path) as checkpoint:
             layout, _ = self._checked(checkpoint)
             tensors = checked_tensors(checkpoint, layout)
-            return RfDetrGraph(tensors, layout, self._size_px, self.parameters.precision)
+            return RfDetrGraph(tensors, layout, self.input_px, self.parameters.precision)
 
     def postprocess(self, outputs: Outputs, geometry: Stretched, thresholds: Thresholds) -> Detections:
         """Pixels of the client's image, best first. Rows of the head without a label are left out."""

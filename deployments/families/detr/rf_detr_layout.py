@@ -5,7 +5,7 @@ where no tensor tells.
 from dataclasses import dataclass
 
 from deployments.checkpoints import Checkpoint, ModuleStub
-from deployments.checkpoints.file_kinds import family_of_network
+from deployments.checkpoints.file_kinds import family_of_network, family_of_tensors
 from deployments.errors import ModelUnavailable
 from deployments.families.detr import rf_detr_sizes as sizes
 from deployments.families.detr.rf_detr_settings import Size, TrainedSettings
@@ -23,7 +23,6 @@ _OTHER_HEADS = {
     "backbone.0.cross_attn_projector.": "an RF-DETR with two projectors, as those for keypoints have, not served",
     f"{DECODER}.bbox_embed.": "an RF-DETR that refines boxes in each layer (lite_refpoint_refine is off)",
     "backbone.0.encoder.base_model.": "an RF-DETR with adapters (backbone_lora); merge them into its weights first",
-    "backbone.bottom_up.": "a network of detectron2; family detectron2-retinanet is for its RetinaNets",
 }
 
 
@@ -88,6 +87,8 @@ def read_layout(checkpoint: Checkpoint, settings: TrainedSettings, canvas_px: Si
     """
     _check_kind(checkpoint)
     shapes = {name: tensor.shape for name, tensor in checkpoint.state_dict("model").items()}
+    if not any(name.startswith(f"{DECODER}.") for name in shapes):
+        raise checkpoint.refusal(f"expected named tensors of an RF-DETR, found others{family_of_tensors(shapes)}")
     for prefix, what in _OTHER_HEADS.items():
         if any(name.startswith(prefix) for name in shapes):
             raise checkpoint.refusal(f"holds {what}")

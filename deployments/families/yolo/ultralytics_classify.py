@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
-from deployments.families.shared.definition_checks import checked_labels, needed_weights, read_parameters
+from deployments.families.shared.definition_checks import needed_weights, read_parameters
 from deployments.families.shared.resize import CanvasGeometry, Resize
 from deployments.families.yolo.torch_layers import LayerBuilder, check_layers, linear_weights
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
 from deployments.families.yolo.yolo_graph import Head, YoloGraph
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, labels_of
 from deployments.prediction import ClassScores
 
 DEFAULT_SIZE_PX = 224
@@ -53,7 +53,7 @@ class UltralyticsClassify:
         self.parameters = read_parameters(definition, UltralyticsClassifyParameters)
         self._checkpoint = YoloCheckpoint(path, KIND, BLOCKS, _check_head)
         layout = self._checkpoint.layout()
-        self.labels: tuple[str, ...] = checked_labels(path.name, definition.labels, layout.names, layout.class_count)
+        self.labels: tuple[str, ...] = labels_of(layout, definition.labels, path.name)
         size = layout.train_size_px or DEFAULT_SIZE_PX
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
         if min(self.canvas_px) < LEAST_SIZE_PX:

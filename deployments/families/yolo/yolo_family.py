@@ -20,7 +20,6 @@ from deployments.definition import ModelDefinition, Settings
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.shared.definition_checks import (
     check_canvas,
-    checked_labels,
     needed_weights,
     read_parameters,
 )
@@ -30,7 +29,7 @@ from deployments.families.yolo.torch_layers import LayerBuilder, Maker
 from deployments.families.yolo.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
 from deployments.families.yolo.yolo_graph import Head, YoloGraph
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, labels_of
 from deployments.prediction import Detections
 
 DEFAULT_SIZE_PX = 640
@@ -72,7 +71,7 @@ class YoloFamily:
         self.parameters = read_parameters(definition, self.parameters_type)
         self._checkpoint = YoloCheckpoint(path, self.kind, self.blocks, self.check_head)
         layout = self._checkpoint.layout()
-        self.labels: tuple[str, ...] = checked_labels(path.name, definition.labels, layout.names, layout.class_count)
+        self.labels: tuple[str, ...] = labels_of(layout, definition.labels, path.name)
         self._largest_stride_px = max(layout.strides_px)
         size = layout.train_size_px or DEFAULT_SIZE_PX
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)

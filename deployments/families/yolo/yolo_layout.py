@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from deployments.checkpoints import Checkpoint, ModuleStub
 from deployments.checkpoints.file_kinds import family_of_network
 from deployments.errors import ModelUnavailable
+from deployments.families.shared.definition_checks import checked_labels
 
 MAX_STAGES = 1000
 MAX_CLASSES = 100_000
@@ -60,10 +61,13 @@ class YoloLayout:
     class_count: int
 
     names: tuple[str, ...] | None
-    """Class names in index order; None where the checkpoint has none."""
+    """Class names in index order; None where the checkpoint has none, or none that can be used."""
 
     train_size_px: int | None
     """Side of the square that it was trained at; None where the checkpoint does not say."""
+
+    names_problem: str = ""
+    """Why the names in the checkpoint cannot be used; '' where they can, or where there are none."""
 
 
 def read_layout(checkpoint: Checkpoint, kind: YoloKind) -> YoloLayout:
@@ -94,12 +98,14 @@ def _read(network: ModuleStub, kind: YoloKind, root: object) -> YoloLayout:
     classes = kind.count_classes(head.stub)
     if not 1 <= classes <= MAX_CLASSES:
         raise ModelUnavailable(f"the head has {classes} classes, expected 1 to {MAX_CLASSES}")
+    names, names_problem = _names(network.state.get("names"), classes)
     return YoloLayout(
         body=tuple(stages[:-1]),
         head=head,
         strides_px=_strides(network, head.stub, len(head.sources)),
         class_count=classes,
-        names=_names(network.state.get("names"), classes),
+        names=names,
+        names_problem=names_problem,
         train_size_px=_train_size(network, root),
     )
 
@@ -123,16 +129,33 @@ def _strides(network: ModuleStub, head: ModuleStub, levels: int) -> tuple[int, .
     return tuple(int(value) for value in values)
 
 
-def _names(names: object, classes: int) -> tuple[str, ...] | None:
-    """The class names: a list in old checkpoints, a dict by index in new ones."""
+def labels_of(layout: YoloLayout, declared: tuple[str, ...] | None, owner: str) -> tuple[str, ...]:
+    """The class names that count: the declared ones, or else those of the checkpoint.
+
+    owner: the file, for messages. Raises ModelUnavailable where there are none, or as many as the head has not.
+    """
+    if declared is None and layout.names_problem:
+        raise ModelUnavailable(f"{owner}: {layout.names_problem}; `labels` in the definition would count instead")
+    return checked_labels(owner, declared, layout.names, layout.class_count)
+
+
+def _names(names: object, classes: int) -> tuple[tuple[str, ...] | None, str]:
+    """The class names, or why they cannot be used. They are a list in old checkpoints, a dict by index in new ones.
+
+    As in the reference (ultralytics `nn/autobackend.py` `check_class_names`) numbers and booleans, which YAML makes
+    of names such as 7 and no, are names too, and an index may be text.
+    """
     if names is None:
-        return None
+        return None, ""
     if not isinstance(names, list | tuple | Mapping) or len(names) != classes:
-        raise ModelUnavailable(f"the head has {classes} classes, but the checkpoint names {_count(names)} of them")
-    found = [names.get(index) for index in range(classes)] if isinstance(names, Mapping) else names
-    if not all(isinstance(name, str) for name in found):
-        raise ModelUnavailable("class names must be strings")
-    return tuple(found)
+        return None, f"the head has {classes} classes, but the checkpoint names {_count(names)} of them"
+    entries = names if isinstance(names, Mapping) else dict(enumerate(names))
+    by_index = {str(index): name for index, name in entries.items()}
+    found = [by_index.get(str(index)) for index in range(classes)]
+    odd = next((index for index, name in enumerate(found) if not isinstance(name, str | int | float)), None)
+    if odd is not None:
+        return None, f"class {odd} of the checkpoint has no name"
+    return tuple(map(str, found)), ""
 
 
 def _count(names: object) -> str:

@@ -88,6 +88,16 @@ def test_a_process_that_takes_more_and_more_has_a_slope_after_its_warm_up() -> N
     assert (valkey.role, valkey.slope_mib_per_h) == ("valkey", pytest.approx(0, abs=1))
 
 
+def test_a_process_that_was_hardly_there_longer_than_its_warm_up_has_no_slope() -> None:
+    watch = MemoryWatch()
+    with growing("ServeController") as leak:
+        for number in range(2 * LEAST_SAMPLES):
+            grow(leak)
+            watch.sample([psutil.Process(leak.pid)], 10.0 * number)
+    assert [trend.slope_mib_per_h for trend in watch.trends(warm_s=100)] == [None]
+    assert watch.trends(warm_s=90)[0].slope_mib_per_h == pytest.approx(360, rel=0.1)
+
+
 def test_a_process_that_was_replaced_and_one_that_came_late_have_series_of_their_own() -> None:
     watch = MemoryWatch()
     with growing("ServeController") as first:

@@ -100,6 +100,8 @@ def test_list_tells_what_is_there_and_what_is_not_known(run: Run, catalogue: Pat
     assert "state    not there" in listed[known:absent]
     assert "labels   unknown until loaded" in listed[known:absent]
     assert "licence  MIT" in listed[known:absent]
+    assert "family   " in listed[known:absent]
+    assert "input as large as in training" in listed[known:absent]
     assert "incomplete: class names" in listed[known:absent]
     assert "labels   2" in listed[absent:elsewhere]
     assert "incomplete: not hosted: its file is not known" in listed[elsewhere:]

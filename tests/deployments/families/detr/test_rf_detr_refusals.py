@@ -166,7 +166,7 @@ def test_a_weight_that_repeats_one_number_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ({"model": plain({})}, "no tensor"),
+        ({"model": plain({})}, "expected named tensors of an RF-DETR, found others"),
         ({"model": plain([1, 2])}, "its 'model' is a list, expected named tensors"),
         ({"weights": plain({})}, "its 'model' is None"),
         ({"state_dict": plain({}), "hyper_parameters": plain({})}, "Lightning.*checkpoint_best_total.pth"),
@@ -187,7 +187,7 @@ def test_a_file_of_another_family_names_that_family(tmp_path: Path) -> None:
         load_family(definition(GOLDEN / "yolov8-first.pt"))
     with pytest.raises(ModelUnavailable, match=r"yolov5-v5-focus.pt: .*; family yolov5 is for such files"):
         load_family(definition(GOLDEN / "yolov5-v5-focus.pt"))
-    with pytest.raises(ModelUnavailable, match=r"model_final.pth: .*family detectron2-retinanet is for"):
+    with pytest.raises(ModelUnavailable, match=r"model_final.pth: .*; family detectron2-retinanet is for such files"):
         load_family(definition(write_detectron2_retinanet(tmp_path / "model_final.pth")))
 
 

@@ -15,7 +15,8 @@ from deployments.checkpoints import ModuleStub, open_checkpoint
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.yolo.yolov5 import YOLOv5
-from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, plain, write
+from tests.deployments.checkpoints.checkpoint_writer import mapping, write
+from tests.deployments.families.yolo.tiny_yolov5 import TinyNetwork, family_of, refused
 from tests.deployments.families.yolo.yolov5_rows import raw_rows
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -23,10 +24,6 @@ CHECKPOINTS = sorted(GOLDEN.glob("yolov5-*.pt"))
 EVERY = 17
 ANCHORS = 3
 STRIDES_PX = {"yolov5-v7-p6-unstripped": (8, 16, 32, 64), "yolov5-v7-v3-tiny": (16, 32)}
-
-
-def family_of(path: Path) -> YOLOv5:
-    return YOLOv5(ModelDefinition(family="yolov5", weights=str(path), canvas_px=(128, 192)))
 
 
 def reference_order(strides_px: tuple[int, ...]) -> np.ndarray:
@@ -67,61 +64,6 @@ def test_a_p6_canvas_is_a_multiple_of_64() -> None:
         YOLOv5(ModelDefinition(family="yolov5", weights=path, canvas_px=(96, 192)))
 
 
-class TinyNetwork:
-    """A checkpoint with two stages and a head, of which each test spoils something."""
-
-    def __init__(self) -> None:
-        self.weights = Weights()
-        self.stride = self.weights.tensor(np.array([8.0], np.float32))
-        self.names: object = ["fish"]
-        self.factor = 2.0
-        self.classes: object = 1
-        self.head_kind = "models.yolo.Detect"
-        self.sources: object = [1]
-        self.layer = self.stage("torch.nn.modules.activation.SiLU", 0, -1)
-
-    def stage(self, kind: str, index: int, source: object, **more: bytes) -> bytes:
-        return self.weights.module(kind, {}, None, i=index, f=source, **more)
-
-    def convolution(self, channels: int, declared: int, size: int, held: int = 3) -> bytes:
-        return self.weights.module(
-            "torch.nn.modules.conv.Conv2d",
-            {},
-            {"weight": np.ones((channels, held, size, size), np.float32)},
-            f=-1,
-            out_channels=channels,
-            in_channels=declared,
-            kernel_size=(size, size),
-            stride=(1, 1),
-            padding=(size // 2, size // 2),
-        )
-
-    def head(self) -> bytes:
-        members = self.weights.sequence("ModuleList", [self.convolution(18, 3, 1)])
-        return self.weights.module(
-            self.head_kind,
-            {"m": members},
-            {"anchors": np.ones((1, 3, 2), np.float32)},
-            nc=self.classes,
-            na=3,
-            f=self.sources,
-            stride=self.stride,
-        )
-
-    def write(self, path: Path) -> Path:
-        upsample = self.stage(
-            "torch.nn.modules.upsampling.Upsample", 1, -1, scale_factor=plain(self.factor), mode=plain("nearest")
-        )
-        stages = self.weights.sequence("Sequential", [self.layer, upsample, self.head()])
-        network = self.weights.module("models.yolo.Model", {"model": stages}, names=self.names)
-        return write(path, mapping({"model": network}), self.weights.storages)
-
-
-def refused(network: TinyNetwork, tmp_path: Path, reason: str) -> None:
-    with pytest.raises(ModelUnavailable, match=reason):
-        family_of(network.write(tmp_path / "tiny.pt"))
-
-
 def test_the_tiny_network_is_sound_before_it_is_spoiled(tmp_path: Path) -> None:
     assert family_of(TinyNetwork().write(tmp_path / "tiny.pt")).labels == ("fish",)
 
@@ -136,15 +78,6 @@ def test_another_head_is_named(tmp_path: Path) -> None:
     network = TinyNetwork()
     network.head_kind = "models.yolo.Segment"
     refused(network, tmp_path, r"the head is a models\.yolo\.Segment, but family 'yolov5' expects")
-
-
-@pytest.mark.parametrize(
-    ("names", "count"), [(["fish", "crab"], "2"), ({0: "fish", 1: "crab"}, "2"), ("fish", "none")]
-)
-def test_names_that_disagree_with_the_head_are_counted(tmp_path: Path, names: object, count: str) -> None:
-    network = TinyNetwork()
-    network.names = names
-    refused(network, tmp_path, f"the head has 1 classes, but the checkpoint names {count} of them")
 
 
 @pytest.mark.parametrize(
@@ -220,12 +153,6 @@ def test_stages_that_do_not_fit_are_refused_when_the_graph_is_traced(tmp_path: P
     reason = r"stage 0 \(torch\.nn\.modules\.conv\.Conv2d\) does not fit: a convolution of 4 channels is given 3"
     with pytest.raises(ModelUnavailable, match=reason):
         graph(tf.zeros((1, 128, 192, 3), tf.uint8))
-
-
-def test_names_that_are_no_texts_are_refused(tmp_path: Path) -> None:
-    network = TinyNetwork()
-    network.names = [7]
-    refused(network, tmp_path, "class names must be strings")
 
 
 def test_a_checkpoint_without_names_needs_labels(tmp_path: Path) -> None:
