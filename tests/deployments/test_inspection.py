@@ -38,7 +38,11 @@ def test_a_file_is_told_with_a_block_that_serves_it(
 
 def test_an_rf_detr_is_told_with_the_size_of_its_input() -> None:
     found = inspect(GOLDEN / "rf-detr-rectangular.pth")
-    assert (found.definition.family, found.answers, found.labels) == ("rf-detr", "boxes", ("coral", "crinoid", "fish"))
+    assert (found.definition.family, found.answers, found.labels) == (
+        "rf-detr",
+        "boxes",
+        ("coral", "crinoid", "fish"),
+    )
     assert found.canvas_px == (96, 160)
 
 
