@@ -15,7 +15,7 @@ from deployments.runtimes import Resources, load_runtime
 
 _CHECKPOINTS = (
     *("ultralytics", "ultralytics-classify", "ultralytics-rtdetr", "yolov5", "yolov5-classify"),
-    "detectron2-retinanet",
+    *("detectron2-retinanet", "rf-detr"),
 )
 _FAMILIES_OF = {".pt": _CHECKPOINTS, ".pth": _CHECKPOINTS[::-1], ".h5": ("keras-retinanet",), ".onnx": ("onnx",)}
 """Suffix -> the families that read such files, likely ones first."""
@@ -41,7 +41,7 @@ _GUESSES: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A file that can be served. canvas_px: height and width."""
+    """A file that can be served. canvas_px: height and width of the network's input."""
 
     definition: ModelDefinition
     answers: str
@@ -114,7 +114,8 @@ def _as_loaded(definition: ModelDefinition) -> Inspected:
     if entry.runtime == "onnx":
         # Only what it answers tells whether the guess is right.
         load_runtime(entry.runtime, Resources()).load(family, (1,))
-    return Inspected(definition, answers_of(definition), family.labels, family.canvas_px)
+    input_px = getattr(family, "input_px", family.canvas_px)
+    return Inspected(definition, answers_of(definition), family.labels, input_px)
 
 
 def _name_of(path: Path) -> str:

@@ -42,7 +42,7 @@ _UNREAD = {
 }
 """Networks that no family reads."""
 
-_BY_TENSORS = (("backbone.bottom_up.", "detectron2-retinanet"),)
+_BY_TENSORS = (("backbone.bottom_up.", "detectron2-retinanet"), ("transformer.decoder.ref_point_head.", "rf-detr"))
 """Part of a tensor's name -> the family whose files hold such."""
 
 _LIBRARIES = frozenset({"numpy", "torch", *sys.stdlib_module_names})

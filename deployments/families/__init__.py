@@ -5,6 +5,7 @@
     yolo/         checkpoints of YOLOv5 and ultralytics
     retinanet/    checkpoints of detectron2 and keras-retinanet
     huggingface/  folders that transformers saves: ViT, DINOv2, DINOv3
+    detr/         checkpoints of RF-DETR
     generic/      models that bring their own graph: SavedModel, Keras files, ONNX
     demo/         the demo model
     synthetic/    models without training, for tests and benchmarks
@@ -70,6 +71,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
     "huggingface": FamilyEntry("deployments.families.huggingface.huggingface:HuggingFace", answers=_of_answer),
+    "rf-detr": FamilyEntry("deployments.families.detr.rf_detr:RfDetr"),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),
     "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel", answers=_of_task),
     "onnx": FamilyEntry("deployments.families.generic.onnx_model:OnnxModel", "onnx", _of_task),

@@ -40,6 +40,16 @@ def test_a_file_is_told_with_a_block_that_serves_it(
     assert block["args"]["weights"] == str(GOLDEN / name)
 
 
+def test_an_rf_detr_is_told_with_the_size_of_its_input() -> None:
+    found = inspect(GOLDEN / "rf-detr-rectangular.pth")
+    assert (found.definition.family, found.answers, found.labels) == (
+        "rf-detr",
+        "boxes",
+        ("coral", "crinoid", "fish"),
+    )
+    assert found.canvas_px == (96, 160)
+
+
 def test_the_guess_at_an_onnx_file_is_one_that_was_tried() -> None:
     assert inspect(GOLDEN / "yolov8-first-half.onnx").definition.parameters["outputs"] == "raw-head"
     assert inspect(GOLDEN / "yolov8-first-nms.onnx").definition.parameters["outputs"] == "end-to-end"

@@ -103,6 +103,7 @@ CASES = {
         with_labels("production_model.h5", write_keras_retinanet, canvas_px=[128, 224]),
         seafloor,
     ),
+    "rf-detr-nano": Case("rf-detr", published("rf-detr-nano.pth"), seafloor),
     "detector-keras": Case("keras", inside("detector.keras", generic.write_keras_detector), drawing),
     "classifier-keras": Case("keras", inside("classifier.keras", generic.write_keras_classifier), drawing),
     "detector-saved-model": Case("saved-model", inside("detector", generic.write_saved_model_detector), drawing),

@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
 from deployments.families.shared.convolution import variable
+
+MOST_PAIRS = 2**22
+"""Of queries and keys of all heads, of one image: 16 MiB. More would not be faster, and 4096 tokens would need half a
+gigabyte for each image of a batch."""
 
 Values = NDArray[Any]
 Program = Callable[[Any], Any]
@@ -178,12 +183,20 @@ def make_attention(attention: Attention, dtype: str = "float32") -> Block:
     return run
 
 
-def attend(queries: Any, keys: Any, values: Any) -> Any:
+def attend(queries: Any, keys: Any, values: Any, most: int = MOST_PAIRS) -> Any:
     """softmax(q k) v, all (n, heads, t, width); the factor 1/sqrt(width) is in the queries. The softmax is computed
-    in float32."""
-    logits = ops.matmul(queries, ops.swapaxes(keys, -1, -2))
-    weights = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-    return ops.matmul(ops.cast(weights, values.dtype), values)
+    in float32. Of each image not more than `most` pairs of a query and a key are in memory at once."""
+    heads, count = int(keys.shape[1]), int(queries.shape[2])
+    step = max(1, most // (heads * int(keys.shape[2])))
+    parts: list[Any] = []
+    for start in range(0, count, step):
+        # One after the other: TensorFlow would else hold what all of them need.
+        with tf.control_dependencies(parts[-1:]):
+            part = tf.identity(queries[:, :, start : start + step])
+        logits = ops.matmul(part, ops.swapaxes(keys, -1, -2))
+        weights = ops.softmax(ops.cast(logits, "float32"), axis=-1)
+        parts.append(ops.matmul(ops.cast(weights, values.dtype), values))
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=2)
 
 
 def make_mlp(mlp: Mlp, dtype: str = "float32") -> Program:

@@ -131,3 +131,17 @@ def test_positions_for_the_same_patches_are_the_same_and_those_of_a_plane_stay_o
         level = resized_positions(np.full((5, 7, 2), 3.0), (9, 2), is_antialiased)
         assert level.shape == (9, 2, 2)
         np.testing.assert_allclose(level, 3.0)
+
+
+@pytest.mark.parametrize("most", [1, HEADS * 7 * 3, HEADS * 7 * 10])
+def test_attention_in_parts_is_that_of_the_whole(most: int) -> None:
+    import tensorflow as tf
+
+    from deployments.families.shared.transformer import attend
+
+    queries, keys, values = (drawn(2, HEADS, count, 4, seed=count) for count in (10, 7, 7))
+    logits = queries.astype(np.float64) @ keys.transpose(0, 1, 3, 2)
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    wanted = weights / weights.sum(-1, keepdims=True) @ values
+    program = tf.function(lambda: attend(*(tf.constant(one) for one in (queries, keys, values)), most))
+    np.testing.assert_allclose(program(), wanted, rtol=1e-5, atol=1e-6)

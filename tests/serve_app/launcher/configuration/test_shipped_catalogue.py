@@ -79,6 +79,7 @@ def test_every_family_of_checkpoints_is_in_the_zoo() -> None:
         "detectron2-retinanet",
         "keras-retinanet",
         "huggingface",
+        "rf-detr",
     }
 
 
