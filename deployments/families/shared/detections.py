@@ -25,17 +25,21 @@ def rule_of(thresholds: Thresholds, labels: tuple[str, ...], agnostic: bool = Fa
     )
 
 
-def best_detections(candidates: Outputs, rule: Suppression, labels: tuple[str, ...], to_image: ToImage) -> Detections:
+def best_detections(
+    candidates: Outputs, rule: Suppression, labels: tuple[str, ...], to_image: ToImage, keeps_empty: bool = False
+) -> Detections:
     """One image's candidates, thinned by NMS, in pixels of the client's image, best first.
 
-    candidates: boxes (n, 4) x1 y1 x2 y2 in canvas pixels, scores (n,), classes (n,). Boxes that lie wholly in the
-    border of the canvas, which have no area in the image, are dropped.
+    candidates: boxes (n, 4) x1 y1 x2 y2 in canvas pixels, scores (n,), classes (n,).  keeps_empty: whether to keep
+    boxes that lie wholly in the border of the canvas, which have no area in the image.
     """
     boxes, scores, classes = candidates
     kept = suppress(boxes, scores, classes, rule)
     found = to_image(boxes[kept])
-    real = have_area(found)
-    return detections_of(found[real], scores[kept][real], classes[kept][real], labels)
+    if not keeps_empty:
+        real = have_area(found)
+        found, kept = found[real], kept[real]
+    return detections_of(found, scores[kept], classes[kept], labels)
 
 
 def have_area(boxes: NDArray[Any]) -> NDArray[np.bool_]:
