@@ -141,10 +141,12 @@ def make_linear(layer: Dense, dtype: str = "float32") -> Program:
 
     def run(x: Any) -> Any:
         # One large product of matrices: with three axes TensorFlow would multiply image by image.
-        product = ops.matmul(ops.reshape(x, (-1, rows)), matrix)
+        flat = x if len(x.shape) == 2 else ops.reshape(x, (-1, rows))
+        product = ops.matmul(flat, matrix)
         if bias is not None:
-            product = product + bias
-        return ops.reshape(product, (-1, *x.shape[1:-1], columns))
+            # Not `+`: this is an operation that TensorFlow runs together with the product.
+            product = ops.add(product, bias)
+        return product if flat is x else ops.reshape(product, (-1, *x.shape[1:-1], columns))
 
     return run
 
@@ -204,11 +206,11 @@ def make_mlp(mlp: Mlp, dtype: str = "float32") -> Program:
     first, second = make_linear(mlp.first, dtype), make_linear(mlp.second, dtype)
     activation, hidden = ACTIVATIONS[mlp.activation], mlp.second.weight.shape[1]
 
-    def run(x: Any) -> Any:
-        x = first(x)
-        if mlp.is_gated:
-            return second(activation(x[..., :hidden]) * x[..., hidden:])
-        return second(activation(x))
+    def run(tokens: Any) -> Any:
+        # With nothing between product, bias and activation, TensorFlow runs the three as one.
+        x = first(ops.reshape(tokens, (-1, tokens.shape[-1])))
+        x = activation(x[:, :hidden]) * x[:, hidden:] if mlp.is_gated else activation(x)
+        return ops.reshape(second(x), (-1, *tokens.shape[1:]))
 
     return run
 
