@@ -40,6 +40,9 @@ class FamilyEntry:
     answers: Callable[[ModelDefinition], str] = lambda definition: Detections.what
     """What such a model answers, as `what` of its `Result` names it."""
 
+    fetches_folder: bool = False
+    """Whether its fetched weights are a repository as a folder, and not one file."""
+
 
 def _of_task(definition: ModelDefinition) -> str:
     return ClassScores.what if definition.parameters.get("task") == "classifier" else Detections.what
@@ -70,7 +73,9 @@ FAMILIES: dict[str, FamilyEntry] = {
     "ultralytics-rtdetr": FamilyEntry("deployments.families.yolo.ultralytics_rtdetr:UltralyticsRTDETR"),
     "detectron2-retinanet": FamilyEntry("deployments.families.retinanet.detectron2_retinanet:Detectron2RetinaNet"),
     "keras-retinanet": FamilyEntry("deployments.families.retinanet.keras_retinanet:KerasRetinaNet"),
-    "huggingface": FamilyEntry("deployments.families.huggingface.huggingface:HuggingFace", answers=_of_answer),
+    "huggingface": FamilyEntry(
+        "deployments.families.huggingface.huggingface:HuggingFace", answers=_of_answer, fetches_folder=True
+    ),
     "rf-detr": FamilyEntry("deployments.families.detr.rf_detr:RfDetr"),
     "saved-model": FamilyEntry("deployments.families.generic.saved_model:SavedModel", answers=_of_task),
     "keras": FamilyEntry("deployments.families.generic.keras_model:KerasModel", answers=_of_task),

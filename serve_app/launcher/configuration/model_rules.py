@@ -51,9 +51,15 @@ def _content_problems(definition: ModelDefinition, path: str) -> Iterator[str]:
         yield f"{path}.args.family: unknown family {definition.family!r}; {nearest_of(definition.family, FAMILIES)}"
     if definition.weights_source is not None:
         try:
-            parse_uri(definition.weights_source)
+            is_folder = parse_uri(definition.weights_source).is_folder
         except InvalidWeightsUri as error:
             yield f"{path}.args.weights: {error}"
+            return
+        entry = FAMILIES.get(definition.family)
+        if entry is not None and entry.fetches_folder != is_folder:
+            form = "hf://OWNER/REPO" if entry.fetches_folder else "the URI of one file"
+            kind = "a whole repository" if is_folder else "one file"
+            yield f"{path}.args.weights: names {kind}, but family {definition.family} takes {form}"
 
 
 def _autoscaling_problems(config: Any, path: str) -> Iterator[str]:

@@ -136,6 +136,17 @@ def test_weights_from_a_place_that_is_not_allowed_are_named_with_their_path() ->
     assert problem.startswith("applications[0].args.weights: uri must begin with one of hf:, doi:, https:, file:")
 
 
+def test_a_repository_is_no_file_and_a_file_no_repository() -> None:
+    told = "applications[0].args.weights: names"
+    assert problems_with(family="ultralytics", weights="hf://a/b") == [
+        f"{told} a whole repository, but family ultralytics takes the URI of one file"
+    ]
+    assert problems_with(family="huggingface", weights="hf://a/b/model.safetensors") == [
+        f"{told} one file, but family huggingface takes hf://OWNER/REPO"
+    ]
+    assert problems_with(family="huggingface", weights="hf://a/b") == []
+
+
 def test_a_slip_of_the_pen_within_the_weights_is_named() -> None:
     block = {
         **ZOO["megalodon-2024"],
