@@ -43,9 +43,9 @@ test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; CO
 	$(PYTEST) -m "not slow and not cluster and not image and not scaling and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
 	$(PYTEST) -m "not slow and not scaling and alone"
 
-# In the order of their files, as the longest come first then, and by file or group.
+# In the order of their files: the longest come first then.
 test-slow: $(TEST) ## run the tests that take minutes, those of test-cluster and test-image among them
-	$(PYTEST) -m "(slow or cluster or image) and not alone" -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) -m "(slow or cluster or image) and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder
 	$(PYTEST) -m "(slow or cluster) and alone"
 
 # In this order, as the script for SLURM wants a machine without Ray.

@@ -7,12 +7,15 @@ and no timeout applies to that: then the process ends itself, with the stacks of
 import faulthandler
 import os
 import signal
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 END_S = 180.0
 """How long the end of a failed test, and that of a run, may take."""
+
+ONE_AT_A_TIME = ("tests/cluster/",)
+"""Folders whose tests share what a machine has once, such as the bridge between the nodes of a cluster."""
 
 TERMINAL = pytest.StashKey[IO[str]]()
 
@@ -24,12 +27,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[TERMINAL] = os.fdopen(os.dup(2), "w")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file run one after the other, as they share its fixtures, unless they are of a larger group."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes run tests, those of a file run in one of them, as they share its fixtures; those of the
+    folders in ONE_AT_A_TIME too. (The marker `xdist_group` of pytest-xdist 3.8 has no effect with pytest 9.)"""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return next((folder for folder in ONE_AT_A_TIME if file.startswith(folder)), file)
+
+    return ByFileOrFolder(config, log)
 
 
 @pytest.hookimpl(trylast=True)  # pytest's own has just ended its limit, for those who debug

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
-import pytest
 
 from tests.cluster.load import Asked, Load, load
 from tests.cluster.nodes import HTTP_PORT, START_S, Bed, jobs_store
@@ -16,9 +15,6 @@ CONFIG = "tests/cluster/system.yaml"
 APPLICATIONS = ("patient", "api", "bridge")
 REPLICAS = 2
 RECOVERY_S = 240.0
-
-ONE_AT_A_TIME = pytest.mark.xdist_group("cluster")
-"""For whatever runs on the bridge of the nodes, of which there is one."""
 
 FIGURES: list[str] = []
 """Lines for the end of the run's output."""

@@ -11,11 +11,11 @@ from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
 from tests.cluster.load import FRAME, QUEUE, job
 from tests.cluster.network import GATEWAY
 from tests.cluster.nodes import HTTP_PORT, ROOT, START_S, Bed, jobs_store
-from tests.cluster.scenarios import CONFIG, ONE_AT_A_TIME, running
+from tests.cluster.scenarios import CONFIG, running
 from tests.deployments.weights.file_server import file_server
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.cluster, ONE_AT_A_TIME, pytest.mark.timeout(3 * START_S)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * START_S)]
 
 
 PAGES = (

@@ -17,10 +17,10 @@ from serve_app.launcher.processes.ports import free_ports
 from tests.cluster import network
 from tests.cluster.load import load
 from tests.cluster.nodes import ROOT, START_S, launched
-from tests.cluster.scenarios import CONFIG, ONE_AT_A_TIME, REPLICAS, Cost, seconds_until, tell
+from tests.cluster.scenarios import CONFIG, REPLICAS, Cost, seconds_until, tell
 from tests.redis_bridge.redis_servers import server, wait_until_it_answers
 
-pytestmark = [pytest.mark.cluster, ONE_AT_A_TIME, pytest.mark.timeout(3 * START_S)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * START_S)]
 
 WORKER = {"num_cpus": 4, "num_gpus": 2}
 

@@ -12,7 +12,6 @@ from tests.cluster.load import Asked
 from tests.cluster.network import inside
 from tests.cluster.nodes import RAY_PORT, ROOT, START_S, Bed, Node
 from tests.cluster.scenarios import (
-    ONE_AT_A_TIME,
     deploy,
     health,
     seconds_until,
@@ -23,7 +22,7 @@ from tests.cluster.scenarios import (
     wait_until_whole,
 )
 
-pytestmark = [pytest.mark.cluster, ONE_AT_A_TIME, pytest.mark.timeout(3 * START_S)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * START_S)]
 
 
 def test_a_worker_that_is_killed_costs_what_was_under_way_there(bed: Bed) -> None:
