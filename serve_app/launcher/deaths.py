@@ -111,7 +111,7 @@ class Deaths:
                 continue
             command = _command(process)
             kind = _BY_NAME.get(shown_name(command))
-            if kind is not None and lives(process):
+            if kind is not None and lives(process) and not _is_starting(process, command):
                 new[process] = _Found(kind, process.pid, command, process.create_time())
                 folder = next((word for word in command if word.startswith("--log_dir=")), None)
                 if kind.name == "gcs_server" and folder is not None:
@@ -173,6 +173,17 @@ def shown_name(command: tuple[str, ...]) -> str:
     if program.startswith("ray::"):
         return program.partition(".")[0]
     return program.rstrip("0123456789").rstrip("-") if program.startswith("ray-dashboard-") else program
+
+
+def _is_starting(process: psutil.Process, command: tuple[str, ...]) -> bool:
+    """Whether it is still a copy of its parent, which it was forked from, and will run another program in a moment:
+    on a busy machine a worker that the raylet starts looks like a second raylet for so long. A Valkey that makes
+    itself a daemon is one too, until its parent has ended."""
+    try:
+        parent = process.parent()
+    except psutil.Error:
+        return True
+    return parent is not None and _command(parent) == command
 
 
 def _command(process: psutil.Process) -> tuple[str, ...]:

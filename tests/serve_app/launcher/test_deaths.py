@@ -1,5 +1,6 @@
 """What has died is told in one line: its name, its number, what follows, where its log is."""
 
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +10,9 @@ import psutil
 import pytest
 
 from serve_app.launcher.deaths import Deaths, shown_name
+from serve_app.launcher.processes.process_tree import lives
 from tests.serve_app.launcher.titled_process import running
+from tests.support.waiting import wait_for
 
 WITHIN_S = 20.0
 
@@ -158,3 +161,25 @@ def test_a_part_that_is_not_needed_is_told_once(script: str, tmp_path: Path) -> 
 )
 def test_a_process_is_called_as_a_person_sees_it(command: list[str], name: str) -> None:
     assert shown_name(tuple(command)) == name
+
+
+def test_a_process_that_the_raylet_has_just_forked_is_no_second_raylet(tmp_path: Path) -> None:
+    """A worker shows the command line of the raylet until it runs a program of its own."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    deaths = Deaths()
+    command = ["raylet", "-c", f"(read line < {gate}) & read forever"]
+    with subprocess.Popen(command, executable="/bin/sh", stdin=subprocess.PIPE) as raylet:
+        try:
+            [forked] = wait_for(psutil.Process(raylet.pid).children, WITHIN_S, "the fork")
+            wait_for(lambda: forked.cmdline() == command, WITHIN_S, "its command line")
+            assert deaths.poll(is_starting=True) == []
+            gate.write_text("go\n")
+            wait_for(lambda: not lives(forked), WITHIN_S, "its end")
+            assert deaths.poll(is_starting=True) == []
+            assert not deaths.lost
+            raylet.kill()
+            [line] = told(deaths)
+            assert line.startswith(f"raylet (process {raylet.pid}) has died; ")
+        finally:
+            raylet.kill()
