@@ -43,10 +43,11 @@ test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; CO
 	$(PYTEST) -m "not slow and not cluster and not image and not scaling and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
 	$(PYTEST) -m "not slow and not scaling and alone"
 
+SLOW := tests/system tests/redis_bridge/delivery
 # In the order of their files: the longest come first then.
-test-slow: $(TEST) ## run the tests that take minutes, those of test-cluster and test-image among them
-	$(PYTEST) -m "(slow or cluster or image) and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder
-	$(PYTEST) -m "(slow or cluster) and alone"
+test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
+	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SLOW)
+	$(PYTEST) -m "slow and alone" $(SLOW)
 
 # In this order, as the script for SLURM wants a machine without Ray.
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load

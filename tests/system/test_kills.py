@@ -29,7 +29,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
 from tests.system.launched import Launched, document, in_flight, launch, launched, model
 
-pytestmark = [pytest.mark.slow, pytest.mark.beside_others, pytest.mark.timeout(START_S + STOP_S + 120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
 
 JOBS = 50
 REQUESTS = 20
