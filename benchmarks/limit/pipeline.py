@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES, load_family
-from deployments.families.contract import Outputs, Thresholds
+from deployments.families.contract import Outputs, Thresholds, score_floors
 from deployments.images import to_pixels
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Prediction
 from deployments.request import Image
 from deployments.runtimes import Resources, batch_sizes_up_to, load_runtime
-from deployments.score_threshold import resolved
 
 Rows = list[Any]
 """Detections as legacy clients read them."""
@@ -40,7 +39,7 @@ class Pipeline:
     def __init__(self, definition: ModelDefinition, cpu_threads: int = 1) -> None:
         knobs = ModelKnobs()
         self._family = load_family(definition)
-        score_threshold = resolved(self._family.labels, knobs.score_threshold)
+        score_threshold = score_floors(self._family.labels, knobs.score_threshold)
         self._thresholds = Thresholds(score_threshold, knobs.iou_threshold, knobs.max_detections)
         self._runtime = load_runtime(FAMILIES[definition.family].runtime, Resources(cpu_threads))
         self._runtime.load(self._family, batch_sizes_up_to(definition.largest_batch))

@@ -7,6 +7,7 @@ business of others.
     pixels --preprocess--> Prepared --(batched by the core)--> graph --> outputs --postprocess--> Result
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,12 +15,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.prediction import Result
+from deployments.score_threshold import DEFAULT, OTHER_CLASSES
 
 Outputs = tuple[NDArray[Any], ...]
 """The graph's outputs for ONE image, without the batch axis."""
 
 GeometryT = TypeVar("GeometryT")
 """What a family's postprocessing needs to map canvas pixels back to image pixels."""
+
+
+def score_floors(
+    labels: tuple[str, ...], *thresholds: float | Mapping[str, float] | None
+) -> float | NDArray[np.float32]:
+    """What counts for a model with these labels: the first of `thresholds` that says something of a class.
+
+    One number where the first is one, else float32 (classes,) in the order of `labels`.
+    """
+    given = [one for one in thresholds if one is not None]
+    first = given[0] if given else DEFAULT
+    if not isinstance(first, Mapping):
+        return first
+    floors = np.full(len(labels), DEFAULT, np.float32)
+    for threshold in reversed(given):
+        if not isinstance(threshold, Mapping):
+            floors[:] = threshold
+            continue
+        floors[:] = threshold.get(OTHER_CLASSES, floors)
+        for index, label in enumerate(labels):
+            floors[index] = threshold.get(label, floors[index])
+    return floors
 
 
 @dataclass(frozen=True, slots=True)

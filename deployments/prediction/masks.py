@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +54,9 @@ class Masks:
     def outline(self, index: int, image_size_px: tuple[int, int]) -> NDArray[np.float32]:
         """The outline of the largest piece of a mask, (points, 2) x y in pixels of the image (height, width); without
         points where the mask has fewer than three corners."""
+        # Most processes that know what a prediction is never draw one.
+        import cv2
+
         pieces, _ = cv2.findContours(self.dense(index).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         corners = max((piece[:, 0] for piece in pieces), key=cv2.contourArea, default=np.zeros((0, 2)))
         scale = np.divide(image_size_px, self.size_px)[::-1]

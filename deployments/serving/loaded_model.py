@@ -6,11 +6,11 @@ from typing import Any
 
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InvalidRequest
-from deployments.families.contract import Family, Thresholds
+from deployments.families.contract import Family, Thresholds, score_floors
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Prediction, Result, Timings
 from deployments.request import Options
-from deployments.score_threshold import named_in, resolved
+from deployments.score_threshold import named_in
 from deployments.serving.decoding import Decoding
 from deployments.serving.known_classes import KnownClasses
 from deployments.serving.request_state import BatchedImage, CutImage, MustWait, PreparedImage, Received
@@ -97,7 +97,7 @@ class LoadedModel:
         knobs = self.knobs
         iou, most = options.iou_threshold, options.max_detections
         return Thresholds(
-            score_threshold=resolved(self.family.labels, options.score_threshold, knobs.score_threshold),
+            score_threshold=score_floors(self.family.labels, options.score_threshold, knobs.score_threshold),
             iou_threshold=knobs.iou_threshold if iou is None else iou,
             max_detections=knobs.max_detections if most is None else most,
             classes=options.classes,

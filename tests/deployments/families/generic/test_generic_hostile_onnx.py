@@ -109,7 +109,7 @@ def test_damaged_and_absent_onnx_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bad.onnx"
     refused("onnx", path, "cannot read the model: No such file")
     path.write_bytes(b"PK\x03\x04 no protobuf at all \xff\xff")
-    refused("onnx", path, "not an ONNX file, or a damaged one")
+    refused("onnx", path, "not an ONNX file: it is a zip archive")
     path.write_bytes(b"")
     refused("onnx", path, "not an ONNX model: its graph is empty")
 
