@@ -71,6 +71,7 @@ def test_changing_a_threshold_restarts_nothing(system: RunningSystem, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.beside_others
 def test_a_bridge_killed_with_twenty_jobs_in_flight_loses_none_and_leaves_valkey_running(
     system: RunningSystem, tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import RunningSystem
 from tests.system.parts import SECOND, valkey_process
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
 
 JOBS = 500
 SEED = 20261124

@@ -76,9 +76,7 @@ def with_labels(name: str, write: Callable[[Path], Path], **args: Any) -> Write:
 
 CASES = {
     "yolov5-focus": Case("yolov5", published("yolov5-v5-focus.pt", canvas_px=[320, 320]), seafloor),
-    "yolov8-first": Case("ultralytics", published("yolov8-first.pt", canvas_px=[128, 192]), seafloor),
     "yolo26-unstripped": Case("ultralytics", published("yolo26-unstripped.pt", canvas_px=[128, 192]), seafloor),
-    "yolov5-seg": Case("yolov5", published("yolov5_seg.pt", canvas_px=[128, 192]), seafloor),
     "yolov5-cls": Case("yolov5-classify", published("yolov5_cls.pt"), seafloor),
     "yolo26-seg": Case("ultralytics", published("yolo26-seg-fused.pt", canvas_px=[128, 192]), seafloor),
     "yolo11-pose": Case("ultralytics", published("yolo11-pose.pt", canvas_px=[128, 192]), seafloor),
@@ -105,10 +103,8 @@ CASES = {
     ),
     "rf-detr-nano": Case("rf-detr", published("rf-detr-nano.pth"), seafloor),
     "detector-keras": Case("keras", inside("detector.keras", generic.write_keras_detector), drawing),
-    "classifier-keras": Case("keras", inside("classifier.keras", generic.write_keras_classifier), drawing),
     "detector-saved-model": Case("saved-model", inside("detector", generic.write_saved_model_detector), drawing),
     "detector-onnx": Case("onnx", inside("detector.onnx", generic.write_onnx_detector), drawing),
-    "classifier-onnx": Case("onnx", inside("classifier.onnx", generic.write_onnx_classifier), drawing),
 }
 
 

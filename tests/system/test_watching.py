@@ -23,7 +23,7 @@ from tests.system.conftest import SAMPLES, START_S, STOP_S, environment_for
 from tests.system.launched import Launched, document, launch, launched, model, redis_door
 from tests.system.legacy_jobs import job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(START_S + STOP_S + 120)]
+pytestmark = [pytest.mark.slow, pytest.mark.beside_others, pytest.mark.timeout(START_S + STOP_S + 120)]
 
 NOTICED_S = 15.0
 BACK_S = 25.0
