@@ -29,7 +29,7 @@ from tests.system.small_jobs import job
 
 logger = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.slow, pytest.mark.beside_others, pytest.mark.timeout(START_S + STOP_S + 420)]
+pytestmark = [pytest.mark.scaling, pytest.mark.timeout(START_S + STOP_S + 420)]
 
 QUEUE = "image_queue_main"
 NEW_LABELS = ["new A", "new B"]
