@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self
 
-from deployments.checkpoints.file_kinds import HEAD_BYTES, kind_by_head
+from deployments.checkpoints.file_kinds import HEAD_BYTES, found_instead
 from deployments.checkpoints.zip_directory import read_zip_directory
 from deployments.errors import ModelUnavailable
 
@@ -105,8 +105,7 @@ class Archive:
                 "read; load it with PyTorch and save it again"
             )
         if not head.startswith(b"PK\x03\x04"):
-            kind = kind_by_head(head)
-            found = f"it is {kind}" if kind else f"starts with {head[:8]!r}, expected a zip archive"
+            found = found_instead(head, f"starts with {head[:8]!r}, expected a zip archive")
             raise self.refusal(f"not a PyTorch checkpoint: {found}")
         directory = read_zip_directory(file)
         if directory.entries > MAX_ENTRIES or directory.size_bytes > MAX_DIRECTORY_BYTES:

@@ -59,6 +59,12 @@ def kind_by_head(head: bytes) -> str:
     return found
 
 
+def found_instead(head: bytes, otherwise: str) -> str:
+    """For a refusal: what the file is; `otherwise` where its first bytes say nothing."""
+    kind = kind_by_head(head)
+    return f"it is {kind}" if kind else otherwise
+
+
 def family_of_network(kind: str) -> str:
     """A hint for a network of this class in a file of another family; '' where none is known."""
     if kind in _UNREAD:

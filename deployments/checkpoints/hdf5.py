@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.checkpoints.file_kinds import HEAD_BYTES, kind_by_head
+from deployments.checkpoints.file_kinds import HEAD_BYTES, found_instead
 from deployments.checkpoints.sandbox import TIME_LIMIT_S, FileReader, try_in_child
 from deployments.errors import ModelUnavailable
 
@@ -67,8 +67,7 @@ class KerasFile:
         except OSError as error:
             raise ModelUnavailable(f"{path}: cannot read the weights: {error.strerror}") from error
         if not head.startswith(_MAGIC):
-            kind = kind_by_head(head)
-            told = f"it is {kind}" if kind else f"starts with {head[: len(_MAGIC)]!r}, expected {_MAGIC!r}"
+            told = found_instead(head, f"starts with {head[: len(_MAGIC)]!r}, expected {_MAGIC!r}")
             raise self.refusal(f"not an HDF5 file: {told}")
         with self.reading():
             # Not locked: weights may lie on a file system that is read-only or has no locks.

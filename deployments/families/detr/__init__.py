@@ -9,9 +9,9 @@
     windowed_dinov2.py       its backbone
     projector.py             from the backbone's features to the decoder's maps
     query_selection.py       the first stage: where the decoder looks first
-    deformable_decoder.py, deformable_attention.py    the second stage
+    deformable_decoder.py    the second stage
     float_stretch.py         an image stretched onto a canvas without rounding
 
 The words of the reference (rfdetr 1.11, Apache-2.0) are kept: levels P3 to P5, windows, queries, reference boxes. A
-new network of this kind (RT-DETR, D-FINE) takes `deformable_attention`.
+new network of this kind (D-FINE) takes `deformable_attention` of `shared/`, as RT-DETR does.
 """

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from deployments.families.detr.deformable_attention import DeformableAttention, DeformableWeights
 from deployments.families.detr.named_layers import box_layers, dense, moved, norm_layer, relu_layers
 from deployments.families.detr.rf_detr_layout import RfDetrLayout
 from deployments.families.detr.rf_detr_settings import Size
 from deployments.families.detr.rf_detr_sizes import DECODER
 from deployments.families.detr.rf_detr_tensors import NamedTensors
+from deployments.families.shared.deformable_attention import DeformableAttention
 from deployments.families.shared.transformer import Dense, attend, make_linear
 
 _TEMPERATURE = 10_000
@@ -68,21 +68,20 @@ def _layer(tensors: NamedTensors, name: str, layout: RfDetrLayout, sizes: Sequen
     """One layer: three branches with shortcuts, each followed by a norm."""
     among = _self_attention(tensors, f"{name}.self_attn", layout.self_heads)
     cross = f"{name}.cross_attn"
-    weights = DeformableWeights(
+    around = DeformableAttention(
         heads=layout.cross.heads,
         points=layout.cross.points,
-        offsets=dense(tensors, f"{cross}.sampling_offsets"),
-        weights=dense(tensors, f"{cross}.attention_weights"),
-        values=dense(tensors, f"{cross}.value_proj"),
-        output=dense(tensors, f"{cross}.output_proj"),
+        offsets=make_linear(dense(tensors, f"{cross}.sampling_offsets")),
+        weights=make_linear(dense(tensors, f"{cross}.attention_weights")),
+        values=make_linear(dense(tensors, f"{cross}.value_proj")),
+        output=make_linear(dense(tensors, f"{cross}.output_proj")),
     )
-    around = DeformableAttention(weights, sizes)
     first, second = (make_linear(dense(tensors, f"{name}.{part}")) for part in ("linear1", "linear2"))
     norms = [norm_layer(tensors, f"{name}.norm{number}") for number in (1, 2, 3)]
 
     def run(queries: Any, positions: Any, boxes: Any, memory: Any) -> Any:
         queries = norms[0](queries + among(queries, positions))
-        queries = norms[1](queries + around(queries + positions, boxes, memory))
+        queries = norms[1](queries + around(queries + positions, boxes, memory, sizes))
         return norms[2](queries + second(ops.relu(first(queries))))
 
     return run

@@ -12,6 +12,8 @@ import PIL.Image
 from keras import ops
 from numpy.typing import NDArray
 
+from deployments.families.shared.resize import with_fractions
+
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -28,8 +30,7 @@ def stretched(pixels: NDArray[np.uint8], size_px: Size, antialias: bool) -> NDAr
     it is told not to, or looks at four of them.
     """
     resized = _averaged(pixels, size_px) if antialias else _interpolated(pixels, size_px)
-    fine = np.clip(np.rint(resized * 256), 0, 255 * 256).astype(np.uint16)
-    return np.concatenate([fine >> 8, fine & 255]).astype(np.uint8)
+    return np.concatenate(with_fractions(resized))
 
 
 def unstretched(canvases: Any) -> Any:

@@ -20,7 +20,7 @@ from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.retinanet.detectron2_graph import RetinaNetGraph, RetinaNetWeights, used_tensors
-from deployments.families.retinanet.views import Size, Views, canvas_size, draw, with_fractions
+from deployments.families.retinanet.views import Size, Views, canvas_size, draw
 from deployments.families.shared.definition_checks import (
     check_canvas,
     checked_labels,
@@ -29,6 +29,7 @@ from deployments.families.shared.definition_checks import (
 )
 from deployments.families.shared.detections import detections_of, have_area, rule_of
 from deployments.families.shared.nms import Suppression, suppress
+from deployments.families.shared.resize import with_fractions
 from deployments.prediction import Detections
 
 UNTOUCHED_CLASSES = 80

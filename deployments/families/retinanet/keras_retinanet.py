@@ -24,9 +24,10 @@ from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
 from deployments.families.retinanet.keras_retinanet_graph import GraphSettings, KerasRetinaNetGraph
 from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNetLayout, read_layout
-from deployments.families.retinanet.views import Size, canvas_size, draw, with_fractions
+from deployments.families.retinanet.views import Size, canvas_size, draw
 from deployments.families.shared.definition_checks import checked_labels, needed_weights, read_parameters
 from deployments.families.shared.detections import best_detections, rule_of
+from deployments.families.shared.resize import with_fractions
 from deployments.prediction import Detections
 
 MAX_EDGE_PX = 4096

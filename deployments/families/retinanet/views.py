@@ -56,12 +56,6 @@ class Views:
                 top += height + 1
 
 
-def with_fractions(image: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
-    """An image, float32 (height, width, 3) of 0 to 255, as two of uint8: whole grey levels, and 256ths."""
-    fine = np.clip(np.rint(image * 256), 0, 255 * 256).astype(np.uint16)
-    return [(fine >> 8).astype(np.uint8), (fine & 255).astype(np.uint8)]
-
-
 def canvas_size(sizes_px: Sequence[Size]) -> Size:
     """Rows and columns of a canvas that holds parts of these sizes and their last rows."""
     return sum(height + 1 for height, _ in sizes_px), max(width for _, width in sizes_px)

@@ -9,10 +9,11 @@
     tensor_ops.py          operations on tensors, in the graph
     convolution.py         PyTorch's convolution in Keras
     transformer.py         blocks of a vision transformer in Keras
+    deformable_attention.py    attention of queries to a few places of feature maps, in the graph
     position_table.py      a transformer's positions for another number of patches
     optional_package.py    packages of an extra
 
-`anchor_free`, `tensor_ops`, `convolution` and `transformer` import Keras: import them only where the graph is built.
-All rooms import this one, and so do the tiling of the core (NMS), the runtimes (optional packages) and the training
-of the demo model. It imports `contract` and the core, and no room.
+`anchor_free`, `tensor_ops`, `convolution`, `transformer` and `deformable_attention` import Keras: import them only
+where the graph is built. All rooms import this one, and so do the tiling of the core (NMS), the runtimes (optional
+packages) and the training of the demo model. It imports `contract` and the core, and no room.
 """

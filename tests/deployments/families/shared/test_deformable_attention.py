@@ -1,16 +1,27 @@
 """Deformable attention against loops over every query, head and place, on one level and on two."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.families.detr.deformable_attention import DeformableAttention, DeformableWeights
-from deployments.families.detr.query_selection import proposals
-from deployments.families.shared.transformer import Dense
+from deployments.families.shared.deformable_attention import DeformableAttention
+from deployments.families.shared.transformer import Dense, make_linear
 
 HEADS, POINTS, CHANNELS, QUERIES = 2, 3, 8, 5
+
+
+class Weights(NamedTuple):
+    """Of the four layers."""
+
+    offsets: Dense
+    weights: Dense
+    values: Dense
+    output: Dense
+
+    def attention(self) -> DeformableAttention:
+        return DeformableAttention(HEADS, POINTS, *map(make_linear, self))
 
 
 def sampled(values: NDArray[Any], x: float, y: float) -> NDArray[Any]:
@@ -25,7 +36,7 @@ def sampled(values: NDArray[Any], x: float, y: float) -> NDArray[Any]:
     return total
 
 
-def expected(weights: DeformableWeights, inputs: tuple[Any, Any, Any], sizes: list[tuple[int, int]]) -> NDArray[Any]:
+def expected(weights: Weights, inputs: tuple[Any, Any, Any], sizes: list[tuple[int, int]]) -> NDArray[Any]:
     queries, boxes, memory = inputs
     width = CHANNELS // HEADS
     values = linear(weights.values, memory)
@@ -63,14 +74,11 @@ def test_it_looks_where_the_loops_look(sizes: list[tuple[int, int]]) -> None:
     def dense(outputs: int, scale: float = 1.0) -> Dense:
         return Dense(scale * rng.standard_normal((outputs, CHANNELS)), rng.standard_normal(outputs))
 
-    weights = DeformableWeights(
-        HEADS, POINTS, dense(2 * places, 2.0), dense(places), dense(CHANNELS), dense(CHANNELS)
-    )
+    weights = Weights(dense(2 * places, 2.0), dense(places), dense(CHANNELS), dense(CHANNELS))
     pixels = sum(rows * columns for rows, columns in sizes)
     queries, memory = rng.standard_normal((2, QUERIES, CHANNELS)), rng.standard_normal((2, pixels, CHANNELS))
     boxes = np.concatenate([rng.uniform(-0.1, 1.1, (2, QUERIES, 2)), rng.uniform(0.1, 2.0, (2, QUERIES, 2))], axis=-1)
-    attention = DeformableAttention(weights, sizes)
-    found = attention(*(tf.constant(one, tf.float32) for one in (queries, boxes, memory)))
+    found = weights.attention()(*(tf.constant(one, tf.float32) for one in (queries, boxes, memory)), sizes)
     for image in range(2):
         wanted = expected(weights, (queries[image], boxes[image], memory[image]), sizes)
         np.testing.assert_allclose(found[image], wanted, atol=1e-4)
@@ -82,29 +90,14 @@ def test_places_far_outside_or_that_are_no_numbers_read_nothing() -> None:
     rng = np.random.default_rng(3)
     same = Dense(np.eye(CHANNELS), np.zeros(CHANNELS))
     places = HEADS * POINTS
-    weights = DeformableWeights(
-        HEADS, POINTS, Dense(np.zeros((2 * places, CHANNELS)), np.zeros(2 * places)),
-        Dense(np.zeros((places, CHANNELS)), np.zeros(places)), same, same,
-    )  # fmt: skip
+    offsets = Dense(np.zeros((2 * places, CHANNELS)), np.zeros(2 * places))
+    weights = Weights(offsets, Dense(np.zeros((places, CHANNELS)), np.zeros(places)), same, same)
     boxes = np.full((1, QUERIES, 4), 1e30)
     boxes[0, 1], boxes[0, 2], boxes[0, 3] = -1e30, np.inf, np.nan
     boxes[0, 4] = 0.5
     memory = tf.constant(rng.standard_normal((1, 24, CHANNELS)), tf.float32)
     found = np.asarray(
-        DeformableAttention(weights, [(6, 4)])(
-            tf.zeros((1, QUERIES, CHANNELS)), tf.constant(boxes, tf.float32), memory
-        )
+        weights.attention()(tf.zeros((1, QUERIES, CHANNELS)), tf.constant(boxes, tf.float32), memory, [(6, 4)])
     )[0]
     assert (found[:2] == 0).all()
     assert np.abs(found[4]).min() > 0
-
-
-def test_proposals_at_the_edge_of_a_large_map_do_not_count() -> None:
-    boxes, is_valid = proposals([(64, 10), (2, 2)])
-    assert boxes.shape == (644, 4)
-    # The centre of the first row of 64 lies at 1/128, less than 0.01 from the edge.
-    of_map = is_valid[:640].reshape(64, 10)
-    assert (of_map[[0, -1]] == 0).all()
-    assert (of_map[1:-1] == 1).all()
-    assert (boxes[0] == 0).all()
-    np.testing.assert_allclose(boxes[640], [0.25, 0.25, 0.1, 0.1])
