@@ -12,8 +12,6 @@ predictor of the task makes of two images of other shapes than the canvas, with 
 import base64
 import importlib
 import json
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +19,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 import yaml
-from make_ultralytics_layouts import EVERY, content
-from make_yolov5_layouts import CLASSES, HEIGHT_PX, HERE, WIDTH_PX, Absent, balance, image, randomize
+from make_ultralytics_layouts import EVERY, content, make_each
+from make_yolov5_layouts import CLASSES, HEIGHT_PX, HERE, WIDTH_PX, balance, image, randomize
 
 RELEASE = "8.4.190"
 SHAPES_PX = [(90, 150), (150, 100)]
@@ -151,18 +149,5 @@ def detection(result) -> dict:
     return row
 
 
-def main() -> None:
-    """Each layout in a process of its own."""
-    if sys.argv[1] == "--here":
-        sys.path.insert(0, sys.argv[2])
-        sys.meta_path.append(Absent())
-        Absent.packages = tuple(name for name in Absent.packages if name != "ultralytics")
-        make(sys.argv[3])
-        return
-    packages = Path(sys.argv[1]).resolve() / RELEASE
-    for layout in sys.argv[2:] or LAYOUTS:
-        subprocess.run([sys.executable, __file__, "--here", str(packages), layout], check=True)
-
-
 if __name__ == "__main__":
-    main()
+    make_each(__file__, make, dict.fromkeys(LAYOUTS, RELEASE))

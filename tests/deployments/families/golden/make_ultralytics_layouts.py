@@ -13,6 +13,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -113,20 +114,21 @@ def content(layout: str, release: str, model: torch.nn.Module, settings: dict) -
     return saved | {"optimizer": optimizer, "scaler": {}, "train_metrics": {"fitness": 0.5}} | common
 
 
-def main() -> None:
-    """Each layout in a process of its own, with its release."""
+def make_each(script: str, make: Callable[[str], None], releases: dict[str, str]) -> None:
+    """What such a script does: each layout in a process of its own, with its release.
+
+    releases: of each layout.
+    """
     if sys.argv[1] == "--here":
         sys.path.insert(0, sys.argv[2])
         sys.meta_path.append(Absent())
         Absent.packages = tuple(name for name in Absent.packages if name != "ultralytics")
         make(sys.argv[3])
         return
-    wanted = sys.argv[2:] or LAYOUTS
-    for layout, (release, *_) in LAYOUTS.items():
-        if layout in wanted:
-            packages = Path(sys.argv[1]).resolve() / release
-            subprocess.run([sys.executable, __file__, "--here", str(packages), layout], check=True)
+    for layout in sys.argv[2:] or releases:
+        packages = Path(sys.argv[1]).resolve() / releases[layout]
+        subprocess.run([sys.executable, script, "--here", str(packages), layout], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    make_each(__file__, make, {layout: release for layout, (release, *_) in LAYOUTS.items()})

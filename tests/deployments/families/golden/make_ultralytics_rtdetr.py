@@ -9,8 +9,6 @@ images of other shapes than the canvas.
 
 import importlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +16,8 @@ import numpy as np
 import torch
 import yaml
 from make_ultralytics_heads import LIMITS, RELEASE, SHAPES_PX, detection, rounded, tensor_of
-from make_ultralytics_layouts import content
-from make_yolov5_layouts import CLASSES, HEIGHT_PX, HERE, WIDTH_PX, Absent, image, randomize
+from make_ultralytics_layouts import content, make_each
+from make_yolov5_layouts import CLASSES, HEIGHT_PX, HERE, WIDTH_PX, image, randomize
 
 HEAD = ["nc", 32, 40, 4, 4, 3, 64]
 """Classes, channels, queries, points, heads, layers, channels between them."""
@@ -76,18 +74,5 @@ def predicted(model: torch.nn.Module, number: int) -> list[dict]:
     return [detection(result[index]) for index in range(len(result))]
 
 
-def main() -> None:
-    """Each layout in a process of its own."""
-    if sys.argv[1] == "--here":
-        sys.path.insert(0, sys.argv[2])
-        sys.meta_path.append(Absent())
-        Absent.packages = tuple(name for name in Absent.packages if name != "ultralytics")
-        make(sys.argv[3])
-        return
-    packages = Path(sys.argv[1]).resolve() / RELEASE
-    for layout in sys.argv[2:] or LAYOUTS:
-        subprocess.run([sys.executable, __file__, "--here", str(packages), layout], check=True)
-
-
 if __name__ == "__main__":
-    main()
+    make_each(__file__, make, dict.fromkeys(LAYOUTS, RELEASE))
