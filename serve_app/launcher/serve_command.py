@@ -44,6 +44,9 @@ from serve_app.launcher.supervisor import Supervisor
 
 Environ = Mapping[str, str]
 
+RAY_STARTS = 3
+"""How often Ray is started before the launcher gives up; only where it did not start in time."""
+
 
 def serve(config: Path, verbose: bool, environ: Environ) -> int:
     """Runs the system of `config` in the foreground."""
@@ -74,12 +77,18 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             limits = _limits(settings, document)
             environ |= stack.enter_context(_haproxy_environment(environ, listeners[0], limits))
         write_rendered(behind_haproxy(document, environ), folder / "serve.yaml")
-        process = SystemProcess(child_main.command(folder / "serve.yaml"), log, environ, settings.log_max_bytes)
         write_record(folder, environ)
         try:
             with RunningSystem(settings.dashboard_url, environ) as system:
-                supervisor = Supervisor(process, system, signals, settings)
-                return _keep_in_foreground(supervisor, system, document, environ)
+                for _ in range(RAY_STARTS):
+                    command = child_main.command(folder / "serve.yaml")
+                    process = SystemProcess(command, log, environ, settings.log_max_bytes)
+                    supervisor = Supervisor(process, system, signals, settings)
+                    status = _keep_in_foreground(supervisor, system, document, environ)
+                    if signals.count or not supervisor.lost_ray_at_its_start:
+                        break
+                    say_error("Ray did not start in time: the disk is slow, or the machine is busy")
+                return status
         finally:
             remove_record(folder)
 

@@ -39,8 +39,15 @@ class Supervisor:
         self._signals = signals
         self._settings = settings
         self._deaths = Deaths()
+        self._has_begun = False
         self._lost_with_child: list[str] = []
         self._reported: dict[str, str] = {}
+
+    @property
+    def lost_ray_at_its_start(self) -> bool:
+        """Whether a part of Ray has died before anything ran in it. Ray's raylet gives its agents 15 s to start and
+        ends itself when they take longer, which nothing can change: a slow disk, or a busy machine, is enough."""
+        return self._deaths.lost and not self._has_begun
 
     def wait_until_up(self, expected: list[str]) -> States | None:
         """The state of each application once all are healthy or have failed, or after `start_patience_s`.
@@ -56,6 +63,7 @@ class Supervisor:
                 return None
             details = self._system.details_or_none()
             states |= application_states(details or {})
+            self._has_begun = self._has_begun or bool(details and details["applications"])
             self._report_failures(states)
             settled = all(state.is_healthy or state.has_failed for state in states.values())
             waited_s = time.monotonic() - started_at_s
@@ -119,6 +127,10 @@ class Supervisor:
         return 0 if in_order else 1
 
     def _stop_what_is_broken(self) -> int:
+        if self.lost_ray_at_its_start:
+            self._process.kill()
+            self._end_what_is_left()
+            return 1
         say_error("stopping what is left: jobs stay in Redis, requests in flight may be lost")
         self._stop_process(self._timer(min(BROKEN_STOP_GRACE_S, self._settings.stop_grace_s)))
         self._end_what_is_left()

@@ -108,6 +108,32 @@ def test_a_killed_system_is_told_and_leaves_nothing_behind(tmp_path: Path, envir
 
 @pytest.mark.slow
 @pytest.mark.beside_others
+def test_ray_is_started_again_where_its_agents_took_too_long(tmp_path: Path, environ: dict[str, str]) -> None:
+    config = tmp_path / "system.yaml"
+    config.write_text(yaml.safe_dump(document(int(environ.pop("FATHOM_HTTP_PORT")), model("quick"))))
+    with launched(launch("serve", str(config)), environ, tmp_path / "terminal") as run:
+        agent = wait_for(lambda: first_agent(run), START_S, "the agent of Ray's raylet")
+        # As a disk does from which it is read for the first time.
+        agent.suspend()
+        run.wait_for_words("Ray did not start in time", START_S)
+        run.wait_for_words("Ctrl-C", START_S)
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(STOP_S) == 0, run.said()
+        assert run.left_behind() == []
+
+
+def first_agent(run: Launched) -> psutil.Process | None:
+    for process in psutil.Process(run.process.pid).children(recursive=True):
+        try:
+            if process.name() != "raylet" and any("dashboard/agent.py" in word for word in process.cmdline()):
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.beside_others
 def test_plain_serve_run_works_without_the_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
     port = free_port()
     config = tmp_path / "system.yaml"
