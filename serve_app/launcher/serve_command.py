@@ -1,6 +1,6 @@
 """The command `serve`: checks what could keep the system from starting, starts it, and stays until its end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -77,20 +77,28 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             limits = _limits(settings, document)
             environ |= stack.enter_context(_haproxy_environment(environ, listeners[0], limits))
         write_rendered(behind_haproxy(document, environ), folder / "serve.yaml")
+        command = child_main.command(folder / "serve.yaml")
         write_record(folder, environ)
         try:
-            with RunningSystem(settings.dashboard_url, environ) as system:
-                for _ in range(RAY_STARTS):
-                    command = child_main.command(folder / "serve.yaml")
-                    process = SystemProcess(command, log, environ, settings.log_max_bytes)
-                    supervisor = Supervisor(process, system, signals, settings)
-                    status = _keep_in_foreground(supervisor, system, document, environ)
-                    if signals.count or not supervisor.lost_ray_at_its_start:
-                        break
-                    say_error("Ray did not start in time: the disk is slow, or the machine is busy")
-                return status
+            return _start_and_keep(command, log, signals, document, environ)
         finally:
             remove_record(folder)
+
+
+def _start_and_keep(
+    command: Sequence[str], log: Path | None, signals: StopSignals, document: Details, environ: Environ
+) -> int:
+    settings = SystemSettings.from_environment(environ)
+    status = 1
+    with RunningSystem(settings.dashboard_url, environ) as system:
+        for _ in range(RAY_STARTS):
+            process = SystemProcess(command, log, environ, settings.log_max_bytes)
+            supervisor = Supervisor(process, system, signals, settings)
+            status = _keep_in_foreground(supervisor, system, document, environ)
+            if signals.count or not supervisor.lost_ray_at_its_start:
+                break
+            say_error("Ray did not start in time: the disk is slow, or the machine is busy")
+    return status
 
 
 def _fitted_to_cluster(document: Details, settings: SystemSettings, environ: Environ) -> Details:
