@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.torch_speed.networks import NETWORKS
+
 HERE = Path(__file__).parent
-BATCHES = (1, 2, 4, 8)
-LARGE_BATCHES = (1, 2, 4)
-"""Of the largest network, a batch of which takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,11 @@ def _exchange(process: "subprocess.Popen[str]", order: dict[str, Any] | None) ->
     return answer
 
 
-def compare(name: str, family: str, weights: Path, options: argparse.Namespace) -> str:
+def compare(name: str, weights: Path, options: argparse.Namespace) -> str:
     """Measures one checkpoint; a row of the report's table."""
-    batches = LARGE_BATCHES if name.endswith("x") else BATCHES
+    batches = NETWORKS[name].batches
     threads = str(options.threads)
-    ours = [sys.executable, "-m", "benchmarks.torch_speed.our_worker", family, str(weights), threads]
+    ours = [sys.executable, "-m", "benchmarks.torch_speed.our_worker", name, str(weights), threads]
     theirs = [str(options.torch_python), str(HERE / "torch_worker.py"), name, str(weights), threads]
     with (
         side([*ours, options.precision], {"TF_CPP_MIN_LOG_LEVEL": "3"}, options.clock) as tensorflow,
@@ -150,7 +149,11 @@ def main() -> None:
     parser.add_argument("--torch-python", type=Path, required=True, help="Python of the environment with PyTorch")
     parser.add_argument("--yolov5n", type=Path, help="the published yolov5n.pt; left out when not given")
     parser.add_argument(
-        "--networks", nargs="*", default=["yolov8n", "yolov8x"], help="of ultralytics, random weights"
+        "--networks",
+        nargs="*",
+        default=["yolov8n", "yolov8x"],
+        choices=[name for name in NETWORKS if name != "yolov5n"],
+        help="with random weights",
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
@@ -165,12 +168,12 @@ def main() -> None:
     sys.stdout.write(HEADER + "\n")
     with tempfile.TemporaryDirectory() as folder:
         if options.yolov5n is not None:
-            sys.stdout.write(compare("yolov5n", "yolov5", options.yolov5n, options) + "\n")
+            sys.stdout.write(compare("yolov5n", options.yolov5n, options) + "\n")
         for network in options.networks:
-            weights = Path(folder, f"{network}.pt")
+            weights = Path(folder, NETWORKS[network].file)
             command = [str(options.torch_python), str(HERE / "torch_worker.py"), network, str(weights), "make"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
-            sys.stdout.write(compare(network, "ultralytics", weights, options) + "\n")
+            sys.stdout.write(compare(network, weights, options) + "\n")
             sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""Our side: `python -m benchmarks.torch_speed.our_worker FAMILY WEIGHTS THREADS PRECISION`.
+"""Our side: `python -m benchmarks.torch_speed.our_worker NETWORK WEIGHTS THREADS PRECISION`.
 
 The bare runtime of the product, from uint8 canvases to the bounded list of candidates, top-k included.
 """
@@ -7,21 +7,26 @@ import sys
 
 import numpy as np
 
+from benchmarks.torch_speed.networks import NETWORKS
 from benchmarks.torch_speed.worker import Run, claimed_output, obey
 from deployments.definition import ModelDefinition
 from deployments.families import FAMILIES, load_family
 from deployments.runtimes import Resources, load_runtime
 
 
-def main(family: str, weights: str, threads: int, precision: str) -> None:
+def main(network: str, weights: str, threads: int, precision: str) -> None:
     """Runs until its input ends."""
     answers = claimed_output()
+    compared = NETWORKS[network]
     definition = ModelDefinition(
-        family=family, weights=weights, canvas_px=(640, 640), parameters={"precision": precision}
+        family=compared.family,
+        weights=weights,
+        canvas_px=(compared.input_px, compared.input_px),
+        parameters={"precision": precision},
     )
     model = load_family(definition)
-    runtime = load_runtime(FAMILIES[family].runtime, Resources(cpu_threads=threads))
-    runtime.load(model, [1, 2, 4, 8])
+    runtime = load_runtime(FAMILIES[compared.family].runtime, Resources(cpu_threads=threads))
+    runtime.load(model, list(compared.batches))
     rng = np.random.default_rng(0)
 
     def prepare(variant: str, batch: int) -> Run:

@@ -55,7 +55,7 @@ def test_a_row_has_what_the_table_s_head_says(tmp_path: Path) -> None:
     options = argparse.Namespace(
         torch_python=fake, threads=1, clock="cpu", precision="float32", rounds=2, seconds=0.02
     )
-    row = compare("yolov8n", "ultralytics", CHECKPOINT, options)
+    row = compare("yolov8n", CHECKPOINT, options)
     assert row.startswith("| yolov8n |")
     assert row.count("|") == HEADER.splitlines()[0].count("|")
     assert "fast |" in row
