@@ -10,7 +10,7 @@ from tests.cluster.nodes import Bed, cluster
 from tests.cluster.scenarios import FIGURES, deploy, tell, wait_until_whole
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # and not of the session: it costs what runs after it a third of a core
 def fresh_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     """The cluster, without any application to begin with."""
     if not network.are_allowed():
