@@ -22,7 +22,7 @@ from serve_app.formats.negotiation import JSON, accepted_format
 __all__ = ["FORMATS", "Answer", "Format", "NotAcceptable", "chosen"]
 
 _AS_JSON = ("application/json", "json")
-_AS_CSV = ("text/csv; charset=utf-8", "csv")
+_AS_CSV = ("text/csv", "csv")
 
 FORMATS: Mapping[str, Format] = {
     "coco": Format(*_AS_JSON, coco.write_results),

@@ -35,7 +35,14 @@ def full_size_mask(masks: Masks, index: int, image_size_px: tuple[int, int]) -> 
     total = image_size_px[0] * image_size_px[1]
     edges = np.concatenate([[0], np.stack([starts, ends], axis=1).ravel(), [total]])
     area = int((ends - starts).sum())
-    return _compressed(np.diff(edges), image_size_px), area
+    return RunLengths(size=list(image_size_px), counts=compressed_counts(np.diff(edges))), area
+
+
+def compressed_counts(run_lengths: NDArray[np.integer[Any]]) -> str:
+    """The text of one mask's run lengths, column by column, outside first."""
+    size_px = [int(run_lengths.sum()), 1]  # which the text does not depend on
+    written: dict[str, Any] = coco_mask.frPyObjects({"size": size_px, "counts": run_lengths}, *size_px)
+    return str(written["counts"], "ascii")
 
 
 def _intervals(
@@ -72,9 +79,3 @@ def _joined(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray
     is_new = np.ones(len(starts), np.bool_)
     is_new[1:] = starts[1:] > ends[:-1]
     return starts[is_new], ends[np.roll(is_new, -1)]
-
-
-def _compressed(run_lengths: NDArray[np.int64], size_px: tuple[int, int]) -> RunLengths:
-    height, width = size_px
-    written: dict[str, Any] = coco_mask.frPyObjects({"size": [height, width], "counts": run_lengths}, height, width)
-    return RunLengths(size=[height, width], counts=written["counts"].decode("ascii"))

@@ -1,8 +1,10 @@
 """The images themselves, with what was found drawn on them: masks, boxes, labels with scores, keypoints."""
 
 import io
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import PIL.Image
@@ -10,8 +12,8 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from numpy.typing import NDArray
 
-from deployments.errors import ImageTooLarge, InternalError
-from deployments.images import ImageLimits, read_header, to_pixels
+from deployments.errors import ImageTooLarge, InternalError, Overloaded
+from deployments.images import SLOW_PX, ImageLimits, read_header, to_pixels
 from deployments.request import Image
 from serve_app.formats.archive import zipped
 from serve_app.formats.boxes import Found, ImageRows, image_rows
@@ -46,10 +48,16 @@ COLOURS = (
 
 Colour = tuple[int, int, int]
 
+PATIENCE_S = 15.0
+"""How long a large picture waits for others: a face waits 25 s for all that it needs."""
+
+_one_large = threading.Lock()
+"""Large pictures are drawn one after the other in a process: one of 64 megapixels takes 0.6 GB and seconds."""
+
 
 def write_jpeg(answers: Sequence[Answer]) -> bytes:
     """The picture for one image, a zip of them for several. Raises ImageTooLarge where the images together have more
-    pixels than one may have, or take longer to decode."""
+    pixels than one may have, or take longer to decode; Overloaded while other large pictures are being drawn."""
     return _written(answers, "picture", "jpg")
 
 
@@ -61,10 +69,26 @@ def write_png(answers: Sequence[Answer]) -> bytes:
 def _written(answers: Sequence[Answer], name: str, extension: str) -> bytes:
     images = list(image_rows(answers, name))
     _check_sizes(images, extension)
-    pictures = _pictures(answers, images, extension)
-    if len(images) == 1:
-        return within_limit(next(pictures)[1])
-    return zipped(pictures, is_compressed=False)
+    with in_turn(_pixels_together(images)):
+        pictures = _pictures(answers, images, extension)
+        if len(images) == 1:
+            return within_limit(next(pictures)[1])
+        return zipped(pictures, is_compressed=False)
+
+
+@contextmanager
+def in_turn(pixel_count: int, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """For pictures of so many pixels together: large ones one after the other. Raises Overloaded when it takes longer
+    than `patience_s` until it is their turn."""
+    if pixel_count <= SLOW_PX:
+        yield
+        return
+    if not _one_large.acquire(timeout=patience_s):
+        raise Overloaded("other large pictures are being drawn")
+    try:
+        yield
+    finally:
+        _one_large.release()
 
 
 def _pictures(answers: Sequence[Answer], images: Sequence[ImageRows], extension: str) -> Iterator[tuple[str, bytes]]:
@@ -153,12 +177,16 @@ def _with_masks(pixels: NDArray[np.uint8], image: ImageRows) -> NDArray[np.uint8
 def _check_sizes(images: Sequence[ImageRows], extension: str) -> None:
     if extension == "jpg" and max(max(one.size_px) for one in images) > MAX_JPEG_SIDE_PX:
         raise ImageTooLarge(f"a JPEG is written with up to {MAX_JPEG_SIDE_PX} pixels on a side: use picture-png")
-    total = sum(one.height_px * one.width_px for one in images)
+    total = _pixels_together(images)
     if total > LIMITS.max_pixels:
         raise ImageTooLarge(
             f"the {len(images)} images have {total} pixels together, the limit for pictures is {LIMITS.max_pixels}: "
             "send fewer at a time"
         )
+
+
+def _pixels_together(images: Sequence[ImageRows]) -> int:
+    return sum(one.height_px * one.width_px for one in images)
 
 
 def _pixels(answer: Answer, image: ImageRows, limits: ImageLimits) -> NDArray[np.uint8]:

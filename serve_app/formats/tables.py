@@ -5,12 +5,12 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 
 from serve_app.formats.boxes import Found, ImageRows, image_rows
-from serve_app.formats.contract import Answer, within_limit
+from serve_app.formats.contract import MAX_WRITTEN_BYTES, Answer, too_large, within_limit
 from serve_app.formats.file_names import cell
 
 Cell = str | int | float
 
-FATHOMNET_COLUMNS = ("concept", "image", "x", "y", "width", "height", "observer", "userdefinedkey")
+FATHOMNET_COLUMNS = ("concept", "image", "x", "y", "width", "height", "observer")
 
 VIAME_HEADER = (
     "# 1: Detection or Track-id,2: Video or Image Identifier,3: Unique Frame Identifier,"
@@ -25,15 +25,15 @@ def write_fathomnet(answers: Sequence[Answer]) -> bytes:
     """FathomNet's upload: a row for each box, in whole pixels from 0.
 
     `image` is the file's name: FathomNet wants the public address of the image, which its owner puts in front.
-    `userdefinedkey` holds the score, for which there is no column. Source: "How to submit localized image annotations
-    to the FathomNet database", https://www.fathomnet.org/post.
+    There is no column for a score. Source: "How to submit localized image annotations to the FathomNet database",
+    https://www.fathomnet.org/post.
     """
     rows: list[Sequence[Cell]] = [FATHOMNET_COLUMNS]
     for image in image_rows(answers, "fathomnet-csv"):
         for found in image.found:
             x1, y1, x2, y2 = found.whole_px
             place = (cell(found.label), cell(image.file_name), x1, y1, x2 - x1, y2 - y1)
-            rows.append((*place, cell(image.by), f"score={found.score}"))
+            rows.append((*place, cell(image.by)))
     return within_limit(table(rows))
 
 
@@ -50,9 +50,14 @@ def write_viame(answers: Sequence[Answer]) -> bytes:
 
 
 def table(rows: Iterable[Sequence[Cell]]) -> bytes:
-    """Rows as UTF-8, quoted where they must be. Texts in them are `cell`s already."""
+    """Rows as UTF-8, quoted where they must be. Texts in them are `cell`s already. Raises InvalidRequest where they
+    are more than an answer may be."""
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
+    writer = csv.writer(written, lineterminator="\n")
+    for row in rows:
+        writer.writerow(row)
+        if written.tell() > MAX_WRITTEN_BYTES:
+            raise too_large()
     return written.getvalue().encode()
 
 

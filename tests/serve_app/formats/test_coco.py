@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 
 from deployments.prediction import Detections, Masks, Prediction
 from serve_app.formats import FORMATS, Answer
-from serve_app.formats.coco_masks import full_size_mask
+from serve_app.formats.coco_masks import compressed_counts, full_size_mask
 from tests.serve_app.formats.sample_answers import (
     BOXES,
     SIZE_PX,
@@ -150,6 +150,12 @@ def test_a_mask_is_enlarged_as_its_pixels_would_be(grid_px: tuple[int, int]) -> 
         assert np.array_equal(coco_mask.decode(written), expected)
         assert area == expected.sum() == coco_mask.area(written)
         assert written["size"] == [120, 200]
+
+
+def test_the_text_of_run_lengths_is_that_of_pycocotools() -> None:
+    noise = np.asfortranarray(np.random.default_rng(4).random((30, 40)) < 0.3)
+    made = Masks.of(1, lambda _: noise, (30, 40))
+    assert compressed_counts(made.run_lengths) == coco_mask.encode(noise.astype(np.uint8))["counts"].decode()
 
 
 def test_a_mask_of_a_large_image_is_never_pixels() -> None:

@@ -20,5 +20,5 @@ def test_every_format_has_a_row() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_row_says_what_the_format_is(name: str) -> None:
     media_type, _, expresses = ROWS[name].split(" | ")
-    assert media_type == f"`{FORMATS[name].media_type.split(';')[0]}`"
+    assert media_type == f"`{FORMATS[name].media_type}`"
     assert ("class scores" in expresses) == (name in EXPRESSED_BY[ClassScores])

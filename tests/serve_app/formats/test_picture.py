@@ -7,10 +7,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from deployments.errors import ImageTooLarge, InternalError
+from deployments.errors import ImageTooLarge, InternalError, Overloaded
+from deployments.images import SLOW_PX
 from deployments.prediction import Prediction
 from serve_app.formats import FORMATS, Answer
-from serve_app.formats.picture import COLOURS
+from serve_app.formats.picture import COLOURS, in_turn
 from tests.serve_app.formats.sample_answers import (
     SIZE_PX,
     answer,
@@ -99,6 +100,15 @@ def test_a_jpeg_is_no_wider_than_jpegs_are_written() -> None:
     with pytest.raises(ImageTooLarge, match="65500 pixels on a side: use picture-png"):
         FORMATS["picture"].write([wide])
     assert pixels(FORMATS["picture-png"].write([wide])).shape == (*size_px, 3)
+
+
+def test_large_pictures_are_drawn_one_after_the_other() -> None:
+    with in_turn(SLOW_PX + 1):
+        with pytest.raises(Overloaded, match="large pictures"), in_turn(SLOW_PX + 1, patience_s=0):
+            pass
+        assert FORMATS["picture"].write([answer(detections())]), "a small one does not wait"
+    with in_turn(SLOW_PX + 1, patience_s=0):
+        pass
 
 
 def test_a_picture_needs_the_image_of_the_answer() -> None:

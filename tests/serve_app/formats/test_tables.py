@@ -46,7 +46,6 @@ def test_a_row_is_a_bounding_box_of_fathomnet() -> None:
         ABoundingBoxDTO(
             concept=row["concept"],
             observer=row["observer"],
-            userDefinedKey=row["userdefinedkey"],
             **{side: int(row[side]) for side in ("x", "y", "width", "height")},
         )
         for row in fathomnet([answer(detections())])
@@ -54,7 +53,6 @@ def test_a_row_is_a_bounding_box_of_fathomnet() -> None:
     sides = [(box.x, box.y, box.width, box.height) for box in boxes]
     assert sides == [(10, 21, 50, 60), (100, 5, 100, 115), (150, 30, 1, 1)]
     assert boxes[0].observer == "benthic-demo revision 3"
-    assert boxes[0].userDefinedKey == "score=0.91"
 
 
 def test_a_frame_without_animals_is_a_table_without_rows() -> None:
