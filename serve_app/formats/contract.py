@@ -1,10 +1,11 @@
 """What a format is: one image's answer, and the function that writes several of them down."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deployments.errors import InvalidRequest
 from deployments.prediction import ClassScores, Detections, Embedding, Prediction, Result
+from deployments.taxa import Taxon
 
 MAX_WRITTEN_BYTES = 64 * 2**20
 """Of one answer in any of the formats."""
@@ -41,11 +42,13 @@ class Answer:
 
     file_name: as the client sent it, else "image-1.jpg" and so on; no folder in it.
     encoded: the image file, for a format with `needs_images`; else None.
+    taxa: of the labels, from the definition of the model that answered.
     """
 
     file_name: str
     prediction: Prediction
     encoded: bytes | memoryview | None
+    taxa: Mapping[str, Taxon] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ the archive adds it, with the metadata of the data set (eml.xml).
 """
 
 import uuid
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, get_args
 from xml.etree import ElementTree
 
 import numpy as np
 
 from deployments.prediction import ClassScores
+from deployments.taxa import HigherRank, Taxon
 from serve_app.formats.archive import zipped
 from serve_app.formats.boxes import PART_DIGITS, SCORE_DIGITS, image_rows, label_of, made_by
 from serve_app.formats.contract import Answer
@@ -41,6 +42,9 @@ OCCURRENCE_TERMS = [
         "basisOfRecord",
         "occurrenceStatus",
         "scientificName",
+        "scientificNameID",
+        "taxonRank",
+        *get_args(HigherRank),
         "verbatimIdentification",
         "identifiedBy",
         "identificationVerificationStatus",
@@ -66,9 +70,11 @@ _OURS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:fathomnet-serve")
 
 
 class _Animal(NamedTuple):
-    """What one occurrence says. region: x, y, width, height as parts of the image; None for all of it."""
+    """What one occurrence says. taxon: what the label is, where the model's definition has it. region: x, y, width,
+    height as parts of the image; None for all of it."""
 
     label: str
+    taxon: Taxon | None
     score: float
     region: list[float] | None
 
@@ -101,10 +107,12 @@ def _image(number: int, answer: Answer) -> _Image:
     prediction, result = answer.prediction, answer.prediction.result
     if isinstance(result, ClassScores):
         best = int(np.argmax(result.scores))
-        animals = [_Animal(label_of(result.labels[best]), round(float(result.scores[best]), SCORE_DIGITS), None)]
+        label, score = result.labels[best], round(float(result.scores[best]), SCORE_DIGITS)
+        animals = [_Animal(label_of(label), answer.taxa.get(label), score, None)]
     else:
         (rows,) = image_rows([answer], NAME)
-        animals = [_Animal(one.label, one.score, one.parts.span(PART_DIGITS)) for one in rows.found]
+        taxa = [answer.taxa.get(label) for label in rows.detections.labels]
+        animals = [_Animal(one.label, taxa[one.row], one.score, one.parts.span(PART_DIGITS)) for one in rows.found]
     file_name = base_name(answer.file_name, number)
     return _Image(number, file_name, prediction.image_size_px, made_by(answer), animals)
 
@@ -114,12 +122,25 @@ def _occurrence(identifier: str, image: _Image, animal: _Animal) -> Sequence[Cel
         identifier,
         "MachineObservation",
         "present",
-        cell(animal.label),
+        *_taxon(animal),
         cell(animal.label),
         cell(image.by),
         "unverified",
         f"score {animal.score} of an automatic identification",
     ]
+
+
+def _taxon(animal: _Animal) -> Iterator[str]:
+    """scientificName to genus. Without a table the label stands for the name."""
+    taxon = animal.taxon
+    if taxon is None:
+        yield cell(animal.label)
+        yield from [""] * (2 + len(get_args(HigherRank)))
+        return
+    yield cell(taxon.scientific_name)
+    yield taxon.identifier
+    yield cell(taxon.rank or "")
+    yield from (cell(taxon.higher.get(rank, "")) for rank in get_args(HigherRank))
 
 
 def _media(occurrence: str, identifier: str, image: _Image, animal: _Animal) -> list[Sequence[Cell]]:
