@@ -1,8 +1,7 @@
 """A model as YAML describes it.
 
 `ModelDefinition` is the `args` of an application: identity, a change of which replaces replicas. Files are named in
-it and not read, but for a list of labels, which is part of the data.
-`ModelKnobs` is its `user_config`: live knobs, changed in place. The application's name is the model's name.
+it and not read, but for labels. `ModelKnobs` is its `user_config`: live knobs. The application's name is the model's.
 """
 
 import re
@@ -22,6 +21,7 @@ from pydantic import (
 
 from deployments.labels import check_labels, read_labels
 from deployments.score_threshold import DEFAULT, ScoreThreshold
+from deployments.taxa import Taxon, check_taxa
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""
@@ -106,6 +106,9 @@ class ModelDefinition(Settings):
     labels: tuple[str, ...] | None = None
     """Class names in index order; None where the weights themselves carry them."""
 
+    taxa: dict[str, Taxon] = Field(default_factory=dict, exclude=True)
+    """Labels -> what they are as taxa, for answers as Darwin Core. What clients are told of a model leaves it out."""
+
     labels_file: str | None = None
     """Text file with one class name a line, instead of `labels`; a relative path counts from the repository."""
 
@@ -154,6 +157,11 @@ class ModelDefinition(Settings):
     def _not_too_many(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
         check_labels(labels or ())
         return labels
+
+    @model_validator(mode="after")
+    def _taxa_are_of_labels(self) -> Self:
+        check_taxa(self.taxa, self.labels)
+        return self
 
 
 class Tiling(Settings):

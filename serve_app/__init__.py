@@ -4,5 +4,6 @@ app         the application that Ray Serve runs      faces/      one room for ea
 api         mounts the faces; CORS, counting         uploads     bodies and forms, read within limits
 forms       fields, whichever way they came          problems    the table from error to HTTP answer
 plain_http  HEAD, OPTIONS, doubled slashes           settings    the door's settings
+formats/    answers as COCO, VOC, Darwin Core, ...
 page/       the web page, as static files            launch      the command line of the launcher (launcher/)
 """
