@@ -53,7 +53,7 @@ test-slow: $(TEST) ## run the tests that take minutes: processes killed one by o
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
 	$(PYTEST) -m cluster tests/hpc tests/cluster
 
-test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of growing under load, of changing revisions
+test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of growing under load, of cold starts and revisions
 	$(PYTEST) -m scaling tests/system
 
 test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)

@@ -76,14 +76,12 @@ def with_labels(name: str, write: Callable[[Path], Path], **args: Any) -> Write:
 
 CASES = {
     "yolov5-focus": Case("yolov5", published("yolov5-v5-focus.pt", canvas_px=[320, 320]), seafloor),
-    "yolo26-unstripped": Case("ultralytics", published("yolo26-unstripped.pt", canvas_px=[128, 192]), seafloor),
     "yolov5-cls": Case("yolov5-classify", published("yolov5_cls.pt"), seafloor),
     "yolo26-seg": Case("ultralytics", published("yolo26-seg-fused.pt", canvas_px=[128, 192]), seafloor),
     "yolo11-pose": Case("ultralytics", published("yolo11-pose.pt", canvas_px=[128, 192]), seafloor),
     "yolo11-obb": Case("ultralytics", published("yolo11-obb.pt", canvas_px=[128, 192]), seafloor),
     "rtdetr": Case("ultralytics-rtdetr", published("rtdetr-l.pt", canvas_px=[128, 192]), seafloor),
     "yolo26-cls": Case("ultralytics-classify", published("yolo26-cls.pt"), seafloor),
-    "vit": Case("huggingface", published("huggingface/vit"), seafloor),
     "vit-embedding": Case(
         "huggingface",
         published(

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import RunningSystem
 from tests.system.legacy_jobs import answer_of, job
 
-pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
+pytestmark = pytest.mark.beside_others
 
 MODEL = "mbari-midwater-supercategory"
 CACHED = Path("hf/FathomNet/MBARI-midwater-supercategory-detector/main/best.pt")
@@ -56,6 +56,7 @@ def ask(system: RunningSystem, street: Path, name: str = MODEL) -> Any:
     return system.http.post("/predictor/", files={"file": street.read_bytes()}, data={"model_type": name})
 
 
+@pytest.mark.slow
 def test_a_model_whose_gpu_is_not_there_stays_asleep_and_says_why_at_once(
     system: RunningSystem, tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_model_whose_gpu_is_not_there_stays_asleep_and_says_why_at_once(
         system.launch("remove", MODEL)
 
 
+@pytest.mark.scaling
 @pytest.mark.timeout(400)
 def test_a_cold_model_is_woken_by_a_request_and_by_a_job_and_sleeps_again(
     system: RunningSystem, tmp_path: Path
