@@ -36,13 +36,13 @@ class Asked:
 
 @dataclass
 class FakeServer:
-    """An image is text: a number is the score of its one fish, 'bad' is unreadable, 'slow' waits for `released`."""
+    """An image is text: a number is the score of its one fish. 'bad' cannot be read, 'cut' gets half an answer,
+    'slow' gets none."""
 
     asked: list[Asked] = field(default_factory=list)
     first: deque[Response] = field(default_factory=deque)
     """What the next requests to predict get instead."""
     most_at_once: int = 0
-    released: asyncio.Event = field(default_factory=asyncio.Event)
     kind: str = "detections"
     ready: bool = True
     _now: int = 0
@@ -88,7 +88,10 @@ class FakeServer:
         if unknown := {name for name, _ in query} - OPTIONS:
             return problem(422, "invalid-request", f"unknown: {', '.join(sorted(unknown))}")
         if any(content == b"slow" for _, content in images):
-            await self.released.wait()
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+        if any(content == b"cut" for _, content in images):
+            return CutOff()
         if any(content == b"bad" for _, content in images):
             return problem(422, "invalid-image", "the image cannot be read")
         await asyncio.sleep(0)
