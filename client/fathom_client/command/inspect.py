@@ -18,7 +18,7 @@ fathomnet-serve: make inspect FILE={file}"""
 
 def inspect(chosen: argparse.Namespace) -> int:
     """The exit status of the server's command."""
-    if importlib.util.find_spec(SERVER) is None:
+    if sys.version_info < (3, 11) or importlib.util.find_spec(SERVER) is None:
         say_error(HOW.format(file=chosen.file))
         return EXIT_FAILED
     if chosen.file.startswith("-"):
