@@ -68,12 +68,7 @@ class Client:
         self, images: Iterable[ImageInput], model: str, concurrency: int = 4, **options: Unpack[Options]
     ) -> Iterator[Outcome]:
         """As predict_many, but an image that fails is an outcome with its error, and the others go on."""
-        stopped = threading.Event()
-        work = partial(self._outcome, model=model, options=options, stopped=stopped)
-        try:
-            yield from in_order(images, work, concurrency)
-        finally:
-            stopped.set()
+        yield from in_order(images, partial(self._outcome, model, options), concurrency)
 
     def export(self, images: Sequence[ImageInput], model: str, format: str, **options: Unpack[Options]) -> bytes:
         """The answers for 1 to 32 images as one file, in a format that the server writes ("coco", "voc", ...). One
@@ -115,21 +110,21 @@ class Client:
         self.close()
 
     def _predict(
-        self, image: ImageInput, model: str, options: Mapping[str, Any], stopped: threading.Event
+        self, image: ImageInput, model: str, options: Mapping[str, Any], given_up: threading.Event
     ) -> Prediction:
         file = encoded(image)
-        return calls.prediction_in(self._ask(calls.predict_call(model, file, options), stopped), file.name)
+        return calls.prediction_in(self._ask(calls.predict_call(model, file, options), given_up), file.name)
 
     def _outcome(
-        self, image: ImageInput, model: str, options: Mapping[str, Any], stopped: threading.Event
+        self, model: str, options: Mapping[str, Any], image: ImageInput, given_up: threading.Event
     ) -> Outcome:
         try:
-            return Outcome(image, self._predict(image, model, options, stopped))
+            return Outcome(image, self._predict(image, model, options, given_up))
         except FathomError as error:
             return Outcome(image, error=error)
 
-    def _ask(self, call: Call, stopped: threading.Event | None = None) -> httpx.Response:
-        """stopped: ends a pause before a further attempt."""
+    def _ask(self, call: Call, given_up: threading.Event | None = None) -> httpx.Response:
+        """given_up: ends a pause before a further attempt."""
         request = call.request(self._http)
         attempts = Attempts(self._retry)
         while True:
@@ -138,5 +133,5 @@ class Client:
                     return calls.accepted(self._http.send(request))
             except FathomError as error:
                 pause_s = attempts.pause_after(error)
-                if pause_s is None or (stopped or self._closed).wait(pause_s):
+                if pause_s is None or (given_up or self._closed).wait(pause_s):
                     raise

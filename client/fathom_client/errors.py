@@ -124,7 +124,10 @@ class Overloaded(Problem):
 class Unavailable(Problem):
     """The model, or the server, cannot answer now."""
 
-    may_pass: bool = True
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        # Our servers say when to come back; where they know of a model and do not say so, it will not be better then.
+        self.may_pass = refusal.code != "model-unavailable" or refusal.retry_after_s is not None
 
 
 class ModelCrashed(Problem):

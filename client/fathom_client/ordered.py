@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
@@ -15,18 +16,21 @@ AHEAD = 4
 """For each of those that run at the same time, so many results may wait for a slow one before them."""
 
 
-def in_order(things: Iterable[Thing], work: Callable[[Thing], Result], concurrency: int) -> Iterator[Result]:
-    """In threads. What has begun when the iteration is given up is waited for."""
+def in_order(things: Iterable[Thing], work: Callable[[Thing, Event], Result], concurrency: int) -> Iterator[Result]:
+    """In threads. What has begun when the iteration is given up is waited for; the event tells it to come to an
+    end."""
+    given_up = Event()
     pool = ThreadPoolExecutor(_checked(concurrency), thread_name_prefix="fathom-client")
     waiting: deque[Future[Result]] = deque()
     try:
         for thing in things:
-            waiting.append(pool.submit(work, thing))
+            waiting.append(pool.submit(work, thing, given_up))
             if len(waiting) >= AHEAD * concurrency:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
+        given_up.set()
         pool.shutdown(cancel_futures=True)
 
 

@@ -62,6 +62,8 @@ class FakeServer:
 
     async def model(self, request: Request) -> Response:
         name = request.path_params["model"]
+        if name == "broken":
+            return JSONResponse(MODEL | {"name": name, "state": "failed", "reason": "no such file: best.pt"})
         return JSONResponse(MODEL) if name == "demo" else problem(404, "model-not-found", f"no model {name}")
 
     async def readiness(self, _: Request) -> Response:

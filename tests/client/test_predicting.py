@@ -1,6 +1,7 @@
 """What a program hands over reaches the server, and what the server answers comes back as types."""
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import httpx
 import numpy as np
 import PIL.Image
 import pytest
+from starlette.responses import JSONResponse
 
 from fathom_client import AsyncClient, Box, Client, FathomError, InvalidImage, UnusableImage, WrongKindOfAnswer
 from fathom_client.answers import Prediction
 from tests.client.conftest import SOON
-from tests.client.fake_server import FakeServer
+from tests.client.fake_server import FakeServer, problem
+from tests.support.waiting import wait_for
 
 
 def test_a_file_is_sent_as_it_is_and_its_detections_come_back(
@@ -123,6 +126,18 @@ def test_one_that_fails_among_many_is_an_outcome_or_an_error(client: Client, ser
     assert next(predictions).detections
     with pytest.raises(InvalidImage):
         next(predictions)
+
+
+def test_whoever_stops_iterating_does_not_wait_for_what_is_being_retried(server: FakeServer) -> None:
+    answered = JSONResponse({"model": "demo", "images": [{"detections": []}]})
+    server.first.extend([answered, problem(503, "model-unavailable", "later", "60")])
+    with Client() as client:
+        predictions = client.predict_many([b"1", b"2"] * 3, "demo", concurrency=1)
+        next(predictions)
+        wait_for(lambda: len(server.asked) > 1, 10, "the second request", 0.01)
+        begun = time.monotonic()
+        predictions.close()  # type: ignore[attr-defined]
+        assert time.monotonic() - begun < 20
 
 
 def test_whoever_stops_iterating_sends_no_more(client: Client, server: FakeServer) -> None:

@@ -62,6 +62,12 @@ def test_no_attempt_begins_after_the_total_time() -> None:
     assert pauses(Retry(total_s=30, pause_s=20, longest_pause_s=20), refused(), refused()) == [20, None]
 
 
+def test_without_a_limit_of_attempts_the_time_is_the_limit() -> None:
+    found = pauses(Retry(total_s=100, pause_s=1, longest_pause_s=8), *[refused()] * 20)
+    assert found[:13] == [1, 2, 4, *[8] * 10]
+    assert sum(pause or 0 for pause in found) < 100
+
+
 def test_chance_only_makes_a_pause_longer() -> None:
     attempts = Attempts(Retry(pause_s=1), lambda: 0.0, lambda: 1.0)
     assert attempts.pause_after(refused(after_s=10)) == 10.25
@@ -86,7 +92,7 @@ def test_a_retry_that_cannot_be_is_refused(retry: dict[str, int]) -> None:
         ("-3", None),
         ("1.5", None),
         ("", None),
-        ("9" * 400, None),
+        ("9" * 400, float("inf")),
         ("Sun, 99 Nov 2026 15:00:30 GMT", None),
     ],
 )
@@ -98,7 +104,7 @@ def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | 
     "first",
     [
         lambda: problem(429, "overloaded", "too much waits", "0"),
-        lambda: problem(503, "model-unavailable", "being replaced"),
+        lambda: problem(503, "model-unavailable", "being replaced", "0"),
         lambda: problem(504, "deadline-exceeded", "it is waking up"),
         lambda: Response("<html>", 502, media_type="text/html"),
         CutOff,
@@ -118,6 +124,7 @@ def test_what_passes_is_asked_again_with_the_same_body(client: Client, server: F
     ("answer", "kind"),
     [
         (lambda: problem(503, "model-crashed", "it died"), ModelCrashed),
+        (lambda: problem(503, "model-unavailable", "could not be built"), Unavailable),
         (lambda: problem(422, "invalid-request", "no such option"), InvalidRequest),
         (lambda: problem(429, "overloaded", "come back tomorrow", "86400"), Overloaded),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import math
 import time
@@ -16,6 +15,7 @@ from typing import Any
 from fathom_client.async_client import AsyncClient
 from fathom_client.command.arguments import options_of
 from fathom_client.command.console import EXIT_DONE, EXIT_FAILED, say
+from fathom_client.command.first_look import first_look
 from fathom_client.errors import FathomError, Problem
 from fathom_client.images import encoded
 from fathom_client.retries import Retry
@@ -47,8 +47,7 @@ async def _measure(chosen: argparse.Namespace, options: Mapping[str, Any]) -> Fi
     content = encoded(chosen.image).content
     # Wakes the model, and tells a wrong address, name or option before anything is measured.
     async with AsyncClient(chosen.url, timeout_s=chosen.timeout) as patient:
-        with contextlib.suppress(Problem):
-            await patient.ready()
+        await first_look(patient, chosen.model)
         await patient.predict(content, chosen.model, **options)
     latencies_s: list[float] = []
     errors: Counter[str] = Counter()

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from fathom_client.async_client import AsyncClient
 from fathom_client.command.arguments import options_of
 from fathom_client.command.console import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError, say_error
+from fathom_client.command.first_look import first_look
 from fathom_client.command.inputs import Source, sources_of
 from fathom_client.command.joined_output import Joined, JoinedInMemory, parts_of
 from fathom_client.command.joining import JOINED
@@ -26,7 +27,6 @@ from fathom_client.errors import (
     InvalidRequest,
     ModelNotFound,
     NotAllowed,
-    Problem,
     ServerNotReachable,
     TimedOut,
 )
@@ -97,9 +97,7 @@ async def _run(chosen: argparse.Namespace, asked: Asked, todo: Sequence[Source],
     """How many failed. Raises what concerns all images, not one."""
     failed = answered = 0
     async with AsyncClient(chosen.url, timeout_s=chosen.timeout, retry=Retry(total_s=chosen.retry_for)) as client:
-        # One attempt: a wrong address is told at once, and before anything is written.
-        with contextlib.suppress(Problem):
-            await client.ready()
+        await first_look(client, asked.model)
         results = in_order_async(todo, _worker(client, asked), chosen.concurrency)
         with output, _progress(_has_bar(chosen, todo), len(todo)) as (advance, tell):
             async with aclosing(results):

@@ -95,9 +95,7 @@ def on_a_terminal(*arguments: object) -> tuple[int, str]:
     return process.returncode, seen.decode()
 
 
-@pytest.mark.parametrize(
-    ("more", "has_bar"), [(["-o", "{out}"], True), (["-o", "{out}", "--quiet"], False), ([], False)]
-)
+@pytest.mark.parametrize(("more", "has_bar"), [(["-o", "{out}"], True), ([], False)])
 def test_a_bar_is_shown_to_people_only(
     server: FakeServer, frames: Path, tmp_path: Path, more: list[str], has_bar: bool
 ) -> None:

@@ -95,6 +95,12 @@ def test_a_server_that_is_not_there_is_told_at_once(fathom: Fathom, frames: Path
     assert not (frames.parent / "out.jsonl").exists()
 
 
+def test_a_model_that_could_not_be_built_is_not_waited_for(fathom: Fathom, server: FakeServer, frames: Path) -> None:
+    ended = fathom("predict", frames, "--model", "broken")
+    assert (ended.status, ended.err) == (1, "fathom predict: broken could not be built: no such file: best.pt\n")
+    assert server.asked == []
+
+
 def test_a_key_that_does_not_permit_it_ends_the_run(fathom: Fathom, server: FakeServer, frames: Path) -> None:
     server.first.extend(problem(403, "forbidden", "this key may not predict") for _ in range(6))
     ended = fathom("predict", frames, "--model", "demo", "-c", 1)
