@@ -137,8 +137,10 @@ def exported(file_format: str, images: list[tuple[str | None, bytes]]) -> Respon
             lines = ["# 1: Detection or Track-id,2: image,3: frame,4-7: box", "# written by a fake"]
             lines += [f'{at},"{name}",{at - 1},1,2,30,40,0.5,-1,Fish,0.5' for at, (name, _) in found]
             return Response("\n".join(lines) + "\n", media_type="text/csv")
+        case "vars" | "tator":
+            return JSONResponse([{"media": name, "localizations": []} for _, (name, _) in found])
         case "coco":
-            return JSONResponse([{"image_id": at, "category_id": 1, "bbox": box, "score": 0.5} for at, _ in found])
+            return JSONResponse([{"image_id": at, "file_name": name, "score": 0.5} for at, (name, _) in found])
         case "coco-dataset":
             rows = [{"id": at, "file_name": name, "width": 960, "height": 540} for at, (name, _) in found]
             notes = [{"id": at, "image_id": at, "category_id": category["id"], "bbox": box} for at, _ in found]

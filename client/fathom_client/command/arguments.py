@@ -11,8 +11,8 @@ from fathom_client.retries import Retry
 from fathom_client.version import VERSION
 
 FORMATS = (
-    "json (JSON lines), coco, coco-dataset, fathomnet-csv, voc, vars, tator, viame-csv, megadetector, dwc, picture;"
-    " what the server has beyond these is passed on as it is"
+    "json (JSON lines), coco, coco-dataset, fathomnet-csv, voc, vars, tator, viame-csv, megadetector, dwc, picture,"
+    " picture-png; what the server has beyond these is passed on as it is"
 )
 EPILOG = f"""environment:
   {URL_VARIABLE:14}  the server, unless --url names it (default {DEFAULT_URL})

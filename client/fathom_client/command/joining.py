@@ -6,8 +6,6 @@ categories apart are given anew, as each file counts from its own beginning.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,28 +38,43 @@ def joined_rows(parts: Sequence[Part]) -> bytes:
 
 
 def joined_viame(parts: Sequence[Part]) -> bytes:
-    """VIAME's CSV: comments, then rows that begin with a number of the track, an image and a number of the frame."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    tracks = count(1)
+    """VIAME's CSV: comments, then rows that begin with a number of the track, an image and a number of the frame. It
+    has no quotes, so that a comma always ends a cell."""
+    joined: list[str] = []
+    tracks = count()
     for part in parts:
         lines = part.content.decode("utf-8-sig").splitlines()
         if part is parts[0]:
-            written.writelines(f"{line}\n" for line in lines if line.startswith("#"))
+            joined += [line for line in lines if line.startswith("#")]
         own: dict[str, int] = {}
-        for row in csv.reader(line for line in lines if line and not line.startswith("#")):
-            track = own[row[0]] if row[0] in own else own.setdefault(row[0], next(tracks))
-            writer.writerow([track, row[1], part.number - 1, *row[3:]])
-    return written.getvalue().encode()
+        for line in lines:
+            if line and not line.startswith("#"):
+                track, image, _, rest = line.split(",", 3)
+                number = own[track] if track in own else own.setdefault(track, next(tracks))
+                joined.append(f"{number},{image},{part.number - 1},{rest}")
+    return "".join(f"{line}\n" for line in joined).encode()
+
+
+def joined_list(parts: Sequence[Part]) -> bytes:
+    """A list of JSON whose members say to which image they belong."""
+    rows: list[Any] = []
+    for part in parts:
+        found = json.loads(part.content)
+        if not isinstance(found, list):
+            raise TypeError(f"a {type(found).__name__} instead of a list")
+        rows += found
+    return _written(rows)
 
 
 def joined_results(parts: Sequence[Part]) -> bytes:
-    """COCO's results: the images are numbered as the inputs are, from 1."""
-    rows = [
-        {**row, "image_id": part.number if isinstance(row["image_id"], int) else row["image_id"]}
-        for part in parts
-        for row in json.loads(part.content)
-    ]
+    """COCO's results: images are numbered as the inputs are, from 1; where they are named, by their paths."""
+    rows: list[dict[str, Any]] = []
+    for part in parts:
+        for row in json.loads(part.content):
+            if not isinstance(row["image_id"], int):
+                raise TypeError("an image_id that is no number")
+            named = {"file_name": part.name} if "file_name" in row else {}
+            rows.append({**row, "image_id": part.number, **named})
     return _written(rows)
 
 
@@ -129,9 +142,14 @@ JOINED: Mapping[str, Callable[[Sequence[Part]], bytes]] = {
     "coco-dataset": joined_dataset,
     "fathomnet-csv": joined_rows,
     "megadetector": joined_megadetector,
+    "tator": joined_list,
+    "vars": joined_list,
     "viame-csv": joined_viame,
 }
 """Formats of which many files become one."""
+
+NAMED_BY_FILE = frozenset(("fathomnet-csv", "tator", "vars", "viame-csv"))
+"""Those that tell images apart by the names of their files alone, without folders."""
 
 
 def join(file_format: str, parts: Sequence[Part]) -> bytes:

@@ -19,7 +19,15 @@ from fathom_client.system import Exported
 Answer = Prediction | Exported
 
 RECORD = ".fathom-predict.jsonl"
-ENDINGS = {"application/json": "json", "text/csv": "csv", "application/xml": "xml", "text/xml": "xml"}
+ENDINGS = {
+    "application/json": "json",
+    "application/xml": "xml",
+    "application/zip": "zip",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "text/csv": "csv",
+    "text/xml": "xml",
+}
 """Where a machine's own list of media types may say otherwise."""
 
 

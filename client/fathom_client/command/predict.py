@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -19,7 +20,7 @@ from fathom_client.command.console import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPT
 from fathom_client.command.first_look import first_look
 from fathom_client.command.inputs import Source, sources_of
 from fathom_client.command.joined_output import Joined, JoinedInMemory, parts_of
-from fathom_client.command.joining import JOINED
+from fathom_client.command.joining import JOINED, NAMED_BY_FILE
 from fathom_client.command.outputs import Answer, Folder, Lines, Output, Single
 from fathom_client.command.written import Asked
 from fathom_client.errors import (
@@ -66,6 +67,7 @@ def _output(chosen: argparse.Namespace, asked: Asked, sources: Sequence[Source],
     if asked.file_format == "json":
         return Lines(path, asked, chosen.resume)
     if asked.file_format in JOINED:
+        _refuse_names_twice(asked.file_format, sources)
         return Joined(path, asked, sources, chosen.resume) if path else JoinedInMemory(asked, sources)
     if is_alone:
         return Single(path, sources, chosen.resume)
@@ -79,6 +81,15 @@ def _output(chosen: argparse.Namespace, asked: Asked, sources: Sequence[Source],
     if path.exists() and any(path.iterdir()) and not (chosen.resume or chosen.overwrite):
         raise UsageError(f"{path} is not empty: --resume goes on, --overwrite replaces")
     return Folder(path, asked, sources, chosen.resume)
+
+
+def _refuse_names_twice(file_format: str, sources: Sequence[Source]) -> None:
+    times = Counter(source.path.name for source in sources)
+    if file_format in NAMED_BY_FILE and (twice := [name for name, number in times.items() if number > 1]):
+        raise UsageError(
+            f"several images are called {', '.join(twice[:3])}, and {file_format} has no folders to tell them apart:"
+            " ask for each folder by itself"
+        )
 
 
 def _refuse_to_replace(chosen: argparse.Namespace, path: Path | None) -> None:
