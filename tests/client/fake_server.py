@@ -36,8 +36,8 @@ class Asked:
 
 @dataclass
 class FakeServer:
-    """An image is text: a number is the score of its one fish. 'bad' cannot be read, 'cut' gets half an answer,
-    'slow' gets none."""
+    """An image is text: a number is the score of its one fish. 'bad' cannot be read, 'huge' has too many tiles, 'cut'
+    gets half an answer, 'slow' gets none."""
 
     asked: list[Asked] = field(default_factory=list)
     first: deque[Response] = field(default_factory=deque)
@@ -94,6 +94,8 @@ class FakeServer:
                 pass
         if any(content == b"cut" for _, content in images):
             return CutOff()
+        if any(content == b"huge" for _, content in images):
+            return problem(422, "invalid-request", "too many tiles")
         if any(content == b"bad" for _, content in images):
             return problem(422, "invalid-image", "the image cannot be read")
         await asyncio.sleep(0)

@@ -106,7 +106,7 @@ def _refuse_to_replace(chosen: argparse.Namespace, path: Path | None) -> None:
 
 async def _run(chosen: argparse.Namespace, asked: Asked, todo: Sequence[Source], output: Output) -> int:
     """How many failed. Raises what concerns all images, not one."""
-    failed = answered = 0
+    failed, answered = 0, len(output.done)
     async with AsyncClient(chosen.url, timeout_s=chosen.timeout, retry=Retry(total_s=chosen.retry_for)) as client:
         await first_look(client, asked.model)
         results = in_order_async(todo, _worker(client, asked), chosen.concurrency)
@@ -155,8 +155,11 @@ def _has_bar(chosen: argparse.Namespace, todo: Sequence[Source]) -> bool:
 @contextlib.contextmanager
 def _progress(has_bar: bool, total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
     """To be called after each image, and with each line of text, which goes above the bar."""
+    if not has_bar:
+        yield (lambda: None), say_error
+        return
     console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False, emoji=False)
     columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not has_bar) as progress:
+    with Progress(*columns, console=console) as progress:
         bar = progress.add_task("images", total=total)
         yield (lambda: progress.advance(bar)), (lambda text: console.print(text))

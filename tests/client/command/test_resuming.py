@@ -105,6 +105,16 @@ def test_what_failed_is_tried_again_and_a_lost_file_is_made_again(
     assert [file.name for file in out.iterdir() if not file.name.endswith(".xml")] == [".fathom-predict.jsonl"]
 
 
+def test_an_image_that_an_option_does_not_suit_is_not_taken_for_wrong_usage(
+    fathom: Fathom, server: FakeServer, frames: Path, out: Path
+) -> None:
+    (frames / "11.jpg").write_bytes(b"huge")
+    command = ["predict", frames, "--model", "demo", "-o", out, "--tiling", "32x32"]
+    assert (fathom(*command).status, len(names_in(out))) == (1, 5)
+    assert fathom(*command, "--resume").status == 1
+    assert fathom("predict", frames / "11.jpg", "--model", "demo", "--tiling", "32x32").status == 2
+
+
 @pytest.mark.parametrize("file_format", ["json", "voc", "coco"])
 def test_other_settings_are_not_mixed_in(
     fathom: Fathom, server: FakeServer, frames: Path, out: Path, file_format: str
