@@ -13,6 +13,7 @@ LAUNCH := $(BIN)/python -m serve_app.launch
 BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 SOURCES := install.sh pyproject.toml
+CLIENT := client/pyproject.toml
 
 # Two processes take about half the time of one. Tests marked `alone` run afterwards, with nothing beside them.
 JOBS ?= 2
@@ -110,6 +111,6 @@ $(BASE): $(SOURCES) requirements/base.lock
 	@if [ -e $(TEST) ]; then ./install.sh $(VENV) test && touch $(TEST); else ./install.sh $(VENV) base; fi
 	@touch $@
 
-$(TEST): $(SOURCES) requirements/test.lock
+$(TEST): $(SOURCES) $(CLIENT) requirements/test.lock
 	@./install.sh $(VENV) test
 	@touch $(BASE) $@

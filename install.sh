@@ -54,3 +54,7 @@ pip() {
 echo "installing the locked dependencies ($set_name) into $venv; the first time this takes some minutes" >&2
 pip install --require-hashes --requirement "$lock"
 pip install --no-deps --no-build-isolation --editable "$here"
+if [ "$set_name" = test ]; then
+    # The client is a distribution of its own, which no server needs; what it depends on is locked in the test set.
+    pip install --no-deps --no-build-isolation --editable "$here/client"
+fi

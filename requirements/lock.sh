@@ -11,6 +11,6 @@ lock() {
 }
 
 lock base
-lock test --extra test --constraints requirements/base.lock
+lock test --extra test --constraints requirements/base.lock client/pyproject.toml
 lock gpu --extra gpu --constraints requirements/base.lock
 lock tracing --extra tracing --constraints requirements/base.lock

@@ -1,0 +1,134 @@
+"""The command line of `fathom`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from fathom_client.connection import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+from fathom_client.retries import Retry
+from fathom_client.version import VERSION
+
+FORMATS = (
+    "json (JSON lines), coco, coco-dataset, fathomnet-csv, voc, vars, tator, viame-csv, megadetector, dwc, picture,"
+    " picture-png; what the server has beyond these is passed on as it is"
+)
+EPILOG = f"""environment:
+  {URL_VARIABLE:14}  the server, unless --url names it (default {DEFAULT_URL})
+  {KEY_VARIABLE:14}  the API key, where the server wants one
+
+exit status:
+  0 all done, 1 something failed, 2 wrong usage, 3 the server cannot be reached, 130 interrupted"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command."""
+    top = argparse.ArgumentParser(
+        prog="fathom",
+        description="Asks a fathomnet-serve model server which animals are in images.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"fathom {VERSION}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_predict(commands.add_parser("predict", help="answers for files, folders or patterns of images"))
+    models = commands.add_parser("models", help="the models of the server, with their states")
+    models.add_argument("--json", action="store_true", help="all that the server says, as JSON")
+    _add_server(models)
+    inspect = commands.add_parser("inspect", help="what a file of weights is (where the server is installed)")
+    inspect.add_argument("file", metavar="FILE")
+    _add_bench(commands.add_parser("bench", help="how fast the server answers: requests in a closed loop"))
+    return top
+
+
+def _add_predict(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "inputs", nargs="+", metavar="FILE|FOLDER|GLOB", help="folders are searched with those in them"
+    )
+    command.add_argument("--model", required=True, help="its name, or a queue that it answers for")
+    command.add_argument("--format", default="json", metavar="NAME", help=FORMATS)
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="a file; for voc, picture and others that hold one image each, a folder (default: standard output)",
+    )
+    kept = command.add_mutually_exclusive_group()
+    kept.add_argument("--resume", action="store_true", help="go on where an earlier run stopped; failed images again")
+    kept.add_argument("--overwrite", action="store_true", help="replace what is there")
+    command.add_argument("-c", "--concurrency", type=_count, default=4, help="requests at a time (default 4)")
+    command.add_argument(
+        "--retry-for",
+        type=float,
+        default=Retry().total_s,
+        metavar="S",
+        help="how long to ask again for an image while the server is busy or away (default 120; 0: once only)",
+    )
+    command.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_bench(command: argparse.ArgumentParser) -> None:
+    command.add_argument("image", metavar="IMAGE")
+    command.add_argument("--model", required=True)
+    command.add_argument("-n", "--requests", type=_count, default=100, help="in all (default 100)")
+    command.add_argument("-c", "--concurrency", type=_count, default=4, help="at a time (default 4)")
+    command.add_argument("--json", action="store_true", help="the figures as JSON")
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    options = command.add_argument_group("options of the model (what is not given is as the model has it)")
+    options.add_argument(
+        "--score-threshold",
+        action="append",
+        type=_threshold,
+        metavar="X|LABEL=X",
+        help="0 to 1; repeatable for labels, where *=X stands for all others",
+    )
+    options.add_argument("--iou-threshold", type=float, metavar="X")
+    options.add_argument("--max-detections", type=int, metavar="N")
+    options.add_argument("--classes", action="append", metavar="LABEL", help="keep this label; repeatable")
+    options.add_argument("--tiling", metavar="on|off|WIDTHxHEIGHT", help="also look at large images in tiles")
+    options.add_argument("--tiling-overlap", type=float, metavar="X")
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--url", help=f"the server (default: {URL_VARIABLE}, else {DEFAULT_URL})")
+    command.add_argument(
+        "--timeout", type=float, default=60.0, metavar="S", help="how long the server may be silent (default 60)"
+    )
+
+
+def options_of(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The options of a prediction that were given. Raises ValueError where thresholds contradict each other."""
+    names = ("iou_threshold", "max_detections", "classes", "tiling", "tiling_overlap")
+    options = {name: getattr(chosen, name) for name in names}
+    options["score_threshold"] = _score_threshold(chosen.score_threshold or ())
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _score_threshold(given: Sequence[tuple[str | None, float]]) -> float | dict[str, float] | None:
+    if not given:
+        return None
+    by_label = {label: number for label, number in given if label is not None}
+    if len(given) == 1 and not by_label:
+        return given[0][1]
+    if len(by_label) != len(given):
+        raise ValueError("--score-threshold: one number, or LABEL=X once for each label; *=X for all others")
+    return by_label
+
+
+def _threshold(text: str) -> tuple[str | None, float]:
+    label, equals, number = text.rpartition("=")
+    return (label if equals else None), float(number)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}: it has to be 1 at least")
+    return number

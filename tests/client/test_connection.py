@@ -1,0 +1,81 @@
+"""Address, key and proxies: from arguments or the environment, refused where they cannot be, secrets not shown."""
+
+import httpx
+import pytest
+
+from fathom_client import Client
+from fathom_client.connection import Connection
+from tests.client.fake_server import FakeServer
+
+
+def chosen(url: str | None = None, key: str | None = None, **environ: str) -> Connection:
+    return Connection.chosen(url, key, 60, environ)
+
+
+def test_an_argument_wins_over_the_environment_and_that_over_the_default() -> None:
+    environ = {"FATHOM_URL": "http://ship:1", "FATHOM_API_KEY": "one"}
+    assert chosen().shown == "http://localhost:8082"
+    assert (chosen(**environ).shown, chosen(**environ).api_key) == ("http://ship:1", "one")
+    assert (chosen("http://a", "two", **environ).shown, chosen("http://a", "two", **environ).api_key) == (
+        "http://a",
+        "two",
+    )
+    assert chosen(FATHOM_URL="", FATHOM_API_KEY="").api_key is None
+
+
+@pytest.mark.parametrize("url", ["localhost:8082", "ftp://a", "http://", "//a", "http://a:b", "http://[::1"])
+def test_an_address_that_cannot_be_one_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        chosen(url)
+
+
+@pytest.mark.parametrize("key", ["top secret", "secret\n", "s\u00e9cret", "secret\x00"])
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ValueError, match="FATHOM_API_KEY") as raised:
+        chosen(key=key)
+    assert "cret" not in str(raised.value)
+    assert "fk_1" not in repr(chosen(key="fk_1"))
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf")])
+def test_a_timeout_that_is_none_is_refused(timeout_s: float) -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        Connection.chosen(None, None, timeout_s, {})
+
+
+def test_the_key_is_sent_with_every_request(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FATHOM_API_KEY", "fk_1")
+    with Client() as client:
+        client.predict(b"1", "demo")
+    assert server.asked[0].headers["authorization"] == "Bearer fk_1"
+    assert server.asked[0].headers["user-agent"].startswith("fathom-client/")
+
+
+def test_a_path_under_which_the_server_is_published_is_kept() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json={"models": []})
+
+    with Client("https://host/model/v1/", transport=httpx.MockTransport(answer)) as client:
+        assert client.models() == []
+    assert asked == ["/model/v1/v1/models"]
+
+
+@pytest.mark.parametrize("proxy", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_for_the_internet_is_not_asked_for_loopback(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+    with Client() as client:
+        assert client.predict(b"1", "demo").detections
+
+
+@pytest.mark.parametrize(
+    ("host", "is_direct"),
+    [("localhost", True), ("127.1.2.3", True), ("[::1]", True), ("a.localhost", True), ("ship", False)],
+)
+def test_only_loopback_is_reached_past_a_proxy(host: str, is_direct: bool) -> None:
+    mounts = chosen(f"http://{host}:8082/v1").http_options()["mounts"]
+    assert mounts == ({f"http://{host}": None} if is_direct else {})
