@@ -139,7 +139,6 @@ def test_parts_stay_while_one_is_missing(fathom: Fathom, server: FakeServer, fra
     assert len(list(frames.parent.glob("out.parts/*.json"))) == 1
 
 
-@pytest.mark.xfail(strict=False, reason="the formats are merged next")
 @pytest.mark.parametrize("file_format", sorted(JOINED))
 def test_what_the_server_writes_is_joined(file_format: str, tmp_path: Path) -> None:
     parts = [Part(at + 1, f"dive/{at}.png", written_by_the_server(file_format, f"{at}.png", at)) for at in range(4)]
@@ -164,10 +163,9 @@ def test_what_the_server_writes_is_joined(file_format: str, tmp_path: Path) -> N
 
 def written_by_the_server(file_format: str, name: str, count: int) -> bytes:
     """The server's own file for an image with so many animals."""
+    from deployments.prediction import Detections, Prediction
     from serve_app.formats import FORMATS
     from serve_app.formats.contract import Answer
-
-    from deployments.prediction import Detections, Prediction
 
     boxes = np.array([[at, at, at + 10, at + 20] for at in range(count)], np.float32).reshape(count, 4)
     labels = ("Fish", "Crab", "Sea, star")[:count]
