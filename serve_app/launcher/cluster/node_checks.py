@@ -46,7 +46,9 @@ def check_nodes(document: Mapping[str, Any], system: RunningSystem, environ: Map
 
 def inspected(document: Mapping[str, Any], system: RunningSystem, environ: Mapping[str, str]) -> Nodes:
     """What each node has. Raises LaunchError where the cluster cannot say."""
-    question = {"paths": files_of(document), "folders": _weights_folders(document, environ), "packages": PACKAGES}
+    keys = environ.get("FATHOM_API_KEYS_FILE")
+    paths = [*files_of(document), *([keys] if keys else [])]
+    question = {"paths": paths, "folders": _weights_folders(document, environ), "packages": PACKAGES}
     program = f"python -m serve_app.launcher.cluster.inspection {shlex.quote(json.dumps(question))}"
     said = system.run_job(program, JOB_TIMEOUT_S)
     line = next((line for line in said.splitlines() if line.startswith(MARK)), None)

@@ -9,7 +9,7 @@ about 30 ms.
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ _MAXCONN = re.compile(r"^ +maxconn (\d+)$", re.MULTILINE)
 _BUFSIZE = re.compile(r"^ +tune\.bufsize (\d+)$", re.MULTILINE)
 _USUAL_CONNECTIONS = 4096
 _USUAL_BUFFER_BYTES = 16384
+_PROXIES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ class Rules:
 
     head_timeout_s: float = 10.0
     """Within which the head of a request must arrive."""
+
+    trusted_proxies: Sequence[str] = ()
+    """Networks of proxies in front, which say for whom they ask."""
 
 
 def edited(config: str, rules: Rules) -> str:
@@ -138,8 +142,28 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
         f"file {rules.answers}/{HEAD_TOO_LARGE} if {{ req.hdrs,length gt {buffer_bytes // 2} }}"
     )
     yield from _dropped_headers()
-    # What a client claims here is replaced: the door sees the address that HAProxy saw.
-    yield "    http-request set-header x-forwarded-for %[src]"
+    # HAProxy tells the system log whole addresses, and in these is a secret: docs/security.md.
+    yield "    http-request set-log-level silent if { url_param(api_key) -m found }"
+    yield from _client_address(rules.trusted_proxies)
+
+
+def _client_address(trusted: Sequence[str]) -> Iterator[str]:
+    """What a client claims of itself is replaced: the door sees the address that HAProxy saw or, where that is a
+    trusted proxy, the one that this proxy saw; and so on for a few proxies in a row."""
+    if not trusted:
+        yield "    http-request del-header x-forwarded-proto"
+        yield "    http-request set-header x-forwarded-for %[src]"
+        return
+    networks = " ".join(trusted)
+    yield f"    http-request del-header x-forwarded-proto unless {{ src {networks} }}"
+    yield "    http-request set-var(txn.client) src"
+    for place in range(1, _PROXIES_IN_A_ROW + 1):
+        seen = f"req.hdr_ip(x-forwarded-for,-{place})"
+        yield (
+            f"    http-request set-var(txn.client) {seen} "
+            f"if {{ var(txn.client) -m ip {networks} }} {{ {seen} -m found }}"
+        )
+    yield "    http-request set-header x-forwarded-for %[var(txn.client)]"
 
 
 def _dropped_headers() -> Iterator[str]:
