@@ -118,7 +118,7 @@ class DoorDeployment:
             gateway_reason=self._external.reason() if has_gateway else "",
             gateway_runs=self._discovery.runs(name),
             view_age_s=self._discovery.age_s,
-            keys_fault=self._access.ring.fault if self._access else "",
+            has_keys_fault=self._access is not None and self._access.ring.fault != "",
             door_is_closed=self._access is not None and not self._access.ring.was_read,
         )
 

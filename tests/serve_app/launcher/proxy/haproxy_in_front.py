@@ -79,14 +79,14 @@ def haproxy_in_front(
             command = [environ["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config)]
             process = subprocess.Popen(command, stdout=output, stderr=output, env=dict(os.environ))
         try:
-            _wait_until_it_listens(process, port, log)
+            wait_until_it_listens(process, port, log)
             yield port
         finally:
             process.kill()
             process.wait()
 
 
-def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     def listens() -> bool:
         assert process.poll() is None, log.read_text()
         return _listens(process.pid, port)
