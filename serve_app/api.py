@@ -30,7 +30,7 @@ from serve_app.origins import origin_of
 from serve_app.plain_errors import ProblemDocuments
 from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
-from serve_app.security_headers import HEADERS, secured
+from serve_app.security_headers import HEADERS, secure
 from serve_app.settings import DoorSettings
 from serve_app.watched_http import WatchedHttp
 
@@ -181,10 +181,9 @@ class _Measured:
             if message["type"] == "http.response.start":
                 route = self._route(scope)
                 self._meter.answered(route, message["status"])
-                message = secured(message, is_https)
+                secure(message, scope.get("scheme") == "https")
             await send(message)
 
-        is_https = scope.get("scheme") == "https"
         await self._app(scope, receive, send_and_count)
 
     def _route(self, scope: Scope) -> str:

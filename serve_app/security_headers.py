@@ -12,13 +12,15 @@ HEADERS = {
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=86400")
 """Only behind TLS, and for a day: a browser would use https for all other ports of this host, too."""
 
-_RAW = tuple((name.lower().encode("ascii"), value.encode("ascii")) for name, value in HEADERS.items())
+_RAW = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in HEADERS.items()]
+_NAMES = frozenset(name for name, _ in _RAW)
 
 
-def secured(head: Message, is_https: bool) -> Message:
-    """The `http.response.start` in `head` with the headers that it lacks."""
-    present = {name.lower() for name, _ in head["headers"]}
-    lacking = [field for field in _RAW if field[0] not in present]
-    if is_https:
-        lacking.append(STRICT_TRANSPORT)
-    return {**head, "headers": [*head["headers"], *lacking]} if lacking else head
+def secure(head: Message, is_https: bool) -> None:
+    """Gives the `http.response.start` in `head` those of the headers that it lacks."""
+    headers = head["headers"]
+    lacking = _RAW
+    for name, _ in headers:
+        if name in _NAMES:  # rare: the page's own files
+            lacking = [field for field in lacking if field[0] != name]
+    head["headers"] = [*headers, *lacking, STRICT_TRANSPORT] if is_https else [*headers, *lacking]

@@ -21,12 +21,32 @@ PATIENCE_S = 2.0
 """With a disk that does not answer. The keys from before go on then."""
 
 
+def read_keys(path: Path) -> Keys:
+    """The keys in the file. Raises OSError, and KeyFileError, also for a file that others could change: whoever can
+    write to it makes keys. That others can read it does no harm, as it holds digests only."""
+    # Not a pipe, which would make whoever opens it wait.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise KeyFileError("is not a file")
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise KeyFileError("others may write to it; take that away: chmod go-w")
+        return parse_keys(file.read(MAX_FILE_BYTES + 1))
+
+
 class KeyRing:
     """Looks at the file when it is asked, at most once in LOOK_PERIOD_S. A file that is broken, or gone, takes no key
     away: the last good one counts until it is right again. Where there never was one, there is no key."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        read: Callable[[Path], Keys] = read_keys,
+    ) -> None:
         self._path = path
+        self._read = read
         self._clock = clock
         self._seen: object = None
         self._keys: Keys | None = None
@@ -50,21 +70,25 @@ class KeyRing:
         if self._clock() >= self._look_at_s:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(asyncio.to_thread(self._look))
-            await asyncio.wait({self._looking}, timeout=PATIENCE_S)
+            _, late = await asyncio.wait({self._looking}, timeout=PATIENCE_S)
+            if late:  # whoever asks next does not wait as long again
+                self._look_at_s = self._clock() + LOOK_PERIOD_S
         return self._keys or Keys()
 
     def _look(self) -> None:
         try:
             found = os.stat(self._path)
-            seen: object = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, found.st_uid)
+            seen: object = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
             if seen != self._seen:
-                keys = read_keys(self._path)
+                self._seen = seen
+                keys = self._read(self._path)
                 self._tell("")
                 self._keys = keys
-                self._seen = seen
-        except (OSError, KeyFileError) as error:
-            self._seen = None
-            self._tell(f"{self._path}: {_reason(error)}")
+        except KeyFileError as error:
+            self._tell(f"{self._path}: {error}")
+        except OSError as error:
+            self._seen = None  # it may be there again as it was
+            self._tell(f"{self._path}: {error.strerror or type(error).__name__}")
         self._look_at_s = self._clock() + LOOK_PERIOD_S
 
     def _tell(self, fault: str) -> None:
@@ -76,28 +100,8 @@ class KeyRing:
         self._fault = fault
 
 
-def read_keys(path: Path) -> Keys:
-    """The keys in the file. Raises OSError, and KeyFileError, also for a file that others could change: whoever can
-    write to it makes keys. That others can read it does no harm, as it holds digests only."""
-    # Not a pipe, which would make whoever opens it wait.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise KeyFileError("is not a file")
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise KeyFileError("others may write to it; take that away: chmod go-w")
-        if found.st_uid not in (0, os.geteuid()):
-            raise KeyFileError(f"belongs to another user ({found.st_uid}), who could make keys")
-        return parse_keys(file.read(MAX_FILE_BYTES + 1))
-
-
 def is_read_by_all(path: Path) -> bool:
     """Whether every user of the machine can read the file; False where it is not there."""
     with contextlib.suppress(OSError):
         return bool(os.stat(path).st_mode & stat.S_IROTH)
     return False
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)

@@ -89,10 +89,8 @@ class Keys:
 
     by_digest: Mapping[bytes, Key] = field(default_factory=dict)
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Of all keys."""
-        return frozenset(key.name for key in self.by_digest.values())
+    names: frozenset[str] = frozenset()
+    """Of all keys."""
 
 
 class KeyFileError(ValueError):
@@ -143,7 +141,7 @@ def _checked(keys: Sequence[Key]) -> Keys:
             raise KeyFileError(f"key {number}: is the same key as {found[digest].name}")
         names.add(key.name)
         found[digest] = key
-    return Keys(found)
+    return Keys(found, frozenset(names))
 
 
 def new_key() -> str:

@@ -1,15 +1,18 @@
 """A file of keys that changes, breaks, goes away and comes back while the door runs."""
 
+import asyncio
 import logging
 import os
+import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
 from deployments.logs import OWN_LOGGER
+from serve_app.access import key_ring
 from serve_app.access.key_ring import KeyRing, read_keys
-from serve_app.access.keys import KeyFileError, Scope, new_key
+from serve_app.access.keys import KeyFileError, Keys, Scope, new_key
 from tests.serve_app.access.guarded import Clock, Guarded, an_entry, write
 
 
@@ -65,18 +68,31 @@ def test_one_that_others_can_only_read_is_not(file: Path, mode: int) -> None:
     assert read_keys(file).names == {"a"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_one_of_another_user_is_refused(file: Path) -> None:
-    os.chown(file, 12345, -1)
-    with pytest.raises(KeyFileError, match="another user"):
-        read_keys(file)
-
-
 def test_a_pipe_or_a_folder_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     for path in (tmp_path / "pipe", tmp_path):
         with pytest.raises((KeyFileError, OSError)):
             read_keys(path)
+
+
+async def test_a_disk_that_hangs_keeps_nobody_waiting_for_long(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_ring, "PATIENCE_S", 0.05)
+    clock, is_well = Clock(), threading.Event()
+    is_well.set()
+
+    def read(path: Path) -> Keys:
+        is_well.wait(20)
+        return read_keys(path)
+
+    ring = KeyRing(file, clock, read)
+    is_well.clear()
+    write(file, an_entry("b", new_key(), Scope.PREDICT))
+    clock.now_s += 2
+    async with asyncio.timeout(5):
+        assert [await names(ring) for _ in range(3)] == [{"a"}] * 3
+    is_well.set()
+    clock.now_s += 2
+    assert await names(ring) == {"b"}
 
 
 async def test_a_stranger_with_ten_thousand_wrong_keys_changes_nothing(
