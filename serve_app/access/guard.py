@@ -13,11 +13,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.logs import OWN_LOGGER
-from serve_app.access.allowances import Allowances, Refused
+from serve_app.access.allowances import Allowance, Allowances, Refused
 from serve_app.access.credentials import shown_key
 from serve_app.access.key_ring import KeyRing
 from serve_app.access.keys import Key, Keys, digest_of
-from serve_app.access.routes import Route, RouteTable
+from serve_app.access.keys import Scope as KeyScope
+from serve_app.access.routes import RouteTable
 from serve_app.problems import status_problem
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -52,20 +53,16 @@ class Access:
         path = environ.get(KEYS_FILE)
         return cls(KeyRing(Path(path)), doors) if path else None
 
-    async def key_of(self, shown: str) -> Key | None:
-        """The key that was shown, if it counts now."""
+    async def keys(self) -> Keys:
+        """Those that count now."""
         keys = await self.ring.keys()
         self._allowances.keep(keys.names)
-        key = _found(keys, shown)
-        return None if key is None or key.has_expired(datetime.now(UTC)) else key
+        return keys
 
-    def begin(self, key: Key) -> Refused | None:
-        """Counts a request of `key` that begins, or says why it may not."""
-        return self._allowances.of(key).take(key, max(1, self._doors()), self._clock())
-
-    def end(self, key: Key) -> None:
-        """A counted request of `key` has ended."""
-        self._allowances.of(key).end()
+    def begin(self, key: Key) -> Allowance | Refused:
+        """Counts a request of `key` that begins, until `end` of what this gives; or says why it may not."""
+        allowance = self._allowances.of(key)
+        return allowance.take(key, max(1, self._doors()), self._clock()) or allowance
 
     def note_wrong(self, client: str) -> None:
         """A request showed a key that does not count. One line a minute: strangers must not fill the log."""
@@ -75,12 +72,17 @@ class Access:
             self._wrong, self._told_at_s = 0, self._clock()
 
 
-def _found(keys: Keys, shown: str) -> Key | None:
+def key_that_counts(keys: Keys, shown: str | None) -> Key | None:
+    """The key that was shown, if it is one of `keys` and has not expired."""
+    if shown is None:
+        return None
     # How long the search takes tells something of the digest of what was shown at most, which nobody can choose: from
     # there is no way to a key. The comparison itself takes the same time wherever digests differ.
     digest = digest_of(shown)
     key = keys.by_digest.get(digest)
-    return key if key is not None and compare_digest(bytes.fromhex(key.sha256), digest) else None
+    if key is None or not compare_digest(bytes.fromhex(key.sha256), digest):
+        return None
+    return None if key.has_expired(datetime.now(UTC)) else key
 
 
 class Guard:
@@ -100,45 +102,47 @@ class Guard:
             await send({"type": "websocket.close"})
             return
         shown = shown_key(scope)
-        # OPTIONS only names methods. Preflight requests of browsers, which carry no key, end before they come here.
         route = self._routes.of(scope["path"])
+        # OPTIONS only names methods. Preflight requests of browsers, which carry no key, end before they come here.
         if route is not None and (route.scope is None or scope["method"] == "OPTIONS"):
+            # Without waiting for it: so health tells of a broken file though nobody shows a key.
+            self._access.ring.look_soon()
             await self._app(scope, receive, send)
             return
         if route is None:
-            detail = f"{scope['method']} {scope['path']}: Not Found"
-            await self._problem(scope, HTTPStatus.NOT_FOUND, detail)(scope, receive, send)
-            return
-        key = None if shown is None else await self._access.key_of(shown)
-        if key is not None:
-            scope[KEY_NAME] = key.name
-        refusal = self._refusal(scope, route, shown, key)
-        if refusal is not None or key is None:
+            admitted: Allowance | Response = self._not_there(scope)
+        else:
+            admitted = self._admit(scope, route.scope, shown, await self._access.keys())
+        if isinstance(admitted, Response):
             # The router, which would note it, never sees this request.
             scope["route"] = route
-            assert refusal is not None
-            await refusal(scope, receive, send)
+            await admitted(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
         finally:
-            self._access.end(key)
+            admitted.end()
 
-    def _refusal(self, scope: Scope, route: Route, shown: str | None, key: Key | None) -> Response | None:
-        """None where the request may go on, which is counted then."""
-        assert route.scope is not None
+    def _admit(self, scope: Scope, needed: KeyScope | None, shown: str | None, keys: Keys) -> Allowance | Response:
+        """What counts the request until its end, or why it may not go on."""
+        key = key_that_counts(keys, shown)
         if key is None:
             return self._unauthorized(scope, shown)
-        if not key.may(route.scope):
-            detail = f"the key {key.name} lacks the scope {route.scope}, which this route needs"
+        scope[KEY_NAME] = key.name
+        if needed is not None and not key.may(needed):
+            detail = f"the key {key.name} lacks the scope {needed}, which this route needs"
             response = self._problem(scope, HTTPStatus.FORBIDDEN, detail, code="scope-missing")
-            response.headers["WWW-Authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{route.scope}"'
+            response.headers["WWW-Authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{needed}"'
             return response
-        if refused := self._access.begin(key):
-            response = self._problem(scope, HTTPStatus.TOO_MANY_REQUESTS, refused.detail, code="key-limit")
-            response.headers["Retry-After"] = str(refused.retry_after_s)
-            return response
-        return None
+        begun = self._access.begin(key)
+        if isinstance(begun, Allowance):
+            return begun
+        response = self._problem(scope, HTTPStatus.TOO_MANY_REQUESTS, begun.detail, code="key-limit")
+        response.headers["Retry-After"] = str(begun.retry_after_s)
+        return response
+
+    def _not_there(self, scope: Scope) -> Response:
+        return self._problem(scope, HTTPStatus.NOT_FOUND, f"{scope['method']} {scope['path']}: Not Found")
 
     def _unauthorized(self, scope: Scope, shown: str | None) -> Response:
         if not self._access.ring.was_read:

@@ -65,12 +65,18 @@ class KeyRing:
         """Whether the file was ever a good one."""
         return self._keys is not None
 
+    def look_soon(self) -> "asyncio.Task[None] | None":
+        """Looks at the file in a thread, if it is time to; None where it is not. Needs an event loop."""
+        if self._clock() < self._look_at_s:
+            return None
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(self._look))
+        return self._looking
+
     async def keys(self) -> Keys:
         """Those that count: at most LOOK_PERIOD_S old."""
-        if self._clock() >= self._look_at_s:
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(asyncio.to_thread(self._look))
-            _, late = await asyncio.wait({self._looking}, timeout=PATIENCE_S)
+        if looking := self.look_soon():
+            _, late = await asyncio.wait({looking}, timeout=PATIENCE_S)
             if late:  # whoever asks next does not wait as long again
                 self._look_at_s = self._clock() + LOOK_PERIOD_S
         return self._keys or Keys()

@@ -7,6 +7,7 @@ import pytest
 
 from deployments.prediction import Outcome
 from serve_app.access.allowances import Allowance, Refused
+from serve_app.access.guard import Access
 from serve_app.access.keys import Key, Scope, new_key
 from tests.serve_app.access.guarded import Guarded, an_entry, write
 from tests.serve_app.uploads import picture
@@ -107,7 +108,19 @@ async def answer_nothing(*_: object) -> None:
     """Closes what was never open."""
 
 
-async def test_what_is_left_is_kept_for_keys_that_are_there_only(door: httpx.AsyncClient, guarded: Guarded) -> None:
-    assert (await door.get("/v1/models", headers={"X-API-Key": guarded.revoked})).status_code == 200
-    guarded.revoke()
-    assert (await door.get("/v1/models", headers={"X-API-Key": guarded.predict})).status_code == 200
+async def test_a_key_that_is_revoked_under_way_and_comes_back_has_its_limits(guarded: Guarded) -> None:
+    access = Access(guarded.ring, clock=guarded.clock)
+    single = an_entry("single", new_key(), Scope.PREDICT, concurrency=1)
+    limits = key(concurrency=1)
+    write(guarded.file, *guarded.entries, single)
+    guarded.clock.now_s += 5
+    await access.keys()
+    begun = access.begin(limits)
+    assert isinstance(begun, Allowance)
+    assert isinstance(access.begin(limits), Refused)
+    write(guarded.file)
+    guarded.clock.now_s += 5
+    await access.keys()
+    begun.end()
+    assert isinstance(access.begin(limits), Allowance)
+    assert isinstance(access.begin(limits), Refused)

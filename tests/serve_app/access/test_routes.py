@@ -1,5 +1,6 @@
 """All routes, without a key and with each kind of key: what is open, what answers 401 and what 403."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -129,6 +130,17 @@ async def test_without_a_file_that_was_ever_good_nobody_may_call(guarded: Guarde
         write(guarded.file, *guarded.entries)
         guarded.clock.now_s += 2
         assert (await door.get("/v1/models", headers=bearer(guarded.predict))).status_code == 200
+
+
+async def test_who_asks_for_health_alone_sees_to_it_that_a_broken_file_is_told_of(
+    door: httpx.AsyncClient, guarded: Guarded
+) -> None:
+    write(guarded.file, "nonsense")
+    guarded.clock.now_s += 5
+    async with asyncio.timeout(5):
+        while "is not TOML" not in guarded.ring.fault:
+            assert (await door.get("/health/ready")).status_code == 200
+            await asyncio.sleep(0)
 
 
 async def test_without_keys_nothing_is_asked_for(client: httpx.AsyncClient, system: FakeSystem) -> None:
