@@ -1,6 +1,8 @@
 """What a file of keys may say, and thirty ways in which it may be broken."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +72,12 @@ def test_a_wrong_name_is_told_with_the_nearest_right_one() -> None:
 @pytest.mark.parametrize("content", [b"", b"# nobody yet\n", b"key = []"])
 def test_a_file_without_keys_is_one(content: bytes) -> None:
     assert parse_keys(content).names == frozenset()
+
+
+def test_the_example_of_the_page_is_a_file_of_keys() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert parse_keys(example.encode()).names == {"annotation-laptop"}
 
 
 def test_a_key_that_is_written_is_read() -> None:
