@@ -1,7 +1,7 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench soak check k8s ratchet inspect status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench soak check k8s ratchet inspect key status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -78,6 +78,9 @@ ratchet: $(TEST) ## lower the limits of files that have become shorter
 
 inspect: $(BASE) ## say what a file of weights is, and print a block that serves it: make inspect FILE=best.pt > best.yaml
 	@$(LAUNCH) inspect $(or $(FILE),$(error FILE=best.pt is missing))
+
+key: $(BASE) ## make an API key: make key NAME=laptop SCOPES=predict (ARGS="--expires 2027-01-31"); docs/security.md
+	@$(BIN)/python -m serve_app.access $(or $(NAME),$(error NAME=... is missing)) --scopes $(or $(SCOPES),$(error SCOPES=predict is missing)) $(ARGS)
 
 status: $(BASE) ## one line for each application of the running system
 	@$(LAUNCH) status

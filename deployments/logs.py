@@ -24,6 +24,7 @@ REQUEST_ID = "request_id"
 """Attribute of a record: the ids of the requests that it concerns (`deployments.origin.about`). Serve writes it
 before the text, and as a member of a line in JSON."""
 
+_OVERWRITTEN = (REQUEST_ID, "route")
 _TOLD_CHARACTERS = 2000
 _FILTER = "log_access_log_filter"
 """Serve's own name of the filter that drops access records, put on a handler when nobody wants them."""
@@ -74,12 +75,12 @@ class AtOnce(logging.Handler):
     """Hands a record to the handlers that Serve has now, it may change them, and has them write all they hold."""
 
     def emit(self, record: logging.LogRecord) -> None:  # noqa: D102
-        ids = getattr(record, REQUEST_ID, None)
+        ours = {name: getattr(record, name) for name in _OVERWRITTEN if hasattr(record, name)}
         for handler in logging.getLogger(SERVE_LOGGER).handlers:
             if record.levelno >= handler.level and handler.filter(record):
-                if ids is not None:
-                    # Serve's filter has put the id of its own call there, which may have carried many requests.
-                    setattr(record, REQUEST_ID, ids)
+                for name, value in ours.items():
+                    # Serve has put what it knows of its own call there, which may have carried many requests.
+                    setattr(record, name, value)
                 with handler.lock or contextlib.nullcontext():
                     handler.emit(record)
                 handler.flush()

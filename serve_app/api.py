@@ -6,6 +6,7 @@ Everything is also reachable under /model/v1, the prefix under which the legacy 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from deployments.errors import InternalError
 from deployments.logs import OWN_LOGGER
 from deployments.origin import about
 from deployments.watching.watch import Watch, current
+from serve_app.access.guard import Access, Guard
 from serve_app.faces.face import DirectRoute, Face, ModelAccess
 from serve_app.faces.legacy.routes import legacy_face
 from serve_app.faces.system.routes import System, system_face
@@ -28,6 +30,7 @@ from serve_app.origins import origin_of
 from serve_app.plain_errors import ProblemDocuments
 from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
+from serve_app.security_headers import HEADERS, secure
 from serve_app.settings import DoorSettings
 from serve_app.watched_http import WatchedHttp
 
@@ -37,6 +40,21 @@ LEGACY_PREFIX = "/model/v1"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+READABLE_HEADERS = ("Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-ID")
+"""What a page of another origin may read of an answer beside its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What is before the faces."""
+
+    lifespan: Lifespan | None = None
+    """What to start before the first request and stop after the last."""
+
+    access: Access | None = None
+    """Who may call; None for everybody."""
 
 
 class RequestMeter(Protocol):
@@ -52,9 +70,9 @@ def create_api(
     system: System,
     settings: DoorSettings,
     meter: RequestMeter,
-    lifespan: Lifespan | None = None,
+    entrance: Entrance = Entrance(),
 ) -> ASGIApp:
-    """The door. lifespan: what to start before the first request and stop after the last."""
+    """The door."""
     budget = ByteBudget(settings.max_held_bytes, "memory for uploads", settings.max_held_bytes_per_client)
     faces = [
         legacy_face(models, settings, budget),
@@ -66,7 +84,7 @@ def create_api(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
+        lifespan=entrance.lifespan,
     )
     for face in faces:
         api.include_router(face.router)
@@ -76,11 +94,17 @@ def create_api(
     api.add_exception_handler(HTTPException, errors.on_http_exception)
     api.add_exception_handler(Exception, errors.on_unexpected)
     direct = _direct_endpoints(faces)
+    answering: ASGIApp = _ShortWay(direct, api, errors)
+    if entrance.access is not None:
+        answering = Guard(answering, entrance.access, errors.members_of)
+    # Outside the guard: a browser's preflight request has no key, and its page must be able to read a refusal.
     shared_with_browsers = CORSMiddleware(
-        _ShortWay(direct, api, errors),
+        answering,
+        allow_origins=settings.cors_origins,
         allow_origin_regex=settings.cors_origin_regex,
         allow_methods=["*"],
         allow_headers=["*"],
+        expose_headers=READABLE_HEADERS,
         allow_private_network=True,
     )
     documented = ProblemDocuments(shared_with_browsers, errors.members_of)
@@ -126,7 +150,8 @@ class _LegacyPrefix:
         path: str = scope.get("path", "")
         if path == LEGACY_PREFIX:
             # Without the slash, the page's relative addresses would lead elsewhere.
-            await RedirectResponse(LEGACY_PREFIX.rpartition("/")[2] + "/")(scope, receive, send)
+            place = LEGACY_PREFIX.rpartition("/")[2] + "/"
+            await RedirectResponse(place, headers=HEADERS)(scope, receive, send)
             return
         if path.startswith(LEGACY_PREFIX + "/"):
             scope = {**scope, "path": path.removeprefix(LEGACY_PREFIX)}
@@ -135,7 +160,8 @@ class _LegacyPrefix:
 
 
 class _Measured:
-    """Counts answers by route template and status; an unknown path counts as one route.
+    """Counts answers by route template and status, and puts the headers on them that each has; an unknown path counts
+    as one route.
 
     watch: None, and then nothing is in the way of a request, where they are neither logged nor traced.
     """
@@ -155,6 +181,7 @@ class _Measured:
             if message["type"] == "http.response.start":
                 route = self._route(scope)
                 self._meter.answered(route, message["status"])
+                secure(message, scope.get("scheme") == "https")
             await send(message)
 
         await self._app(scope, receive, send_and_count)

@@ -19,7 +19,8 @@ from deployments.families.demo import SAMPLES_FOLDER
 from deployments.process.buffered_counter import BufferedCounter
 from deployments.process.replica_process import prepare_replica_process
 from deployments.watching.watch import start_watching
-from serve_app.api import create_api, when_started
+from serve_app.access.guard import Access
+from serve_app.api import Entrance, create_api, when_started
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.cluster_metrics import ClusterMetrics
 from serve_app.faces.system.readiness import Signs
@@ -68,6 +69,7 @@ class DoorDeployment:
         self._client = RevisionClient(client, self._discovery.records, ServeRevisionMeter())
         self._external = ExternalClient(settings.bridge_application)
         self._probe = ReplicaProbe(self._discovery.required_replicas, ReplicaActors())
+        self._access = Access.from_environment(os.environ, self._doors)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """The door wired to Ray; Serve calls it inside the replica."""
@@ -79,8 +81,8 @@ class DoorDeployment:
             samples_folder=SAMPLES_FOLDER,
             signs=self._signs,
         )
-        lifespan = when_started(self._start, self._stop)
-        return create_api(models, system, self._settings, ServeRequestMeter(), lifespan)
+        entrance = Entrance(when_started(self._start, self._stop), self._access)
+        return create_api(models, system, self._settings, ServeRequestMeter(), entrance)
 
     async def check_health(self) -> None:
         """Raises when a background task has died; Ray Serve replaces the replica then, and also when this does not
@@ -103,6 +105,10 @@ class DoorDeployment:
         if self._watch is not None:
             await self._watch.stop()
 
+    def _doors(self) -> int:
+        """Those of this application that run, or are to run: one that starts has its share from the beginning."""
+        return self._discovery.count_of(serve.get_replica_context().app_name)
+
     def _signs(self) -> Signs:
         name = self._settings.bridge_application
         has_gateway = self._discovery.has_application(name)
@@ -112,6 +118,8 @@ class DoorDeployment:
             gateway_reason=self._external.reason() if has_gateway else "",
             gateway_runs=self._discovery.runs(name),
             view_age_s=self._discovery.age_s,
+            has_keys_fault=self._access is not None and self._access.ring.fault != "",
+            door_is_closed=self._access is not None and not self._access.ring.was_read,
         )
 
 
@@ -126,7 +134,7 @@ def build(args: DoorSettings) -> Application:
         graceful_shutdown_wait_loop_s=0.1,
         graceful_shutdown_timeout_s=60,
         ray_actor_options={"num_cpus": 0.25},
-        autoscaling_config={"min_replicas": 1, "max_replicas": 1},
+        num_replicas=1,
     )
     application: Application = deployment.bind(args)
     return application

@@ -1,6 +1,8 @@
 """The `args` of the HTTP door's application. Host and port are Serve's own `http_options`."""
 
-from pydantic import Field
+import re
+
+from pydantic import Field, field_validator
 
 from deployments.definition import Settings
 
@@ -32,5 +34,29 @@ class DoorSettings(Settings):
     min_upload_bytes_per_s: int = Field(default=8 * 2**10, ge=1)
     """An upload that is slower than this on average, `upload_stall_s` not counted, is ended with 408."""
 
-    cors_origin_regex: str = r"https?://(localhost|127\.0\.0\.1|fast\.localhost)(:\d+)?"
-    """Web pages of these origins may call from a browser, as with the legacy server."""
+    cors_origin_regex: str = r"https?://(localhost|127\.0\.0\.1|\[::1\]|fast\.localhost)(:\d+)?"
+    """Web pages of these origins may call from a browser, as with the legacy server: those of the same machine."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins that may call as well, such as `https://annotate.example.org`; `null` for pages that are opened from a
+    file, and for any other page that hides its origin."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "null" and _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"an origin is SCHEME://HOST or SCHEME://HOST:PORT in lower case, got {origin!r}")
+        return origins
+
+    @field_validator("cors_origin_regex")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        return pattern
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")

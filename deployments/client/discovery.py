@@ -22,6 +22,7 @@ from deployments.client.serve_report import (
     Surroundings,
     is_built,
     records_from,
+    replica_counts_from,
     replicas_from,
     running_from,
     unhealthy_from,
@@ -52,6 +53,7 @@ class Discovery:
         self._replicas: dict[str, tuple[str, ...]] = {}
         self._applications: frozenset[str] = frozenset()
         self._running: frozenset[str] = frozenset()
+        self._counts: Mapping[str, int] = {}
         self._refreshed_at_s = time.monotonic()
         self._background = BackgroundTask("discovery of models", self._keep_refreshing)
 
@@ -108,6 +110,10 @@ class Discovery:
         """Whether the application of this name has a replica that runs, even if it is to have more."""
         return name in self._running
 
+    def count_of(self, name: str) -> int:
+        """Replicas of the application of this name that run, or are to run; 0 for an unknown one."""
+        return self._counts.get(name, 0)
+
     def required_replicas(self) -> Mapping[str, tuple[str, ...]]:
         """The models without which the system is not ready: name -> names of the actors that run it now."""
         return {
@@ -139,6 +145,7 @@ class Discovery:
         self._replicas = replicas_from(applications)
         self._applications = frozenset(applications)
         self._running = running_from(applications)
+        self._counts = replica_counts_from(applications)
         self._refreshed_at_s = time.monotonic()
         return all(is_built(application) for application in applications.values())
 

@@ -72,6 +72,14 @@ def running_from(applications: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
+def replica_counts_from(applications: Mapping[str, Any]) -> dict[str, int]:
+    """The replicas of each application that run, or are to run where those are more; of its largest deployment."""
+    return {
+        name: max((_count(one) for one in (application.get("deployments") or {}).values()), default=0)
+        for name, application in applications.items()
+    }
+
+
 def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
     """The applications that are not models and do not run: name -> reason."""
     return {
@@ -80,6 +88,11 @@ def unhealthy_from(applications: Mapping[str, Any]) -> dict[str, str]:
         if (application.get("deployed_app_config") or {}).get("import_path") != MODEL_IMPORT_PATH
         and application.get("status") != "RUNNING"
     }
+
+
+def _count(deployment: Mapping[str, Any]) -> int:
+    running = [replica for replica in deployment.get("replicas") or [] if replica.get("state") == "RUNNING"]
+    return max(len(running), int(deployment.get("target_num_replicas") or 0))
 
 
 def _has_replicas(application: Mapping[str, Any]) -> bool:

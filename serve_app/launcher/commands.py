@@ -18,6 +18,7 @@ from serve_app.launcher.app_status import (
     submission,
     table,
 )
+from serve_app.launcher.audit import note_change
 from serve_app.launcher.candidate_report import candidate_report, has_candidates
 from serve_app.launcher.cluster.node_checks import check_nodes
 from serve_app.launcher.cluster.replica_settings import with_settings
@@ -80,6 +81,7 @@ def deploy(config: Path, environ: Environ) -> int:
             document = rendered(document, settings, has_real_redis)
             _warn_of_fixed_options(behind_haproxy(document, environ), system.details())
             system.submit(document)
+            note_change(settings.folder, "deploy", file=str(config.absolute()), applications=names(document))
         settled = all_settled(names(document))
         details = system.wait_until(
             lambda now: settled(now) or _is_overtaken(now, names(document), is_followed), settings.start_patience_s
@@ -113,6 +115,7 @@ def add(model: Path, environ: Environ) -> int:
                 [application] = with_settings(only, environ)["applications"]
                 wanted["applications"][-1] = application
             system.submit(wanted)
+            note_change(settings.folder, "add", model=name, block=str(model))
         details = system.wait_until(
             lambda now: _is_settled(now, name) or _is_overtaken(now, [name], is_followed), settings.start_patience_s
         )
@@ -135,6 +138,7 @@ def remove(name: str, environ: Environ) -> int:
         if candidates := list(candidate_problems(wanted)):
             raise LaunchError([f"{name} has candidates; remove them first", *candidates])
         system.submit(wanted)
+        note_change(settings.folder, "remove", model=name)
     with RunningSystem(settings.dashboard_url, environ) as system:
         details = system.wait_until(lambda now: name not in now["applications"], REMOVAL_TIMEOUT_S)
     if name in details["applications"]:

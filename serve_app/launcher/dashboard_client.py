@@ -14,7 +14,7 @@ import httpx
 
 from deployments.error_text import cause_in
 from serve_app.launcher.app_status import Details, application_states, proxy_hosts, submission
-from serve_app.launcher.configuration.env_settings import reachable_address
+from serve_app.launcher.configuration.env_settings import API_KEY, reachable_address
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers, token_help
 
@@ -28,6 +28,8 @@ _SUBMIT_TIMEOUT_S = 120.0
 """The first submission on a cluster starts Ray Serve there."""
 
 POLL_INTERVAL_S = 0.5
+
+_SEEN = (httpx.codes.OK, httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 
 LISTED_TIMEOUT_S = 15.0
 """The HTTP door looks for new models every few seconds."""
@@ -145,13 +147,14 @@ def all_settled(wanted: Iterable[str]) -> Callable[[Details], bool]:
 def wait_until_listed(
     details: Mapping[str, Any], model: str, timeout_s: float = LISTED_TIMEOUT_S, is_elsewhere: bool = False
 ) -> bool:
-    """Whether the door described `model` within `timeout_s`. details: of the running system, whose `http_options`
+    """Whether the door described `model` within `timeout_s`, or keeps it to itself as it asks for a key that this
+    process lacks. details: of the running system, whose `http_options`
     say where the door is; a system without a door lists nothing. is_elsewhere: whether it is on other machines."""
     ends_at_s = time.monotonic() + timeout_s
     with _door(details, is_elsewhere, timeout_s) as door:
         while True:
             try:
-                if door.get(f"/v1/models/{model}").status_code == httpx.codes.OK:
+                if door.get(f"/v1/models/{model}").status_code in _SEEN:
                     return True
             except httpx.HTTPError:
                 pass
@@ -174,4 +177,6 @@ def _door(details: Mapping[str, Any], is_elsewhere: bool, timeout_s: float) -> h
     options = details.get("http_options") or {}
     host = next(iter(proxy_hosts(dict(details))), "") if is_elsewhere else options.get("host")
     address = reachable_address(host or "", options.get("port") or 8000)
-    return httpx.Client(base_url=f"http://{address}", timeout=timeout_s, trust_env=False)
+    key = os.environ.get(API_KEY)
+    headers = {"X-API-Key": key} if key else {}
+    return httpx.Client(base_url=f"http://{address}", timeout=timeout_s, trust_env=False, headers=headers)

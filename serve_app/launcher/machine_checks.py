@@ -12,8 +12,10 @@ from typing import Any
 
 import psutil
 
+from serve_app.access.key_ring import is_read_by_all, read_keys
+from serve_app.access.keys import KeyFileError
 from serve_app.launcher.configuration.env_settings import SystemSettings
-from serve_app.launcher.console import LaunchError
+from serve_app.launcher.console import LaunchError, say_error
 
 SHARED_MEMORY = Path("/dev/shm")
 LONGEST_RAY_FOLDER = 39
@@ -64,6 +66,19 @@ def ray_folder(settings: SystemSettings, environ: Mapping[str, str]) -> tuple[Pa
         return settings.ray_temp_dir.absolute(), "FATHOM_RAY_TEMP_DIR"
     setting = next((name for name in _TMPDIRS if environ.get(name)), "")
     return Path(environ.get(setting) or _PLAIN_TMP).absolute() / "ray", setting
+
+
+def refuse_bad_keys(file: Path | None) -> None:
+    """Raises LaunchError when the file of API keys, if there is one, cannot be used: nobody could call then."""
+    if file is None:
+        return
+    try:
+        read_keys(file)
+    except (OSError, KeyFileError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise LaunchError(f"FATHOM_API_KEYS_FILE: {file}: {reason}") from error
+    if is_read_by_all(file):
+        say_error(f"{file} can be read by every user: it has no keys in it, but says whose there are (chmod o-r)")
 
 
 def refuse_small_limits() -> None:

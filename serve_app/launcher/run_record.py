@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-from serve_app.launcher.configuration.env_settings import PREFIX
+from serve_app.launcher.configuration.env_settings import API_KEY, PREFIX
 from serve_app.launcher.configuration.ray_variables import REDIS_URL
 from serve_app.launcher.console import LaunchError
 
@@ -52,6 +52,7 @@ def open_folder(folder: Path) -> None:
 def write_record(folder: Path, environ: Mapping[str, str]) -> None:
     """Records this process, with those of its variables that are not secret, as the system of `folder`."""
     kept = {name: value for name, value in environ.items() if name.startswith(PREFIX) or name in _KEPT_FOR_RAY}
+    kept.pop(API_KEY, None)
     process = psutil.Process()
     record = RunRecord(process.pid, process.create_time(), kept, bool(environ.get(REDIS_URL.name)))
     (folder / _RECORD).write_text(json.dumps(asdict(record)), encoding="utf-8")

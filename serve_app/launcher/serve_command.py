@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serve_app.launcher import child_main
 from serve_app.launcher.app_status import Details, names, proxy_hosts
+from serve_app.launcher.audit import note_change
 from serve_app.launcher.banner import banner, cluster_addresses, http_address, redis_address
 from serve_app.launcher.cluster.node_checks import check_nodes
 from serve_app.launcher.cluster.replica_settings import with_settings
@@ -16,12 +17,13 @@ from serve_app.launcher.configuration.env_overrides import (
     setting_name,
     write_rendered,
 )
-from serve_app.launcher.configuration.env_settings import SystemSettings
+from serve_app.launcher.configuration.env_settings import API_KEY, SystemSettings
 from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray, joins_cluster
 from serve_app.launcher.configuration.validation import load_system
 from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.machine_checks import (
+    refuse_bad_keys,
     refuse_full_disk,
     refuse_small_limits,
     shared_memory_warning,
@@ -52,6 +54,7 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     """Runs the system of `config` in the foreground."""
     settings = SystemSettings.from_environment(environ)
     environ = explicit_mode(environ) | for_ray(environ)
+    environ.pop(API_KEY, None)
     document = rendered(load_system(config), settings, has_real_redis=bool(environ.get(REDIS_URL.name)))
     listeners = _listeners(document, settings, environ)
     if joins_cluster(environ):
@@ -79,6 +82,7 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
         write_rendered(behind_haproxy(document, environ), folder / "serve.yaml")
         command = child_main.command(folder / "serve.yaml")
         write_record(folder, environ)
+        note_change(folder, "serve", file=str(config.absolute()), applications=names(document))
         try:
             return _start_and_keep(command, log, signals, document, environ)
         finally:
@@ -120,12 +124,14 @@ def _prepared_folder(settings: SystemSettings) -> Path:
 
 def _limits(settings: SystemSettings, document: Details) -> ConnectionLimits:
     timeout_s = document.get("http_options", {}).get("request_timeout_s")
-    return ConnectionLimits(settings.http_connections_per_client, settings.http_header_patience_s, timeout_s)
+    proxies = tuple(settings.trusted_proxies.split(",")) if settings.trusted_proxies else ()
+    return ConnectionLimits(settings.http_connections_per_client, settings.http_header_patience_s, timeout_s, proxies)
 
 
 def _checked_machine(settings: SystemSettings, environ: Environ) -> dict[str, str]:
     """What to change in `environ`. Raises LaunchError when Ray could not start on this machine."""
     refuse_small_limits()
+    refuse_bad_keys(settings.api_keys_file)
     changes = variables_for_folders(settings, environ)
     if warning := shared_memory_warning():
         say_error(warning)

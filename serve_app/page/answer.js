@@ -1,18 +1,21 @@
 // What the server says, and how a question to it is put. Knows nothing of what is on the screen.
 
+import { fetchWithKey } from "./key.js";
+
 // This file lies in static/, so the root of the server, behind whatever prefix, is one folder up.
 export const ROOT = new URL("../", import.meta.url);
 
 // A failure in words for people: a short title and one sentence of detail.
 export class Problem extends Error {
-  constructor(title, detail) {
+  constructor(title, detail, status = 0) {
     super(detail);
     this.title = title;
+    this.status = status; // of the answer; 0 where there was none
   }
 }
 
 export async function getJson(path) {
-  const response = await fetch(new URL(path, ROOT), { headers: { Accept: "application/json" } });
+  const response = await fetchWithKey(new URL(path, ROOT), { headers: { Accept: "application/json" } });
   if (!response.ok) throw await problemOf(response);
   return response.json();
 }
@@ -24,7 +27,7 @@ export async function predict(model, file, signal) {
   form.append("file", file, file.name || "frame.png");
   let response;
   try {
-    response = await fetch(new URL("predictor/", ROOT), {
+    response = await fetchWithKey(new URL("predictor/", ROOT), {
       method: "POST", body: form, signal, headers: { Accept: "application/json" },
     });
   } catch (error) {
@@ -55,7 +58,7 @@ function problemFrom(body, response) {
   const title = typeof body?.title === "string" ? body.title : `The server answered ${response.status}`;
   const wait = response.headers.get("Retry-After");
   const again = /^\d+$/.test(wait ?? "") ? ` Try again in ${wait} s.` : "";
-  return new Problem(title, (wordsOf(body?.detail) || "It gave no explanation.") + again);
+  return new Problem(title, (wordsOf(body?.detail) || "It gave no explanation.") + again, response.status);
 }
 
 function wordsOf(detail) {

@@ -15,8 +15,8 @@ const WORDS = {
 };
 
 // page: {models, noModels, connection, about, facts} elements. onChange(record or null) is told of every
-// change of the choice or of the chosen model's record. Returns {chosen, firstLook}: the record of the choice or
-// null, and a promise that is kept when the server was asked for its models once.
+// change of the choice or of the chosen model's record. Returns {chosen, firstLook, refresh}: the record of the choice
+// or null, a promise that is kept when the server was asked for its models once, and a function that asks again.
 export function createModelList(page, onChange) {
   const entries = new Map(); // name -> {element, record, ...parts}
   let chosenName = null;
@@ -83,7 +83,8 @@ export function createModelList(page, onChange) {
       page.connection.textContent = "Connected";
       page.connection.dataset.state = "ready";
     } catch (error) {
-      page.connection.textContent = "The server does not answer; trying again";
+      const needsKey = error.status === 401;
+      page.connection.textContent = needsKey ? "A key is needed" : "The server does not answer; trying again";
       page.connection.dataset.state = "failed";
     }
   }
@@ -99,7 +100,7 @@ export function createModelList(page, onChange) {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refresh();
   });
-  return { chosen, firstLook };
+  return { chosen, firstLook, refresh };
 }
 
 function createEntry(name, onChosen) {

@@ -4,12 +4,13 @@ import { predict, readDetections } from "./answer.js";
 import { createDetectionList } from "./detections.js";
 import { createFrame } from "./frame.js";
 import { createIntake } from "./intake.js";
+import { createKeyForm } from "./key.js";
 import { createModelList } from "./models.js";
 
 const IDS = ["models", "noModels", "connection", "about", "facts", "samples", "sampleList", "file", "detect",
   "cancel", "status", "elapsed", "problem", "problemTitle", "problemDetail", "drop", "frame", "canvas", "image",
   "boxes", "noImage", "caption", "count", "controls", "threshold", "thresholdValue", "floor", "tags", "list",
-  "raw", "copy", "copied", "crowded"];
+  "raw", "copy", "copied", "crowded", "key", "keyInput", "keyTitle"];
 const toId = (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 const page = Object.fromEntries(IDS.map((name) => [name, document.getElementById(toId(name))]));
 
@@ -203,4 +204,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+createKeyForm(page, models.refresh);
 intake.offerSamples();

@@ -41,10 +41,10 @@ configure_component_logger(
 prepare_replica_process()
 # A call of Serve, which may carry many of our requests.
 from ray.serve.context import _RequestContext, _serve_request_context
-_serve_request_context.set(_RequestContext(request_id="of-serve"))
+_serve_request_context.set(_RequestContext(request_id="of-serve", route="/"))
 own = logging.getLogger("ray.serve.fathom")
 own.info("a line of ours")
-own.warning("a warning of ours", extra={"request_id": "frame-1,frame-2"})
+own.warning("a warning of ours", extra={"request_id": "frame-1,frame-2", "route": "/predictor/"})
 try:
     raise ValueError("the cause")
 except ValueError:
@@ -140,6 +140,7 @@ def test_lines_in_json_have_the_ids_of_their_requests_as_a_member(tmp_path: Path
     written, _ = killed_replica(tmp_path, "JSON")
     lines = {line["message"]: line for line in map(json.loads, written.splitlines())}
     assert lines["a warning of ours"]["request_id"] == "frame-1,frame-2"
+    assert lines["a warning of ours"]["route"] == "/predictor/", "Serve has the prefix of the whole door there"
     assert lines["a line of ours"].get("request_id") == "of-serve"
     assert lines["a line of ours"]["deployment"] == "app_Model"
     assert "ValueError: the cause" in lines["an error of ours"]["exc_text"]

@@ -82,6 +82,8 @@ class FakeServer:
     models: list[dict[str, Any]] = field(default_factory=lambda: [model("alpha"), model("beta", "asleep")])
     default_model: str = "alpha"
     sample: bytes | None = None
+    key: str | None = None
+    """Asked for by the list of models and by questions."""
     answer: tuple[int, dict[str, Any]] = (200, success())
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
@@ -112,7 +114,9 @@ class FakeServer:
         text = (PAGE / "index.html").read_text(encoding="utf-8")
         return HTMLResponse(text.replace('<base href="../">', '<base href="./">'))
 
-    def _models(self, _: Request) -> Response:
+    def _models(self, request: Request) -> Response:
+        if refusal := self._refusal(request):
+            return refusal
         self.listing.wait(DEADLINE_S)
         return JSONResponse({"default_model": self.default_model, "models": self.models})
 
@@ -124,7 +128,14 @@ class FakeServer:
     def _sample(self, _: Request) -> Response:
         return Response(self.sample, media_type="image/png")
 
+    def _refusal(self, request: Request) -> Response | None:
+        if self.key is None or request.headers.get("x-api-key") == self.key:
+            return None
+        return JSONResponse(problem(401, "Unauthorized", "This server asks for an API key."), 401)
+
     async def _predict(self, request: Request) -> Response:
+        if refusal := self._refusal(request):
+            return refusal
         async with request.form() as form:
             upload = form["file"]
             assert isinstance(upload, UploadFile)

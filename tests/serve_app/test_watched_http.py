@@ -85,6 +85,28 @@ async def test_what_is_asked_by_get_is_not_watched(
     assert lines(caplog) == []
 
 
+async def test_a_line_has_what_an_access_log_has_and_nothing_that_clients_say(
+    collected: Collector, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.get("/v1/models/secret-name", params={"q": "secret-query"}, headers=CLIENT)
+    answer = await client.get("/v1/models")
+    await upload(client, CLIENT)
+    await client.get("/secret-path")
+    about_http = [one for one in caplog.records if hasattr(one, "bytes_out")]
+    members = ("method", "route", "status", "bytes_out", "client", "key")
+    assert [tuple(getattr(one, name) for name in members[:3]) for one in about_http] == [
+        ("GET", "/v1/models/{model}", 404),
+        ("GET", "/v1/models", 200),
+        ("POST", "/predictor/", 200),
+        ("GET", "other", 404),
+    ]
+    listed, uploaded = about_http[1].__dict__, about_http[2].__dict__
+    assert (listed["bytes_in"], listed["bytes_out"]) == (0, len(answer.content))
+    assert 70 < uploaded["bytes_in"] < 400
+    assert (listed["client"], listed["key"]) == ("127.0.0.1", "")
+    assert "secret" not in "".join(str(one.__dict__) for one in about_http)
+
+
 async def test_an_unexpected_fault_is_logged_with_the_id_when_watching_is_off(
     client: httpx.AsyncClient, system: FakeSystem, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,10 +44,10 @@ async def serving(app: ASGIApp) -> AsyncIterator[int]:
         await task
 
 
-async def ask(port: int, request: bytes, timeout_s: float = ANSWER_S) -> Answer:
-    """The answer to the bytes of one request, on a connection of its own."""
+async def ask(port: int, request: bytes, timeout_s: float = ANSWER_S, source: str = "127.0.0.1") -> Answer:
+    """The answer to the bytes of one request, on a connection of its own. source: the address of the client."""
     async with asyncio.timeout(timeout_s):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
         try:
             writer.write(request)
             await writer.drain()

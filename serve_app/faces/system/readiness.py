@@ -32,6 +32,12 @@ class Signs:
     view_age_s: float = 0.0
     """How old the view of the models is."""
 
+    has_keys_fault: bool = False
+    """Whether the file of API keys cannot be used now. What is wrong with it is for the log, not for everybody."""
+
+    door_is_closed: bool = False
+    """Whether nobody may call, as that file was never a good one."""
+
 
 def readiness(records: Sequence[ModelRecord], unhealthy: Mapping[str, str], signs: Signs) -> dict[str, Any]:
     """The body of the answer. `reasons` is empty when the system is ready: all required models answer, and the Redis
@@ -52,6 +58,9 @@ def readiness(records: Sequence[ModelRecord], unhealthy: Mapping[str, str], sign
         (reasons if is_fatal else degraded).append({"application": name, "reason": reason})
     if stale:
         degraded.append({"application": "Serve's controller", "reason": stale})
+    if signs.has_keys_fault:
+        entry = {"application": "API keys", "reason": "their file cannot be used; the log of the door says why"}
+        (reasons if signs.door_is_closed else degraded).append(entry)
     status = "not ready" if reasons else "degraded" if degraded else "ready"
     return {"status": status, "reasons": reasons, "degraded": degraded}
 

@@ -46,7 +46,11 @@ def check_nodes(document: Mapping[str, Any], system: RunningSystem, environ: Map
 
 def inspected(document: Mapping[str, Any], system: RunningSystem, environ: Mapping[str, str]) -> Nodes:
     """What each node has. Raises LaunchError where the cluster cannot say."""
-    question = {"paths": files_of(document), "folders": _weights_folders(document, environ), "packages": PACKAGES}
+    question = {
+        "paths": files_of(document, environ),
+        "folders": _weights_folders(document, environ),
+        "packages": PACKAGES,
+    }
     program = f"python -m serve_app.launcher.cluster.inspection {shlex.quote(json.dumps(question))}"
     said = system.run_job(program, JOB_TIMEOUT_S)
     line = next((line for line in said.splitlines() if line.startswith(MARK)), None)
@@ -61,12 +65,12 @@ def inspected(document: Mapping[str, Any], system: RunningSystem, environ: Mappi
     return nodes
 
 
-def files_of(document: Mapping[str, Any]) -> list[str]:
-    """The files of models that every node must have, as a replica opens them."""
+def files_of(document: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """The files that every node must have, as a replica opens them: those of models, and the file of API keys."""
+    keys = environ.get("FATHOM_API_KEYS_FILE")
     sources = [one.weights_source.uri if one.weights_source else str(one.weights or "") for one in _models(document)]
-    return sorted(
-        {uri.removeprefix("file://") for uri in sources if uri and (uri[:7] == "file://" or ":" not in uri)}
-    )
+    of_models = {uri.removeprefix("file://") for uri in sources if uri and (uri[:7] == "file://" or ":" not in uri)}
+    return sorted(of_models | ({keys} if keys else set()))
 
 
 def node_problems(nodes: Nodes, code: str) -> Iterator[str]:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from serve_app.launcher.configuration.env_settings import SystemSettings
+from serve_app.launcher.configuration.env_settings import API_KEY, SystemSettings
 from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.proxy import in_front
-from serve_app.launcher.proxy.haproxy import ENABLED
+from serve_app.launcher.proxy.haproxy import ENABLED, NOBODY, TRUSTED
 from serve_app.launcher.ray_token import ensure_token, has_token, token_help, uses_token
 
 _LISTENS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -57,13 +57,14 @@ def node_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
     Ray's own proxy is on every node: HAProxy is set up for one machine, where only it reaches the replicas.
     """
-    variables = {name: value for name, value in environ.items() if name != "RAY_ADDRESS"}
+    variables = {name: value for name, value in environ.items() if name not in ("RAY_ADDRESS", API_KEY)}
     ours = {
         ENABLED: "0",
         _DIRECT: "0",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": in_front.IMPORT_PATH,
         _LISTENS: "1",
         _WITHOUT_HEAD_S: "600",
+        TRUSTED: environ.get("FATHOM_TRUSTED_PROXIES") or NOBODY,
     }
     # Jobs that look at the node are started as `python`.
     path = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])

@@ -24,6 +24,7 @@ _PASSED_ON = (
     "PYTHONUTF8",
     "FATHOM_LOG_REQUESTS",
     "FATHOM_TRACE_SHARE",
+    "FATHOM_API_KEYS_FILE",  # its place; each node with a door has the file there
     "OTEL_EXPORTER_OTLP_ENDPOINT",  # its headers may be secret, and are not
 )
 

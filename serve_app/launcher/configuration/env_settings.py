@@ -6,10 +6,11 @@ know, and here a misspelt one is refused with the nearest right name. What it wo
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from deployments.definition import Settings
 from deployments.nearest_name import nearest_of
@@ -22,6 +23,8 @@ from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
 from serve_app.launcher.processes.log_folder import DEFAULT_MAX_BYTES as DEFAULT_LOGS_MAX_BYTES
 
 PREFIX = "FATHOM_"
+API_KEY = "FATHOM_API_KEY"
+"""A secret: no process that is started gets it, and no file."""
 
 
 class SystemSettings(Settings):
@@ -39,6 +42,18 @@ class SystemSettings(Settings):
 
     http_header_patience_s: float = Field(default=10.0, ge=0.1, le=60)
     """Seconds within which the head of an HTTP request must arrive."""
+
+    api_keys_file: Path | None = None
+    """File of API keys, an absolute path. With it the HTTP door asks for a key; without it everybody who reaches the
+    port may call: docs/security.md. It is read again when it changes."""
+
+    api_key: SecretStr | None = None
+    """Key that commands such as `make status` show to the HTTP door, where it asks for keys. A secret: never written
+    to a file or shown."""
+
+    trusted_proxies: str | None = Field(default=None, min_length=1)
+    """Addresses or networks of proxies of your own in front, with commas between them (`10.0.0.5,10.1.0.0/16`). What
+    they say in `X-Forwarded-For` and `X-Forwarded-Proto` is believed, and of nobody else."""
 
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
     """Address that the Ray dashboard listens on. Whoever has it and the token can run code. With `RAY_ADDRESS`, where
@@ -84,8 +99,8 @@ class SystemSettings(Settings):
     """How lines of Ray Serve and of replicas are written: `text`, or `json`, a document for each line."""
 
     log_requests: bool = False
-    """`1`: each upload and each job is a line in the log of its door, with its id, and another in that of the
-    replica."""
+    """`1`: each job, and each HTTP request but for the page and health, is a line in the log of its door, with its
+    id; each image another in that of the replica."""
 
     trace_share: float = Field(default=0.0, ge=0, le=1)
     """Part of all uploads and jobs that is traced with OpenTelemetry, such as 0.01. An upload that comes with a
@@ -119,6 +134,21 @@ class SystemSettings(Settings):
         if value is not None and not str(value).isprintable():
             raise ValueError("must have no line breaks and no bytes that are not UTF-8")
         return value
+
+    @field_validator("api_keys_file")
+    @classmethod
+    def _file_is_found_from_everywhere(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            raise ValueError("must be an absolute path, as the door runs in a folder of Ray's")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        # `ip_network` names what is wrong, such as a network with bits of a host.
+        return ",".join(str(ip_network(part.strip())) for part in value.split(","))
 
     @field_validator("weights_mirror")
     @classmethod

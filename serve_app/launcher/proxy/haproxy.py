@@ -28,6 +28,12 @@ from serve_app.launcher.proxy.haproxy_config import LOOPBACK, Rules
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
 _BEFORE_RAYS_PROXY = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+TRUSTED = "FORWARDED_ALLOW_IPS"
+"""The variable by which uvicorn, and so Ray's own proxy, knows whose `X-Forwarded-...` to believe."""
+
+NOBODY = "none"
+"""No address, so that nobody is believed."""
+
 FOLDER = "RAY_SERVE_HAPROXY_SERVER_STATE_BASE"
 """The variable that holds the folder of all of HAProxy's files."""
 PORTS = (
@@ -75,6 +81,9 @@ class ConnectionLimits:
     answer_timeout_s: float | None = None
     """Within which Serve itself answers any request; None where it has no limit."""
 
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies in front, which say for whom they ask."""
+
 
 @contextmanager
 def haproxy_environment(
@@ -87,7 +96,10 @@ def haproxy_environment(
     must be told LOOPBACK then: see `behind_haproxy`.
     """
     if not is_enabled(environ):
-        yield {ENABLED: "0", _BEFORE_RAYS_PROXY: environ.get(_BEFORE_RAYS_PROXY) or in_front.IMPORT_PATH}
+        before = environ.get(_BEFORE_RAYS_PROXY) or in_front.IMPORT_PATH
+        # By itself uvicorn, which Ray's proxy runs on, believes what comes from this machine.
+        trusted = ",".join(limits.trusted_proxies) or NOBODY
+        yield {ENABLED: "0", _BEFORE_RAYS_PROXY: before, TRUSTED: environ.get(TRUSTED) or trusted}
         return
     with scratch_folder(_short_folder(environ)) as home:
         variables = _variables(home, door, limits)
@@ -177,6 +189,7 @@ def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path
         answers=str(answers),
         connections_per_client=limits.per_client,
         head_timeout_s=limits.head_timeout_s,
+        trusted_proxies=limits.trusted_proxies,
     )
     rules_file = home / "rules.json"
     rules_file.write_text(json.dumps(asdict(rules)), encoding="utf-8")

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from serve_app.launcher.proxy.haproxy_config import ERRORS, HEAD_TOO_LARGE
 from serve_app.problems import LEGACY_MEMBERS, status_problem
+from serve_app.security_headers import HEADERS
 
 _NO_DOOR = "the HTTP door is starting, or is being replaced; try again"
 
@@ -57,6 +58,7 @@ def write_answers(folder: Path) -> None:
 def response_of(answer: ProxyAnswer) -> Response:
     """The same, where HAProxy does not stand in front."""
     response = status_problem(answer.status, answer.detail, LEGACY_MEMBERS)
+    response.headers.update(HEADERS)
     if answer.retry_after_s:
         response.headers["Retry-After"] = str(answer.retry_after_s)
     return response

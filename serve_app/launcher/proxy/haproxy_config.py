@@ -9,7 +9,7 @@ about 30 ms.
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,13 @@ _MAXCONN = re.compile(r"^ +maxconn (\d+)$", re.MULTILINE)
 _BUFSIZE = re.compile(r"^ +tune\.bufsize (\d+)$", re.MULTILINE)
 _USUAL_CONNECTIONS = 4096
 _USUAL_BUFFER_BYTES = 16384
+_HEADERS = (
+    "hdr x-content-type-options nosniff hdr referrer-policy no-referrer "
+    "hdr content-security-policy \"frame-ancestors 'none'\""
+)
+"""As `serve_app.security_headers` has them, which cannot be imported here; the other answers come from files."""
+
+_PROXIES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,9 @@ class Rules:
 
     head_timeout_s: float = 10.0
     """Within which the head of a request must arrive."""
+
+    trusted_proxies: Sequence[str] = ()
+    """Networks of proxies in front, which say for whom they ask."""
 
 
 def edited(config: str, rules: Rules) -> str:
@@ -132,14 +142,49 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
     yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {share_and_told} }}"
     yield f"    tcp-request connection reject if {{ fe_conn gt {busy} }} {{ sc0_conn_cur gt {few} }}"
     yield f"    tcp-request connection set-var(sess.too_many) bool(true) if {{ sc0_conn_cur gt {share} }}"
+    yield from _request_id()
     yield "    http-request return status 429 default-errorfiles if { var(sess.too_many) -m bool }"
     yield (
         f"    http-request return status 431 content-type application/problem+json "
-        f"file {rules.answers}/{HEAD_TOO_LARGE} if {{ req.hdrs,length gt {buffer_bytes // 2} }}"
+        f"file {rules.answers}/{HEAD_TOO_LARGE} {_HEADERS} if {{ req.hdrs,length gt {buffer_bytes // 2} }}"
     )
     yield from _dropped_headers()
-    # What a client claims here is replaced: the door sees the address that HAProxy saw.
-    yield "    http-request set-header x-forwarded-for %[src]"
+    # HAProxy tells the system log whole addresses, and in these is a secret: docs/security.md.
+    yield "    http-request set-log-level silent if { url_param(api_key) -m found }"
+    yield from _client_address(rules.trusted_proxies)
+
+
+def _request_id() -> Iterator[str]:
+    """It appears in logs and answers, so that of a client must be plain. An answer without one is HAProxy's own."""
+    yield "    acl one_request_id req.fhdr_cnt(x-request-id) eq 1"
+    yield "    acl plain_request_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$"
+    yield "    http-request del-header x-request-id unless one_request_id plain_request_id"
+    yield "    http-request set-var(txn.request_id) req.hdr(x-request-id)"
+    has_none = "!{ res.hdr(x-request-id) -m found }"
+    yield (
+        "    http-after-response set-header x-request-id %[var(txn.request_id)] "
+        f"if {has_none} {{ var(txn.request_id) -m found }}"
+    )
+    yield f"    http-after-response set-header x-request-id %[uuid()] if {has_none}"
+
+
+def _client_address(trusted: Sequence[str]) -> Iterator[str]:
+    """What a client claims of itself is replaced: the door sees the address that HAProxy saw or, where that is a
+    trusted proxy, the one that this proxy saw; and so on for a few proxies in a row."""
+    if not trusted:
+        yield "    http-request del-header x-forwarded-proto"
+        yield "    http-request set-header x-forwarded-for %[src]"
+        return
+    networks = " ".join(trusted)
+    yield f"    http-request del-header x-forwarded-proto unless {{ src {networks} }}"
+    yield "    http-request set-var(txn.client) src"
+    for place in range(1, _PROXIES_IN_A_ROW + 1):
+        seen = f"req.hdr_ip(x-forwarded-for,-{place})"
+        yield (
+            f"    http-request set-var(txn.client) {seen} "
+            f"if {{ var(txn.client) -m ip {networks} }} {{ {seen} -m found }}"
+        )
+    yield "    http-request set-header x-forwarded-for %[var(txn.client)]"
 
 
 def _dropped_headers() -> Iterator[str]:
@@ -149,10 +194,6 @@ def _dropped_headers() -> Iterator[str]:
     # One pattern, as each is tried on every header of every request.
     steering = "^(serve[-_]multiplexed[-_]model[-_]id$|x[-_]session[-_]id$|x-serve-router-)"
     yield f"    http-request del-header {steering} -m reg"
-    # It appears in logs and answers.
-    yield "    acl one_request_id req.fhdr_cnt(x-request-id) eq 1"
-    yield "    acl plain_request_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$"
-    yield "    http-request del-header x-request-id unless one_request_id plain_request_id"
 
 
 def _out_of_use(server: str) -> str:

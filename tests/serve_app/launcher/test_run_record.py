@@ -19,6 +19,7 @@ def test_the_record_keeps_no_secret_and_ends_with_its_process(tmp_path: Path) ->
         "RAY_AUTH_MODE": "token",
         "REDIS_URL": "redis://:hush@h",
         "RAY_AUTH_TOKEN": "t",
+        "FATHOM_API_KEY": "hush",
     }
     write_record(tmp_path, environ)
     record = read_record(tmp_path)

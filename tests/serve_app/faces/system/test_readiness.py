@@ -18,6 +18,7 @@ REQUIRED = record("benthic-demo", required=True)
 OTHER = record("other")
 SLEEPY = record("sleepy", ModelState.ASLEEP, required=True)
 OLD = Signs(view_age_s=CONTROLLER_SILENT_AFTER_S + 1)
+KEYS = "their file cannot be used; the log of the door says why"
 VIEW = "the controller has not answered for 16 s, and what is said of the models is as old"
 
 
@@ -42,6 +43,8 @@ VIEW = "the controller has not answered for 16 s, and what is said of the models
         ([], {"valkey": "died"}, Signs(gateway="bridge"), "degraded", {}, {"valkey": "died"}),
         ([], {"bridge": "died"}, Signs(gateway=None), "degraded", {}, {"bridge": "died"}),
         ([REQUIRED], {}, OLD, "degraded", {}, {"Serve's controller": VIEW}),
+        ([], {}, Signs(has_keys_fault=True), "degraded", {}, {"API keys": KEYS}),
+        ([], {}, Signs(has_keys_fault=True, door_is_closed=True), "not ready", {"API keys": KEYS}, {}),
         ([SLEEPY], {}, Signs(), "ready", {}, {}),
         ([SLEEPY], {}, OLD, "not ready", {"sleepy": f"nobody would wake it: {VIEW}"}, {"Serve's controller": VIEW}),
     ],

@@ -65,7 +65,9 @@ def test_files_that_every_node_must_have() -> None:
     blocks = [model_block(name) for name in ("path", "disk", "web", "own")]
     for block, weights in zip(blocks, ("/w/a.pt", "file:///w/b.pt", "hf://o/r/c.pt", None), strict=True):
         block["args"] = {"family": "yolov5", "weights": weights}
-    assert files_of({"applications": [*blocks, API]}) == ["/w/a.pt", "/w/b.pt"]
+    document = {"applications": [*blocks, API]}
+    assert files_of(document, {}) == ["/w/a.pt", "/w/b.pt"]
+    assert files_of(document, {"FATHOM_API_KEYS_FILE": "/etc/keys.toml"}) == ["/etc/keys.toml", "/w/a.pt", "/w/b.pt"]
 
 
 @pytest.mark.parametrize(

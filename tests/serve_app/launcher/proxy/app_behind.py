@@ -23,6 +23,10 @@ async def say_client(request: Request) -> Response:
     return JSONResponse(request.client.host)
 
 
+async def say_scheme(request: Request) -> Response:
+    return JSONResponse(request.url.scheme)
+
+
 async def say_late(request: Request) -> Response:
     await asyncio.sleep(float(request.query_params["after_s"]))
     return JSONResponse("late")
@@ -43,6 +47,7 @@ BEHIND = Starlette(
         Route("/headers", say_headers),
         Route("/text", say_text),
         Route("/client", say_client),
+        Route("/scheme", say_scheme),
         Route("/late", say_late),
     ],
     exception_handlers={404: say_not_found},

@@ -18,6 +18,7 @@ from tests.support.waiting import wait_for
 
 START_S = 20.0
 USUAL_LIMITS = ConnectionLimits()
+LOG = "127.0.0.1:514"
 
 
 @contextmanager
@@ -30,7 +31,9 @@ def haproxy_environment_of(
         yield environ | found
 
 
-def config_by_ray(environ: dict[str, str], port: int, doors: Iterable[int], fallback: int | None = None) -> Path:
+def config_by_ray(
+    environ: dict[str, str], port: int, doors: Iterable[int], fallback: int | None = None, log_target: str = LOG
+) -> Path:
     """The file that Ray writes when replicas of the door listen on `doors`; None: no application is there yet."""
     state = environ["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"]
     servers = [ServerConfig(f"door-{door}", "127.0.0.1", door) for door in doors]
@@ -49,6 +52,7 @@ def config_by_ray(environ: dict[str, str], port: int, doors: Iterable[int], fall
         stats_port=int(environ["RAY_SERVE_HAPROXY_STATS_PORT"]),
         socket_path=environ["RAY_SERVE_HAPROXY_SOCKET_PATH"],
         server_state_base=state,
+        log_target=log_target,
         server_state_file=environ["RAY_SERVE_HAPROXY_SERVER_STATE_FILE"],
     )
     path = environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]
@@ -63,25 +67,26 @@ def haproxy_in_front(
     fallback: int | None = None,
     limits: ConnectionLimits = USUAL_LIMITS,
     client_timeout_s: int = 60,
+    log_target: str = LOG,
 ) -> Iterator[int]:
     """The port on which HAProxy listens for clients; 400 connections in all."""
     [port] = free_ports(1)
     client_timeout = {"RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(client_timeout_s)}
     with haproxy_environment_of(port, limits, **client_timeout) as environ:
-        config = config_by_ray(environ, port, doors, fallback)
+        config = config_by_ray(environ, port, doors, fallback, log_target)
         log = config.with_name("log")
         with log.open("w") as output:
             command = [environ["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config)]
             process = subprocess.Popen(command, stdout=output, stderr=output, env=dict(os.environ))
         try:
-            _wait_until_it_listens(process, port, log)
+            wait_until_it_listens(process, port, log)
             yield port
         finally:
             process.kill()
             process.wait()
 
 
-def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     def listens() -> bool:
         assert process.poll() is None, log.read_text()
         return _listens(process.pid, port)

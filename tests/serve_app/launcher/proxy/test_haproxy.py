@@ -43,7 +43,14 @@ def test_it_is_on_by_default_and_can_be_switched_off(environ: dict[str, str]) ->
         assert found == {
             ENABLED: "0",
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.launcher.proxy.in_front:middlewares",
+            "FORWARDED_ALLOW_IPS": "none",
         }
+
+
+def test_without_it_rays_own_proxy_believes_the_trusted_proxies() -> None:
+    limits = ConnectionLimits(trusted_proxies=("10.0.0.5/32", "10.1.0.0/16"))
+    with haproxy_environment(for_ray({ENABLED: "0"}), DOOR, limits) as found:
+        assert found["FORWARDED_ALLOW_IPS"] == "10.0.0.5/32,10.1.0.0/16"
 
 
 def test_its_files_are_for_the_owner_only_and_go_at_the_end() -> None:

@@ -1,0 +1,62 @@
+"""What each route of the door asks for: the one table, complete by a test.
+
+A path that is not in it answers 404 while keys are asked for, so that a route which was forgotten here is closed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.routing import compile_path
+
+from serve_app.access.keys import Scope
+
+OPEN = None
+"""For everybody: whether the system lives, the page's own files, and what the routes are."""
+
+_SEGMENTING = ("/sam", "/sam_v2", "/sam_multi", "/sam_multi_v2", "/sam-embed", "/filet_predictor")
+
+ROUTES: Mapping[str, Scope | None] = {
+    "/": OPEN,
+    "/health/live": OPEN,
+    "/health/ready": OPEN,
+    "/openapi.json": OPEN,
+    "/v1/samples": OPEN,
+    **{f"{path}{slash}": Scope.PREDICT for path in ("/predictor", *_SEGMENTING) for slash in ("", "/")},
+    "/v1/models": Scope.PREDICT,
+    "/v1/models/{model}": Scope.PREDICT,
+    "/v1/models/{model}/predict": Scope.PREDICT,
+    "/metrics": Scope.METRICS,
+}
+"""Template of a route, as the router has it -> what a key needs."""
+
+OPEN_FOLDERS = ("/static",)
+"""Prefixes of mounted files, all of them open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row of the table. path: its template, under the name that the router's own routes have for it."""
+
+    path: str
+
+    scope: Scope | None
+
+
+class RouteTable:
+    """Finds the row of a path."""
+
+    def __init__(self, routes: Mapping[str, Scope | None] = ROUTES) -> None:
+        self._plain = {path: Route(path, scope) for path, scope in routes.items() if "{" not in path}
+        self._patterns: list[tuple[re.Pattern[str], Route]] = [
+            (compile_path(path)[0], Route(path, scope)) for path, scope in routes.items() if "{" in path
+        ]
+
+    def of(self, path: str) -> Route | None:
+        """None for a path that no route answers."""
+        if found := self._plain.get(path):
+            return found
+        for folder in OPEN_FOLDERS:
+            if path == folder or path.startswith(f"{folder}/"):
+                return Route(folder, OPEN)
+        return next((route for pattern, route in self._patterns if pattern.match(path)), None)
