@@ -47,7 +47,7 @@ class Masks:
 
     def dense(self, index: int) -> NDArray[np.bool_]:
         """The mask of one detection, (height, width)."""
-        lengths = self._runs(index)
+        lengths = self.runs(index)
         is_inside = np.arange(len(lengths)) % 2 == 1
         return np.repeat(is_inside, lengths).reshape(self.size_px, order="F")
 
@@ -57,18 +57,32 @@ class Masks:
         # Most processes that know what a prediction is never draw one.
         import cv2
 
-        pieces, _ = cv2.findContours(self.dense(index).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        columns, first = self._columns_of(index)
+        pieces, _ = cv2.findContours(columns, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(first, 0))
         corners = max((piece[:, 0] for piece in pieces), key=cv2.contourArea, default=np.zeros((0, 2)))
         scale = np.divide(image_size_px, self.size_px)[::-1]
         return np.asarray(corners * scale if len(corners) > 2 else np.zeros((0, 2)), np.float32)
 
+    def _columns_of(self, index: int) -> tuple[NDArray[np.uint8], int]:
+        """Those columns of a mask, (height, columns), in which it has pixels, and the number of the first. An animal
+        is in few of them."""
+        height, _ = self.size_px
+        lengths = self.runs(index).astype(np.int64)
+        first = int(lengths[0]) // height
+        lengths[0] -= first * height
+        if len(lengths) % 2 and len(lengths) > 1:
+            lengths[-1] = -int(lengths[:-1].sum()) % height
+        is_inside = np.arange(len(lengths), dtype=np.uint8) % 2
+        return np.ascontiguousarray(np.repeat(is_inside, lengths).reshape((height, -1), order="F")), first
+
     def picked(self, indices: NDArray[np.intp]) -> Self:
         """The masks of some detections, in this order."""
-        runs = [self._runs(int(index)) for index in indices]
+        runs = [self.runs(int(index)) for index in indices]
         joined = np.concatenate(runs) if runs else np.zeros(0, np.uint32)
         return type(self)(self.size_px, joined, self.run_counts[indices])
 
-    def _runs(self, index: int) -> NDArray[np.uint32]:
+    def runs(self, index: int) -> NDArray[np.uint32]:
+        """The run lengths of one mask, as the class says."""
         end = int(self.run_counts[: index + 1].sum())
         return self.run_lengths[end - int(self.run_counts[index]) : end]
 

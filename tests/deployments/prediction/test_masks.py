@@ -3,6 +3,7 @@
 import pickle
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -62,6 +63,18 @@ def test_a_mask_of_hardly_any_pixels_has_no_outline(pixels: int) -> None:
     mask = np.zeros(SIZE_PX, bool)
     mask[0, :pixels] = True
     assert masks_of(mask).outline(0, SIZE_PX).shape == (0, 2)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.02, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("size_px", [(1, 1), (1, 7), (7, 1), (5, 6), (40, 30)])
+def test_an_outline_is_the_one_that_is_seen_in_the_whole_mask(size_px: tuple[int, int], part: float) -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        mask = rng.random(size_px) < part
+        pieces, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        largest = max((piece[:, 0] for piece in pieces), key=cv2.contourArea, default=np.zeros((0, 2)))
+        expected = largest if len(largest) > 2 else np.zeros((0, 2))
+        np.testing.assert_array_equal(masks_of(mask).outline(0, size_px), expected)
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
