@@ -6,4 +6,6 @@ forms       fields, whichever way they came          problems    the table from 
 plain_http  HEAD, OPTIONS, doubled slashes           settings    the door's settings
 formats/    answers as COCO, VOC, Darwin Core, ...
 page/       the web page, as static files            launch      the command line of the launcher (launcher/)
+docs_page/  the viewer of the OpenAPI document       api_document, openapi_parts: what that document says
+formats/    formats of answers beside JSON           activity    what is asked of each model, for /v1/system
 """

@@ -4,7 +4,7 @@ Everything is also reachable under /model/v1, the prefix under which the legacy 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -23,9 +23,13 @@ from deployments.logs import OWN_LOGGER
 from deployments.origin import about
 from deployments.watching.watch import Watch, current
 from serve_app.access.guard import Access, Guard
-from serve_app.faces.face import DirectRoute, Face, ModelAccess
+from serve_app.api_document import describe_api
+from serve_app.direct_routes import DirectRoutes
+from serve_app.faces.face import Face, ModelAccess
 from serve_app.faces.legacy.routes import legacy_face
 from serve_app.faces.system.routes import System, system_face
+from serve_app.faces.system.system_report import DoorWork
+from serve_app.faces.v1.routes import v1_face
 from serve_app.origins import origin_of
 from serve_app.plain_errors import ProblemDocuments
 from serve_app.plain_http import PlainHttp, allowed_methods
@@ -38,7 +42,6 @@ logger = logging.getLogger(OWN_LOGGER)
 
 LEGACY_PREFIX = "/model/v1"
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -76,7 +79,8 @@ def create_api(
     budget = ByteBudget(settings.max_held_bytes, "memory for uploads", settings.max_held_bytes_per_client)
     faces = [
         legacy_face(models, settings, budget),
-        system_face(models.catalogue, system, settings),
+        v1_face(models, settings, budget),
+        system_face(models.catalogue, system, settings, DoorWork(models.activity, budget)),
     ]
     # The interactive pages of FastAPI load scripts from elsewhere, which a ship cannot reach.
     api = FastAPI(
@@ -90,10 +94,11 @@ def create_api(
         api.include_router(face.router)
         for prefix, app in face.mounts.items():
             api.mount(prefix, app)
+    describe_api(api, faces)
     errors = _Errors(faces)
     api.add_exception_handler(HTTPException, errors.on_http_exception)
     api.add_exception_handler(Exception, errors.on_unexpected)
-    direct = _direct_endpoints(faces)
+    direct = DirectRoutes(faces)
     answering: ASGIApp = _ShortWay(direct, api, errors)
     if entrance.access is not None:
         answering = Guard(answering, entrance.access, errors.members_of)
@@ -111,29 +116,25 @@ def create_api(
     return PlainHttp(_LegacyPrefix(_Measured(documented, meter, direct, current())))
 
 
-def _direct_endpoints(faces: Sequence[Face]) -> dict[str, Endpoint]:
-    routes = (route for face in faces for route in face.router.routes)
-    return {route.path: route.endpoint for route in routes if isinstance(route, DirectRoute)}
-
-
 class _ShortWay:
     """Calls the endpoint of a DirectRoute itself. The framework's own way there, through a dozen layers that such an
     endpoint has no use for, costs more processor time than all else that the door does for an upload."""
 
-    def __init__(self, direct: Mapping[str, Endpoint], api: FastAPI, errors: "_Errors") -> None:
+    def __init__(self, direct: DirectRoutes, api: FastAPI, errors: "_Errors") -> None:
         self._direct = direct
         self._api = api
         self._errors = errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_post = scope["type"] == "http" and scope["method"] == "POST"
-        endpoint = self._direct.get(scope["path"]) if is_post else None
-        if endpoint is None:
+        found = self._direct.find(scope["path"]) if is_post else None
+        if found is None:
             await self._api(scope, receive, send)
             return
+        route, scope["path_params"] = found
         request = Request(scope, receive)
         try:
-            response = await endpoint(request)
+            response = await route.endpoint(request)
         except Exception as error:
             logger.exception("an upload failed unexpectedly", extra=about([origin_of(request)]))
             response = await self._errors.on_unexpected(request, error)
@@ -166,11 +167,11 @@ class _Measured:
     watch: None, and then nothing is in the way of a request, where they are neither logged nor traced.
     """
 
-    def __init__(self, app: ASGIApp, meter: RequestMeter, direct: Collection[str], watch: Watch | None) -> None:
+    def __init__(self, app: ASGIApp, meter: RequestMeter, direct: DirectRoutes, watch: Watch | None) -> None:
         self._app = app if watch is None else WatchedHttp(app, watch, self._route)
         self._meter = meter
         # What takes the short way passes no router that would note its route.
-        self._direct = {path: f"{path.rstrip('/')}/" for path in direct}
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -187,8 +188,8 @@ class _Measured:
         await self._app(scope, receive, send_and_count)
 
     def _route(self, scope: Scope) -> str:
-        if direct := self._direct.get(scope["path"]):
-            return direct
+        if (found := self._direct.find(scope["path"])) is not None:
+            return found[0].label
         route: str = getattr(scope.get("route"), "path", "other")
         return route
 

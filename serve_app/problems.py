@@ -60,10 +60,16 @@ LEGACY_MEMBERS: Mapping[str, Any] = {"success": False, "predictions": None}
 NO_MEMBERS: Mapping[str, Any] = {}
 
 
+def problem_members(error: ServingError) -> dict[str, Any]:
+    """The problem document of `error`, for a route that answers several things at once."""
+    kind = type(error)
+    return _members(STATUS[kind], TITLE[kind], error.message) | {"code": error.code}
+
+
 def problem(error: ServingError, beside: Mapping[str, Any] = NO_MEMBERS) -> Response:
     """The answer for `error`. beside: members that clients of this route look for beside the problem's own."""
     kind = type(error)
-    members = _members(STATUS[kind], TITLE[kind], error.message) | {"code": error.code}
+    members = problem_members(error)
     headers = {}
     if kind in RETRY_AFTER_S:
         headers["Retry-After"] = str(math.ceil(RETRY_AFTER_S[kind]))

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Self
+from typing import NamedTuple, Self
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
@@ -80,30 +80,47 @@ def _refuse_encoded(request: Request) -> None:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept-Encoding": "identity"})
 
 
+class Part(NamedTuple):
+    """One part of a form."""
+
+    name: str
+    file_name: str | None
+    """As sent; None for what was sent as text."""
+    content: bytes
+
+
 def parse_form(content_type: str, body: bytes, accepted: Accepted) -> Form:
-    """The parts of a multipart/form-data body. Raises InvalidRequest for anything else."""
+    """The parts of a multipart/form-data body with one image. Raises InvalidRequest for anything else."""
+    form = Form()
+    for part in form_parts(content_type, body, FILE):
+        _add_part(form, part, accepted)
+    return form
+
+
+def form_parts(content_type: str, body: bytes, image_part: str, max_parts: int = MAX_PARTS) -> Iterator[Part]:
+    """The parts of a multipart/form-data body, in their order. Raises InvalidRequest for anything else, perhaps after
+    some parts. image_part: its name, for messages."""
     media_type, parameters = parse_options_header(content_type)
     boundary = parameters.get("boundary")
     if media_type != "multipart/form-data" or not boundary:
         raise InvalidRequest(
-            f"content-type must be multipart/form-data with a boundary and a part 'file', got {content_type[:100]!r}"
+            f"content-type must be multipart/form-data with a boundary and a part {image_part!r}, "
+            f"got {content_type[:100]!r}"
         )
-    form = Form()
-    # Latin-1 reads any bytes: a file name, which nobody looks at, may be in any encoding.
-    parser = PushMultipartParser(boundary, max_segment_count=MAX_PARTS, header_charset="latin-1")
+    # Latin-1 reads any bytes: names may be in any encoding.
+    parser = PushMultipartParser(boundary, max_segment_count=max_parts, header_charset="latin-1")
     try:
-        for segment, content in _parts(parser.parse(body)):
-            _add_part(form, segment, content, accepted)
+        for segment, content in _segments(parser.parse(body)):
+            yield _part(segment, content)
     except MultipartError as error:
-        raise InvalidRequest(f"the form is malformed, or has more than {MAX_PARTS} parts: {error}") from None
+        raise InvalidRequest(f"the form is malformed, or has more than {max_parts} parts: {error}") from None
     try:
         parser.close()
     except MultipartError:
         raise InvalidRequest("the form is cut off before its end") from None
-    return form
 
 
-def _parts(events: Iterable[MultipartSegment | bytes | None]) -> Iterator[tuple[MultipartSegment, bytes]]:
+def _segments(events: Iterable[MultipartSegment | bytes | None]) -> Iterator[tuple[MultipartSegment, bytes]]:
     """Each part that is there to its end, with its content."""
     segment: MultipartSegment | None = None
     content = b""
@@ -116,28 +133,39 @@ def _parts(events: Iterable[MultipartSegment | bytes | None]) -> Iterator[tuple[
             yield segment, content
 
 
-def _add_part(form: Form, segment: MultipartSegment, content: bytes, accepted: Accepted) -> None:
-    name = (segment.name or "").encode("latin-1").decode("utf-8", "replace")
+def _part(segment: MultipartSegment, content: bytes) -> Part:
+    name = _utf8(segment.name or "")
     encoding = segment.header("Content-Transfer-Encoding", "").strip().lower()
     if encoding in _UNREAD_TRANSFER_ENCODINGS:
         raise InvalidRequest(f"the part {name[:100]!r} is sent as {encoding}; send its bytes as they are")
+    return Part(name, None if segment.filename is None else _utf8(segment.filename), content)
+
+
+def _utf8(latin_1: str) -> str:
+    return latin_1 if latin_1.isascii() else latin_1.encode("latin-1").decode("utf-8", "replace")
+
+
+def field_text(part: Part, max_bytes: int) -> str:
+    """The value of a field. Raises InvalidRequest for a longer one, and for what is not UTF-8."""
+    if len(part.content) > max_bytes:
+        raise InvalidRequest(f"the field {part.name!r} has {len(part.content)} bytes, the limit is {max_bytes}")
+    try:
+        return part.content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"the field {part.name!r} is not UTF-8, got {part.content[:50]!r}") from None
+
+
+def _add_part(form: Form, part: Part, accepted: Accepted) -> None:
+    name = part.name
     if name != FILE:
-        _add_field(form, name, content, accepted, is_file=segment.filename is not None)
+        if not name:
+            raise InvalidRequest(f"a part of the form has no name; the image goes into the part {FILE!r}")
+        if name not in accepted.fields:
+            is_file = part.file_name is not None
+            hint = f"the image goes into the part {FILE!r}" if is_file else nearest_of(name, accepted.fields | {FILE})
+            raise InvalidRequest(f"unknown field {name[:100]!r}; {hint}")
+        form.add_field(name, field_text(part, accepted.max_field_bytes))
     elif FILE in form.files:
         raise InvalidRequest(f"the form has two parts named {FILE!r}; send one image with each request")
     else:
-        form.files[FILE] = content
-
-
-def _add_field(form: Form, name: str, content: bytes, accepted: Accepted, is_file: bool) -> None:
-    if not name:
-        raise InvalidRequest(f"a part of the form has no name; the image goes into the part {FILE!r}")
-    if name not in accepted.fields:
-        hint = f"the image goes into the part {FILE!r}" if is_file else nearest_of(name, accepted.fields | {FILE})
-        raise InvalidRequest(f"unknown field {name[:100]!r}; {hint}")
-    if len(content) > accepted.max_field_bytes:
-        raise InvalidRequest(f"the field {name!r} has {len(content)} bytes, the limit is {accepted.max_field_bytes}")
-    try:
-        form.add_field(name, content.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"the field {name!r} is not UTF-8, got {content[:50]!r}") from None
+        form.files[FILE] = part.content

@@ -20,17 +20,21 @@ ROUTES: Mapping[str, Scope | None] = {
     "/": OPEN,
     "/health/live": OPEN,
     "/health/ready": OPEN,
+    **dict.fromkeys(("/health", "/healthz", "/livez", "/readyz", "/q/health"), OPEN),
+    "/docs": OPEN,
     "/openapi.json": OPEN,
     "/v1/samples": OPEN,
     **{f"{path}{slash}": Scope.PREDICT for path in ("/predictor", *_SEGMENTING) for slash in ("", "/")},
     "/v1/models": Scope.PREDICT,
     "/v1/models/{model}": Scope.PREDICT,
     "/v1/models/{model}/predict": Scope.PREDICT,
+    "/v1/models/{model}/ready": Scope.PREDICT,
+    "/v1/system": Scope.PREDICT,
     "/metrics": Scope.METRICS,
 }
 """Template of a route, as the router has it -> what a key needs."""
 
-OPEN_FOLDERS = ("/static",)
+OPEN_FOLDERS = ("/static", "/docs")
 """Prefixes of mounted files, all of them open."""
 
 

@@ -14,6 +14,7 @@ from deployments.errors import DeadlineExceeded
 from deployments.external import AskExternal, ExternalRequest, Task, no_external_workers
 from deployments.prediction import Outcome
 from deployments.request import Request
+from serve_app.activity import Activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,14 @@ class ModelAccess:
     ask_external: AskExternal = no_external_workers
     """Asks a model that runs elsewhere."""
 
+    activity: Activity = field(default_factory=Activity)
+    """What the models are asked by this door."""
+
     async def ask(self, record: ModelRecord, request: Request) -> Outcome:
         """The outcome of one image, wherever its model runs. Raises ModelUnavailable when it cannot answer now."""
+        return await self.activity.watched(record.name, self._ask(record, request))
+
+    async def _ask(self, record: ModelRecord, request: Request) -> Outcome:
         if not record.can_answer and record.state is not ModelState.STARTING:
             raise record.unavailable()
         if record.is_external:
@@ -54,6 +61,9 @@ class Face:
 
     mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
     """Path prefix -> application that answers below it, such as static files."""
+
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    """Schemas of the OpenAPI document, by the names by which its routes refer to them."""
 
     def paths(self) -> frozenset[str]:
         """The paths of its routes, without a slash at the end."""

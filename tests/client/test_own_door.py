@@ -31,7 +31,6 @@ async def test_the_door_tells_of_its_models_and_its_health(client: AsyncClient) 
         await client.model("gone")
 
 
-@pytest.mark.xfail(strict=False, reason="the /v1 face is merged next")
 async def test_the_door_answers_what_the_client_asks(client: AsyncClient, tmp_path: Path) -> None:
     frame = tmp_path / "frame.png"
     frame.write_bytes(picture((100, 50)))

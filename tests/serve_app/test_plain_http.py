@@ -83,6 +83,9 @@ METHODS = [
     ("/static/index.html", "GET, HEAD, OPTIONS"),
     ("/", "GET, HEAD, OPTIONS"),
     ("/predictor/", "OPTIONS, POST"),
+    ("/v1/models/other/predict", "OPTIONS, POST"),
+    ("/v1/system", "GET, HEAD, OPTIONS"),
+    ("/docs", "GET, HEAD, OPTIONS"),
     ("/model/v1/predictor", "OPTIONS, POST"),
     ("/sam-embed/", "OPTIONS, POST"),
 ]

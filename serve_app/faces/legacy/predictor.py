@@ -19,11 +19,13 @@ from deployments.errors import InvalidRequest, ServingError
 from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque, Prediction
 from deployments.request import Request
+from deployments.useful_options import refuse_useless
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, image_of, options_of
 from serve_app.forms import Accepted, Form, add_query
 from serve_app.origins import origin_of
 from serve_app.problems import LEGACY_MEMBERS, http_problem, problem, status_problem
+from serve_app.server_timing import server_timing
 from serve_app.settings import DoorSettings
 from serve_app.uploads import UploadLimits, parse_form, read_body
 
@@ -76,10 +78,8 @@ class Predictor:
         if name is None:
             raise InvalidRequest("the field 'model_type' is missing, and no default model is configured")
         record = self.models.catalogue.resolve(name)
-        given = [option for option in OPTIONS if form.fields.get(option, "").strip()]
-        if record.is_external and given:
-            # Options are inputs of our own postprocessing; a model that runs elsewhere has its own.
-            raise InvalidRequest(f"{given[0]} has no effect: {record.name} runs elsewhere and has options of its own")
+        if record.is_external:
+            refuse_useless(record, (option for option in OPTIONS if form.fields.get(option, "").strip()))
         return record
 
 
@@ -98,10 +98,5 @@ def _success(outcome: Prediction | Opaque) -> Response:
     return Response(
         orjson.dumps(answer),
         media_type="application/json",
-        headers={"Server-Timing": _server_timing(outcome)},
+        headers={"Server-Timing": server_timing(outcome)},
     )
-
-
-def _server_timing(prediction: Prediction) -> str:
-    seconds = prediction.timings.stage_seconds()
-    return ", ".join(f"{stage};dur={spent_s * 1000:.1f}" for stage, spent_s in seconds.items())

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from deployments.byte_budget import ByteBudget, HeldBytes
 from deployments.external import Task
 from serve_app.faces.face import DirectRoute, Face, ModelAccess
-from serve_app.faces.legacy.form_options import FORM, described_form
+from serve_app.faces.legacy.described import SCHEMAS, responses_of
+from serve_app.faces.legacy.form_options import FIELDS, FORM, PROMPTS, described_form
 from serve_app.faces.legacy.predictor import Predictor
 from serve_app.faces.legacy.segmentation import Segmentation
 from serve_app.forms import Accepted, Form
@@ -23,13 +24,11 @@ MAX_PROMPTS_BYTES = 2**20
 AnswerForm = Callable[[Form, HeldBytes], Awaitable[Response]]
 """Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
 
 def legacy_face(models: ModelAccess, settings: DoorSettings, budget: ByteBudget) -> Face:
     """The predict endpoint and the segmenting routes."""
     predictor = Predictor(models, settings, budget)
-    router = APIRouter()
+    router = APIRouter(tags=["legacy"])
 
     async def answer_upload(request: Request) -> Response:
         return await predictor.answer(request)
@@ -40,12 +39,14 @@ def legacy_face(models: ModelAccess, settings: DoorSettings, budget: ByteBudget)
             answer_upload,
             methods=["POST"],
             response_class=Response,
+            summary="What a model finds in one image",
+            responses=responses_of(path),
             openapi_extra=described_form(),
             route_class_override=DirectRoute,
         )
     for path, answer_form in _segmenting(predictor).items():
         _add(router, path, answer_form, predictor)
-    return Face(router, LEGACY_MEMBERS)
+    return Face(router, LEGACY_MEMBERS, schemas=SCHEMAS)
 
 
 def _segmenting(predictor: Predictor) -> dict[str, AnswerForm]:
@@ -69,6 +70,15 @@ def _add(router: APIRouter, path: str, answer_form: AnswerForm, predictor: Predi
     async def answer(request: Request) -> Response:
         return await predictor.respond(request, answer_form, accepted)
 
-    shown = described_form({field: {"type": "string"}}, required=(field,)) if field else described_form({})
+    described = {name: FIELDS.get(name, PROMPTS) for name in sorted(accepted.fields)}
+    shown = described_form(described, required=("data",) if field == "data" else ())
     for each in (path, f"{path}/"):
-        router.add_api_route(each, answer, methods=["POST"], response_class=Response, openapi_extra=shown)
+        router.add_api_route(
+            each,
+            answer,
+            methods=["POST"],
+            response_class=Response,
+            summary="Segmentation by an external worker",
+            responses=responses_of(path),
+            openapi_extra=shown,
+        )

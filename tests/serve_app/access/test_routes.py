@@ -83,7 +83,7 @@ async def test_a_revoked_key_counts_until_it_is_taken_out(door: httpx.AsyncClien
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/v1", "/v1/models/", "/v1/models/a/b", "/staticx", "/PREDICTOR/", "/docs"]
+    "path", ["/nothing", "/v1", "/v1/models/", "/v1/models/a/b", "/staticx", "/PREDICTOR/", "/redoc"]
 )
 async def test_a_path_that_is_not_in_the_table_is_not_there(
     door: httpx.AsyncClient, guarded: Guarded, path: str

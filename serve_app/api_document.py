@@ -1,0 +1,75 @@
+"""Puts the OpenAPI document together: what FastAPI knows of the routes, what their faces say of them, and what any of
+them may answer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from serve_app.access.routes import OPEN, ROUTES
+from serve_app.faces.face import Face
+from serve_app.openapi_parts import PROBLEM, PROBLEM_TYPE, problems, ref
+
+EVERYWHERE = (429, 431, 500, 503, 504)
+"""What every route may answer: a failure of ours, and what HAProxy says in the door's place."""
+
+WITHOUT_KEY = (401, 403)
+"""What a route that is not open may answer where the server asks for API keys."""
+
+ABOUT = """Finds animals in underwater images.
+
+Every error is a problem document (RFC 9457). HAProxy, which stands in front, answers what is not HTTP with 400 and a
+head that does not end with 408, as HTML. HEAD answers as GET does, without the body; OPTIONS names the methods of a
+path. All paths are also there under `/model/v1`. Files of the page lie under `/static/`, those of this viewer under
+`/docs/`."""
+
+
+def describe_api(api: FastAPI, faces: Sequence[Face]) -> None:
+    """Makes `api.openapi` the document of these faces. It is written when it is first asked for."""
+
+    def document() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            api.openapi_schema = _document(api, faces)
+        return api.openapi_schema
+
+    api.openapi = document  # type: ignore[method-assign]
+
+
+def _document(api: FastAPI, faces: Sequence[Face]) -> dict[str, Any]:
+    found = get_openapi(title=api.title, version=api.version, description=ABOUT, routes=api.routes)
+    schemas: dict[str, Any] = found.setdefault("components", {}).setdefault("schemas", {})
+    # FastAPI's own errors, which no route of ours answers.
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas["Problem"] = PROBLEM
+    for face in faces:
+        schemas |= face.schemas
+    members = {path: face.problem_members for face in faces for path in face.paths()}
+    for path, methods in found["paths"].items():
+        beside = members.get(path.rstrip("/"), {})
+        everywhere = EVERYWHERE if ROUTES.get(path) is OPEN else (*WITHOUT_KEY, *EVERYWHERE)
+        for operation in methods.values():
+            _complete(operation["responses"], everywhere, beside)
+    # Where this document itself lies, also behind a prefix.
+    found["servers"] = [{"url": "."}]
+    return found
+
+
+def _complete(responses: dict[str, Any], everywhere: Iterable[int], beside: Mapping[str, Any]) -> None:
+    said = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if said.get("$ref", "").endswith("/HTTPValidationError"):
+        del responses["422"]
+    for status, said_everywhere in problems(*everywhere).items():
+        known = responses.setdefault(str(status), said_everywhere)
+        known["content"].setdefault(PROBLEM_TYPE, {"schema": ref("Problem")})
+    for known in responses.values():
+        if beside and PROBLEM_TYPE in known.get("content", {}):
+            known["content"][PROBLEM_TYPE] = {"schema": _with_members(beside)}
+    for code in sorted(responses):
+        responses[code] = responses.pop(code)
+
+
+def _with_members(beside: Mapping[str, Any]) -> dict[str, Any]:
+    own = {name: {"const": value} for name, value in beside.items()}
+    return {"allOf": [ref("Problem"), {"type": "object", "required": list(own), "properties": own}]}

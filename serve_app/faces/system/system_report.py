@@ -1,0 +1,55 @@
+"""What `GET /v1/system` says: the models and what this door asks of them. Pure.
+
+All of it is known already when the route is asked. What only the replicas or Redis know (images waiting inside a
+replica, the lengths of Redis queues) is in `/metrics`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from deployments.byte_budget import ByteBudget
+from deployments.catalogue import ModelRecord
+from serve_app.activity import Activity
+from serve_app.faces.system.readiness import Signs, readiness
+
+
+@dataclass(frozen=True, slots=True)
+class DoorWork:
+    """What this door has in work. uploads: the memory of uploads under way."""
+
+    activity: Activity
+    uploads: ByteBudget
+
+
+def system_report(
+    records: Sequence[ModelRecord], unhealthy: Mapping[str, str], signs: Signs, work: DoorWork
+) -> dict[str, Any]:
+    """The body of the answer. unhealthy: applications that are not models and do not run -> reason."""
+    activity = work.activity
+    activity.forget_others(record.name for record in records)
+    return {
+        **readiness(records, unhealthy, signs),
+        "models": [_model(record, activity) for record in records],
+        "redis": None if signs.gateway is None else {"application": signs.gateway, "reason": signs.gateway_reason},
+        "uploads": {"held_bytes": work.uploads.held_bytes, "limit_bytes": work.uploads.limit_bytes},
+        "seen_before_s": round(signs.view_age_s, 1),
+    }
+
+
+def _model(record: ModelRecord, activity: Activity) -> dict[str, Any]:
+    known = activity.of(record.name)
+    return {
+        "name": record.name,
+        "queues": list(record.definition.queues),
+        "external": record.is_external,
+        "state": record.state.value,
+        "reason": record.reason,
+        "last_failure": record.last_failure,
+        "replicas": record.replicas,
+        "in_work": known.in_work,
+        "answered": known.answered,
+        "failed": known.failed,
+        "images_per_s": round(known.images_per_s(activity.clock()), 3),
+        "last_error": None if known.last_error is None else asdict(known.last_error),
+    }

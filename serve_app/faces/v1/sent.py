@@ -1,0 +1,94 @@
+"""What a client sent: images and options, by the content type of the body."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+
+from deployments.byte_budget import HeldBytes
+from deployments.errors import InvalidImage, InvalidRequest
+from deployments.nearest_name import nearest_of
+from serve_app.faces.v1 import options
+from serve_app.faces.v1.json_body import needed_bytes, read_json
+from serve_app.forms import MAX_FIELD_BYTES
+from serve_app.uploads import field_text, form_parts
+
+MAX_IMAGES = 32
+"""Of one request."""
+
+MAX_PARTS = 2 * MAX_IMAGES
+"""Of a form: as many fields as images."""
+
+IMAGE_PARTS = ("image", "file")
+
+READ = "multipart/form-data, application/json, image/*, application/octet-stream"
+"""The content types of a body, as the header Accept of a 415 says them."""
+
+_IN_THREAD_FROM_BYTES = 2**20
+"""JSON of this size is read in a thread: 64 MiB take some 100 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentImage:
+    """One image file. name: as the client called it."""
+
+    content: bytes
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """images: 1 to MAX_IMAGES, none of them empty."""
+
+    images: Sequence[SentImage]
+    given: options.Given
+
+
+async def read_sent(content_type: str, body: bytes, held: HeldBytes) -> Sent:
+    """Images and options of a body. Raises InvalidRequest, InvalidImage, HTTPException (415), and what
+    `HeldBytes.grow` raises."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        return _of_form(content_type, body)
+    if media_type == "application/json":
+        return await _of_json(body, held)
+    if media_type in ("", "application/octet-stream") or media_type.startswith("image/"):
+        if not body:
+            raise InvalidImage("the body is empty; it must be an image file, a form or JSON")
+        return Sent([SentImage(body)], {})
+    raise HTTPException(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"content-type {content_type[:100]!r} is not read; it must be one of {READ}",
+        {"Accept": READ},
+    )
+
+
+async def _of_json(body: bytes, held: HeldBytes) -> Sent:
+    if len(body) < _IN_THREAD_FROM_BYTES:
+        held.grow(needed_bytes(body))
+        files, given = read_json(body, MAX_IMAGES)
+    else:
+        # Not in the thread, which may go on when the request is over and its bytes are given back.
+        held.grow(await asyncio.to_thread(needed_bytes, body))
+        files, given = await asyncio.to_thread(read_json, body, MAX_IMAGES)
+    return Sent([SentImage(file) for file in files], given)
+
+
+def _of_form(content_type: str, body: bytes) -> Sent:
+    images: list[SentImage] = []
+    fields: list[tuple[str, str]] = []
+    for part in form_parts(content_type, body, IMAGE_PARTS[0], MAX_PARTS):
+        if part.name in IMAGE_PARTS:
+            if not part.content:
+                raise InvalidImage(f"the part {part.name!r} is empty (image {len(images) + 1})")
+            images.append(SentImage(part.content, part.file_name))
+        elif part.name in options.NAMES:
+            fields.append((part.name, field_text(part, MAX_FIELD_BYTES)))
+        else:
+            known = options.NAMES | set(IMAGE_PARTS)
+            raise InvalidRequest(f"unknown field {part.name[:100]!r}; {nearest_of(part.name, known)}")
+    if not 1 <= len(images) <= MAX_IMAGES:
+        raise InvalidRequest(f"the form has {len(images)} parts named image or file, it must have 1 to {MAX_IMAGES}")
+    return Sent(images, options.from_texts(fields))

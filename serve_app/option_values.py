@@ -1,0 +1,84 @@
+"""What clients may write for the options of a prediction, in any face: numbers, thresholds by class, tiling. Pure."""
+
+import re
+from typing import Any, Literal
+
+import orjson
+from pydantic import ValidationError
+
+from deployments.definition import Tiling
+from deployments.errors import InvalidRequest
+from deployments.request import SHOWN_CHARACTERS
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_LONGEST_NUMBER = 50
+_SIZE = re.compile(r"(\d{1,5})\s*[xX]\s*(\d{1,5})", re.ASCII)
+
+
+def number_in(text: str, name: str) -> float | None:
+    """None for blank text. Raises InvalidRequest that names the option."""
+    text = text.strip()
+    if not text:
+        return None
+    # Python itself also reads infinities, underscores and the digits of all scripts.
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+        raise InvalidRequest(f"{name} must be a number such as 0.5, got {text[:50]!r}")
+    return float(text)
+
+
+def whole_number_in(text: str, name: str) -> int | None:
+    """None for blank text. Raises InvalidRequest that names the option."""
+    number = number_in(text, name)
+    if number is None:
+        return None
+    if not number.is_integer():
+        raise InvalidRequest(f"{name} must be a whole number, got {text.strip()[:50]!r}")
+    return int(number)
+
+
+def threshold_in(text: str) -> float | dict[str, float] | None:
+    """A number, or JSON with numbers by label. None for blank text. Raises InvalidRequest."""
+    text = text.strip()
+    if not text.startswith("{"):
+        return number_in(text, "score_threshold")
+    try:
+        found: dict[str, Any] = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f'score_threshold must be a number or JSON such as {{"crab": 0.5, "*": 0.2}}: {error}, got {text[:50]!r}'
+        ) from None
+    return numbers_by_label(found)
+
+
+def numbers_by_label(found: dict[str, Any]) -> dict[str, float]:
+    """`found`, where all its values are numbers. Raises InvalidRequest that names the label."""
+    for label, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            shown = label[:SHOWN_CHARACTERS]
+            raise InvalidRequest(f"score_threshold of {shown!r} must be a number, got {str(value)[:50]!r}")
+    return found
+
+
+def tiling_in(said: str, overlap: str) -> Tiling | Literal["off"] | None:
+    """What `tiling` (`on`, `off` or the size of a tile in pixels) and `tiling_overlap` (a part of a tile) ask for.
+    None where both are blank, so that the model's own knob counts.
+
+    Raises InvalidRequest that names the field, the limit and the value.
+    """
+    said, overlap = said.strip().lower(), overlap.strip()
+    if said in ("", "off"):
+        if overlap:
+            raise InvalidRequest("tiling_overlap has no effect without tiling, which must be 'on' or a size then")
+        return "off" if said else None
+    given: dict[str, Any] = {"overlap": overlap} if overlap else {}
+    if said != "on":
+        size = _SIZE.fullmatch(said)
+        if size is None:
+            raise InvalidRequest(f"tiling must be 'on', 'off' or WIDTHxHEIGHT in pixels, got {said[:50]!r}")
+        given |= {"tile_width_px": size[1], "tile_height_px": size[2]}
+    try:
+        return Tiling.model_validate(given)
+    except ValidationError as error:
+        [first, *_] = error.errors(include_url=False)
+        field = "tiling_overlap" if first["loc"] == ("overlap",) else f"tiling: {first['loc'][0]}"
+        raise InvalidRequest(f"{field}: {first['msg']}, got {str(first['input'])[:50]!r}") from None
