@@ -46,8 +46,8 @@ test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; CO
 
 SLOW := tests/system tests/redis_bridge/delivery
 # In the order of their files: the longest come first then.
-test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
-	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SLOW)
+test-slow: $(TEST) ## run the tests that take minutes: processes and nodes killed one by one, hostile uploads
+	$(PYTEST) -m "(slow or cluster) and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder tests/cluster $(SLOW)
 	$(PYTEST) -m "slow and alone" $(SLOW)
 
 # In this order, as the script for SLURM wants a machine without Ray.
