@@ -3,6 +3,7 @@
 `python -m benchmarks.against ../before` starts both and asks them in turn for a few seconds each, so that a machine
 whose speed changes within minutes does so for both. Prints the ratio of the rates, and CPU by role. The other
 checkout needs nothing but its files: it runs with this Python and the packages that are installed here.
+`python -m benchmarks.against . --v1` sets /v1 beside /predictor/.
 """
 
 import argparse
@@ -23,8 +24,8 @@ from benchmarks.measure import CaseLoad, measure
 from benchmarks.models import bench_model
 from benchmarks.report.ratios import median, ratio
 from benchmarks.sample_images import HD, SampleImage, sample_image
-from benchmarks.systems.contract import Running, Workspace
-from benchmarks.systems.ours import start
+from benchmarks.systems.contract import Running, Start, Workspace
+from benchmarks.systems.ours import start, start_fast
 
 BEFORE, AFTER = "before", "after"
 WARM_S = 0.3
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with (
             _running(trees[BEFORE], case, scratch / "a") as before,
-            _running(trees[AFTER], case, scratch / "b") as after,
+            _running(trees[AFTER], case, scratch / "b", start_fast if options.v1 else start) as after,
         ):
             samples = _in_turn({BEFORE: before, AFTER: after}, case, options.turns, options.seconds)
     except StartError as error:
@@ -84,13 +85,13 @@ def _in_turn(running: dict[str, Running], case: Case, turns: int, seconds: float
 
 
 @contextmanager
-def _running(tree: Path, case: Case, scratch: Path) -> Iterator[Running]:
+def _running(tree: Path, case: Case, scratch: Path, start_one: Start = start) -> Iterator[Running]:
     scratch.mkdir()
     depths = calibrated_depths([case.model], _image_file(scratch), Path("bench-results"), scratch)
     # Its own modules count, wherever the bench was started.
     environ = {"PYTHONPATH": f"{tree}", "PYTHONSAFEPATH": "1"}
     workspace = Workspace(scratch, scratch, tree / "configs" / "app.yaml", environ)
-    running = start(bench_model(case.model, depths), workspace)
+    running = start_one(bench_model(case.model, depths), workspace)
     try:
         wait_until_ready(running)
         wait_until_calm(running)
@@ -114,6 +115,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("tree", type=Path, help="folder with a checkout of another commit")
     closed = [case.name for case in CASES if case.concurrency is not None]
     parser.add_argument("--case", choices=closed, default="m0-64px-c32", help="%(choices)s (%(default)s)")
+    parser.add_argument(
+        "--v1",
+        action="store_true",
+        help="ask this commit at /v1, with the image as the body; the other at /predictor/",
+    )
     parser.add_argument("--turns", type=int, default=30, help="of each (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of a turn (%(default)s)")
     options = parser.parse_args(arguments)

@@ -11,9 +11,9 @@ from benchmarks.cases import Case
 from benchmarks.load.ask import ask
 from benchmarks.load.batches import Batches, batches_with, mean_batch, read_batches
 from benchmarks.load.closed_loop import closed_loop
-from benchmarks.load.correctness import mistakes
+from benchmarks.load.correctness import legacy_rows_in, mistakes
 from benchmarks.load.free_ports import LOOPBACK
-from benchmarks.load.http_wire import upload_request
+from benchmarks.load.http_wire import raw_request, upload_request
 from benchmarks.load.load import Target, Window
 from benchmarks.load.open_loop import open_loop
 from benchmarks.load.tally import LoadFigures, Tally
@@ -44,7 +44,7 @@ def check_first_answer(running: Running, image: SampleImage, expected: Sequence[
     if answer is None or answer.status != 200:
         found = "no answer" if answer is None else f"status {answer.status}: {answer.body[:300]!r}"
         raise WrongAnswer(f"{image.name}: {found}")
-    wrong = mistakes(expected, json.loads(answer.body).get("predictions"))
+    wrong = mistakes(expected, legacy_rows_in(json.loads(answer.body)))
     if wrong:
         raise WrongAnswer(f"{image.name}: {'; '.join(wrong[:3])} ({len(wrong)} mistakes)")
 
@@ -92,7 +92,10 @@ def run_load(target: Target, load: CaseLoad) -> Tally:
 
 
 def _request(running: Running, image: SampleImage) -> bytes:
-    return upload_request(f"{LOOPBACK}:{running.port}", running.path, image.upload, running.fields)
+    host = f"{LOOPBACK}:{running.port}"
+    if running.is_raw:
+        return raw_request(host, running.path, image.upload)
+    return upload_request(host, running.path, image.upload, running.fields)
 
 
 def _batch_counter(running: Running, model: str) -> Callable[[], Batches] | None:

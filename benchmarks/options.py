@@ -9,7 +9,8 @@ from benchmarks.cases import BAR_CASES
 from benchmarks.models import MODELS
 from benchmarks.redis_door import REDIS_SYSTEMS
 from benchmarks.report.timing import QUICK, Timing
-from benchmarks.systems.table import FAST, LEGACY, LIMIT, SYSTEMS
+from benchmarks.systems.contract import FAST_ENDPOINT
+from benchmarks.systems.table import LEGACY, LIMIT, SYSTEMS
 
 EVERY_SYSTEM = (LIMIT, *SYSTEMS)
 REDIS, START = "redis", "start"
@@ -36,18 +37,16 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=_positive(float), help="counted seconds of each case (8)")
     parser.add_argument("--env", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="for ours only")
     parser.add_argument("--config", type=Path, default=Path("configs/app.yaml"), help="whose shape ours has")
-    parser.add_argument("--fast-endpoint", default="", help="path of our fastest endpoint, with {model}")
+    parser.add_argument("--fast-endpoint", default=FAST_ENDPOINT, help="of ours, with {model} (%(default)s)")
     parser.add_argument("--large-png", type=Path, help="an image file for the case 4mb instead of a drawn one")
     parser.add_argument("--results", type=Path, default=Path("bench-results"), help="folder of results")
     parser.add_argument("--recalibrate", action="store_true", help="size the 14 ms and 50 ms models anew")
     options = parser.parse_args(arguments)
     if options.systems is None:
-        options.systems = [name for name in EVERY_SYSTEM if name != FAST or options.fast_endpoint]
+        options.systems = list(EVERY_SYSTEM)
     if options.bars:
         options.cases = list(BAR_CASES)
         options.systems = [name for name in options.systems if name != LEGACY]
-    if FAST in options.systems and not options.fast_endpoint:
-        parser.error(f"the system {FAST} needs --fast-endpoint")
     return options
 
 

@@ -1,6 +1,6 @@
 """Whether a system's answer is right: the boxes that our own pipeline finds for the same image. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 BOX_TOLERANCE_PX = 2.0
@@ -10,6 +10,18 @@ _BORDERLINE = 0.05
 digits."""
 
 _THRESHOLD = 0.25
+_CORNERS = ("x1", "y1", "x2", "y2")
+
+
+def legacy_rows_in(document: Mapping[str, Any]) -> object:
+    """The legacy list of detections in an answer, be it the legacy one or that of `/v1` for one image."""
+    if "images" not in document:
+        return document.get("predictions")
+    [image] = document["images"]
+    return [
+        {"category_id": one["label"], "scores": [one["score"]], "bbox": [one["box"][key] for key in _CORNERS]}
+        for one in image["detections"]
+    ]
 
 
 def mistakes(expected: Sequence[Any], given: object) -> list[str]:

@@ -50,6 +50,15 @@ def upload_request(host: str, path: str, upload: Upload, fields: Mapping[str, st
     return head.encode() + body
 
 
+def raw_request(host: str, path: str, upload: Upload) -> bytes:
+    """A POST whose whole body is the image, ready to be written to a socket."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n"
+        f"Content-Type: {upload.media_type}\r\nContent-Length: {len(upload.content)}\r\n\r\n"
+    )
+    return head.encode() + upload.content
+
+
 class AnswerReader:
     """Reads the answers of one connection, one after the other; requests are never pipelined."""
 

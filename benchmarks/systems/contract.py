@@ -20,19 +20,20 @@ PORT = "BENCH_PORT"
 THREADS = "BENCH_THREADS"
 REDIS = "BENCH_REDIS_URL"
 QUEUE = "BENCH_QUEUE"
+FAST_ENDPOINT = "/v1/models/{model}/predict"
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """folder: for logs and configurations.  scratch: for sockets and data, a short path.  base_config: the
     configuration whose shape ours has.  environ: for ours only, to try switches.  fast_endpoint: path of our
-    fastest endpoint, with {model}."""
+    fastest endpoint, with {model}; it takes the image as the whole body."""
 
     folder: Path
     scratch: Path
     base_config: Path
     environ: Mapping[str, str] = field(default_factory=dict)
-    fast_endpoint: str = ""
+    fast_endpoint: str = FAST_ENDPOINT
 
 
 @dataclass(slots=True)
@@ -41,7 +42,8 @@ class Running:
 
     parts: what was started, in order.  ready_path: asked until its status is one of ready_statuses; a server
     whose model is loaded before it listens is ready when it answers anything.  redis_url: of its queue, where it
-    has one.  keeps: files to copy when it stops, to where.  start_s: until it was ready.
+    has one.  keeps: files to copy when it stops, to where.  start_s: until it was ready.  is_raw: the image is the
+    whole body, and there are no fields.
     """
 
     port: int
@@ -54,6 +56,7 @@ class Running:
     redis_url: str | None = None
     keeps: Mapping[Path, Path] = field(default_factory=dict)
     start_s: float = 0.0
+    is_raw: bool = False
 
     def usage(self) -> Usage:
         """What all its processes have used until now."""

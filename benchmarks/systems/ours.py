@@ -26,7 +26,7 @@ def start(model: BenchModel, workspace: Workspace) -> Running:
 def start_fast(model: BenchModel, workspace: Workspace) -> Running:
     """The same, asked at its fastest endpoint."""
     running = start(model, workspace)
-    running.path = workspace.fast_endpoint.format(model=model.name)
+    running.path, running.is_raw = workspace.fast_endpoint.format(model=model.name), True
     return running
 
 

@@ -13,7 +13,6 @@ from benchmarks.options import parse_options, timing_of
         (["--rounds", "0"], "must be above 0"),
         (["--seconds", "soon"], "must be a number"),
         (["--env", "VALUE"], "must be KEY=VALUE"),
-        (["--systems", "ours-fast"], "needs --fast-endpoint"),
     ],
 )
 def test_wrong_options_are_told(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

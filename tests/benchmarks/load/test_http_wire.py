@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.load.http_wire import AnswerReader, BrokenAnswer, Upload, upload_request
+from benchmarks.load.http_wire import AnswerReader, BrokenAnswer, Upload, raw_request, upload_request
 from serve_app.faces.legacy.form_options import FORM
 from serve_app.uploads import parse_form
 
@@ -20,6 +20,14 @@ def test_a_form_parser_finds_the_file_and_the_fields() -> None:
     assert form.fields == {"model_type": "m"}
     assert headers["Content-Length"] == f"{len(body)}"
     assert head.startswith(b"POST /predictor/ HTTP/1.1\r\n")
+
+
+def test_a_raw_request_is_the_image() -> None:
+    request = raw_request("host:1", "/v1/models/m/predict", Upload(b"\x89PNG", "a.png", "image/png"))
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert body == b"\x89PNG"
+    assert b"Content-Type: image/png\r\nContent-Length: 4" in head
+    assert head.startswith(b"POST /v1/models/m/predict HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize("answer", [WITH_LENGTH, CHUNKED])
