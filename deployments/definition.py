@@ -168,10 +168,10 @@ class Tiling(Settings):
     """How large images are cut into overlapping pieces, so that animals of a few pixels are found."""
 
     tile_height_px: int | None = Field(default=None, ge=64, le=8192)
-    """Height of a tile in pixels of the image; None for the model's canvas, so that nothing is shrunk."""
+    """Height of a tile in pixels of the image; None for that of the network's input, so that nothing is shrunk."""
 
     tile_width_px: int | None = Field(default=None, ge=64, le=8192)
-    """Width of a tile in pixels of the image; None for the model's canvas."""
+    """Width of a tile in pixels of the image; None for that of the network's input."""
 
     overlap: float = Field(default=0.2, ge=0, le=0.8)
     """Part of a tile that it shares with its neighbour; objects up to this size are never cut in both."""

@@ -114,8 +114,7 @@ def _as_loaded(definition: ModelDefinition) -> Inspected:
     if entry.runtime == "onnx":
         # Only what it answers tells whether the guess is right.
         load_runtime(entry.runtime, Resources()).load(family, (1,))
-    input_px = getattr(family, "input_px", family.canvas_px)
-    return Inspected(definition, answers_of(definition), family.labels, input_px)
+    return Inspected(definition, answers_of(definition), family.labels, family.input_px)
 
 
 def _name_of(path: Path) -> str:

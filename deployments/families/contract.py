@@ -101,6 +101,12 @@ class Family(Protocol[GeometryT]):
         """Height and width of the canvas for which the graph is compiled beforehand."""
         ...
 
+    @property
+    def input_px(self) -> tuple[int, int]:
+        """Height and width of the network's input, which a tile has where nobody says otherwise. A canvas may have
+        more rows, with what the network must know beside the pixels."""
+        ...
+
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[GeometryT]:
         """uint8 RGB (height, width, 3) to the network's input. Runs in a thread beside inference."""
         ...

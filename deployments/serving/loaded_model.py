@@ -107,7 +107,7 @@ class LoadedModel:
         tiling = options.tiling or self.knobs.tiling
         if tiling is None or tiling == "off":
             return ()
-        tiles = cut_into_tiles(size_px, tiling, self.family.canvas_px)
+        tiles = cut_into_tiles(size_px, tiling, self.family.input_px)
         most = self.knobs.max_waiting_images
         if len(tiles) > most:
             raise InvalidRequest(

@@ -44,14 +44,14 @@ class Tile:
         return pixels[self.top_px : self.bottom_px, self.left_px : self.right_px]
 
 
-def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling, canvas_px: tuple[int, int]) -> tuple[Tile, ...]:
+def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling, input_px: tuple[int, int]) -> tuple[Tile, ...]:
     """The tiles of an image of (height, width), the whole frame first where asked for or where it fits one tile.
 
-    canvas_px: height and width of the model's input, for a tile's sides where `tiling` does not say. Tiles of one
+    input_px: height and width of the model's input, for a tile's sides where `tiling` does not say. Tiles of one
     image have one size and are evenly spread. Raises InvalidRequest when there are too many.
     """
     height, width = image_size_px
-    tile_height, tile_width = tiling.tile_height_px or canvas_px[0], tiling.tile_width_px or canvas_px[1]
+    tile_height, tile_width = tiling.tile_height_px or input_px[0], tiling.tile_width_px or input_px[1]
     rows = _starts(height, tile_height, tiling.overlap)
     columns = _starts(width, tile_width, tiling.overlap)
     whole = Tile(0, 0, height, width)

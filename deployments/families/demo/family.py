@@ -45,6 +45,7 @@ class BenthicDemo:
         found = self._stored.labels
         self.labels: tuple[str, ...] = checked_labels(path.name, definition.labels, found, len(found))
         self.canvas_px: tuple[int, int] = definition.canvas_px or CANVAS_PX
+        self.input_px = self.canvas_px
         check_canvas(self.canvas_px, _LARGEST_STRIDE_PX, path.name)
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:

@@ -54,6 +54,7 @@ class GenericFamily:
         except ModelUnavailable as error:
             raise ModelUnavailable(f"{self.path.name}: {error.message}") from error
         self.canvas_px = self.input_plan.canvas_px
+        self.input_px = self.canvas_px
         self._resize = Resize(
             self.parameters.resize_mode, self.canvas_px, self.parameters.interpolation, self.parameters.crop_ratio
         )

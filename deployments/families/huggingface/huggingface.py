@@ -65,6 +65,7 @@ class HuggingFace:
         self._answers_scores = _answers_scores(definition, self.parameters, description)
         processor = read_processor(self._path, description.config.image_processor)
         self.canvas_px: tuple[int, int] = _canvas(definition, description.config, processor)
+        self.input_px = self.canvas_px
         self._folder = _Folder(description, processor.for_canvas(self.canvas_px))
         self.labels: tuple[str, ...] = ()
         if self._answers_scores:

@@ -127,6 +127,11 @@ class Detectron2RetinaNet:
         sizes_px = self._parts_px if self.parameters.shape == "fixed" else self._alike(self._parts_px)
         return canvas_size(self._repeated(sizes_px))
 
+    @property
+    def input_px(self) -> tuple[int, int]:
+        """That of the largest size."""
+        return max(self._parts_px)
+
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[tuple[ViewGeometry, ...]]:
         """Resize uint8 RGB (height, width, 3) by a bilinear filter: PIL's antialiased one, as the reference does, or
         none but the plain one, in float32."""

@@ -85,14 +85,14 @@ class KerasRetinaNet:
         with open_tried(self._path) as file:
             class_count = _checked_layout(file).class_count
         self.labels = self._checked_labels(definition.labels, class_count)
-        self._input_px = definition.canvas_px or (self.parameters.short_edge_px, self.parameters.long_edge_px)
-        if any(not 32 <= side <= MAX_EDGE_PX for side in self._input_px):
-            raise ModelUnavailable(f"canvas_px {self._input_px} must be 32 to {MAX_EDGE_PX}")
+        self.input_px: Size = definition.canvas_px or (self.parameters.short_edge_px, self.parameters.long_edge_px)
+        if any(not 32 <= side <= MAX_EDGE_PX for side in self.input_px):
+            raise ModelUnavailable(f"canvas_px {self.input_px} must be 32 to {MAX_EDGE_PX}")
 
     @property
     def canvas_px(self) -> Size:
         """What the graph takes: the network's input twice, see `preprocess`, and rows that tell the image's size."""
-        return canvas_size([self._input_px] * 2)
+        return canvas_size([self.input_px] * 2)
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[KerasRetinaNetGeometry]:
         """Resize uint8 RGB (height, width, 3) by OpenCV's bilinear filter, by one factor for both axes, in float32.
@@ -102,7 +102,7 @@ class KerasRetinaNet:
         height, width = pixels.shape[0], pixels.shape[1]
         gain = self._gain(height, width)
         resized = _resized(pixels.astype(np.float32), gain)
-        part_px = self._input_px if self.parameters.shape == "fixed" else (resized.shape[0], resized.shape[1])
+        part_px = self.input_px if self.parameters.shape == "fixed" else (resized.shape[0], resized.shape[1])
         return Prepared(draw(with_fractions(resized), [part_px] * 2), KerasRetinaNetGeometry((height, width), gain))
 
     def build_graph(self) -> KerasRetinaNetGraph:
@@ -121,7 +121,7 @@ class KerasRetinaNet:
         gain = self.parameters.short_edge_px / min(height, width)
         if max(height, width) * gain > self.parameters.long_edge_px:
             gain = self.parameters.long_edge_px / max(height, width)
-        rows, columns = self._input_px
+        rows, columns = self.input_px
         # Compared after rounding, so that an image that fills the canvas keeps the reference's own factor.
         if self.parameters.shape == "fixed" and (round(height * gain) > rows or round(width * gain) > columns):
             gain = min(rows / height, columns / width)

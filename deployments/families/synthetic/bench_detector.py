@@ -46,6 +46,7 @@ class BenchDetector:
         self._parameters = read_parameters(definition, BenchParameters)
         self.labels: tuple[str, ...] = checked_labels(definition.family, definition.labels, _LABELS, len(_LABELS))
         self.canvas_px = definition.canvas_px or CANVAS_PX
+        self.input_px = self.canvas_px
         check_canvas(self.canvas_px, _STRIDE_PX, definition.family)
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:

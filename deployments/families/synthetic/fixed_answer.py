@@ -38,6 +38,7 @@ class FixedAnswer:
         self._delay_s = read_parameters(definition, FixedAnswerParameters).delay_ms / 1000
         self.labels: tuple[str, ...] = checked_labels(definition.family, definition.labels, _LABELS, len(_LABELS))
         self.canvas_px = definition.canvas_px or (8, 8)
+        self.input_px = self.canvas_px
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[tuple[int, int]]:
         """An empty canvas; the geometry is the image's height and width."""

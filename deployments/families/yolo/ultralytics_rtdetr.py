@@ -52,6 +52,7 @@ class UltralyticsRTDETR:
         self.labels: tuple[str, ...] = labels_of(layout, definition.labels, path.name)
         size = layout.train_size_px or DEFAULT_SIZE_PX
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
+        self.input_px = self.canvas_px
         check_canvas(self.canvas_px, STRIDE_PX, path.name)
         self._resize = Resize("stretch", self.canvas_px)
 

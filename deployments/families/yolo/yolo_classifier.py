@@ -53,6 +53,7 @@ class YoloClassifier:
         self.labels: tuple[str, ...] = labels_of(layout, definition.labels, path.name)
         size = layout.train_size_px or DEFAULT_SIZE_PX
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
+        self.input_px = self.canvas_px
         if min(self.canvas_px) < LEAST_SIZE_PX:
             raise ModelUnavailable(f"canvas_px {self.canvas_px} must be at least {LEAST_SIZE_PX} on each side")
 

@@ -77,6 +77,7 @@ class YoloFamily:
         self._largest_stride_px = max(layout.strides_px)
         size = layout.train_size_px or DEFAULT_SIZE_PX
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
+        self.input_px = self.canvas_px
         check_canvas(self.canvas_px, self._largest_stride_px, path.name)
         self._is_one_to_one = self.is_one_to_one(layout)
         self._ending = self.ending_of(layout)

@@ -4,14 +4,20 @@
 settings of today's and a table of positions that is no square, and one with two levels.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
+from deployments.definition import ModelKnobs, Tiling
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Thresholds
 from deployments.families.detr.rf_detr import RfDetr
+from deployments.request import Image, Request
+from deployments.serving.decoding import Decoding
+from deployments.serving.loaded_model import LoadedModel
+from deployments.serving.request_state import CutImage, Received
 from tests.deployments.families.detr.rf_detr_files import GOLDEN, LAYOUTS, blots, definition, family_of, golden_of
 from tests.deployments.families.golden_cases import assert_agrees, pixels, wide_and_upright
 from tests.deployments.families.served import Served
@@ -91,6 +97,17 @@ def test_the_size_that_it_was_trained_at_is_the_canvas() -> None:
     assert family_of("rf-detr-nano").canvas_px == (2 * 160, 160)
     assert family_of("rf-detr-rectangular").canvas_px == (2 * 96, 160)
     assert family_of("rf-detr-old-large").canvas_px == (2 * 112, 112)
+
+
+def test_a_tile_has_the_size_of_the_input_and_not_of_the_canvas() -> None:
+    layout = "rf-detr-rectangular"
+    model = LoadedModel("wide", definition(GOLDEN / f"{layout}.pth"), family_of(layout))
+    model.knobs = ModelKnobs(tiling=Tiling(overlap=0, whole_frame=False))
+    frame = Request(Image.from_pixels(np.zeros((192, 320, 3), np.uint8)))
+    cut = model.prepare(Received(frame, math.inf), Decoding(10**6))
+    assert isinstance(cut, CutImage)
+    sizes = {(tile.bottom_px - tile.top_px, tile.right_px - tile.left_px) for tile in cut.tiles}
+    assert sizes == {(96, 160)}
 
 
 def test_a_canvas_that_windows_do_not_divide_is_refused_with_the_nearest_one() -> None:

@@ -71,6 +71,7 @@ def test_each_size_sees_what_it_would_see_alone(small: Path, antialias: bool) ->
 
 def test_a_batch_gives_what_single_images_give(small: Path, runtime: Runtime) -> None:
     family = family_of(small, scales=SMALL)
+    assert family.input_px == (96, 160)
     runtime.load(family, [1, 2])
     canvases = [family.preprocess(image).canvas for image in wide_and_upright()]
     assert canvases[0].shape == (*family.canvas_px, 3)
