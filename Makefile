@@ -42,12 +42,12 @@ cluster: $(TEST) ## a Ray cluster of three nodes on this machine, to look at (ro
 
 test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; COVERAGE=yes)
 	$(PYTEST) -m "not slow and not cluster and not image and not scaling and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
-	$(PYTEST) -m "not slow and not scaling and alone"
+	$(PYTEST) -m "not slow and not cluster and not scaling and alone"
 
 SLOW := tests/system tests/redis_bridge/delivery
 # In the order of their files: the longest come first then.
-test-slow: $(TEST) ## run the tests that take minutes: processes and nodes killed one by one, hostile uploads
-	$(PYTEST) -m "(slow or cluster) and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder tests/cluster $(SLOW)
+test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
+	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SLOW)
 	$(PYTEST) -m "slow and alone" $(SLOW)
 
 # In this order, as the script for SLURM wants a machine without Ray.

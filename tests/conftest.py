@@ -14,8 +14,15 @@ import pytest
 END_S = 180.0
 """How long the end of a failed test, and that of a run, may take."""
 
-ONE_AT_A_TIME = ("tests/cluster/",)
-"""Folders whose tests share what a machine has once, such as the bridge between the nodes of a cluster."""
+IN_ONE_PROCESS = {
+    "the nodes": ("tests/cluster/",),
+    "the running system": tuple(
+        f"tests/system/test_{name}.py"
+        for name in ("changes", "chaos", "families", "fathomnet_zoo", "published_checkpoints")
+    ),
+}
+"""Folders and files whose tests share what a machine has once, such as the bridge between the nodes of a cluster, or
+what takes half a minute to start."""
 
 TERMINAL = pytest.StashKey[IO[str]]()
 
@@ -29,18 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where several processes run tests, those of a file run in one of them, as they share its fixtures; those of the
-    folders in ONE_AT_A_TIME too. (The marker `xdist_group` of pytest-xdist 3.8 has no effect with pytest 9.)"""
+    """Where several processes run tests, those of a file run in one of them, as they share its fixtures; so do those
+    of each row of IN_ONE_PROCESS. (The marker `xdist_group` of pytest-xdist 3.8 has no effect with pytest 9.)"""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class ByFileOrFolder(LoadFileScheduling):
+    class ByFileOrRow(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = str(super()._split_scope(nodeid))
-            return next((folder for folder in ONE_AT_A_TIME if file.startswith(folder)), file)
+            return next((row for row, starts in IN_ONE_PROCESS.items() if file.startswith(starts)), file)
 
-    return ByFileOrFolder(config, log)
+    return ByFileOrRow(config, log)
 
 
 @pytest.hookimpl(trylast=True)  # pytest's own has just ended its limit, for those who debug

@@ -2,7 +2,7 @@
 notices, the system is right again, and no job is lost. Each kill prints what it cost.
 
 The model takes its time and loads no TensorFlow. Where the system heals the next kill meets the same one; where
-it ends, as it should, it is started again on the same folder, as its user would do.
+it ends, as it should, it is started again on the same folder, as its user would do. The raylet: test_watching.
 """
 
 import base64
@@ -59,7 +59,6 @@ VICTIMS = (
     Victim("haproxy", "bin/haproxy"),
     Victim("manager of haproxy", "ray::HAProxyManager"),
     Victim("controller", "ray::ServeController"),
-    Victim("raylet", "raylet/raylet", ends=True),
     Victim("gcs", "gcs/gcs_server", ends=True),
     Victim("agent", "ray::DashboardAgent", ends=True),
     Victim("launcher", "serve_app.launch serve", ends=True),
