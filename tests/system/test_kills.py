@@ -2,7 +2,8 @@
 notices, the system is right again, and no job is lost. Each kill prints what it cost.
 
 The model takes its time and loads no TensorFlow. Where the system heals the next kill meets the same one; where
-it ends, as it should, it is started again on the same folder, as its user would do. The raylet: test_watching.
+it ends, as it should, it is started again on the same folder, as its user would do. The raylet and the
+launcher: test_watching.
 """
 
 import base64
@@ -61,7 +62,6 @@ VICTIMS = (
     Victim("controller", "ray::ServeController"),
     Victim("gcs", "gcs/gcs_server", ends=True),
     Victim("agent", "ray::DashboardAgent", ends=True),
-    Victim("launcher", "serve_app.launch serve", ends=True),
 )
 
 
@@ -97,8 +97,6 @@ class House:
     def find(self, victim: Victim) -> psutil.Process | None:
         """The living process of this kind, if there is one."""
         assert self.run is not None
-        if victim.name == "launcher":
-            return psutil.Process(self.run.process.pid)
         for process in psutil.Process(self.run.process.pid).children(recursive=True):
             try:
                 if victim.words in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:

@@ -106,8 +106,7 @@ def test_a_killed_system_is_told_and_leaves_nothing_behind(tmp_path: Path, envir
         assert run.left_behind() == []
 
 
-@pytest.mark.slow
-@pytest.mark.beside_others
+@pytest.mark.scaling
 def test_ray_is_started_again_where_its_agents_took_too_long(tmp_path: Path, environ: dict[str, str]) -> None:
     config = tmp_path / "system.yaml"
     config.write_text(yaml.safe_dump(document(int(environ.pop("FATHOM_HTTP_PORT")), model("quick"))))

@@ -72,11 +72,7 @@ def test_a_haproxy_is_back_soon_and_a_raylet_is_the_end_with_all_jobs_kept(
         live = f"http://127.0.0.1:{environ['FATHOM_HTTP_PORT']}/health/live"
         wait_for(lambda: answers(live), BACK_S, "the HTTP door")
 
-        names = [str(uuid.uuid4()) for _ in range(JOBS)]
-        with redis.Redis(port=int(environ["FATHOM_REDIS_PORT"])) as store:
-            for name in names:
-                store.rpush(QUEUE, job(SAMPLES / "seafloor-1.png", name))
-            wait_for(lambda: slots(store), 30, "jobs in flight")
+        names = jobs_in_flight(environ)
         run.wait_for_words("starting", 1)
         kill(run, "raylet")
         assert run.process.wait(STOP_S) == 1, run.said()
@@ -90,6 +86,16 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def jobs_in_flight(environ: dict[str, str]) -> list[str]:
+    """Pushes some, and waits until the bridge has taken one; their names."""
+    names = [str(uuid.uuid4()) for _ in range(JOBS)]
+    with redis.Redis(port=int(environ["FATHOM_REDIS_PORT"])) as store:
+        for name in names:
+            store.rpush(QUEUE, job(SAMPLES / "seafloor-1.png", name))
+        wait_for(lambda: slots(store), 30, "jobs in flight")
+    return names
 
 
 def slots(store: "redis.Redis[bytes]") -> list[bytes]:
@@ -118,14 +124,18 @@ def blocks_a_stop(pid: int) -> bool:
     return any(mask >> (one - 1) & 1 for one in STOPS)
 
 
-def test_a_killed_launcher_leaves_nothing_behind(config: Path, environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_killed_launcher_leaves_nothing_behind_and_all_jobs_are_kept(
+    config: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
     with launched(launch("serve", str(config)), environ, tmp_path / "terminal") as run:
         run.wait_for_words("Ctrl-C", START_S)
         assert [process for process in run.seen if lives(process) and blocks_a_stop(process.pid)] == []
         [haproxy_cfg] = [word for word in part(run, "haproxy").cmdline() if word.endswith(".cfg")]
         folder = Path(haproxy_cfg).parents[1]
         assert folder.is_dir()
+        names = jobs_in_flight(environ)
         os.kill(run.process.pid, signal.SIGKILL)
         run.process.wait()
         wait_for(lambda: not any(lives(process) for process in run.seen), STOP_S, "the end of every process")
         assert not folder.exists()
+    assert sorted(kept(tmp_path / "data" / "valkey", environ, names)) == sorted(names)
