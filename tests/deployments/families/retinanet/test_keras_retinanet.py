@@ -160,9 +160,7 @@ def test_boxes_come_back_to_an_image_that_was_resized(small: Path) -> None:
 
 def test_an_image_that_fills_its_canvas_is_resized_as_the_reference_does(small: Path) -> None:
     """928.125 rows round to the 928 of the canvas: the factor is not made smaller for that."""
-    family = family_of(small, canvas_px=(928, 1650))
-    assert family.input_px == (928, 1650)
-    prepared = family.preprocess(np.full((1080, 1920, 3), 9, np.uint8))
+    prepared = family_of(small, canvas_px=(928, 1650)).preprocess(np.full((1080, 1920, 3), 9, np.uint8))
     assert prepared.geometry.gain == 1650 / 1920
     assert prepared.canvas[927, 1649].tolist() == [9, 9, 9]
     assert prepared.canvas[928, :2, :2].tolist() == [[928 // 256, 928 % 256], [1650 // 256, 1650 % 256]]
