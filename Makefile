@@ -48,13 +48,13 @@ SLOW := tests/system tests/redis_bridge/delivery
 # In the order of their files: the longest come first then.
 test-slow: $(TEST) ## run the tests that take minutes: processes killed one by one, hostile uploads
 	$(PYTEST) -m "slow and not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SLOW)
-	$(PYTEST) -m "slow and alone" $(SLOW)
+	$(PYTEST) -m "slow and alone and not scaling" $(SLOW)
 
 # In this order, as the script for SLURM wants a machine without Ray.
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
 	$(PYTEST) -m cluster tests/hpc tests/cluster
 
-test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of growing under load, of cold starts and revisions
+test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of growing under load, of two doors, cold starts and revisions
 	$(PYTEST) -m scaling tests/system
 
 test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)

@@ -3,7 +3,7 @@ notices, the system is right again, and no job is lost. Each kill prints what it
 
 The model takes its time and loads no TensorFlow. Where the system heals the next kill meets the same one; where
 it ends, as it should, it is started again on the same folder, as its user would do. The raylet and the
-launcher: test_watching.
+launcher: test_watching. The agent ends it as the GCS does, and takes a minute: `make test-scaling`.
 """
 
 import base64
@@ -52,17 +52,20 @@ class Victim:
     ends: bool = False
 
 
-VICTIMS = (
-    Victim("model", "ray::ServeReplica:patient:"),
-    Victim("bridge", "ray::ServeReplica:bridge:"),
-    Victim("door", "ray::ServeReplica:api:"),
-    Victim("valkey", "valkey-server"),
-    Victim("haproxy", "bin/haproxy"),
-    Victim("manager of haproxy", "ray::HAProxyManager"),
-    Victim("controller", "ray::ServeController"),
-    Victim("gcs", "gcs/gcs_server", ends=True),
-    Victim("agent", "ray::DashboardAgent", ends=True),
-)
+VICTIMS = [
+    pytest.param(one, id=one.name, marks=pytest.mark.scaling if one.name == "agent" else ())
+    for one in (
+        Victim("model", "ray::ServeReplica:patient:"),
+        Victim("bridge", "ray::ServeReplica:bridge:"),
+        Victim("door", "ray::ServeReplica:api:"),
+        Victim("valkey", "valkey-server"),
+        Victim("haproxy", "bin/haproxy"),
+        Victim("manager of haproxy", "ray::HAProxyManager"),
+        Victim("controller", "ray::ServeController"),
+        Victim("gcs", "gcs/gcs_server", ends=True),
+        Victim("agent", "ray::DashboardAgent", ends=True),
+    )
+]
 
 
 class House:
@@ -208,7 +211,7 @@ def seconds_until(condition: Callable[[], Any], since_s: float, within_s: float,
     return time.monotonic() - since_s
 
 
-@pytest.mark.parametrize("victim", VICTIMS, ids=lambda victim: victim.name)
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_a_death_is_noticed_and_no_job_is_lost(
     house: House, victim: Victim, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> None:

@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import START_S, RunningSystem, environment_for, running_system, tell
 from tests.system.launched import document, model
 
-pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
+pytestmark = [pytest.mark.scaling, pytest.mark.beside_others]
 
 CLIENTS = 6
 BURST, PER_S = 4, 2.0
