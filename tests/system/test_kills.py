@@ -3,7 +3,7 @@ notices, the system is right again, and no job is lost. Each kill prints what it
 
 The model takes its time and loads no TensorFlow. Where the system heals the next kill meets the same one; where
 it ends, as it should, it is started again on the same folder, as its user would do. The raylet and the
-launcher: test_watching. The agent ends it as the GCS does, and takes a minute: `make test-scaling`.
+launcher: test_watching. Others that end it take a minute each: `make test-scaling`.
 """
 
 import base64
@@ -53,7 +53,7 @@ class Victim:
 
 
 VICTIMS = [
-    pytest.param(one, id=one.name, marks=pytest.mark.scaling if one.name == "agent" else ())
+    pytest.param(one, id=one.name, marks=pytest.mark.scaling if one.ends else ())
     for one in (
         Victim("model", "ray::ServeReplica:patient:"),
         Victim("bridge", "ray::ServeReplica:bridge:"),
