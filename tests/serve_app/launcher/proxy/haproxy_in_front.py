@@ -74,16 +74,23 @@ def haproxy_in_front(
     client_timeout = {"RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(client_timeout_s)}
     with haproxy_environment_of(port, limits, **client_timeout) as environ:
         config = config_by_ray(environ, port, doors, fallback, log_target)
-        log = config.with_name("log")
-        with log.open("w") as output:
-            command = [environ["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config)]
-            process = subprocess.Popen(command, stdout=output, stderr=output, env=dict(os.environ))
-        try:
-            wait_until_it_listens(process, port, log)
+        with listening(environ["RAY_SERVE_HAPROXY_BINARY_PATH"], config, port):
             yield port
-        finally:
-            process.kill()
-            process.wait()
+
+
+@contextmanager
+def listening(binary: str, config: Path, port: int) -> Iterator[None]:
+    """A HAProxy with this configuration, which is to listen on `port`; its log lies beside it."""
+    log = config.with_name("log")
+    with log.open("w") as output:
+        command = [binary, "-db", "-f", str(config)]
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=dict(os.environ))
+    try:
+        wait_until_it_listens(process, port, log)
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -1,9 +1,7 @@
 """The example of docs/security.md: a HAProxy with a certificate in front of the system's own."""
 
-import os
 import re
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ import trustme
 from serve_app.launcher.processes.ports import free_ports
 from serve_app.launcher.proxy.haproxy import ConnectionLimits
 from tests.serve_app.launcher.proxy.app_behind import BEHIND
-from tests.serve_app.launcher.proxy.haproxy_in_front import haproxy_in_front, wait_until_it_listens
+from tests.serve_app.launcher.proxy.haproxy_in_front import haproxy_in_front, listening
 from tests.support.raw_http import serving
 
 PAGE = Path(__file__).parents[4] / "docs" / "security.md"
@@ -36,17 +34,10 @@ def tls_in_front(door: int, folder: Path, authority: trustme.CA) -> Iterator[int
     ):
         assert shown in example
         example = example.replace(shown, here)
-    config, log = folder / "tls.cfg", folder / "log"
+    config = folder / "tls.cfg"
     config.write_text(example)
-    with log.open("w") as output:
-        command = [str(get_haproxy_binary()), "-db", "-f", str(config)]
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=dict(os.environ))
-    try:
-        wait_until_it_listens(process, port, log)
+    with listening(str(get_haproxy_binary()), config, port):
         yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def test_the_door_knows_the_client_behind_it_and_that_it_came_by_tls(tmp_path: Path) -> None:
