@@ -1,6 +1,6 @@
 """The answer of `/v1`: its JSON, or one of the formats of `serve_app.formats`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -9,7 +9,6 @@ from starlette.responses import Response
 from deployments.catalogue import Catalogue, ModelRecord
 from deployments.errors import InvalidRequest, ModelNotFound, ServingError
 from deployments.prediction import Opaque, Outcome, Prediction
-from deployments.taxa import Taxon
 from serve_app.faces.v1.entries import Entry, entry_of, is_slow
 from serve_app.faces.v1.sent import SentImage
 from serve_app.formats.contract import Answer, Format
@@ -73,12 +72,19 @@ def _answerer(outcome: Outcome, record: ModelRecord, catalogue: Catalogue) -> En
         return None
     if isinstance(outcome, Opaque):
         return {"model": record.name, "revision": None, "licence": None}
-    if outcome.model != record.name:
-        try:
-            record = catalogue.resolve(outcome.model)
-        except ModelNotFound:
-            return {"model": outcome.model, "revision": outcome.revision, "licence": None}
-    return {**_members(record), "revision": outcome.revision}
+    by = _record_of(outcome, record, catalogue)
+    members = _members(by) if by is not None else {"model": outcome.model, "licence": None}
+    return {**members, "revision": outcome.revision}
+
+
+def _record_of(prediction: Prediction, asked: ModelRecord, catalogue: Catalogue) -> ModelRecord | None:
+    """The model that answered, in most cases the one that was asked; None where it is gone by now."""
+    if prediction.model == asked.name:
+        return asked
+    try:
+        return catalogue.resolve(prediction.model)
+    except ModelNotFound:
+        return None
 
 
 def _members(record: ModelRecord) -> Entry:
@@ -97,19 +103,10 @@ def _answers(answered: Answered, chosen: Format, catalogue: Catalogue) -> list[A
         if isinstance(outcome, Opaque):
             raise InvalidRequest(f"format: {answered.record.name} runs elsewhere, and its answer can only be JSON")
         encoded = image.content if chosen.needs_images else None
-        taxa = _taxa(outcome, answered.record, catalogue)
+        by = _record_of(outcome, answered.record, catalogue)
+        taxa = by.definition.taxa if by is not None else {}
         answers.append(Answer(_file_name(image.name, number), outcome, encoded, taxa))
     return answers
-
-
-def _taxa(prediction: Prediction, record: ModelRecord, catalogue: Catalogue) -> Mapping[str, Taxon]:
-    """The table of whoever answered."""
-    if prediction.model == record.name:
-        return record.definition.taxa
-    try:
-        return catalogue.resolve(prediction.model).definition.taxa
-    except ModelNotFound:
-        return {}
 
 
 def _file_name(sent: str | None, number: int) -> str:
