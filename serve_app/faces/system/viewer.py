@@ -18,8 +18,6 @@ HEADERS = {
     # The stylesheet of Swagger UI draws icons from data, and it shows pictures that were answered.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
 
