@@ -22,6 +22,8 @@ QUEUE = "image_queue_following"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CLIENTS_SPAN = "b7ad6b7169203331"
 MORE = 20
+SERVES_OWN = ("request_router.py", "router.py")
+"""Files of Ray Serve that log while they look for a replica."""
 BAD_JOB = b'{"id": "bad-job", "image": "!", "height": 3, "width": 3}'
 
 
@@ -57,11 +59,15 @@ def log_folder(run: Launched) -> Path:
 
 
 def lines_about(folder: Path, request_id: str) -> dict[str, list[dict[str, Any]]]:
-    """The lines with this id: application -> lines, each as a document."""
+    """Our lines with this id: application -> lines, each as a document.
+
+    Serve has a line of its own with the id of a request whose replica was slow to say how much it has to do.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for file in folder.glob("replica_*.log"):
         documents = [json.loads(line) for line in file.read_text().splitlines()]
-        about = [one for one in documents if request_id in one.get("request_id", "").split(",")]
+        of_request = [one for one in documents if request_id in one.get("request_id", "").split(",")]
+        about = [one for one in of_request if one["filename"] not in SERVES_OWN]
         if about:
             found[file.name.split("_")[1]] = about
     return found
