@@ -1,6 +1,8 @@
 # Two commands: `make serve` and `make test`. On Debian or Ubuntu they need python3 (3.11 to 3.13, with venv)
 # and make; everything else is installed, locked, into .venv.
 .DEFAULT_GOAL := help
+# Without the rules that make brings along, by which `make install` would copy install.sh to a file of that name.
+MAKEFLAGS += --no-builtin-rules
 .PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench soak check k8s ratchet inspect key status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml

@@ -25,10 +25,11 @@ from deployments.watching.watch import Watch, current
 from serve_app.access.guard import Access, Guard
 from serve_app.api_document import describe_api
 from serve_app.direct_routes import DirectRoutes
-from serve_app.faces.face import Face, ModelAccess
+from serve_app.faces.face import Face, FaceParts, ModelAccess
 from serve_app.faces.legacy.routes import legacy_face
 from serve_app.faces.system.routes import System, system_face
 from serve_app.faces.system.system_report import DoorWork
+from serve_app.faces.table import chosen_faces
 from serve_app.faces.v1.routes import v1_face
 from serve_app.origins import origin_of
 from serve_app.plain_errors import ProblemDocuments
@@ -81,6 +82,7 @@ def create_api(
         legacy_face(models, settings, budget),
         v1_face(models, settings, budget),
         system_face(models.catalogue, system, settings, DoorWork(models.activity, budget)),
+        *chosen_faces(FaceParts(models, settings, budget)),
     ]
     # The interactive pages of FastAPI load scripts from elsewhere, which a ship cannot reach.
     api = FastAPI(
@@ -199,6 +201,7 @@ class _Errors:
 
     def __init__(self, faces: Sequence[Face]) -> None:
         self._members = {path: face.problem_members for face in faces for path in face.paths()}
+        self._below = [(f"{face.prefix}/", face.problem_members) for face in faces if face.prefix]
 
     async def on_http_exception(self, request: Request, error: Exception) -> Response:
         """A path or a method that is not there, and the like."""
@@ -221,7 +224,9 @@ class _Errors:
 
     def members_of(self, path: str) -> Mapping[str, Any]:
         """What clients of `path` look for beside a problem's own members."""
-        return self._members.get(path.rstrip("/"), NO_MEMBERS)
+        if (exact := self._members.get(path.rstrip("/"))) is not None:
+            return exact
+        return next((members for prefix, members in self._below if path.startswith(prefix)), NO_MEMBERS)
 
     def _beside(self, request: Request) -> Mapping[str, Any]:
         return self.members_of(request.scope["path"])

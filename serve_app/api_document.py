@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from serve_app.access.routes import OPEN, ROUTES
 from serve_app.faces.face import Face
 from serve_app.openapi_parts import PROBLEM, PROBLEM_TYPE, problems, ref
+from serve_app.problems import SENTENCE
 
 EVERYWHERE = (429, 431, 500, 503, 504)
 """What every route may answer: a failure of ours, and what HAProxy says in the door's place."""
@@ -71,5 +72,5 @@ def _complete(responses: dict[str, Any], everywhere: Iterable[int], beside: Mapp
 
 
 def _with_members(beside: Mapping[str, Any]) -> dict[str, Any]:
-    own = {name: {"const": value} for name, value in beside.items()}
+    own = {name: {"type": "string"} if value is SENTENCE else {"const": value} for name, value in beside.items()}
     return {"allOf": [ref("Problem"), {"type": "object", "required": list(own), "properties": own}]}

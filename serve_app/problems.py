@@ -59,6 +59,9 @@ LEGACY_MEMBERS: Mapping[str, Any] = {"success": False, "predictions": None}
 
 NO_MEMBERS: Mapping[str, Any] = {}
 
+SENTENCE = object()
+"""Stands for the problem's `detail`, where clients look for it under another name: `{"error": SENTENCE}`."""
+
 
 def problem_members(error: ServingError) -> dict[str, Any]:
     """The problem document of `error`, for a route that answers several things at once."""
@@ -94,7 +97,8 @@ def _members(status: HTTPStatus, title: str, detail: str) -> dict[str, Any]:
 
 
 def _response(members: dict[str, Any], headers: dict[str, str], beside: Mapping[str, Any]) -> Response:
-    body = {**beside, **members}
+    own = {name: members["detail"] if value is SENTENCE else value for name, value in beside.items()}
+    body = {**own, **members}
     return Response(
         orjson.dumps(body),
         status_code=members["status"],

@@ -5,6 +5,7 @@ import re
 from pydantic import Field, field_validator
 
 from deployments.definition import Settings
+from serve_app.known_faces import DEFAULT_FACES, check_faces
 
 
 class DoorSettings(Settings):
@@ -34,12 +35,22 @@ class DoorSettings(Settings):
     min_upload_bytes_per_s: int = Field(default=8 * 2**10, ge=1)
     """An upload that is slower than this on average, `upload_stall_s` not counted, is ended with 408."""
 
+    faces: tuple[str, ...] = DEFAULT_FACES
+    """Faces for the tools of others, by the names of their folders in `serve_app/faces`; none of them where this is
+    empty. By default all that need no connection to elsewhere."""
+
     cors_origin_regex: str = r"https?://(localhost|127\.0\.0\.1|\[::1\]|fast\.localhost)(:\d+)?"
     """Web pages of these origins may call from a browser, as with the legacy server: those of the same machine."""
 
     cors_origins: tuple[str, ...] = ()
     """Origins that may call as well, such as `https://annotate.example.org`; `null` for pages that are opened from a
     file, and for any other page that hides its origin."""
+
+    @field_validator("faces")
+    @classmethod
+    def _are_faces(cls, faces: tuple[str, ...]) -> tuple[str, ...]:
+        check_faces(faces)
+        return faces
 
     @field_validator("cors_origins")
     @classmethod

@@ -1,6 +1,7 @@
 """What a face is, and how it reaches the models."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,13 +9,15 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
+from deployments.byte_budget import ByteBudget
 from deployments.catalogue import Catalogue, ModelRecord, ModelState
 from deployments.client.protocols import Predict
-from deployments.errors import DeadlineExceeded
+from deployments.errors import DeadlineExceeded, ServingError
 from deployments.external import AskExternal, ExternalRequest, Task, no_external_workers
 from deployments.prediction import Outcome
 from deployments.request import Request
 from serve_app.activity import Activity
+from serve_app.settings import DoorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,20 @@ class ModelAccess:
         """The outcome of one image, wherever its model runs. Raises ModelUnavailable when it cannot answer now."""
         return await self.activity.watched(record.name, self._ask(record, request))
 
+    async def ask_all(self, record: ModelRecord, requests: Sequence[Request]) -> list[Outcome]:
+        """The outcomes in the order of the requests, which are asked at the same time. Cancelling ends them all."""
+        if len(requests) == 1:
+            return [await self._ask_or_error(record, requests[0])]
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(self._ask_or_error(record, request)) for request in requests]
+        return [task.result() for task in asked]
+
+    async def _ask_or_error(self, record: ModelRecord, request: Request) -> Outcome:
+        try:
+            return await self.ask(record, request)
+        except ServingError as error:
+            return error
+
     async def _ask(self, record: ModelRecord, request: Request) -> Outcome:
         if not record.can_answer and record.state is not ModelState.STARTING:
             raise record.unavailable()
@@ -50,6 +67,16 @@ class ModelAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceParts:
+    """What each face is made of."""
+
+    models: ModelAccess
+    settings: DoorSettings
+    budget: ByteBudget
+    """Memory for all uploads."""
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """One protocol of the HTTP door."""
 
@@ -57,7 +84,12 @@ class Face:
     """Its routes. They are also what the OpenAPI document says of them."""
 
     problem_members: Mapping[str, Any] = field(default_factory=dict)
-    """Members that every problem on these routes holds beside those of RFC 9457."""
+    """Members that every problem on these routes holds beside those of RFC 9457. A value may be
+    `serve_app.problems.SENTENCE`, for which the problem's own sentence is put."""
+
+    prefix: str = ""
+    """Such as `/v2`, where all paths below it are this face's: those that it does not answer then get its problems
+    too."""
 
     mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
     """Path prefix -> application that answers below it, such as static files."""

@@ -5,11 +5,8 @@ Decides only what is HTTP's: which part of the form is what, and how an answer i
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 import orjson
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -20,11 +17,12 @@ from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque, Prediction
 from deployments.request import Request
 from deployments.useful_options import refuse_useless
+from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, image_of, options_of
 from serve_app.forms import Accepted, Form, add_query
 from serve_app.origins import origin_of
-from serve_app.problems import LEGACY_MEMBERS, http_problem, problem, status_problem
+from serve_app.problems import LEGACY_MEMBERS, problem
 from serve_app.server_timing import server_timing
 from serve_app.settings import DoorSettings
 from serve_app.uploads import UploadLimits, parse_form, read_body
@@ -49,22 +47,16 @@ class Predictor:
         accepted: Accepted = FORM,
     ) -> Response:
         """The answer to an upload, or a problem; `answer_form` may raise ServingError."""
-        client = http_request.client.host if http_request.client else ""
-        try:
-            with self.budget.open(client) as held:
-                body = await read_body(http_request, UploadLimits.of(self.settings), held)
-                form = parse_form(http_request.headers.get("content-type", ""), body, accepted)
-                form.origin = origin_of(http_request)
-                if query := http_request.scope["query_string"]:
-                    add_query(form, query, accepted, QUERY_ALIASES)
-                return await answer_form(form, held)
-        except ClientDisconnect:
-            # Nobody reads this answer; it is counted as an error of the client.
-            return status_problem(HTTPStatus.BAD_REQUEST, "the client went away", LEGACY_MEMBERS)
-        except HTTPException as error:
-            return http_problem(error, error.detail, LEGACY_MEMBERS)
-        except ServingError as error:
-            return problem(error, LEGACY_MEMBERS)
+
+        async def read_and_answer(http_request: HttpRequest, held: HeldBytes) -> Response:
+            body = await read_body(http_request, UploadLimits.of(self.settings), held)
+            form = parse_form(http_request.headers.get("content-type", ""), body, accepted)
+            form.origin = origin_of(http_request)
+            if query := http_request.scope["query_string"]:
+                add_query(form, query, accepted, QUERY_ALIASES)
+            return await answer_form(form, held)
+
+        return await Endpoint(self.budget, LEGACY_MEMBERS).answer(http_request, read_and_answer)
 
     async def _answer_form(self, form: Form, _: HeldBytes) -> Response:
         record = self.record_of(form)

@@ -12,6 +12,7 @@ from serve_app.launcher.configuration.env_settings import SystemSettings, variab
 from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
 
 EMBEDDED_VALKEY_IMPORT_PATH = "redis_bridge.embedded:build"
+DOOR_IMPORT_PATH = "serve_app.app:build"
 DEFAULT_REDIS_PORT = 6379
 
 Document = dict[str, Any]
@@ -42,6 +43,9 @@ def render_application(application: Document, settings: SystemSettings) -> None:
         args = application.setdefault("args", {})
         if settings.redis_port is not None:
             args["port"] = settings.redis_port
+    elif application["import_path"] == DOOR_IMPORT_PATH:
+        if settings.face_names is not None:
+            application.setdefault("args", {})["faces"] = settings.face_names
     elif application["import_path"] == MODEL_IMPORT_PATH:
         if settings.num_gpus == 0:
             # There is no memory of a GPU to limit then, and a limit without one is refused.

@@ -17,12 +17,14 @@ from deployments.nearest_name import nearest_of
 from deployments.process.state_folder import DEFAULT_STATE_FOLDER, default_state_folder
 from deployments.watching.settings import tracing_problems
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
+from serve_app.known_faces import check_faces
 from serve_app.launcher.configuration.ray_variables import cluster_host
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
 from serve_app.launcher.processes.log_folder import DEFAULT_MAX_BYTES as DEFAULT_LOGS_MAX_BYTES
 
 PREFIX = "FATHOM_"
+NO_FACES = "none"
 API_KEY = "FATHOM_API_KEY"
 """A secret: no process that is started gets it, and no file."""
 
@@ -42,6 +44,10 @@ class SystemSettings(Settings):
 
     http_header_patience_s: float = Field(default=10.0, ge=0.1, le=60)
     """Seconds within which the head of an HTTP request must arrive."""
+
+    faces: str | None = None
+    """Faces of the HTTP door for the tools of others, with commas between them (`open_inference,cvat`), or `none`:
+    docs/connect.md. All that need no connection to elsewhere, when not set."""
 
     api_keys_file: Path | None = None
     """File of API keys, an absolute path. With it the HTTP door asks for a key; without it everybody who reaches the
@@ -150,6 +156,13 @@ class SystemSettings(Settings):
         # `ip_network` names what is wrong, such as a network with bits of a host.
         return ",".join(str(ip_network(part.strip())) for part in value.split(","))
 
+    @field_validator("faces")
+    @classmethod
+    def _faces_are_known(cls, value: str | None) -> str | None:
+        if value is not None and value != NO_FACES:
+            check_faces([part.strip() for part in value.split(",")])
+        return value
+
     @field_validator("weights_mirror")
     @classmethod
     def _mirror_is_plain(cls, value: str | None) -> str | None:
@@ -180,6 +193,13 @@ class SystemSettings(Settings):
         if problems:
             raise LaunchError(problems)
         return settings
+
+    @property
+    def face_names(self) -> list[str] | None:
+        """The names in `faces`; None where it is not set."""
+        if self.faces is None:
+            return None
+        return [] if self.faces == NO_FACES else [part.strip() for part in self.faces.split(",")]
 
     @property
     def folder(self) -> Path:

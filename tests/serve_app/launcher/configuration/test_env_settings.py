@@ -67,6 +67,16 @@ def test_host_and_ports_and_gpu_share_are_rendered_into_their_places() -> None:
     assert embedded_redis_port(result) == 7000
 
 
+def test_no_faces_are_rendered_into_the_door_and_unknown_ones_are_refused() -> None:
+    door = {"name": "api", "import_path": "serve_app.app:build", "args": {"default_model": "first"}}
+    before = {"applications": [door]}
+    assert rendered(before, settings(), has_real_redis=False)["applications"] == [door]
+    [without] = rendered(before, settings(FATHOM_FACES="none"), has_real_redis=False)["applications"]
+    assert without["args"] == {"default_model": "first", "faces": []}
+    with pytest.raises(LaunchError, match="FATHOM_FACES.*no face 'pigeon'"):
+        settings(FATHOM_FACES="pigeon")
+
+
 def test_the_most_replicas_are_rendered_into_every_model_with_a_policy_that_counts_images() -> None:
     before = document()
     before["applications"][0]["deployments"][0]["autoscaling_config"] = {"min_replicas": 2, "max_replicas": 3}

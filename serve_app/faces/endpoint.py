@@ -1,0 +1,43 @@
+"""What every endpoint that takes images does around its own work."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from deployments.byte_budget import ByteBudget, HeldBytes
+from deployments.errors import ServingError
+from serve_app.problems import http_problem, problem, status_problem
+
+Work = Callable[[HttpRequest, HeldBytes], Awaitable[Response]]
+"""Reads a request within the bytes that it may hold, and answers it. May raise ServingError and HTTPException."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Gives the work its share of memory, and answers its errors with the problems of the face.
+
+    beside: what the face's clients look for beside a problem's own members (`Face.problem_members`).
+    """
+
+    budget: ByteBudget
+    beside: Mapping[str, Any] = field(default_factory=dict)
+
+    async def answer(self, http_request: HttpRequest, work: Work) -> Response:
+        """What `work` answers, or a problem."""
+        client = http_request.client.host if http_request.client else ""
+        try:
+            with self.budget.open(client) as held:
+                return await work(http_request, held)
+        except ClientDisconnect:
+            # Nobody reads this answer; it is counted as an error of the client.
+            return status_problem(HTTPStatus.BAD_REQUEST, "the client went away", self.beside)
+        except HTTPException as error:
+            return http_problem(error, error.detail, self.beside)
+        except ServingError as error:
+            return problem(error, self.beside)

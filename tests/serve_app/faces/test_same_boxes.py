@@ -1,0 +1,58 @@
+"""The same frame has the same animals in it, through whichever face it is asked."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from serve_app.faces.table import FACES
+from serve_app.known_faces import KNOWN_FACES
+from tests.serve_app.uploads import picture
+
+MODEL = "benthic-demo"
+FILE = {"file": ("frame.png", picture(), "image/png")}
+
+Animal = tuple[str, float, float, float, float, float]
+"""Label, score, and the box as x1, y1, x2, y2 in pixels."""
+
+
+async def through_legacy(client: httpx.AsyncClient) -> list[Animal]:
+    answer = await client.post("/predictor/", files=FILE, data={"model_type": MODEL})
+    return [(row["category_id"], row["scores"][0], *row["bbox"]) for row in found(answer)["predictions"]]
+
+
+async def through_v1(client: httpx.AsyncClient) -> list[Animal]:
+    answer = await client.post(f"/v1/models/{MODEL}/predict", files=FILE)
+    [image] = found(answer)["images"]
+    return [(one["label"], one["score"], *one["box"].values()) for one in image["detections"]]
+
+
+THROUGH: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[list[Animal]]]] = {
+    "legacy": through_legacy,
+    "v1": through_v1,
+}
+"""A row for each face through which a model is asked."""
+
+ROUNDED_TO: Mapping[str, float] = {}
+"""Face -> how far a number may be from the model's, where its clients ask for rounded ones."""
+
+
+def found(answer: httpx.Response) -> Any:
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("face", THROUGH)
+async def test_each_face_finds_what_the_model_found(face: str, client: httpx.AsyncClient) -> None:
+    animals = await THROUGH[face](client)
+    expected = [("fixed answer A", 0.9, 10, 10, 50, 30), ("fixed answer B", 0.6, 50, 25, 90, 45)]
+    exactness = ROUNDED_TO.get(face, 1e-4)
+    assert [animal[0] for animal in animals] == [animal[0] for animal in expected]
+    for animal, right in zip(animals, expected, strict=True):
+        assert animal[1:] == pytest.approx(right[1:], abs=exactness)
+
+
+def test_every_face_for_a_tool_is_in_the_table_and_is_asked_here() -> None:
+    assert tuple(sorted(FACES)) == KNOWN_FACES
+    assert set(KNOWN_FACES) <= set(THROUGH)
