@@ -73,7 +73,7 @@ def test_no_faces_are_rendered_into_the_door_and_unknown_ones_are_refused() -> N
     assert rendered(before, settings(), has_real_redis=False)["applications"] == [door]
     [without] = rendered(before, settings(FATHOM_FACES="none"), has_real_redis=False)["applications"]
     assert without["args"] == {"default_model": "first", "faces": []}
-    with pytest.raises(LaunchError, match="FATHOM_FACES.*no face 'pigeon'"):
+    with pytest.raises(LaunchError, match=r"FATHOM_FACES.*no face 'pigeon'"):
         settings(FATHOM_FACES="pigeon")
 
 
