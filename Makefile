@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Without the rules that make brings along, by which `make install` would copy install.sh to a file of that name.
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image bench soak check k8s ratchet inspect key status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench soak check k8s ratchet inspect key status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -43,7 +43,7 @@ cluster: $(TEST) ## a Ray cluster of three nodes on this machine, to look at (ro
 	@exec $(BIN)/python -m tests.cluster $(if $(filter file,$(origin CONFIG)),tests/cluster/system.yaml,$(CONFIG))
 
 test: $(TEST) ## run the everyday tests (JOBS=2: processes beside each other; COVERAGE=yes)
-	$(PYTEST) -m "not slow and not cluster and not image and not scaling and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
+	$(PYTEST) -m "not slow and not cluster and not image and not scaling and not tools and not alone" -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
 	$(PYTEST) -m "not slow and not cluster and not scaling and alone"
 
 SLOW := tests/system tests/redis_bridge/delivery
@@ -58,6 +58,9 @@ test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (roo
 
 test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of growing under load, of two doors, cold starts and revisions
 	$(PYTEST) -m scaling tests/system
+
+test-tools: $(TEST) ## run the tests with the clients of other tools, each installed from PyPI (Triton, CVAT, ...)
+	$(PYTEST) -m tools tests/tools
 
 test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)
 	$(PYTEST) -m image tests/image
