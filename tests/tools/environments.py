@@ -1,6 +1,6 @@
 """Environments of the tools: a folder of packages for each, apart from ours, as their pins collide.
 
-`tests/tools/NAME/requirements.in` says what a tool needs, `requirements.lock` beside it every package with its version:
+`tests/tools/NAME/requirements.in` says what a tool needs, `requirements.lock` each package with its version:
 
     uv pip compile --universal --python-version 3.11 --no-header tests/tools/NAME/requirements.in \
         -o tests/tools/NAME/requirements.lock
