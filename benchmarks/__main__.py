@@ -4,21 +4,17 @@ import argparse
 import json
 import os
 import platform
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from benchmarks.cases import chosen_cases
 from benchmarks.limit.calibration import FILE_NAME, calibrated_depths
-from benchmarks.machine.started import end_everything
+from benchmarks.machine.scratch import INTERRUPTED, run_folder
 from benchmarks.options import REDIS, START, parse_options, timing_of
 from benchmarks.report.bars import verdicts
 from benchmarks.report.estimate import estimate_s
@@ -28,7 +24,6 @@ from benchmarks.run import Plan, Run
 from benchmarks.sample_images import HD, SMALL, SampleImage, sample_image
 from benchmarks.systems.contract import Workspace, cores
 
-INTERRUPTED = 130
 _LIBRARIES = ("ray", "tensorflow", "keras", "fastapi", "uvicorn", "redis", "pillow", "numpy")
 
 
@@ -37,22 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     if options.check_file is not None:
         return check(json.loads(options.check_file.read_text("utf-8")))
-    signal.signal(signal.SIGTERM, _interrupt)
-    # A shell may have had SIGINT ignored, which children would inherit; it is how systems are stopped.
-    signal.signal(signal.SIGINT, _interrupt)
-    # Short, since the names of the sockets of Ray and HAProxy are limited to about 100 bytes.
-    scratch = Path(tempfile.mkdtemp(prefix="fb-"))
     try:
-        return bench(options, scratch)
+        with run_folder() as scratch:
+            return bench(options, scratch)
     except KeyboardInterrupt:
         say("interrupted; everything that was started is stopped")
         return INTERRUPTED
-    finally:
-        # A second Ctrl-C must not leave anything behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_everything()
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def bench(options: argparse.Namespace, scratch: Path) -> int:
@@ -127,10 +112,6 @@ def _about(options: argparse.Namespace, depths: dict[str, int], images: dict[str
         "depths": depths,
         "images": {name: len(one.upload.content) for name, one in images.items()},
     }
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ checkout needs nothing but its files: it runs with this Python and the packages 
 """
 
 import argparse
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,8 @@ from benchmarks.cases import CASES, Case
 from benchmarks.limit.calibration import calibrated_depths
 from benchmarks.load.load import Window
 from benchmarks.machine.ready import wait_until_calm, wait_until_ready
-from benchmarks.machine.started import StartError, end_everything
+from benchmarks.machine.scratch import INTERRUPTED, run_folder
+from benchmarks.machine.started import StartError
 from benchmarks.measure import CaseLoad, measure
 from benchmarks.models import bench_model
 from benchmarks.report.ratios import median, ratio
@@ -35,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 1 when one of the two does not start or refuses requests."""
     options = _parse(arguments)
     case = next(one for one in CASES if one.name == options.case)
-    scratch = Path(tempfile.mkdtemp(prefix="fb-"))
     trees = {BEFORE: options.tree.resolve(), AFTER: Path.cwd()}
     try:
         with (
+            run_folder() as scratch,
             _running(trees[BEFORE], case, scratch / "a") as before,
             _running(trees[AFTER], case, scratch / "b", start_fast if options.v1 else start) as after,
         ):
@@ -46,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartError as error:
         _say(f"{error}")
         return 1
-    finally:
-        end_everything()
-        shutil.rmtree(scratch, ignore_errors=True)
+    except KeyboardInterrupt:
+        _say("interrupted; both systems are stopped")
+        return INTERRUPTED
     _say("\n".join(report(case.name, samples[BEFORE], samples[AFTER])))
     return int(any(_refused(one) for side in samples.values() for one in side))
 
@@ -80,7 +79,8 @@ def _in_turn(running: dict[str, Running], case: Case, turns: int, seconds: float
     image: SampleImage = sample_image(case.image)
     samples: dict[str, list[dict[str, Any]]] = {BEFORE: [], AFTER: []}
     for side in order(turns):
-        samples[side].append(measure(running[side], image, CaseLoad(case, Window(WARM_S, seconds))))
+        load = CaseLoad(case, Window(WARM_S, seconds), counts_batches=False)
+        samples[side].append(measure(running[side], image, load))
     return samples
 
 

@@ -2,21 +2,15 @@
 
 import argparse
 import asyncio
-import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from types import FrameType
 
-from benchmarks.machine.started import StartError, end_everything
+from benchmarks.machine.scratch import INTERRUPTED, run_folder
+from benchmarks.machine.started import StartError
 from benchmarks.soak.memory import ROLES
 from benchmarks.soak.one_machine import one_machine
 from benchmarks.soak.soak import Plan, Site, soak
 from benchmarks.soak.verdict import BOUND_MIB_PER_H, lines, reasons
-
-INTERRUPTED = 130
 
 
 def parse_options(arguments: Sequence[str] | None, name: str = "benchmarks.soak") -> argparse.Namespace:
@@ -36,12 +30,8 @@ def parse_options(arguments: Sequence[str] | None, name: str = "benchmarks.soak"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 1 when something was lost, memory grows or the system failed; 130 after an interrupt."""
     options = parse_options(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-    # Short, since the names of the sockets of Ray and HAProxy are limited to about 100 bytes.
-    scratch = Path(tempfile.mkdtemp(prefix="fs-"))
     try:
-        with one_machine(scratch) as site:
+        with run_folder() as scratch, one_machine(scratch) as site:
             return judged(site, options)
     except (StartError, ExceptionGroup) as error:
         say(f"FAIL: {cause(error)}")
@@ -49,12 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted; everything that was started is stopped")
         return INTERRUPTED
-    finally:
-        # A second Ctrl-C must not leave anything behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_everything()
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def judged(site: Site, options: argparse.Namespace) -> int:
@@ -97,10 +81,6 @@ class _AtLeast:
         if not value >= self._least:
             raise argparse.ArgumentTypeError(f"must be at least {self._least:g}, got {text}")
         return value
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
