@@ -1,5 +1,6 @@
 """Asks a running system from time to time whether it still answers, since a process that lives may hang."""
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -73,14 +74,29 @@ class Pulse:
         self._controller_silence = Silence()
         self._door_silence = Silence()
         self._ask_at_s = 0.0
+        self._asking: threading.Thread | None = None
+        self._lines: list[str] = []
 
     def poll(self) -> list[str]:
-        """One line for each part that has fallen silent, or answers again, since the last poll; it blocks."""
-        if time.monotonic() < self._ask_at_s:
+        """One line for each part that has fallen silent, or answers again, since the last poll. It does not wait for
+        answers: who watches for deaths beside it would notice them late, as a dashboard hangs whose Ray has died."""
+        if self._asking is not None and self._asking.is_alive():
             return []
-        lines = [*self._ask_controller(), *self._ask_door()]
-        self._ask_at_s = time.monotonic() + self._times.poll_interval_s
+        lines, self._lines = self._lines, []
+        if self._asking is not None:
+            self._asking = None
+            self._ask_at_s = time.monotonic() + self._times.poll_interval_s
+        elif time.monotonic() >= self._ask_at_s:
+            self._asking = threading.Thread(target=self._keep_lines, name="pulse", daemon=True)
+            self._asking.start()
         return lines
+
+    def ask(self) -> list[str]:
+        """Asks both now, and waits for their answers: one line for each whose silence is news, or has ended."""
+        return [*self._ask_controller(), *self._ask_door()]
+
+    def _keep_lines(self) -> None:
+        self._lines = self.ask()
 
     def _ask_controller(self) -> list[str]:
         silence = self._controller_silence
