@@ -55,7 +55,7 @@ load, and well below the deadline of a request, 25 s."""
 class Settings(BaseModel):
     """Base of everything that is read from YAML: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class WeightsSource(Settings):

@@ -15,7 +15,7 @@ TaxonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 class Taxon(BaseModel):
     """One taxon of the World Register of Marine Species (WoRMS)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scientific_name: TaxonName
     """Without its author: Asterias rubens."""

@@ -16,7 +16,7 @@ from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefi
 from deployments.error_text import reason_in, tells_error
 from deployments.logs import OWN_LOGGER
 from deployments.process.shown_address import shown_text
-from deployments.weights.resolve import missing_weights, why_not_fetchable, with_known_labels
+from deployments.weights.known import missing_weights, why_not_fetchable, with_known_labels
 from deployments.weights.settings import WeightsSettings
 
 logger = logging.getLogger(OWN_LOGGER)

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as Bars
 
 from deployments.errors import ModelUnavailable
+from deployments.weights.cache import Progress
 from deployments.weights.catalogue import CATALOGUE_FILE, CatalogueError, chosen_models, read_catalogue
 from deployments.weights.commands import Commands
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import Progress
 
 EXIT_REFUSED = 2
 

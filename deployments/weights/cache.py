@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,9 @@ logger = logging.getLogger(OWN_LOGGER)
 MAX_RECORD_BYTES = 4 * 2**20
 
 DigestOrigin = Literal["declared", "publisher", "first fetch"]
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes received so far and the bytes in all, None when that is unknown."""
 
 
 class CacheRecord(Settings):

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from deployments.errors import ModelUnavailable
 from deployments.process.shown_address import shown_address
-from deployments.weights.cache import CacheEntry, digest_of, megabytes
+from deployments.weights.cache import CacheEntry, Progress, digest_of, megabytes
 from deployments.weights.catalogue import CatalogueModel
-from deployments.weights.fetch import Fetcher, entry_of
+from deployments.weights.fetch import Fetcher
+from deployments.weights.folders import entry_of
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import Progress
 
 Models = Iterable[CatalogueModel]
 

@@ -24,13 +24,13 @@ from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.weights.answers import HEAD_BYTES, refuse_page
-from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, digest_of
-from deployments.weights.folders import FolderEntry, Wanted, ensure_folder
+from deployments.weights.cache import MAX_RECORD_BYTES, CacheEntry, DigestOrigin, Progress, digest_of
+from deployments.weights.folders import FolderEntry, Wanted, ensure_folder, entry_of
 from deployments.weights.http_client import TransferSettings, http_client, opened
 from deployments.weights.publishers import Publishers, learn_from_mirror, learn_from_zenodo
 from deployments.weights.settings import WeightsSettings
-from deployments.weights.transfer import FileTransfer, Progress, Published
-from deployments.weights.weights_uri import InvalidWeightsUri, WeightsUri, parse_uri
+from deployments.weights.transfer import FileTransfer, Published
+from deployments.weights.weights_uri import WeightsUri
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -143,15 +143,6 @@ class Fetcher:
             yield
         finally:
             lock.release()
-
-
-def entry_of(source: WeightsSource, settings: WeightsSettings) -> CacheEntry | FolderEntry:
-    """The entry of `source` in the cache. Raises ModelUnavailable for a URI that is not allowed."""
-    try:
-        uri = parse_uri(source)
-        return FolderEntry(settings.folder, uri, source) if uri.is_folder else CacheEntry(settings.folder, uri)
-    except InvalidWeightsUri as error:
-        raise ModelUnavailable(f"weights: {error}") from error
 
 
 def _offline_text(entry: CacheEntry | FolderEntry, reason: str) -> str:

@@ -18,9 +18,9 @@ from typing import Protocol
 from deployments.checkpoints.safetensors_folder import INDEX, MAX_INDEX_BYTES, ONE_FILE, read_index
 from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
-from deployments.weights.cache import CacheEntry, CacheRecord
-from deployments.weights.transfer import Progress
-from deployments.weights.weights_uri import WeightsUri
+from deployments.weights.cache import CacheEntry, CacheRecord, Progress
+from deployments.weights.settings import WeightsSettings
+from deployments.weights.weights_uri import InvalidWeightsUri, WeightsUri, parse_uri
 
 CONFIGS = ("config.json", "preprocessor_config.json")
 MAX_CONFIG_BYTES = 4 * 2**20
@@ -137,6 +137,15 @@ def mixture_of(parts: list[CacheEntry]) -> str:
         return ""
     told = " and ".join(f"{part.file.name} of {commit[:12]}" for commit, part in sorted(commits.items())[:2])
     return f"a mixture of two commits, {told}: delete {parts[0].file.parent}, so that all are fetched anew"
+
+
+def entry_of(source: WeightsSource, settings: WeightsSettings) -> CacheEntry | FolderEntry:
+    """The entry of `source` in the cache. Raises ModelUnavailable for a URI that is not allowed."""
+    try:
+        uri = parse_uri(source)
+        return FolderEntry(settings.folder, uri, source) if uri.is_folder else CacheEntry(settings.folder, uri)
+    except InvalidWeightsUri as error:
+        raise ModelUnavailable(f"weights: {error}") from error
 
 
 def ensure_folder(entry: FolderEntry, ensure_file: EnsureFile, progress: Progress) -> Path:

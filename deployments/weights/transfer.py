@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from deployments.errors import ModelUnavailable
 from deployments.logs import OWN_LOGGER
 from deployments.process.shown_address import shown_text
 from deployments.weights.answers import HEAD_BYTES, has_changed, has_known_end, refuse_page
-from deployments.weights.cache import DigestOrigin, megabytes, size_of, write_atomically
+from deployments.weights.cache import DigestOrigin, Progress, megabytes, size_of, write_atomically
 from deployments.weights.http_client import TransferSettings, http_client, opened
 
 logger = logging.getLogger(OWN_LOGGER)
@@ -34,9 +34,6 @@ _RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 
 _PASSING = (429, 500, 502, 503, 504)
 """Statuses of a server that may recover in a moment."""
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes received so far and the bytes in all, None when that is unknown."""
 
 
 @dataclass(slots=True)

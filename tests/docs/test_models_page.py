@@ -13,6 +13,7 @@ from deployments.definition import ModelDefinition
 from deployments.families import FAMILIES
 from deployments.families.generic.generic_signature import SavedModelParameters
 from deployments.serving.tiling import MAX_TILES, MERGED_BOXES
+from serve_app.launcher.configuration.field_docs import field_docs
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
@@ -21,8 +22,9 @@ BLOCKS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", TE
 
 def rows() -> list[str]:
     """The rows of the table of parameters, from the fields and their docstrings."""
+    docs = field_docs(SavedModelParameters)
     return [
-        f"| `{name}` | {' '.join((field.description or '').split())} | {_values(field)} | {_default(field)} |"
+        f"| `{name}` | {docs.get(name, '')} | {_values(field)} | {_default(field)} |"
         for name, field in SavedModelParameters.model_fields.items()
     ]
 

@@ -20,6 +20,7 @@ from redis_bridge.wire.encodings import ENCODINGS
 from redis_bridge.wire.msgpack_encoding import MAX_ITEMS, MAX_LIST_ITEMS
 from redis_bridge.wire.presets import PRESETS
 from redis_bridge.wire.profiles import AnswerFormat, QueueProfile
+from serve_app.launcher.configuration.field_docs import field_docs
 from tests.redis_bridge.conftest import StartBridge
 from tests.redis_bridge.fakes import Client, legacy_answer
 
@@ -54,14 +55,16 @@ def settings_models() -> list[type[BaseModel]]:
 
 def test_the_tables_of_settings_are_those_of_the_code() -> None:
     for settings in settings_models():
+        docs = field_docs(settings)
         for name, field in settings.model_fields.items():
-            assert f"| `{name}` | `{field.default}` | {field.description} |" in FOR_OPERATORS
+            assert f"| `{name}` | `{field.default}` | {docs[name]} |" in FOR_OPERATORS
 
 
 def test_the_table_of_profiles_is_that_of_the_code() -> None:
+    docs = field_docs(QueueProfile)
     for name, field in QueueProfile.model_fields.items():
         default = field.default.value if isinstance(field.default, AnswerFormat) else field.default
-        assert f"| `{name}` | `{default}` | {field.description} |" in FOR_CLIENTS
+        assert f"| `{name}` | `{default}` | {docs[name]} |" in FOR_CLIENTS
     rows = [
         line.split("|")[1] for line in FOR_CLIENTS.splitlines() if line.startswith("| `") and line.count("|") == 5
     ]

@@ -18,7 +18,7 @@ class HubFile(BaseModel):
     """Base of what is read from such a file. `transformers` ignores keys that it does not know, and so is done here:
     a key that changes an answer is one that an architecture reads, and those are fields."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 FileT = TypeVar("FileT", bound=HubFile)

@@ -1,6 +1,7 @@
 """The page docs/settings.md, made of the tables of environment variables. A test compares the two."""
 
 from serve_app.launcher.configuration.env_settings import SystemSettings, variable_name
+from serve_app.launcher.configuration.field_docs import field_docs
 from serve_app.launcher.configuration.ray_variables import OTEL, RAY_ADDRESS, RAY_DEFAULTS, REDIS_URL, Variable
 
 _WEIGHTS = "models, doors, `python -m deployments.weights`"
@@ -33,15 +34,15 @@ _IN_YAML = {"http_host", "http_port", "redis_port", "num_gpus", "max_replicas", 
 
 def variables() -> tuple[Variable, ...]:
     """Every documented variable, in the order of the table."""
-    fields = SystemSettings.model_fields.items()
+    docs = field_docs(SystemSettings)
     own = tuple(
         Variable(
             variable_name(name),
-            " ".join((field.description or "").split()),
+            docs.get(name, ""),
             "as in the YAML" if name in _IN_YAML else _shown(field.default),
             _GOES_TO.get(name, "launcher"),
         )
-        for name, field in fields
+        for name, field in SystemSettings.model_fields.items()
     )
     return (*own, REDIS_URL, RAY_ADDRESS, *OTEL, *RAY_DEFAULTS)
 

@@ -4,7 +4,8 @@ import hashlib
 
 from deployments.definition import WeightsSource
 from deployments.weights.cache import CacheEntry
-from deployments.weights.fetch import Fetcher, Publishers, entry_of
+from deployments.weights.fetch import Fetcher, Publishers
+from deployments.weights.folders import entry_of
 from deployments.weights.http_client import TransferSettings
 from deployments.weights.settings import WeightsSettings
 from tests.deployments.weights.file_server import FileServer

@@ -7,13 +7,10 @@ import pytest
 
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import ModelUnavailable
-from deployments.weights.fetch import Fetcher, entry_of
-from deployments.weights.resolve import (
-    missing_weights,
-    remember_labels,
-    with_known_labels,
-    with_local_weights,
-)
+from deployments.weights.fetch import Fetcher
+from deployments.weights.folders import entry_of
+from deployments.weights.known import missing_weights, remember_labels, with_known_labels
+from deployments.weights.resolve import with_local_weights
 from deployments.weights.settings import WeightsSettings
 from tests.deployments.weights.fetchers import PATIENT, fetcher_of, sha256, silent
 from tests.deployments.weights.file_server import FileServer

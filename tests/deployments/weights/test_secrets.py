@@ -15,9 +15,9 @@ from deployments.error_text import reason_in
 from deployments.errors import ModelUnavailable
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.commands import Commands
-from deployments.weights.fetch import entry_of
+from deployments.weights.folders import entry_of
 from deployments.weights.http_client import TransferSettings
-from deployments.weights.resolve import missing_weights
+from deployments.weights.known import missing_weights
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.transfer import FileTransfer, Progress, Published
 from deployments.weights.weights_uri import parse_uri

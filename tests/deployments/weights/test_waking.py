@@ -16,8 +16,10 @@ from deployments.errors import DeadlineExceeded, ModelUnavailable, Overloaded, S
 from deployments.prediction import Outcome
 from deployments.request import Image, Request
 from deployments.weights.cache import CacheEntry, digest_of
-from deployments.weights.fetch import Fetcher, entry_of
-from deployments.weights.resolve import log_progress, remember_labels, with_local_weights
+from deployments.weights.fetch import Fetcher
+from deployments.weights.folders import entry_of
+from deployments.weights.known import remember_labels
+from deployments.weights.resolve import log_progress, with_local_weights
 from deployments.weights.settings import WeightsSettings
 
 URI = "hf://FathomNet/some-model/best.pt"

@@ -8,7 +8,7 @@ import pytest
 from deployments.app import build
 from deployments.definition import ModelDefinition, WeightsSource
 from deployments.errors import ModelUnavailable
-from deployments.weights.fetch import entry_of
+from deployments.weights.folders import entry_of
 from deployments.weights.settings import WeightsSettings
 from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
 

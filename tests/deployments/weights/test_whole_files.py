@@ -13,7 +13,8 @@ import pytest
 from deployments.definition import WeightsSource
 from deployments.errors import ModelUnavailable
 from deployments.weights.answers import refuse_redirect
-from deployments.weights.fetch import Fetcher, Publishers, entry_of
+from deployments.weights.fetch import Fetcher, Publishers
+from deployments.weights.folders import entry_of
 from deployments.weights.http_client import TransferSettings
 from deployments.weights.settings import WeightsSettings
 
