@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Without the rules that make brings along, by which `make install` would copy install.sh to a file of that name.
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench soak check k8s ratchet inspect key status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench bench-guard soak check k8s ratchet inspect key status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -104,6 +104,9 @@ k8s: $(BASE) ## write those parts of the Kubernetes manifests that follow from c
 
 bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the legacy design (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-guard: $(TEST) ## under 6 minutes of an idle machine: has anything become slower? ratios, each with a floor
+	$(BIN)/python -m benchmarks.guard $(ARGS)
 
 soak: $(TEST) ## load for MINUTES=30 while processes are killed: is anything lost? (CLUSTER=yes: nodes, as root)
 	$(BIN)/python -m $(if $(CLUSTER),tests.cluster.soak,benchmarks.soak) --minutes $(MINUTES) $(ARGS)

@@ -32,6 +32,7 @@ def calibrated_depths(models: list[str], file: Path, results: Path, scratch: Pat
             TARGET_MS[name],
         )
     if wanted:
+        kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps({"machine": machine, "depths": known}, indent=1) + "\n", "utf-8")
     return known
 
