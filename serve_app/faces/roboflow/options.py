@@ -36,7 +36,7 @@ _FOR_DETECTORS = frozenset({"confidence", "max_detections", "response_mask_forma
 IN_QUERY = UNUSED | _FOR_DETECTORS | {"overlap", "format"}
 """Parameters of v0."""
 
-IN_JSON = UNUSED | _FOR_DETECTORS | {"iou_threshold", "class_filter", "visualize_predictions", "id"}
+IN_JSON = UNUSED | _FOR_DETECTORS | {"iou_threshold", "class_filter", "visualize_predictions"}
 """Members of v1 beside the model and the image."""
 
 IN_QUERY_OF_JSON = _BILLING

@@ -54,7 +54,7 @@ async def read_model_id(body: bytes, held: HeldBytes) -> str:
 
     def read(body: bytes) -> str:
         members = json_object(body, '{"model_id": "benthic-demo/1"}')
-        options.refuse_unknown(members, options.UNUSED | {"model_id", "model_type"})
+        options.refuse_unknown(members, options.UNUSED | {"model_id"})
         return _model_id(members)
 
     return await read_bounded(read, body, held)

@@ -1,15 +1,18 @@
 """Requests to the roboflow face: what is read, and what is wrong with hostile ones."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from serve_app.json_bodies import MAX_VALUES
+from tests.serve_app.access.guarded import access_for
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.roboflow.asking import DETECT, JSON, V0, image, message_in, post_v0, post_v1
 from tests.serve_app.faces.v1.predicting import base64_of
+from tests.serve_app.real_door import door_of
 from tests.serve_app.uploads import picture
 
 SENT_ALWAYS = {
@@ -188,3 +191,46 @@ async def test_what_is_too_large_is_refused_and_memory_is_given_back(client: htt
         message_in(await post_v1(client, image=wrong), 422)
     answers = await asyncio.gather(*(post_v1(client) for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([("image", ("a.png", picture()))], "the image goes into the part 'file'"),
+        ([("file", ("a.png", b""))], "no part 'file' with an image in it"),
+        ([("file", ("a.png", picture())), ("file", ("b.png", picture()))], "two parts named 'file'"),
+        ([("file", ("a.png", picture())), ("confidence", (None, b"0.5"))], "unknown field 'confidence'"),
+    ],
+)
+async def test_what_is_wrong_with_a_form_is_named(
+    client: httpx.AsyncClient, system: FakeSystem, parts: Any, words: str
+) -> None:
+    assert words in message_in(await client.post(V0, files=parts), 422)
+    assert system.asked == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"model_id": 5}', b'{"model_id": ""}', b'{"model": "other/1"}', b"other/1"]
+)
+async def test_a_model_to_add_or_remove_must_be_named(client: httpx.AsyncClient, body: bytes) -> None:
+    for path in ("/roboflow/model/add", "/roboflow/model/remove"):
+        message_in(await client.post(path, content=body, headers=JSON), 422)
+
+
+async def test_a_key_counts_in_a_header_and_in_the_query_and_not_in_a_body(
+    system: FakeSystem, tmp_path: Path
+) -> None:
+    access, key = access_for(tmp_path / "keys.toml")
+    transport = httpx.ASGITransport(door_of(system, tmp_path, access))
+    async with httpx.AsyncClient(transport=transport, base_url="http://door") as door:
+        bearer = {"authorization": f"Bearer {key}"}
+        named = {"model_id": "benthic-demo/1", "api_key": key}
+        assert (await door.post("/roboflow/model/add", json=named, headers=bearer)).status_code == 200
+        assert (await post_v0(door, api_key=key)).status_code == 200
+        assert "send it as 'Authorization: Bearer KEY'" in message_in(
+            await door.post("/roboflow/model/add", json=named), 401
+        )
+        message_in(await post_v0(door, api_key="another"), 401)
+        assert (await door.get("/roboflow/info")).json()["name"] == "FathomNet model server"
+    if system.replica is not None:
+        await system.replica.close()
