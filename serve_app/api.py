@@ -32,7 +32,7 @@ from serve_app.faces.system.system_report import DoorWork
 from serve_app.faces.table import chosen_faces
 from serve_app.faces.v1.routes import v1_face
 from serve_app.origins import origin_of
-from serve_app.plain_errors import ProblemDocuments
+from serve_app.plain_errors import ProblemDocuments, ProblemTypes
 from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
 from serve_app.security_headers import HEADERS, secure
@@ -115,7 +115,8 @@ def create_api(
         allow_private_network=True,
     )
     documented = ProblemDocuments(shared_with_browsers, errors.members_of)
-    return PlainHttp(_LegacyPrefix(_Measured(documented, meter, direct, current())))
+    typed = ProblemTypes(documented, {f"{face.prefix}/": face.problem_type for face in faces if face.prefix})
+    return PlainHttp(_LegacyPrefix(_Measured(typed, meter, direct, current())))
 
 
 class _ShortWay:

@@ -46,12 +46,13 @@ def _document(api: FastAPI, faces: Sequence[Face]) -> dict[str, Any]:
     schemas["Problem"] = PROBLEM
     for face in faces:
         schemas |= face.schemas
-    members = {path: face.problem_members for face in faces for path in face.paths()}
+    of_face = {path: face for face in faces for path in face.paths()}
     for path, methods in found["paths"].items():
-        beside = members.get(path.rstrip("/"), {})
+        face = of_face[path.rstrip("/")]
         everywhere = EVERYWHERE if ROUTES.get(path) is OPEN else (*WITHOUT_KEY, *EVERYWHERE)
         for operation in methods.values():
-            _complete(operation["responses"], everywhere, beside)
+            _complete(operation["responses"], everywhere, face.problem_members)
+            _retype(operation["responses"], face.problem_type)
     # Where this document itself lies, also behind a prefix.
     found["servers"] = [{"url": "."}]
     return found
@@ -69,6 +70,13 @@ def _complete(responses: dict[str, Any], everywhere: Iterable[int], beside: Mapp
             known["content"][PROBLEM_TYPE] = {"schema": _with_members(beside)}
     for code in sorted(responses):
         responses[code] = responses.pop(code)
+
+
+def _retype(responses: dict[str, Any], problem_type: str) -> None:
+    for known in responses.values():
+        content = known.get("content", {})
+        if problem_type != PROBLEM_TYPE and PROBLEM_TYPE in content:
+            content[problem_type] = content.pop(PROBLEM_TYPE)
 
 
 def _with_members(beside: Mapping[str, Any]) -> dict[str, Any]:

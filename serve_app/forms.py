@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from deployments.errors import InvalidRequest
+from deployments.errors import InvalidImage, InvalidRequest
 from deployments.nearest_name import nearest_of
 from deployments.origin import NOWHERE, Origin
+from deployments.request import Image
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 4096
@@ -68,3 +69,14 @@ def add_query(form: Form, query: bytes, accepted: Accepted, aliases: Mapping[str
         if field_name not in accepted.fields:
             raise InvalidRequest(f"unknown query parameter {name[:100]!r}; {nearest_of(name, accepted.fields)}")
         form.add_field(field_name, text)
+
+
+def image_of(form: Form) -> Image:
+    """The uploaded file. Raises InvalidRequest and InvalidImage."""
+    content = form.files.get(FILE)
+    if content is None:
+        sent = ", ".join(sorted(form.fields))[:200]
+        raise InvalidRequest(f"the form has no file part named 'file'; it has: {sent or 'nothing'}")
+    if len(content) == 0:
+        raise InvalidImage("the part 'file' is empty")
+    return Image.from_encoded(content)

@@ -36,6 +36,35 @@ def whole_number_in(text: str, name: str) -> int | None:
     return int(number)
 
 
+def share(number: float | None, name: str) -> float | None:
+    """`number` itself. Raises InvalidRequest that names the option, as its face calls it, where it is not 0 to 1."""
+    if number is not None and not 0.0 <= number <= 1.0:
+        raise InvalidRequest(f"{name} must be between 0 and 1, got {number}")
+    return number
+
+
+def json_number(value: Any, name: str) -> float:
+    """A number of a JSON body. Raises InvalidRequest that names the option."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRequest(f"{name} must be a number such as 0.5, got {str(value)[:50]!r}")
+    return value
+
+
+def json_whole_number(value: Any, name: str) -> int:
+    """A whole number of a JSON body. Raises InvalidRequest that names the option."""
+    number = json_number(value, name)
+    if number != int(number):
+        raise InvalidRequest(f"{name} must be a whole number, got {number}")
+    return int(number)
+
+
+def json_labels(value: Any, name: str) -> tuple[str, ...]:
+    """Labels of a JSON body. Raises InvalidRequest that names the option."""
+    if not isinstance(value, list) or not value or not all(isinstance(label, str) for label in value):
+        raise InvalidRequest(f'{name} must be a list of labels such as ["Crab"], got {str(value)[:50]!r}')
+    return tuple(value)
+
+
 def threshold_in(text: str) -> float | dict[str, float] | None:
     """A number, or JSON with numbers by label. None for blank text. Raises InvalidRequest."""
     text = text.strip()

@@ -1,5 +1,5 @@
-"""The errors of the libraries below the door, which are plain text, as problem documents: a range that a file does
-not have, a preflight request for what is not allowed."""
+"""How errors leave the door: those of the libraries below it, which are plain text, as problem documents (a range
+that a file does not have, a preflight request for what is not allowed), and all in the media type of their face."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -8,6 +8,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.openapi_parts import PROBLEM_TYPE
 from serve_app.problems import status_problem
 
 MembersOf = Callable[[str], Mapping[str, Any]]
@@ -59,3 +60,33 @@ def _is_plain_error(head: Message) -> bool:
     if head["status"] < 400:
         return False
     return Headers(raw=head["headers"]).get("content-type", "").startswith("text/plain")
+
+
+class ProblemTypes:
+    """Gives problem documents another media type below some prefixes, whoever wrote them.
+
+    types: prefix, with the slash at its end -> media type.
+    """
+
+    def __init__(self, app: ASGIApp, types: Mapping[str, str]) -> None:
+        self._app = app
+        self._types = types
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        path = scope["path"] if scope["type"] == "http" else ""
+        media_type = next((of for prefix, of in self._types.items() if path.startswith(prefix)), None)
+        if media_type is None:
+            await self._app(scope, receive, send)
+            return
+        other = (b"content-type", media_type.encode())
+
+        async def send_as_other(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [other if field == _PROBLEM_FIELD else field for field in message["headers"]]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_as_other)
+
+
+_PROBLEM_FIELD = (b"content-type", PROBLEM_TYPE.encode())

@@ -16,6 +16,12 @@ OPEN = None
 
 _SEGMENTING = ("/sam", "/sam_v2", "/sam_multi", "/sam_multi_v2", "/sam-embed", "/filet_predictor")
 
+_ROBOFLOW_TASKS = ("object_detection", "classification", "instance_segmentation")
+_ULTRALYTICS_MODELS = ("/{model}", "/api/models/{owner}/{project}/{model}", "/api/deployments/{owner}/{model}")
+_FASTAPI_YOLOV5_PATHS = tuple(
+    f"{model}{path}" for model in ("", "/{model}") for path in ("/", "/predict", "/predict/", "/image", "/image/")
+)
+
 ROUTES: Mapping[str, Scope | None] = {
     "/": OPEN,
     "/health/live": OPEN,
@@ -31,6 +37,16 @@ ROUTES: Mapping[str, Scope | None] = {
     "/v1/models/{model}/ready": Scope.PREDICT,
     "/v1/system": Scope.PREDICT,
     "/metrics": Scope.METRICS,
+    "/roboflow/info": OPEN,
+    **dict.fromkeys((f"/roboflow/model/{verb}" for verb in ("registry", "add", "remove", "clear")), Scope.PREDICT),
+    **dict.fromkeys((f"/roboflow/infer/{task}" for task in _ROBOFLOW_TASKS), Scope.PREDICT),
+    "/roboflow/{model}/1": Scope.PREDICT,
+    **dict.fromkeys((f"/ultralytics{path}/predict" for path in _ULTRALYTICS_MODELS), Scope.PREDICT),
+    "/pythia/q/health": OPEN,
+    **dict.fromkeys(("/pythia/predict", "/pythia/predict/"), Scope.PREDICT),
+    "/fastapi-yolov5/health": OPEN,
+    "/fastapi-yolov5/{model}/health": Scope.PREDICT,
+    **{f"/fastapi-yolov5{path}": Scope.PREDICT for path in _FASTAPI_YOLOV5_PATHS},
 }
 """Template of a route, as the router has it -> what a key needs."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
@@ -12,10 +13,19 @@ from starlette.responses import Response
 
 from deployments.byte_budget import ByteBudget, HeldBytes
 from deployments.errors import ServingError
+from deployments.prediction import Prediction
 from serve_app.problems import http_problem, problem, status_problem
+from serve_app.server_timing import server_timing
 
 Work = Callable[[HttpRequest, HeldBytes], Awaitable[Response]]
 """Reads a request within the bytes that it may hold, and answers it. May raise ServingError and HTTPException."""
+
+
+def json_answer(body: Any, prediction: Prediction | None = None) -> Response:
+    """200 with `body` as JSON. prediction: whose times stand in the header Server-Timing."""
+    written = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    headers = {} if prediction is None else {"Server-Timing": server_timing(prediction)}
+    return Response(written, media_type="application/json", headers=headers)
 
 
 @dataclass(frozen=True, slots=True)

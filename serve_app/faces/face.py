@@ -12,11 +12,12 @@ from starlette.types import ASGIApp
 from deployments.byte_budget import ByteBudget
 from deployments.catalogue import Catalogue, ModelRecord, ModelState
 from deployments.client.protocols import Predict
-from deployments.errors import DeadlineExceeded, ServingError
+from deployments.errors import DeadlineExceeded, InvalidRequest, ServingError
 from deployments.external import AskExternal, ExternalRequest, Task, no_external_workers
-from deployments.prediction import Outcome
+from deployments.prediction import Outcome, Prediction
 from deployments.request import Request
 from serve_app.activity import Activity
+from serve_app.openapi_parts import PROBLEM_TYPE
 from serve_app.settings import DoorSettings
 
 
@@ -48,6 +49,21 @@ class ModelAccess:
             asked = [tasks.create_task(self._ask_or_error(record, request)) for request in requests]
         return [task.result() for task in asked]
 
+    async def predictions(self, record: ModelRecord, requests: Sequence[Request]) -> list[Prediction]:
+        """Those of a model that runs here, for a face that writes them down in its own way, where an image without an
+        answer has no place. Raises the error of the first such image, with its number where there are several."""
+        if record.is_external:
+            raise InvalidRequest(
+                f"{record.name} runs elsewhere; what it answers is only passed on as it is, by /predictor/ and /v1"
+            )
+        found = []
+        for number, outcome in enumerate(await self.ask_all(record, requests), start=1):
+            if isinstance(outcome, ServingError):
+                raise outcome if len(requests) == 1 else type(outcome)(f"image {number}: {outcome.message}")
+            if isinstance(outcome, Prediction):
+                found.append(outcome)
+        return found
+
     async def _ask_or_error(self, record: ModelRecord, request: Request) -> Outcome:
         try:
             return await self.ask(record, request)
@@ -75,6 +91,13 @@ class FaceParts:
     budget: ByteBudget
     """Memory for all uploads."""
 
+    def record_of(self, name: str = "") -> ModelRecord:
+        """The model of this name or queue, or the default one. Raises InvalidRequest and ModelNotFound."""
+        wanted = name or self.settings.default_model
+        if not wanted:
+            raise InvalidRequest("no model is named, and no default model is configured")
+        return self.models.catalogue.resolve(wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class Face:
@@ -90,6 +113,9 @@ class Face:
     prefix: str = ""
     """Such as `/v2`, where all paths below it are this face's: those that it does not answer then get its problems
     too."""
+
+    problem_type: str = PROBLEM_TYPE
+    """Media type of the problems below `prefix`: some clients read an error only where it is `application/json`."""
 
     mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
     """Path prefix -> application that answers below it, such as static files."""

@@ -6,8 +6,17 @@ Which of them are mounted, the setting `faces` of the door says. `legacy`, `v1` 
 from collections.abc import Callable, Mapping
 
 from serve_app.faces.face import Face, FaceParts
+from serve_app.faces.fastapi_yolov5.routes import fastapi_yolov5_face
+from serve_app.faces.pythia.routes import pythia_face
+from serve_app.faces.roboflow.routes import roboflow_face
+from serve_app.faces.ultralytics.routes import ultralytics_face
 
-FACES: Mapping[str, Callable[[FaceParts], Face]] = {}
+FACES: Mapping[str, Callable[[FaceParts], Face]] = {
+    "fastapi_yolov5": fastapi_yolov5_face,
+    "pythia": pythia_face,
+    "roboflow": roboflow_face,
+    "ultralytics": ultralytics_face,
+}
 """Name of the folder -> what makes its face."""
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from serve_app.api import create_api
+from serve_app.access.guard import Access
+from serve_app.api import Entrance, create_api
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
@@ -18,7 +19,7 @@ STALL_S = 0.5
 BYTES_PER_S = 1000
 
 
-def door_of(system: FakeSystem, folder: Path) -> ASGIApp:
+def door_of(system: FakeSystem, folder: Path, access: Access | None = None) -> ASGIApp:
     """The door with little patience."""
     (folder / "frame.png").write_bytes(picture())
 
@@ -35,7 +36,8 @@ def door_of(system: FakeSystem, folder: Path) -> ASGIApp:
         min_upload_bytes_per_s=BYTES_PER_S,
     )
     models = ModelAccess(system, system.predict, system.ask_external)
-    return create_api(models, System(system, metrics_text, folder), settings, CountedAnswers())
+    entrance = Entrance(access=access)
+    return create_api(models, System(system, metrics_text, folder), settings, CountedAnswers(), entrance)
 
 
 async def part_of_an_upload(door: int, *pieces: bytes, pause_s: float = 0.0) -> Answer:

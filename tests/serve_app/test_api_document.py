@@ -83,7 +83,11 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", DOOR, config=CONFIG).ex
 
 
 TURNS = itertools.cycle([*RESULTS, "image_queue_coral", ""])
-OF_DETECTORS = ("score_threshold", "iou_threshold", "max_detections", "classes", "tiling", "tiling_overlap")
+OF_DETECTORS = (
+    *("score_threshold", "iou_threshold", "max_detections", "classes", "tiling", "tiling_overlap"),
+    *("confidence", "overlap", "class_filter", "response_mask_format", "conf", "iou", "confidence_threshold"),
+)
+NEVER_USEFUL = ("classes", "class_filter", "tiling_overlap")
 
 
 @SCHEMA.hook
@@ -101,14 +105,19 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> sche
             _make_useful(options, model)
     if isinstance(case.body, bytes):
         case.body = PICTURE
+    if isinstance(case.body, str):
+        case.body = base64_of(PICTURE)
     return case
 
 
 def _make_useful(options: dict[str, Any], model: str) -> None:
-    for useless in OF_DETECTORS if model != "detector" else ("classes", "tiling_overlap"):
+    for useless in OF_DETECTORS if model != "detector" else NEVER_USEFUL:
         options.pop(useless, None)
-    if "model_type" in options:
-        options["model_type"] = model
+    for name in ("model_type", "model_id"):
+        if name in options:
+            options[name] = model
+    if isinstance(options.get("image"), dict):
+        options["image"] = {"type": "base64", "value": base64_of(PICTURE)}
     for part, content in (("image", base64_of(PICTURE)), ("file", PICTURE)):
         if isinstance(options.get(part), str | bytes):
             options[part] = content if isinstance(options[part], str) else PICTURE

@@ -3,9 +3,11 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from starlette.types import ASGIApp
 
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.real_door import door_of
@@ -19,12 +21,19 @@ def system() -> FakeSystem:
 
 @pytest.fixture
 def door(system: FakeSystem, tmp_path: Path) -> Iterator[str]:
-    """Its address. It runs in a thread, as the test waits for a process."""
+    """Its address."""
+    with running(system, door_of(system, tmp_path)) as url:
+        yield url
+
+
+@contextmanager
+def running(system: FakeSystem, app: ASGIApp) -> Iterator[str]:
+    """The address of `app`, the door of `system`. It runs in a thread, as the test waits for a process."""
     ports: list[int] = []
     is_up, is_over = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(door_of(system, tmp_path)) as port:
+        async with serving(app) as port:
             ports.append(port)
             is_up.set()
             await is_over.wait()

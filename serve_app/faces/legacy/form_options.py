@@ -1,11 +1,10 @@
-"""The form of the legacy predict endpoint: its fields, and how image and options are read from it."""
+"""The form of the legacy predict endpoint: its fields, and how options are read from it."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from deployments.errors import InvalidImage, InvalidRequest
-from deployments.request import MAX_DETECTIONS_LIMIT, Image, Options
-from serve_app.forms import FILE, Accepted, Form
+from deployments.request import MAX_DETECTIONS_LIMIT, Options
+from serve_app.forms import FILE, Accepted
 from serve_app.openapi_parts import query_parameters
 from serve_app.option_values import number_in, threshold_in, tiling_in, whole_number_in
 
@@ -51,17 +50,6 @@ def described_form(
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
         "parameters": query_parameters(known, known),
     }
-
-
-def image_of(form: Form) -> Image:
-    """The uploaded file. Raises InvalidRequest and InvalidImage."""
-    content = form.files.get(FILE)
-    if content is None:
-        sent = ", ".join(sorted(form.fields))[:200]
-        raise InvalidRequest(f"the form has no file part named 'file'; it has: {sent or 'nothing'}")
-    if len(content) == 0:
-        raise InvalidImage("the part 'file' is empty")
-    return Image.from_encoded(content)
 
 
 def options_of(fields: dict[str, str]) -> Options:

@@ -3,7 +3,6 @@
 Decides only what is HTTP's: which part of the form is what, and how an answer is written. A model may run elsewhere.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
@@ -17,15 +16,13 @@ from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque, Prediction
 from deployments.request import Request
 from deployments.useful_options import refuse_useless
-from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import ModelAccess
-from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, image_of, options_of
-from serve_app.forms import Accepted, Form, add_query
-from serve_app.origins import origin_of
+from serve_app.faces.form_endpoint import AnswerForm, FormEndpoint
+from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, options_of
+from serve_app.forms import Accepted, Form, image_of
 from serve_app.problems import LEGACY_MEMBERS, problem
 from serve_app.server_timing import server_timing
 from serve_app.settings import DoorSettings
-from serve_app.uploads import UploadLimits, parse_form, read_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +38,11 @@ class Predictor:
         return await self.respond(http_request, self._answer_form)
 
     async def respond(
-        self,
-        http_request: HttpRequest,
-        answer_form: Callable[[Form, HeldBytes], Awaitable[Response]],
-        accepted: Accepted = FORM,
+        self, http_request: HttpRequest, answer_form: AnswerForm, accepted: Accepted = FORM
     ) -> Response:
         """The answer to an upload, or a problem; `answer_form` may raise ServingError."""
-
-        async def read_and_answer(http_request: HttpRequest, held: HeldBytes) -> Response:
-            body = await read_body(http_request, UploadLimits.of(self.settings), held)
-            form = parse_form(http_request.headers.get("content-type", ""), body, accepted)
-            form.origin = origin_of(http_request)
-            if query := http_request.scope["query_string"]:
-                add_query(form, query, accepted, QUERY_ALIASES)
-            return await answer_form(form, held)
-
-        return await Endpoint(self.budget, LEGACY_MEMBERS).answer(http_request, read_and_answer)
+        endpoint = FormEndpoint(self.settings, self.budget, accepted, LEGACY_MEMBERS, QUERY_ALIASES)
+        return await endpoint.answer(http_request, answer_form)
 
     async def _answer_form(self, form: Form, _: HeldBytes) -> Response:
         record = self.record_of(form)

@@ -1,28 +1,24 @@
 """The paths of the legacy face. Each is there with and without a slash at its end: old clients use both, and cannot
 follow a redirect."""
 
-from collections.abc import Awaitable, Callable
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deployments.byte_budget import ByteBudget, HeldBytes
+from deployments.byte_budget import ByteBudget
 from deployments.external import Task
 from serve_app.faces.face import DirectRoute, Face, ModelAccess
+from serve_app.faces.form_endpoint import AnswerForm
 from serve_app.faces.legacy.described import SCHEMAS, responses_of
 from serve_app.faces.legacy.form_options import FIELDS, FORM, PROMPTS, described_form
 from serve_app.faces.legacy.predictor import Predictor
 from serve_app.faces.legacy.segmentation import Segmentation
-from serve_app.forms import Accepted, Form
+from serve_app.forms import Accepted
 from serve_app.problems import LEGACY_MEMBERS
 from serve_app.settings import DoorSettings
 
 MAX_PROMPTS_BYTES = 2**20
 """Of the field `data`, which may hold a point for each of many animals."""
-
-AnswerForm = Callable[[Form, HeldBytes], Awaitable[Response]]
-"""Answers a form whose bytes are held already; what it holds beside them is charged to the same client."""
 
 
 def legacy_face(models: ModelAccess, settings: DoorSettings, budget: ByteBudget) -> Face:

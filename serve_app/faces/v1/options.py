@@ -11,7 +11,16 @@ from deployments.errors import InvalidRequest
 from deployments.nearest_name import nearest_of
 from deployments.request import SHOWN_CHARACTERS, Options
 from serve_app.forms import MAX_FIELD_BYTES, MAX_PARTS
-from serve_app.option_values import number_in, numbers_by_label, threshold_in, tiling_in, whole_number_in
+from serve_app.option_values import (
+    json_labels,
+    json_number,
+    json_whole_number,
+    number_in,
+    numbers_by_label,
+    threshold_in,
+    tiling_in,
+    whole_number_in,
+)
 
 CLASSES = "classes"
 FORMAT = "format"
@@ -87,27 +96,8 @@ def _add(given: Given, name: str, value: Value) -> None:
         raise InvalidRequest(f"{name} is given twice, as {str(said)[:50]} and as {str(value)[:50]}")
 
 
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{name} must be a number such as 0.5, got {str(value)[:50]!r}")
-    return value
-
-
-def _whole_number(value: Any, name: str) -> int:
-    number = _number(value, name)
-    if number != int(number):
-        raise InvalidRequest(f"{name} must be a whole number, got {number}")
-    return int(number)
-
-
 def _threshold(value: Any, name: str) -> Value:
-    return numbers_by_label(value) if isinstance(value, dict) else _number(value, name)
-
-
-def _labels(value: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(label, str) for label in value):
-        raise InvalidRequest(f'{name} must be a list of labels such as ["Crab"], got {str(value)[:50]!r}')
-    return tuple(value)
+    return numbers_by_label(value) if isinstance(value, dict) else json_number(value, name)
 
 
 def _word(value: Any, name: str) -> str:
@@ -127,11 +117,11 @@ _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
 
 _FROM_JSON: Mapping[str, Callable[[Any, str], Value]] = {
     "score_threshold": _threshold,
-    "iou_threshold": _number,
-    "max_detections": _whole_number,
-    CLASSES: _labels,
+    "iou_threshold": json_number,
+    "max_detections": json_whole_number,
+    CLASSES: json_labels,
     "tiling": _word,
-    "tiling_overlap": _number,
+    "tiling_overlap": json_number,
     FORMAT: _word,
 }
 

@@ -1,17 +1,14 @@
 """One request to `/v1/models/{model}/predict`, from its body to its answer."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from deployments.byte_budget import ByteBudget, HeldBytes
-from deployments.errors import DeadlineExceeded
 from deployments.request import Image, Request
 from deployments.useful_options import refuse_useless
 from serve_app.faces.endpoint import Endpoint
@@ -25,11 +22,7 @@ from serve_app.origins import origin_of
 from serve_app.problems import problem
 from serve_app.settings import DoorSettings
 from serve_app.uploads import UploadLimits, read_body
-
-LEAST_WRITING_S = 2.0
-"""For writing an answer, also where the model took all the time that there was. Clients wait for 5 s longer."""
-
-T = TypeVar("T")
+from serve_app.writing import written_in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,7 @@ class Predictions:
             return problem(error)
         if not answered.is_slow(written):
             return write(answered, written, self.models.catalogue)
-        return await _in_thread(lambda: write(answered, written, self.models.catalogue), ends_at_s - clock())
+        return await written_in_thread(lambda: write(answered, written, self.models.catalogue), ends_at_s - clock())
 
 
 def _format_of(name: str, accept: str) -> Format | None:
@@ -77,10 +70,3 @@ def _format_of(name: str, accept: str) -> Format | None:
         return chosen(name, accept)
     except NotAcceptable as error:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, str(error)) from None
-
-
-async def _in_thread(work: Callable[[], T], patience_s: float) -> T:
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(work), max(patience_s, LEAST_WRITING_S))
-    except TimeoutError:
-        raise DeadlineExceeded("the images were looked at, and there was no time to write the answer") from None

@@ -1,6 +1,5 @@
 """What a client sent: images and options, by the content type of the body."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,8 +10,9 @@ from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest
 from deployments.nearest_name import nearest_of
 from serve_app.faces.v1 import options
-from serve_app.faces.v1.json_body import needed_bytes, read_json
+from serve_app.faces.v1.json_body import read_json
 from serve_app.forms import MAX_FIELD_BYTES
+from serve_app.json_bodies import read_bounded
 from serve_app.uploads import field_text, form_parts
 
 MAX_IMAGES = 32
@@ -25,9 +25,6 @@ IMAGE_PARTS = ("image", "file")
 
 READ = "multipart/form-data, application/json, image/*, application/octet-stream"
 """The content types of a body, as the header Accept of a 415 says them."""
-
-_IN_THREAD_FROM_BYTES = 2**20
-"""JSON of this size is read in a thread: 64 MiB take some 100 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +63,7 @@ async def read_sent(content_type: str, body: bytes, held: HeldBytes) -> Sent:
 
 
 async def _of_json(body: bytes, held: HeldBytes) -> Sent:
-    if len(body) < _IN_THREAD_FROM_BYTES:
-        held.grow(needed_bytes(body))
-        files, given = read_json(body, MAX_IMAGES)
-    else:
-        # Not in the thread, which may go on when the request is over and its bytes are given back.
-        held.grow(await asyncio.to_thread(needed_bytes, body))
-        files, given = await asyncio.to_thread(read_json, body, MAX_IMAGES)
+    files, given = await read_bounded(lambda text: read_json(text, MAX_IMAGES), body, held)
     return Sent([SentImage(file) for file in files], given)
 
 

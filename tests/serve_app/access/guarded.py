@@ -42,6 +42,13 @@ def write(path: Path, *entries: str, mode: int = 0o600) -> None:
     os.replace(fresh, path)
 
 
+def access_for(path: Path) -> tuple[Access, str]:
+    """Of a new file with one key, for predictions; and the key."""
+    key = new_key()
+    write(path, an_entry("someone", key, Scope.PREDICT))
+    return Access(KeyRing(path)), key
+
+
 @dataclass
 class Guarded:
     """The door, its file, and a key of each kind."""

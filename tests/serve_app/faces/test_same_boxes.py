@@ -8,6 +8,7 @@ import pytest
 
 from serve_app.faces.table import FACES
 from serve_app.known_faces import KNOWN_FACES
+from tests.serve_app.faces.v1.predicting import base64_of
 from tests.serve_app.uploads import picture
 
 MODEL = "benthic-demo"
@@ -28,8 +29,47 @@ async def through_v1(client: httpx.AsyncClient) -> list[Animal]:
     return [(one["label"], one["score"], *one["box"].values()) for one in image["detections"]]
 
 
+async def through_roboflow(client: httpx.AsyncClient) -> list[Animal]:
+    body = base64_of(picture())
+    answer = await client.post(f"/roboflow/{MODEL}/1", content=body, headers={"content-type": "application/json"})
+    return [
+        (row["class"], row["confidence"], *corners_of(row["x"], row["y"], row["width"], row["height"]))
+        for row in found(answer)["predictions"]
+    ]
+
+
+async def through_ultralytics(client: httpx.AsyncClient) -> list[Animal]:
+    answer = await client.post(f"/ultralytics/{MODEL}/predict", files=FILE)
+    [image] = found(answer)["images"]
+    return [(row["name"], row["confidence"], *row["box"].values()) for row in image["results"]]
+
+
+async def through_pythia(client: httpx.AsyncClient) -> list[Animal]:
+    rows = found(await client.post("/pythia/predict", files=FILE))
+    return [(row["concept"], row["probability"], *from_upper_left(row)) for row in rows]
+
+
+async def through_fastapi_yolov5(client: httpx.AsyncClient) -> list[Animal]:
+    rows = found(await client.post(f"/fastapi-yolov5/{MODEL}/", files=FILE))
+    return [(row["class_name"], row["confidence"], *from_upper_left(row)) for row in rows]
+
+
+def from_upper_left(row: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """The corners of a box."""
+    return row["x"], row["y"], row["x"] + row["width"], row["y"] + row["height"]
+
+
+def corners_of(x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
+    """Of a box that is given by its centre."""
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
 THROUGH: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[list[Animal]]]] = {
     "legacy": through_legacy,
+    "pythia": through_pythia,
+    "fastapi_yolov5": through_fastapi_yolov5,
+    "roboflow": through_roboflow,
+    "ultralytics": through_ultralytics,
     "v1": through_v1,
 }
 """A row for each face through which a model is asked."""
