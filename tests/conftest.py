@@ -18,7 +18,17 @@ IN_ONE_PROCESS = {
     "the nodes": ("tests/cluster/",),
     "the running system": tuple(
         f"tests/system/test_{name}.py"
-        for name in ("changes", "chaos", "families", "fathomnet_zoo", "published_checkpoints")
+        for name in (
+            "both_doors",
+            "changes",
+            "chaos",
+            "external_workers",
+            "families",
+            "fathomnet_zoo",
+            "published_checkpoints",
+            "readme",
+            "tiling",
+        )
     ),
 }
 """Folders and files whose tests share what a machine has once, such as the bridge between the nodes of a cluster, or

@@ -19,6 +19,8 @@ from tests.support.waiting import wait_for
 from tests.system.conftest import ROOT, SAMPLES, RunningSystem
 from tests.system.legacy_jobs import answer_of, job
 
+pytestmark = pytest.mark.beside_others
+
 SAMPLE_NAMES = sorted(path.name for path in SAMPLES.glob("*.png"))
 QUEUES = ("image_queue_yolov5", "image_queue_detectron2")
 

@@ -13,6 +13,8 @@ import redis
 from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, RunningSystem
 
+pytestmark = pytest.mark.beside_others
+
 CORAL = "image_queue_coral"
 SAM = "image_queue_sam"
 REGISTRY = "model-registry"

@@ -8,6 +8,8 @@ import pytest
 
 from tests.system.conftest import ROOT, RunningSystem
 
+pytestmark = pytest.mark.beside_others
+
 
 def test_the_curl_of_the_first_screen_gives_the_answer_below_it(system: RunningSystem) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ import pytest
 from tests.deployments.families.large_frames import Drawn, mosaic, recall
 from tests.system.conftest import RunningSystem
 
+pytestmark = pytest.mark.beside_others
+
 
 @pytest.fixture(scope="module")
 def large() -> tuple[bytes, list[Drawn]]:
