@@ -30,6 +30,7 @@ ROUTES: Mapping[str, Scope | None] = {
     "/v1/models/{model}/predict": Scope.PREDICT,
     "/v1/models/{model}/ready": Scope.PREDICT,
     "/v1/system": Scope.PREDICT,
+    **dict.fromkeys(("/api/functions", "/api/functions/{model}", "/api/function_invocations"), Scope.PREDICT),
     "/metrics": Scope.METRICS,
 }
 """Template of a route, as the router has it -> what a key needs."""

@@ -5,9 +5,12 @@ Which of them are mounted, the setting `faces` of the door says. `legacy`, `v1` 
 
 from collections.abc import Callable, Mapping
 
+from serve_app.faces.cvat.routes import cvat_face
 from serve_app.faces.face import Face, FaceParts
 
-FACES: Mapping[str, Callable[[FaceParts], Face]] = {}
+FACES: Mapping[str, Callable[[FaceParts], Face]] = {
+    "cvat": cvat_face,
+}
 """Name of the folder -> what makes its face."""
 
 
