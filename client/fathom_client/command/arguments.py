@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="the models of the server, with their states")
     models.add_argument("--json", action="store_true", help="all that the server says, as JSON")
     _add_server(models)
+    _add_tator(commands.add_parser("tator", help="writes what a model finds in media of Tator into it"))
     inspect = commands.add_parser("inspect", help="what a file of weights is (where the server is installed)")
     inspect.add_argument("file", metavar="FILE")
     _add_bench(commands.add_parser("bench", help="how fast the server answers: requests in a closed loop"))
@@ -58,13 +59,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
     kept.add_argument("--resume", action="store_true", help="go on where an earlier run stopped; failed images again")
     kept.add_argument("--overwrite", action="store_true", help="replace what is there")
     command.add_argument("-c", "--concurrency", type=_count, default=4, help="requests at a time (default 4)")
-    command.add_argument(
-        "--retry-for",
-        type=float,
-        default=Retry().total_s,
-        metavar="S",
-        help="how long to ask again for an image while the server is busy or away (default 120; 0: once only)",
-    )
+    _add_retry(command)
     command.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     _add_options(command)
     _add_server(command)
@@ -78,6 +73,36 @@ def _add_bench(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="the figures as JSON")
     _add_options(command)
     _add_server(command)
+
+
+def _add_tator(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True)
+    command.add_argument("--type-id", type=_count, required=True, metavar="ID", help="of the localizations: boxes")
+    command.add_argument(
+        "--media-id", type=_count, action="append", metavar="ID", help="repeatable (TATOR_MEDIA_IDS)"
+    )
+    command.add_argument("--project-id", type=_count, metavar="ID", help="(TATOR_PROJECT_ID)")
+    command.add_argument("--version-id", type=_count, metavar="ID", help="of annotations (default: the user's own)")
+    command.add_argument("--host", metavar="URL", help="of Tator (TATOR_API_SERVICE)")
+    command.add_argument(
+        "--every", type=_count, default=1, metavar="N", help="of a video, one frame in N (default 1)"
+    )
+    command.add_argument("--label-attribute", default="Label", metavar="NAME", help="that gets the label (Label)")
+    command.add_argument("--score-attribute", metavar="NAME", help="that gets the score (default: none does)")
+    command.add_argument("--dry-run", action="store_true", help="print what would be written, as JSON lines")
+    _add_retry(command)
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_retry(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--retry-for",
+        type=float,
+        default=Retry().total_s,
+        metavar="S",
+        help="how long to ask again for an image while the server is busy or away (default 120; 0: once only)",
+    )
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:
