@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((CLIENT / "pyproject.toml").read_text(encoding="utf-8"))
 LIGHT = {"httpx", "rich"}
 USERS_OWN = {"numpy", "PIL", "typing_extensions"}
 """Imported for types, or where a program has handed over what is of them."""
-OF_A_TOOL = {"cvat.py": {"cvat_sdk"}, "tator.py": {"requests", "tator", "yaml"}}
+OF_A_TOOL = {"cvat.py": {"cvat_sdk"}, "squidle.py": {"requests", "sqapi"}, "tator.py": {"requests", "tator", "yaml"}}
 """File of `fathom_client.tools` -> what its extra installs. Nothing else imports it."""
 
 

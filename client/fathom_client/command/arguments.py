@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="all that the server says, as JSON")
     _add_server(models)
     _add_tator(commands.add_parser("tator", help="writes what a model finds in media of Tator into it"))
+    _add_squidle(commands.add_parser("squidle", help="suggests labels for points in SQUIDLE+"))
     inspect = commands.add_parser("inspect", help="what a file of weights is (where the server is installed)")
     inspect.add_argument("file", metavar="FILE")
     _add_bench(commands.add_parser("bench", help="how fast the server answers: requests in a closed loop"))
@@ -90,6 +91,25 @@ def _add_tator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--label-attribute", default="Label", metavar="NAME", help="that gets the label (Label)")
     command.add_argument("--score-attribute", metavar="NAME", help="that gets the score (default: none does)")
     command.add_argument("--dry-run", action="store_true", help="print what would be written, as JSON lines")
+    _add_retry(command)
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_squidle(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True)
+    command.add_argument(
+        "--annotation-set-id", type=_count, required=True, metavar="ID", help="whose points are meant"
+    )
+    command.add_argument(
+        "--label-map", required=True, metavar="FILE", help="labels of the model to those of SQUIDLE+"
+    )
+    command.add_argument("--host", default="https://squidle.org", metavar="URL", help="of SQUIDLE+")
+    command.add_argument("--least-likelihood", type=float, default=0.5, metavar="X", help="of a suggestion (0.5)")
+    command.add_argument(
+        "--patch-px", type=_count, default=224, metavar="N", help="side that a classifier sees (224)"
+    )
+    command.add_argument("--again", action="store_true", help="though this model has been here before")
     _add_retry(command)
     _add_options(command)
     _add_server(command)

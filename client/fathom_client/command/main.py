@@ -13,6 +13,7 @@ from fathom_client.command.console import UsageError, say_error
 from fathom_client.command.inspect import inspect
 from fathom_client.command.models import models
 from fathom_client.command.predict import predict
+from fathom_client.command.squidle import squidle
 from fathom_client.command.tator import tator
 from fathom_client.errors import FathomError, InvalidRequest, ModelNotFound, NotAllowed, ServerNotReachable
 
@@ -21,6 +22,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "models": models,
     "inspect": inspect,
     "bench": bench,
+    "squidle": squidle,
     "tator": tator,
 }
 

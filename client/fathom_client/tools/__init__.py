@@ -2,5 +2,6 @@
 distribution names; nothing else of the client imports them.
 
     cvat.py     the function that `cvat-cli` runs
+    squidle.py  `fathom squidle`: a bot for SQUIDLE+
     tator.py    `fathom tator`: from media of Tator to localizations in it
 """
