@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="all that the server says, as JSON")
     _add_server(models)
     _add_tator(commands.add_parser("tator", help="writes what a model finds in media of Tator into it"))
+    _add_biigle(commands.add_parser("biigle", help="annotates the images of a volume of BIIGLE"))
     _add_squidle(commands.add_parser("squidle", help="suggests labels for points in SQUIDLE+"))
     inspect = commands.add_parser("inspect", help="what a file of weights is (where the server is installed)")
     inspect.add_argument("file", metavar="FILE")
@@ -110,6 +111,17 @@ def _add_squidle(command: argparse.ArgumentParser) -> None:
         "--patch-px", type=_count, default=224, metavar="N", help="side that a classifier sees (224)"
     )
     command.add_argument("--again", action="store_true", help="though this model has been here before")
+    _add_retry(command)
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_biigle(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True)
+    command.add_argument("--volume-id", type=_count, required=True, metavar="ID")
+    command.add_argument("--label-map", metavar="FILE", help="labels of the model to numbers of labels of BIIGLE")
+    command.add_argument("--host", default="https://biigle.de", metavar="URL", help="of BIIGLE")
+    command.add_argument("--dry-run", action="store_true", help="print what would be written, as JSON lines")
     _add_retry(command)
     _add_options(command)
     _add_server(command)
