@@ -50,7 +50,7 @@ def tator(chosen: argparse.Namespace) -> int:
         with contextlib.suppress(Problem):
             client.ready()
         client.model(task.model)
-        there = tool.Tator(host, _told(told, TOKEN, ""))
+        there = tool.Tator(host, _told(told, TOKEN, ""), chosen.timeout)
         there.check(task)
         failed = sum(not _annotated(client, there, task, medium, chosen.dry_run) for medium in media)
     if failed:

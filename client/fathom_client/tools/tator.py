@@ -17,6 +17,7 @@ from typing import Any
 import requests
 import tator
 import yaml
+from requests.adapters import HTTPAdapter
 from tator.exceptions import ApiException
 
 from fathom_client.answers import Box, Prediction
@@ -67,16 +68,31 @@ class Count:
     frames_failed: int = 0
 
 
-class Tator:
-    """One Tator. Raises ServerNotReachable where it is not, and FathomError for what it refuses."""
+class _Patient(HTTPAdapter):  # type: ignore[misc, unused-ignore] # where requests has no types
+    """Waits for an answer so long and no longer: tator-py itself would for ever."""
 
-    def __init__(self, host: str, token: str) -> None:
+    def __init__(self, patience_s: float) -> None:
+        super().__init__()
+        self._patience_s = patience_s
+
+    def send(self, request: Any, *more: Any, **named: Any) -> Any:
+        """As HTTPAdapter does."""
+        return super().send(request, *more, **{**named, "timeout": self._patience_s})
+
+
+class Tator:
+    """One Tator. patience_s: how long it may be silent. Raises ServerNotReachable where it is not, and FathomError
+    for what it refuses."""
+
+    def __init__(self, host: str, token: str, patience_s: float) -> None:
         self._host = host
         try:
             # It reads from the server which operations there are.
             self._api = self._ask(lambda: tator.get_api(host, token))
         except (yaml.YAMLError, AttributeError) as error:
             raise FathomError(f"{host} does not answer as Tator does: {error}") from error
+        for scheme in ("https://", "http://"):
+            self._api.session.mount(scheme, _Patient(patience_s))
         if lacking := [name for name in OPERATIONS if not hasattr(self._api, name)]:
             raise FathomError(f"{host} does not answer as Tator does: it has no operation {lacking[0]}")
 

@@ -52,6 +52,7 @@ class StubTator:
     """Elemental ids that a person has deleted."""
     frames_asked: list[int] = field(default_factory=list)
     requests_to_write: int = 0
+    silent_on_write: bool = False
     fails_on_write: int | None = None
     """The number of the request to write that fails."""
 
@@ -109,6 +110,9 @@ class StubTator:
 
     async def _create(self, request: Request) -> Response:
         self.requests_to_write += 1
+        if self.silent_on_write:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
         if self.requests_to_write == self.fails_on_write:
             return JSONResponse({"message": "the database is busy"}, 500)
         specs = await request.json()

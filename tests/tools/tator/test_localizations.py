@@ -148,6 +148,13 @@ def test_what_is_no_tator_is_said(run: Run, door: str) -> None:
     assert "does not answer as Tator does" in ended["err"]
 
 
+def test_a_tator_that_is_silent_is_not_waited_for_without_end(run: Run, tator: StubTator) -> None:
+    tator.silent_on_write = True
+    ended = run(*MODEL, "--media-id", str(IMAGE), "--timeout", "1")
+    assert ended["status"] == 3
+    assert "cannot be reached" in ended["err"]
+
+
 def test_a_classifier_has_no_boxes(run: Run, tator: StubTator, system: FakeSystem) -> None:
     scores = ClassScores(np.array([0.5], np.float32), ("reef",))
     system.fails_with = Prediction(scores, (50, 100), "benthic-demo", "1")

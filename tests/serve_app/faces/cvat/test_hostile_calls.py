@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from deployments.prediction import Embedding, Prediction
+from deployments.prediction import Detections, Embedding, Masks, Prediction
 from serve_app.faces.cvat.call import MAX_VALUES
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.cvat.nuclio import HEADERS, invoke
@@ -102,6 +102,17 @@ async def test_a_body_that_would_take_too_much_memory_is_refused(client: httpx.A
     """One escaped character makes each of the text's characters four bytes wide."""
     body = b'{"image": "\\u4e00' + b"A" * 190_000 + b'"}'
     refused(await invoke(client, "benthic-demo", body), 413, "bytes of memory for uploads, the limit is 400000")
+
+
+async def test_masks_that_would_take_too_much_memory_are_refused(
+    client: httpx.AsyncClient, system: FakeSystem
+) -> None:
+    """Of a frame of 4K, where the door may hold 400,000 bytes."""
+    whole = np.ones((9, 16), bool)
+    box, score = np.array([[0, 0, 3840, 2160]], np.float32), np.ones(1, np.float32)
+    found = Detections(box, score, np.zeros(1, np.int32), ("Crab",), Masks.of(1, lambda index: whole, whole.shape))
+    system.fails_with = Prediction(found, (2160, 3840), "benthic-demo", "1")
+    refused(await invoke(client, "benthic-demo", {"image": IMAGE}), 413, "bytes of memory for uploads")
 
 
 async def test_an_embedding_is_no_annotation(client: httpx.AsyncClient, system: FakeSystem) -> None:
