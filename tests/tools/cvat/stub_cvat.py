@@ -25,6 +25,7 @@ class StubCvat:
     frames: dict[str, bytes]
     written: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Method and body of what annotated the task."""
+    functions: list[dict[str, Any]] = field(default_factory=list)
     asked_without_token: list[str] = field(default_factory=list)
 
     def app(self) -> Starlette:
@@ -32,6 +33,7 @@ class StubCvat:
         routes = [
             Route("/api/server/about", lambda _: JSONResponse(ABOUT)),
             Route(task, self._task),
+            Route("/api/functions", self._create_function, methods=["POST"]),
             Route("/api/labels", self._labels),
             Route(f"{task}/data/meta", self._meta),
             Route(f"{task}/data", self._chunk),
@@ -63,6 +65,12 @@ class StubCvat:
                 "jobs": {"completed": 0, "validation": 0, "count": 1, **summary},
             }
         )
+
+    async def _create_function(self, request: Request) -> Response:
+        self._look(request)
+        sent = await request.json()
+        self.functions.append(sent)
+        return JSONResponse({"id": len(self.functions), **sent}, 201)
 
     async def _labels(self, request: Request) -> Response:
         self._look(request)

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.tools, pytest.mark.timeout(720)]
 
 ROOT = Path(__file__).parents[3]
 LABELS = ("fixed answer A", "fixed answer B")
+FUNCTION = ["--function-module", "fathom_client.tools.cvat"]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def system() -> FakeSystem:
     return FakeSystem([record("demo", labels=list(LABELS)), record("without-labels")])
 
 
-def annotate(address: str, door: str, home: Path, *arguments: str) -> dict[str, Any]:
+def cvat_cli(address: str, door: str, home: Path, *arguments: str) -> dict[str, Any]:
     host, _, port = address.rpartition(":")
     environ = {
         "CVAT_ACCESS_TOKEN": TOKEN,
@@ -46,11 +47,14 @@ def annotate(address: str, door: str, home: Path, *arguments: str) -> dict[str, 
         "XDG_CACHE_HOME": str(home),
         "XDG_CONFIG_HOME": str(home),
     }
-    server = ["--server-host", host, "--server-port", port]
-    function = ["--function-module", "fathom_client.tools.cvat"]
-    command = [*server, "task", "auto-annotate", str(TASK), *function, *arguments]
-    ended: dict[str, Any] = run_in("cvat", Path(__file__).with_name("annotate.py"), *command, **environ)
+    script = Path(__file__).with_name("annotate.py")
+    command = ["--server-host", host, "--server-port", port, *arguments]
+    ended: dict[str, Any] = run_in("cvat", script, *command, **environ)
     return ended
+
+
+def annotate(address: str, door: str, home: Path, *arguments: str) -> dict[str, Any]:
+    return cvat_cli(address, door, home, "task", "auto-annotate", str(TASK), *FUNCTION, *arguments)
 
 
 def test_a_task_gets_the_boxes_of_the_model(door: str, address: str, cvat: StubCvat, tmp_path: Path) -> None:
@@ -129,6 +133,15 @@ def test_a_classifier_tags_each_image(
     [(_, body)] = cvat.written
     assert body["shapes"] == []
     assert [(tag["frame"], tag["label_id"]) for tag in body["tags"]] == [(0, 101), (1, 101)]
+
+
+def test_a_function_for_agents_has_the_models_labels(door: str, address: str, cvat: StubCvat, tmp_path: Path) -> None:
+    parameters = ["-p", "model=str:demo", "-p", "score_threshold=float:0.3"]
+    ended = cvat_cli(address, door, tmp_path, "function", "create-native", "Demo", *FUNCTION, *parameters)
+    assert (ended["status"], ended["out"].strip()) == (0, "1"), ended["err"]
+    [made] = cvat.functions
+    assert (made["kind"], made["name"]) == ("detector", "Demo")
+    assert [label["name"] for label in made["labels_v2"]] == list(LABELS)
 
 
 @pytest.mark.parametrize(
