@@ -53,7 +53,7 @@ class Bot(Annotator):  # type: ignore[misc] # it has no types
         self.failed: set[Any] = set()
         self._client = client
         self._asked = asked
-        self._tell = tell
+        self.tell = tell
         self._of_whole: tuple[Any, Prediction | None] = (None, None)
 
     def classify_point(self, mediaobj: SQMediaObject, x: float, y: float, t: Any) -> tuple[str | None, float]:
@@ -90,7 +90,7 @@ class Bot(Annotator):  # type: ignore[misc] # it has no types
         try:
             prediction = self._client.predict(part(_pixels(media)), self._asked.model, **self._asked.options)
         except CONCERNS_ONE as error:
-            self._tell(f"media {media.id}: {error}")
+            self.tell(f"media {media.id}: {error}")
             self.failed.add(media.id)
             return None
         if prediction.kind not in ("detections", "classes"):
@@ -114,7 +114,11 @@ def annotate(bot: Bot, annotation_set: int, again: bool) -> Mapping[str, int] | 
         raise FathomError(f"annotation set {annotation_set} is not there, or not for this user")
     if not again and _sets(bot, parent_id=annotation_set, name=bot.annotator_info["name"]):
         return None
-    counts: Mapping[str, int] = bot.process_annotation_set(found[0])
+    try:
+        counts: Mapping[str, int] = bot.process_annotation_set(found[0])
+    except BaseException:
+        bot.tell("this run did not come to its end: its suggestions are not complete, and another one needs --again")
+        raise
     return counts
 
 

@@ -141,3 +141,4 @@ def test_an_embedding_has_no_labels(run: Run, squidle: StubSquidle, system: Fake
     ended = run()
     assert (ended["status"], squidle.written) == (1, [])
     assert "answers with 'embedding', which has no labels" in ended["err"]
+    assert "another one needs --again" in ended["err"]
