@@ -36,6 +36,7 @@ ROUTES: Mapping[str, Scope | None] = {
     "/v1/models/{model}/predict": Scope.PREDICT,
     "/v1/models/{model}/ready": Scope.PREDICT,
     "/v1/system": Scope.PREDICT,
+    **dict.fromkeys(("/api/functions", "/api/functions/{model}", "/api/function_invocations"), Scope.PREDICT),
     "/metrics": Scope.METRICS,
     "/roboflow/info": OPEN,
     **dict.fromkeys((f"/roboflow/model/{verb}" for verb in ("registry", "add", "remove", "clear")), Scope.PREDICT),

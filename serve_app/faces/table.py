@@ -5,6 +5,7 @@ Which of them are mounted, the setting `faces` of the door says. `legacy`, `v1` 
 
 from collections.abc import Callable, Mapping
 
+from serve_app.faces.cvat.routes import cvat_face
 from serve_app.faces.face import Face, FaceParts
 from serve_app.faces.fastapi_yolov5.routes import fastapi_yolov5_face
 from serve_app.faces.pythia.routes import pythia_face
@@ -16,6 +17,7 @@ FACES: Mapping[str, Callable[[FaceParts], Face]] = {
     "pythia": pythia_face,
     "roboflow": roboflow_face,
     "ultralytics": ultralytics_face,
+    "cvat": cvat_face,
 }
 """Name of the folder -> what makes its face."""
 

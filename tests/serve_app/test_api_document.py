@@ -100,6 +100,8 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> sche
         return case
     if "model" in (case.path_parameters or {}):
         case.path_parameters["model"] = model
+    if "x-nuclio-function-name" in (case.headers or {}):
+        case.headers["x-nuclio-function-name"] = model
     for options in (case.body, case.query):
         if isinstance(options, dict):
             _make_useful(options, model)

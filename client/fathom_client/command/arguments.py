@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="the models of the server, with their states")
     models.add_argument("--json", action="store_true", help="all that the server says, as JSON")
     _add_server(models)
+    _add_tator(commands.add_parser("tator", help="writes what a model finds in media of Tator into it"))
+    _add_biigle(commands.add_parser("biigle", help="annotates the images of a volume of BIIGLE"))
+    _add_squidle(commands.add_parser("squidle", help="suggests labels for points in SQUIDLE+"))
     inspect = commands.add_parser("inspect", help="what a file of weights is (where the server is installed)")
     inspect.add_argument("file", metavar="FILE")
     _add_bench(commands.add_parser("bench", help="how fast the server answers: requests in a closed loop"))
@@ -58,13 +61,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
     kept.add_argument("--resume", action="store_true", help="go on where an earlier run stopped; failed images again")
     kept.add_argument("--overwrite", action="store_true", help="replace what is there")
     command.add_argument("-c", "--concurrency", type=_count, default=4, help="requests at a time (default 4)")
-    command.add_argument(
-        "--retry-for",
-        type=float,
-        default=Retry().total_s,
-        metavar="S",
-        help="how long to ask again for an image while the server is busy or away (default 120; 0: once only)",
-    )
+    _add_retry(command)
     command.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     _add_options(command)
     _add_server(command)
@@ -78,6 +75,66 @@ def _add_bench(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="the figures as JSON")
     _add_options(command)
     _add_server(command)
+
+
+def _add_tator(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True)
+    command.add_argument("--type-id", type=_count, required=True, metavar="ID", help="of the localizations: boxes")
+    command.add_argument(
+        "--media-id", type=_count, action="append", metavar="ID", help="repeatable (TATOR_MEDIA_IDS)"
+    )
+    command.add_argument("--project-id", type=_count, metavar="ID", help="(TATOR_PROJECT_ID)")
+    command.add_argument("--version-id", type=_count, metavar="ID", help="of annotations (default: the user's own)")
+    command.add_argument("--host", metavar="URL", help="of Tator (TATOR_API_SERVICE)")
+    command.add_argument(
+        "--every", type=_count, default=1, metavar="N", help="of a video, one frame in N (default 1)"
+    )
+    command.add_argument("--label-attribute", default="Label", metavar="NAME", help="that gets the label (Label)")
+    command.add_argument("--score-attribute", metavar="NAME", help="that gets the score (default: none does)")
+    command.add_argument("--dry-run", action="store_true", help="print what would be written, as JSON lines")
+    _add_retry(command)
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_squidle(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True)
+    command.add_argument(
+        "--annotation-set-id", type=_count, required=True, metavar="ID", help="whose points are meant"
+    )
+    command.add_argument(
+        "--label-map", required=True, metavar="FILE", help="labels of the model to those of SQUIDLE+"
+    )
+    command.add_argument("--host", default="https://squidle.org", metavar="URL", help="of SQUIDLE+")
+    command.add_argument("--least-likelihood", type=float, default=0.5, metavar="X", help="of a suggestion (0.5)")
+    command.add_argument(
+        "--patch-px", type=_count, default=224, metavar="N", help="side that a classifier sees (224)"
+    )
+    command.add_argument("--again", action="store_true", help="though this model has been here before")
+    _add_retry(command)
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_biigle(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True)
+    command.add_argument("--volume-id", type=_count, required=True, metavar="ID")
+    command.add_argument("--label-map", metavar="FILE", help="labels of the model to numbers of labels of BIIGLE")
+    command.add_argument("--host", default="https://biigle.de", metavar="URL", help="of BIIGLE")
+    command.add_argument("--dry-run", action="store_true", help="print what would be written, as JSON lines")
+    _add_retry(command)
+    _add_options(command)
+    _add_server(command)
+
+
+def _add_retry(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--retry-for",
+        type=float,
+        default=Retry().total_s,
+        metavar="S",
+        help="how long to ask again for an image while the server is busy or away (default 120; 0: once only)",
+    )
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:

@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from fathom_client.command import console
 from fathom_client.command.arguments import parser
 from fathom_client.command.bench import bench
+from fathom_client.command.biigle import biigle
 from fathom_client.command.console import UsageError, say_error
 from fathom_client.command.inspect import inspect
 from fathom_client.command.models import models
 from fathom_client.command.predict import predict
+from fathom_client.command.squidle import squidle
+from fathom_client.command.tator import tator
 from fathom_client.errors import FathomError, InvalidRequest, ModelNotFound, NotAllowed, ServerNotReachable
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
@@ -20,6 +23,9 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "models": models,
     "inspect": inspect,
     "bench": bench,
+    "biigle": biigle,
+    "squidle": squidle,
+    "tator": tator,
 }
 
 
