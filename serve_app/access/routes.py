@@ -30,6 +30,10 @@ ROUTES: Mapping[str, Scope | None] = {
     "/v1/models/{model}/predict": Scope.PREDICT,
     "/v1/models/{model}/ready": Scope.PREDICT,
     "/v1/system": Scope.PREDICT,
+    **{
+        f"/label-studio/{{model}}{rest}": Scope.PREDICT
+        for rest in ("", "/", "/health", "/versions", "/setup", "/predict", "/webhook")
+    },
     "/metrics": Scope.METRICS,
 }
 """Template of a route, as the router has it -> what a key needs."""

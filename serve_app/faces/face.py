@@ -17,6 +17,7 @@ from deployments.external import AskExternal, ExternalRequest, Task, no_external
 from deployments.prediction import Outcome
 from deployments.request import Request
 from serve_app.activity import Activity
+from serve_app.fetching.fetcher import Fetcher
 from serve_app.settings import DoorSettings
 
 
@@ -73,7 +74,9 @@ class FaceParts:
     models: ModelAccess
     settings: DoorSettings
     budget: ByteBudget
-    """Memory for all uploads."""
+    """Memory for all uploads, and for images that are fetched."""
+    fetcher: Fetcher
+    """Fetches images that clients give as addresses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ Which of them are mounted, the setting `faces` of the door says. `legacy`, `v1` 
 from collections.abc import Callable, Mapping
 
 from serve_app.faces.face import Face, FaceParts
+from serve_app.faces.label_studio.routes import label_studio_face
 
-FACES: Mapping[str, Callable[[FaceParts], Face]] = {}
+FACES: Mapping[str, Callable[[FaceParts], Face]] = {
+    "label_studio": label_studio_face,
+}
 """Name of the folder -> what makes its face."""
 
 

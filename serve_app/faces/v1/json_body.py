@@ -1,5 +1,7 @@
-"""Images and options of a JSON body: `{"image": X}` or `{"images": [X, ...]}`, where X is base64 or a data URI."""
+"""Images and options of a JSON body: `{"image": X}` or `{"images": [X, ...]}`, where X is base64, a data URI or an
+address."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +17,7 @@ MAX_VALUES = 65_536
 """Commas and opening brackets of a body: room for a threshold for each class of a large model."""
 
 _MEMBERS = frozenset({"image", "images"})
-_ADDRESSES = ("http://", "https://")
+_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
 _WIDEST_CHARACTER_BYTES = 4
 
 
@@ -27,8 +29,8 @@ def needed_bytes(body: bytes) -> int:
     return 2 * text_bytes + len(body) * 3 // 4
 
 
-def read_json(body: bytes, most_images: int) -> tuple[list[bytes], options.Given]:
-    """The image files and the options. Raises InvalidRequest and InvalidImage."""
+def read_json(body: bytes, most_images: int) -> tuple[list[bytes | str], options.Given]:
+    """The image files, or the addresses of some, and the options. Raises InvalidRequest and InvalidImage."""
     if has_more_values(body, MAX_VALUES):
         raise InvalidRequest(f"the JSON has more than {MAX_VALUES} commas and opening brackets, which is the limit")
     try:
@@ -56,11 +58,11 @@ def _texts(members: dict[str, Any], most_images: int) -> Sequence[tuple[str, Any
     return [(f"images[{index}]", text) for index, text in enumerate(images)]
 
 
-def _file_in(text: Any, where: str) -> bytes:
+def _file_in(text: Any, where: str) -> bytes | str:
     if not isinstance(text, str):
-        raise InvalidRequest(f"{where} must be text, base64 or a data URI, got {str(text)[:50]!r}")
-    if text[:10].lstrip().lower().startswith(_ADDRESSES):
-        raise InvalidRequest(f"{where} is an address, and this server fetches nothing; send the file as base64")
+        raise InvalidRequest(f"{where} must be text, base64, a data URI or an address, got {str(text)[:50]!r}")
+    if _ADDRESS.match(text, 0, 100):
+        return text.strip()
     content = decoded_base64(text, where)
     if not content:
         raise InvalidImage(f"{where} is empty")
