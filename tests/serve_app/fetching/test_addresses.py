@@ -90,7 +90,7 @@ def test_the_internet_is_public(address: str) -> None:
         ("//example.org/a", "begins with http"),
         ("http://example.org/\r\nX-Evil: 1", "no address"),
         ("http://example.org/" + "a" * 5000, "the limit is 4096"),
-        ("http://１２７.0.0.1/", "no address"),
+        ("http://\uff11\uff12\uff17.0.0.1/", "no address"),
     ],
 )
 def test_an_address_is_read_strictly(url: str, reason: str) -> None:
