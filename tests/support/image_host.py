@@ -1,11 +1,12 @@
 """A web server of somebody else, which may be hostile: each path answers with the bytes that a test gives it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-Misbehave = Callable[[asyncio.StreamWriter], Awaitable[None]]
+Misbehave = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 @dataclass
@@ -44,6 +45,15 @@ class ImageHost:
             self.most_under_way = max(self.most_under_way, self.under_way)
             self._change.notify_all()
 
+    async def _until_it_is_gone(self, reader: asyncio.StreamReader, answering: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.create_task(answering), asyncio.create_task(reader.read())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._count(1)
         try:
@@ -54,7 +64,7 @@ class ImageHost:
                 writer.write(answer)
                 await writer.drain()
             else:
-                await answer(writer)
+                await self._until_it_is_gone(reader, answer(writer))
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -84,3 +94,4 @@ async def image_host() -> AsyncIterator[ImageHost]:
         host.let_go.set()
         server.close()
         await server.wait_closed()
+        await host.until(lambda: host.under_way == 0)

@@ -44,7 +44,7 @@ def results_of(prediction: Prediction, config: LabelConfig) -> list[Result]:
     can_fill = _fillable(found)
     controls = [one for one in config.controls if one.kind in can_fill]
     if not controls:
-        raise _nothing_to_fill(prediction, "these", [FILLED[kind] for kind in can_fill])
+        raise _nothing_to_fill(prediction, found.what, [FILLED[kind] for kind in can_fill])
     results = []
     brush_bytes = 0
     for one in controls:

@@ -39,7 +39,8 @@ async def endless_body(writer: asyncio.StreamWriter) -> None:
 
 
 async def says_nothing(writer: asyncio.StreamWriter) -> None:
-    await writer.wait_closed()
+    del writer
+    await asyncio.Event().wait()
 
 
 BAD_ANSWERS = {
