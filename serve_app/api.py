@@ -31,7 +31,7 @@ from serve_app.faces.system.routes import System, system_face
 from serve_app.faces.system.system_report import DoorWork
 from serve_app.faces.table import chosen_faces
 from serve_app.faces.v1.routes import v1_face
-from serve_app.fetching.fetcher import Fetcher
+from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.origins import origin_of
 from serve_app.plain_errors import ProblemDocuments
 from serve_app.plain_http import PlainHttp, allowed_methods
@@ -79,7 +79,7 @@ def create_api(
 ) -> ASGIApp:
     """The door."""
     budget = ByteBudget(settings.max_held_bytes, "memory for uploads", settings.max_held_bytes_per_client)
-    fetcher = Fetcher.of(settings.fetch_hosts, settings.max_upload_bytes, settings.fetch_timeout_s)
+    fetcher = ImageFetcher.of(settings.fetch_hosts, settings.max_upload_bytes, settings.fetch_timeout_s)
     parts = FaceParts(models, settings, budget, fetcher)
     faces = [
         legacy_face(models, settings, budget),

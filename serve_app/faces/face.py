@@ -17,7 +17,7 @@ from deployments.external import AskExternal, ExternalRequest, Task, no_external
 from deployments.prediction import Outcome
 from deployments.request import Request
 from serve_app.activity import Activity
-from serve_app.fetching.fetcher import Fetcher
+from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.settings import DoorSettings
 
 
@@ -75,7 +75,7 @@ class FaceParts:
     settings: DoorSettings
     budget: ByteBudget
     """Memory for all uploads, and for images that are fetched."""
-    fetcher: Fetcher
+    fetcher: ImageFetcher
     """Fetches images that clients give as addresses."""
 
 

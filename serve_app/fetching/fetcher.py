@@ -63,7 +63,7 @@ class _Answer:
     location: str = ""
 
 
-class Fetcher:
+class ImageFetcher:
     """Fetches the images that clients give as addresses; one for a door."""
 
     def __init__(self, allowed: AllowList, limits: FetchLimits, resolve: Resolve | None = None) -> None:
@@ -163,6 +163,8 @@ class Fetcher:
         location = headers.get(b"location", "")
         if response.status in _REDIRECTS and location:
             return _Answer(None, location)
+        if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise InvalidImage(f"{address.authority} answered {response.status}: it gives the image to others only")
         if response.status != HTTPStatus.OK:
             raise InvalidImage(f"{address.authority} answered {response.status} and no image")
         if headers.get(b"content-encoding", "identity").strip().lower() not in ("", "identity"):

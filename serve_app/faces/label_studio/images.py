@@ -9,7 +9,7 @@ from deployments.base64_text import decoded_base64
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest
 from serve_app.faces.label_studio.projects import Uploads
-from serve_app.fetching.fetcher import Fetcher
+from serve_app.fetching.fetcher import ImageFetcher
 
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,20}):", re.IGNORECASE)
 
@@ -18,12 +18,12 @@ _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,20}):", re.IGNORECASE)
 class TaskImages:
     """Reads the images of one request. key: of the tasks' data. uploads: None where nobody has said it."""
 
-    fetcher: Fetcher
+    fetcher: ImageFetcher
     key: str
     uploads: Uploads | None
 
     async def image_of(self, data: Mapping[str, Any], held: HeldBytes, ends_at_s: float) -> bytes:
-        """The file. Raises InvalidRequest, InvalidImage and what `Fetcher.fetch` raises."""
+        """The file. Raises InvalidRequest, InvalidImage and what `ImageFetcher.fetch` raises."""
         text = data.get(self.key)
         if not isinstance(text, str) or not text.strip():
             raise InvalidRequest(f"data.{self.key[:50]} must be the image's address, got {str(text)[:50]!r}")

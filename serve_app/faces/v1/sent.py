@@ -12,7 +12,7 @@ from deployments.errors import InvalidImage, InvalidRequest, ServingError
 from deployments.nearest_name import nearest_of
 from serve_app.faces.v1 import options
 from serve_app.faces.v1.json_body import needed_bytes, read_json
-from serve_app.fetching.fetcher import Fetcher
+from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.fetching.web_address import file_name_of
 from serve_app.forms import MAX_FIELD_BYTES
 from serve_app.uploads import field_text, form_parts
@@ -69,10 +69,10 @@ async def read_sent(content_type: str, body: bytes, held: HeldBytes) -> Sent:
 
 
 async def fetched(
-    images: Sequence[SentImage], fetcher: Fetcher, held: HeldBytes, ends_at_s: float
+    images: Sequence[SentImage], fetcher: ImageFetcher, held: HeldBytes, ends_at_s: float
 ) -> Sequence[SentImage]:
     """The same images, with the contents of those that are given as addresses. ends_at_s: on the clock of the event
-    loop. Raises what `Fetcher.fetch` raises, of the first that fails; the others are given up then."""
+    loop. Raises what `ImageFetcher.fetch` raises, of the first that fails; the others are given up then."""
     if all(image.url is None for image in images):
         return images
 

@@ -1,3 +1,5 @@
+"""Addresses as they are written, as they are allowed, and what they may mean."""
+
 from ipaddress import ip_address
 
 import pytest

@@ -3,6 +3,8 @@
 from typing import Any
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
 from tests.serve_app.faces.v1.predicting import base64_of
 from tests.serve_app.uploads import picture
@@ -16,6 +18,10 @@ RECTANGLES = """<View>
 </View>"""
 DATA_URI = f"data:image/png;base64,{base64_of(picture())}"
 PROJECT = "1.1699999999"
+BOMB = """<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lollollollol">""" + "".join(
+    f'<!ENTITY {name} "&{previous};&{previous};&{previous};&{previous};&{previous};&{previous};&{previous};">'
+    for previous, name in zip("abcdefghi", "bcdefghij", strict=True)
+)
 
 
 def config_of(*tags: str) -> str:
@@ -71,3 +77,29 @@ async def refusal_of(client: httpx.AsyncClient, path: str, body: Any, status: in
     assert len(answer.text) < 3000
     sentence: str = answer.json()["error"]
     return sentence
+
+
+def read_brush(rle: bytes) -> NDArray[np.uint8]:
+    """The values, by the format's own description."""
+    bits = "".join(f"{byte:08b}" for byte in rle)
+    at = 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        at += count
+        assert at <= len(bits)
+        return int(bits[at - count : at], 2)
+
+    count, value_bits = take(32), take(5) + 1
+    widths = [take(4) + 1 for _ in range(4)]
+    values = np.zeros(count, np.uint8)
+    place = 0
+    while place < count:
+        is_run = take(1)
+        length = take(widths[take(2)]) + 1
+        for offset in range(1 if is_run else length):
+            values[place + offset : place + (length if is_run else offset + 1)] = take(value_bits)
+        place += length
+    assert place == count
+    assert len(bits) - at < 8
+    return values

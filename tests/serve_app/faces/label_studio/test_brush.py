@@ -7,32 +7,7 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidRequest
 from deployments.prediction import Masks
 from serve_app.faces.label_studio.brush import MAX_SPANS, brush_runs
-
-
-def read_brush(rle: bytes) -> NDArray[np.uint8]:
-    """The values, by the format's own description."""
-    bits = "".join(f"{byte:08b}" for byte in rle)
-    at = 0
-
-    def take(count: int) -> int:
-        nonlocal at
-        at += count
-        assert at <= len(bits)
-        return int(bits[at - count : at], 2)
-
-    count, value_bits = take(32), take(5) + 1
-    widths = [take(4) + 1 for _ in range(4)]
-    values = np.zeros(count, np.uint8)
-    place = 0
-    while place < count:
-        is_run = take(1)
-        length = take(widths[take(2)]) + 1
-        for offset in range(1 if is_run else length):
-            values[place + offset : place + (length if is_run else offset + 1)] = take(value_bits)
-        place += length
-    assert place == count
-    assert len(bits) - at < 8
-    return values
+from tests.serve_app.faces.label_studio.asking import read_brush
 
 
 def brush_of(mask: NDArray[np.bool_], image_size_px: tuple[int, int]) -> NDArray[np.uint8]:

@@ -14,8 +14,7 @@ import pytest
 from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
 from tests.serve_app.conftest import FakeSystem
-from tests.serve_app.faces.label_studio.asking import DATA_URI, RECTANGLES, refusal_of, request_of
-from tests.serve_app.faces.label_studio.test_label_config import BOMB
+from tests.serve_app.faces.label_studio.asking import BOMB, DATA_URI, RECTANGLES, refusal_of, request_of
 from tests.support.image_host import ImageHost, image_host, redirect, reply
 
 MAX_BYTES = 2_500_000

@@ -1,8 +1,10 @@
+"""A labelling configuration: what is found in one, and why another cannot be used."""
+
 import pytest
 
 from deployments.errors import InvalidRequest
 from serve_app.faces.label_studio.label_config import MAX_DEPTH, MAX_TAGS, read_config
-from tests.serve_app.faces.label_studio.asking import RECTANGLES, config_of, tag
+from tests.serve_app.faces.label_studio.asking import BOMB, RECTANGLES, config_of, tag
 
 
 def test_tags_labels_and_the_place_of_the_image_are_found() -> None:
@@ -42,12 +44,6 @@ def test_all_tags_of_the_first_image_count_and_others_do_not() -> None:
     assert [(one.name, one.data_key) for one in controls] == [("masks", "left"), ("boxes", "left"), ("kind", "left")]
     assert [one.score_threshold for one in controls] == [None, 0.25, None]
     assert [one.is_multiple for one in controls] == [False, False, True]
-
-
-BOMB = """<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lollollollol">""" + "".join(
-    f'<!ENTITY {name} "&{previous};&{previous};&{previous};&{previous};&{previous};&{previous};&{previous};">'
-    for previous, name in zip("abcdefghi", "bcdefghij", strict=True)
-)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 from deployments.prediction import Detections, Masks, Prediction
 from serve_app.faces.label_studio.regions import MAX_BRUSH_BYTES
 from tests.serve_app.conftest import FakeSystem, record
-from tests.serve_app.faces.label_studio.asking import config_of, refusal_of, request_of, results_of, tag
-from tests.serve_app.faces.label_studio.test_brush import read_brush
+from tests.serve_app.faces.label_studio.asking import config_of, read_brush, refusal_of, request_of, results_of, tag
 from tests.serve_app.faces.v1.predicting import EMBEDDING, SCORES, prediction, two_animals
 
 CLASSIFIER = {"family": "ultralytics-classify", "weights": "x.pt"}
