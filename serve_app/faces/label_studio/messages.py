@@ -79,7 +79,7 @@ def project_in(members: Mapping[str, Any]) -> str:
 
 
 def tasks_in(members: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The `data` of each task. Raises InvalidRequest."""
+    """The tasks, each with an object `data`. Raises InvalidRequest."""
     tasks = members.get("tasks")
     if not isinstance(tasks, list) or not 1 <= len(tasks) <= MAX_TASKS:
         what = f"{len(tasks)} of them" if isinstance(tasks, list) else repr(str(tasks)[:50])
@@ -87,7 +87,7 @@ def tasks_in(members: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for index, task in enumerate(tasks):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise InvalidRequest(f"tasks[{index}] must be an object with an object data, got {str(task)[:50]!r}")
-    return [task["data"] for task in tasks]
+    return tasks
 
 
 def params_in(members: Mapping[str, Any]) -> Mapping[str, Any]:

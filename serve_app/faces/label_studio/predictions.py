@@ -41,6 +41,9 @@ _RESULT_BYTES = 1000
 _RUN_LENGTH_BYTES = 5
 """What a result takes in memory and in JSON, and what each byte of a mask does."""
 
+_IN_THREAD_FROM_BYTES = 2**22
+"""Of what a request holds, most of it its answer by then."""
+
 _LOGGED_ERRORS = 5
 """Of one request."""
 
@@ -134,9 +137,9 @@ class Backend:
 
     async def _predict(self, http_request: HttpRequest, held: HeldBytes) -> Response:
         record = self._record(http_request)
+        members = await self._members(http_request, held)
         ends_at_s = asyncio.get_running_loop().time() + self.parts.settings.deadline_s
         try:
-            members = await self._members(http_request, held)
             messages.check_members(members, messages.PREDICT)
             params = messages.params_in(members)
             tasks = messages.tasks_in(members)
@@ -149,20 +152,23 @@ class Backend:
         images = TaskImages(self.parts.fetcher, config.data_key, uploads)
         asked = _Asked(record, config, images, http_request, held, ends_at_s)
         async with asyncio.TaskGroup() as group:
-            under_way = [group.create_task(self._entry_or_error(asked, data)) for data in tasks]
-        return _answer(asked, [one.result() for one in under_way])
+            under_way = [group.create_task(self._entry_or_error(asked, task)) for task in tasks]
+        entries = [one.result() for one in under_way]
+        if held.size_bytes < _IN_THREAD_FROM_BYTES:
+            return _answer(asked, entries)
+        return await asyncio.to_thread(_answer, asked, entries)
 
-    async def _entry_or_error(self, asked: _Asked, data: Mapping[str, Any]) -> Entry | ServingError:
+    async def _entry_or_error(self, asked: _Asked, task: Mapping[str, Any]) -> Entry | ServingError:
         try:
             async with asked.room:
-                return await self._entry(asked, data)
+                return await self._entry(asked, task)
         except ServingError as error:
             return error
 
-    async def _entry(self, asked: _Asked, data: Mapping[str, Any]) -> Entry:
+    async def _entry(self, asked: _Asked, task: Mapping[str, Any]) -> Entry:
         clock = asyncio.get_running_loop().time
         with self.parts.budget.open(asked.held.client or "") as held:
-            content = await asked.images.image_of(data, held, asked.ends_at_s)
+            content = await asked.images.image_of(task, held, asked.ends_at_s)
             left_s = asked.ends_at_s - clock()
             if left_s <= 0:
                 raise DeadlineExceeded("there was no time left for this task; ask for fewer at once")

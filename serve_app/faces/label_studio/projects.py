@@ -41,6 +41,15 @@ class Uploads:
         except ValueError as error:
             raise InvalidRequest(f"hostname: {error}") from None
 
+    def address_of(self, path: str) -> str:
+        """Of a file by its path. Label Studio itself may be below a path of its host, which is put before."""
+        before = self.host.target.partition(b"?")[0].decode("ascii").rstrip("/")
+        # Two slashes at the beginning would name another host.
+        path = f"/{path.lstrip('/')}"
+        if path.startswith(f"{before}/"):
+            before = ""
+        return f"{self.host.scheme}://{self.host.authority}{before}{path}"
+
     @property
     def secret(self) -> Secret | None:
         """The token, for this host only; None without one."""

@@ -1,6 +1,7 @@
 """Label Studio's requests in their order: is it there, does it suit the project, what is in these images."""
 
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 
 import httpx
@@ -149,17 +150,33 @@ async def test_the_token_goes_nowhere_else(client: httpx.AsyncClient, host: Imag
         assert other.asked == []
 
 
+async def test_a_file_in_the_cloud_is_presigned_by_label_studio(client: httpx.AsyncClient, host: ImageHost) -> None:
+    uri = "s3://dive/7 frame?.png"
+    presigned = f"/below/tasks/1/presign/?fileuri={urlsafe_b64encode(uri.encode()).decode()}"
+    async with image_host() as cloud:
+        cloud.answers["/bucket/frame.png?X-Amz-Signature=1"] = reply(picture())
+        host.answers[presigned] = redirect(f"{cloud.url}/bucket/frame.png?X-Amz-Signature=1")
+        body = request_of(uri, hostname=f"{host.url}/below/", access_token=TOKEN)
+        sentence = await refusal_of(client, "/predict", body)
+        assert f"127.0.0.1:{cloud.port} is not among the hosts" in sentence
+        assert host.headers_of(presigned)["authorization"] == f"Token {TOKEN}"
+        host.answers[presigned] = redirect("/frame.png")
+        assert len(await results_of(client, body)) == 2
+        without_number = {**body, "tasks": [{"id": "1", "data": {"image": uri}}]}
+        assert "must be its number, got '1'" in await refusal_of(client, "/predict", without_number)
+
+
 async def test_one_task_fails_alone(
     client: httpx.AsyncClient, host: ImageHost, caplog: pytest.LogCaptureFixture
 ) -> None:
-    images = [DATA_URI, f"{host.url}/gone.png", "s3://bucket/a.png", DATA_URI]
+    images = [DATA_URI, f"{host.url}/gone.png", "ftp://bucket/a.png", DATA_URI]
     with caplog.at_level(logging.WARNING):
         answer = await client.post(f"{MODEL}/predict", json=request_of(*images))
     assert answer.status_code == 200
     results = answer.json()["results"]
     assert ["result" in one for one in results] == [True, False, False, True]
     assert results[1]["error"] == f"127.0.0.1:{host.port} answered 404 and no image"
-    assert "turn on pre-signed URLs" in results[2]["error"]
+    assert "must be http(s)://" in results[2]["error"]
     assert results[1]["error"] in caplog.text
 
 
@@ -169,7 +186,10 @@ async def test_one_task_fails_alone(
         (None, "data.image must be the image's address, got 'None'"),
         ("", "data.image must be the image's address"),
         (["a.png"], "data.image must be the image's address"),
-        ("frame.png", "must be http(s)://, a path of Label Studio or a data URI, got 'frame.png'"),
+        (
+            "frame.png",
+            "must be http(s)://, a path of Label Studio, a data URI, s3:, gs: or azure-blob:, got 'frame.png'",
+        ),
         ("file:///etc/passwd", "must be http(s)://"),
         ("data:image/png;base64,", "data.image is empty"),
         ("data:image/png,abc", "data.image is a data URI without ;base64"),
