@@ -31,6 +31,7 @@ from serve_app.faces.system.routes import System, system_face
 from serve_app.faces.system.system_report import DoorWork
 from serve_app.faces.table import chosen_faces
 from serve_app.faces.v1.routes import v1_face
+from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.origins import origin_of
 from serve_app.plain_errors import ProblemDocuments, ProblemTypes
 from serve_app.plain_http import PlainHttp, allowed_methods
@@ -78,11 +79,13 @@ def create_api(
 ) -> ASGIApp:
     """The door."""
     budget = ByteBudget(settings.max_held_bytes, "memory for uploads", settings.max_held_bytes_per_client)
+    fetcher = ImageFetcher.of(settings.fetch_hosts, settings.max_upload_bytes, settings.fetch_timeout_s)
+    parts = FaceParts(models, settings, budget, fetcher)
     faces = [
         legacy_face(models, settings, budget),
-        v1_face(models, settings, budget),
+        v1_face(parts),
         system_face(models.catalogue, system, settings, DoorWork(models.activity, budget)),
-        *chosen_faces(FaceParts(models, settings, budget)),
+        *chosen_faces(parts),
     ]
     # The interactive pages of FastAPI load scripts from elsewhere, which a ship cannot reach.
     api = FastAPI(

@@ -13,7 +13,7 @@ KNOWN_FACES = tuple(
     )
 )
 
-NEEDS_OTHERS: frozenset[str] = frozenset()
+NEEDS_OTHERS: frozenset[str] = frozenset({"label_studio"})
 """Faces that open connections to elsewhere, and are mounted only where they are named."""
 
 DEFAULT_FACES = tuple(name for name in KNOWN_FACES if name not in NEEDS_OTHERS)

@@ -5,6 +5,7 @@ import re
 from pydantic import Field, field_validator
 
 from deployments.definition import Settings
+from serve_app.fetching.allow_list import AllowList
 from serve_app.known_faces import DEFAULT_FACES, check_faces
 
 
@@ -39,6 +40,13 @@ class DoorSettings(Settings):
     """Faces for the tools of others, by the names of their folders in `serve_app/faces`; none of them where this is
     empty. By default all that need no connection to elsewhere."""
 
+    fetch_hosts: tuple[str, ...] = ()
+    """Hosts from which images are fetched that clients give as addresses: `HOST`, `*.DOMAIN`, `HOST:PORT` or
+    `http://HOST:PORT`, and ` private` behind it for one that is not on the internet. None, when empty."""
+
+    fetch_timeout_s: float = Field(default=10.0, gt=0, le=120)
+    """Seconds that a host may take to send an image, within the time of the request."""
+
     cors_origin_regex: str = r"https?://(localhost|127\.0\.0\.1|\[::1\]|fast\.localhost)(:\d+)?"
     """Web pages of these origins may call from a browser, as with the legacy server: those of the same machine."""
 
@@ -51,6 +59,12 @@ class DoorSettings(Settings):
     def _are_faces(cls, faces: tuple[str, ...]) -> tuple[str, ...]:
         check_faces(faces)
         return faces
+
+    @field_validator("fetch_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        AllowList.of(hosts)
+        return hosts
 
     @field_validator("cors_origins")
     @classmethod

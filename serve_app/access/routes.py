@@ -37,6 +37,10 @@ ROUTES: Mapping[str, Scope | None] = {
     "/v1/models/{model}/ready": Scope.PREDICT,
     "/v1/system": Scope.PREDICT,
     **dict.fromkeys(("/api/functions", "/api/functions/{model}", "/api/function_invocations"), Scope.PREDICT),
+    **{
+        f"/label-studio/{{model}}{rest}": Scope.PREDICT
+        for rest in ("", "/", "/health", "/versions", "/setup", "/predict", "/webhook")
+    },
     "/metrics": Scope.METRICS,
     "/roboflow/info": OPEN,
     **dict.fromkeys((f"/roboflow/model/{verb}" for verb in ("registry", "add", "remove", "clear")), Scope.PREDICT),

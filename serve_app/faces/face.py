@@ -17,6 +17,7 @@ from deployments.external import AskExternal, ExternalRequest, Task, no_external
 from deployments.prediction import Outcome, Prediction
 from deployments.request import Request
 from serve_app.activity import Activity
+from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.openapi_parts import PROBLEM_TYPE
 from serve_app.settings import DoorSettings
 
@@ -89,7 +90,9 @@ class FaceParts:
     models: ModelAccess
     settings: DoorSettings
     budget: ByteBudget
-    """Memory for all uploads."""
+    """Memory for all uploads, and for images that are fetched."""
+    fetcher: ImageFetcher
+    """Fetches images that clients give as addresses."""
 
     def record_of(self, name: str = "") -> ModelRecord:
         """The model of this name or queue, or the default one. Raises InvalidRequest and ModelNotFound."""

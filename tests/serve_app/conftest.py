@@ -18,6 +18,7 @@ from deployments.serving.replica import Replica
 from serve_app.api import create_api
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
+from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
 from tests.support.no_meter import NoMeter
 
@@ -82,7 +83,13 @@ def system() -> FakeSystem:
 
 @pytest.fixture
 def settings() -> DoorSettings:
-    return DoorSettings(default_model="benthic-demo", deadline_s=5, max_upload_bytes=200_000, max_held_bytes=400_000)
+    return DoorSettings(
+        default_model="benthic-demo",
+        deadline_s=5,
+        max_upload_bytes=200_000,
+        max_held_bytes=400_000,
+        faces=KNOWN_FACES,
+    )
 
 
 @pytest.fixture

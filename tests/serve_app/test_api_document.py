@@ -21,6 +21,7 @@ from deployments.request import Request
 from serve_app.api import create_api
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
+from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
 from tests.serve_app.conftest import CountedAnswers, record
 from tests.serve_app.faces.v1.predicting import EMBEDDING, SCORES, base64_of, prediction, two_animals
@@ -66,11 +67,11 @@ MODELS = Models()
 DOOR = create_api(
     ModelAccess(MODELS, MODELS.predict, MODELS.ask_external),
     System(MODELS, metrics_text, Path("no samples")),
-    DoorSettings(default_model="detector", deadline_s=5),
+    DoorSettings(default_model="detector", deadline_s=5, faces=KNOWN_FACES),
     CountedAnswers(),
 )
 # What is no image, has no such class or names no such model is told so, and no schema can say which these are.
-REFUSALS_OF_WHAT_FITS = [200, 404, 413, 415, 422]
+REFUSALS_OF_WHAT_FITS = [200, 201, 404, 413, 415, 422]
 CONFIG = SchemathesisConfig.from_dict(
     {
         "checks": {"positive_data_acceptance": {"expected-statuses": REFUSALS_OF_WHAT_FITS}},
@@ -81,6 +82,10 @@ schemathesis.openapi.format("binary", st.just(PICTURE) | st.binary(max_size=20))
 # A path with a slash at its end is the one without.
 SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", DOOR, config=CONFIG).exclude(path_regex=".+/$")
 
+
+LABEL_CONFIG = """<View><Image name="image" value="$image"/>
+    <RectangleLabels name="box" toName="image"><Label value="Crab"/></RectangleLabels>
+    <Choices name="kind" toName="image"><Choice value="Crab"/></Choices></View>"""
 
 TURNS = itertools.cycle([*RESULTS, "image_queue_coral", ""])
 OF_DETECTORS = (
@@ -118,11 +123,21 @@ def _make_useful(options: dict[str, Any], model: str) -> None:
     for name in ("model_type", "model_id"):
         if name in options:
             options[name] = model
+    for config in ("label_config", "schema"):
+        if config in options:
+            options[config] = LABEL_CONFIG
+            options["extra_params"] = options["params"] = None
+    _fill_with_pictures(options)
+
+
+def _fill_with_pictures(options: dict[str, Any]) -> None:
     if isinstance(options.get("image"), dict):
         options["image"] = {"type": "base64", "value": base64_of(PICTURE)}
     for part, content in (("image", base64_of(PICTURE)), ("file", PICTURE)):
         if isinstance(options.get(part), str | bytes):
             options[part] = content if isinstance(options[part], str) else PICTURE
+    if isinstance(options.get("tasks"), list):
+        options["tasks"] = [{"data": {"image": f"data:image/png;base64,{base64_of(PICTURE)}"}}]
     if isinstance(options.get("images"), list):
         options["images"] = [base64_of(PICTURE)] * len(options["images"])
 
@@ -137,7 +152,8 @@ async def test_no_answer_of_a_framework_is_in_the_document(client: httpx.AsyncCl
     text = (await client.get(path)).text
     assert "HTTPValidationError" not in text
     operations = [one for methods in json.loads(text)["paths"].values() for one in methods.values()]
-    assert all({"200", "500", "503"} <= set(one["responses"]) for one in operations)
+    assert all({"500", "503"} <= set(one["responses"]) for one in operations)
+    assert all(one["responses"].keys() & {"200", "201"} for one in operations)
 
 
 async def test_every_route_is_in_the_document(client: httpx.AsyncClient) -> None:

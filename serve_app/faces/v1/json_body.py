@@ -1,5 +1,7 @@
-"""Images and options of a JSON body: `{"image": X}` or `{"images": [X, ...]}`, where X is base64 or a data URI."""
+"""Images and options of a JSON body: `{"image": X}` or `{"images": [X, ...]}`, where X is base64, a data URI or an
+address."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,15 +11,16 @@ from serve_app.faces.v1 import options
 from serve_app.json_bodies import file_in, json_object
 
 _MEMBERS = frozenset({"image", "images"})
+_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
 
 
-def read_json(body: bytes, most_images: int) -> tuple[list[bytes], options.Given]:
-    """The image files and the options. Raises InvalidRequest and InvalidImage."""
+def read_json(body: bytes, most_images: int) -> tuple[list[bytes | str], options.Given]:
+    """The image files, or the addresses of some, and the options. Raises InvalidRequest and InvalidImage."""
     members = json_object(body, '{"image": "<base64>"}')
     for name in members:
         if name not in _MEMBERS and name not in options.NAMES:
             raise InvalidRequest(f"unknown member {name[:100]!r}; {nearest_of(name, _MEMBERS | options.NAMES)}")
-    images = [file_in(text, where) for where, text in _texts(members, most_images)]
+    images = [_file_or_address(text, where) for where, text in _texts(members, most_images)]
     return images, options.from_json({name: value for name, value in members.items() if name not in _MEMBERS})
 
 
@@ -31,3 +34,9 @@ def _texts(members: dict[str, Any], most_images: int) -> Sequence[tuple[str, Any
         what = f"{len(images)} of them" if isinstance(images, list) else repr(str(images)[:50])
         raise InvalidRequest(f"images must be a list of 1 to {most_images} images, got {what}")
     return [(f"images[{index}]", text) for index, text in enumerate(images)]
+
+
+def _file_or_address(text: Any, where: str) -> bytes | str:
+    if isinstance(text, str) and _ADDRESS.match(text, 0, 100):
+        return text.strip()
+    return file_in(text, where)

@@ -4,18 +4,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deployments.byte_budget import ByteBudget
-from serve_app.faces.face import DirectRoute, Face, ModelAccess
+from serve_app.faces.face import DirectRoute, Face, FaceParts
 from serve_app.faces.v1.described import SCHEMAS, operation, responses
 from serve_app.faces.v1.predictions import Predictions
-from serve_app.settings import DoorSettings
 
 PATH = "/v1/models/{model}/predict"
 
 
-def v1_face(models: ModelAccess, settings: DoorSettings, budget: ByteBudget) -> Face:
+def v1_face(parts: FaceParts) -> Face:
     """The predict endpoint for programs that are written today."""
-    predictions = Predictions(models, settings, budget)
+    predictions = Predictions(parts)
     router = APIRouter(tags=["predict"])
 
     async def predict(request: Request) -> Response:

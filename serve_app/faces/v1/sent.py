@@ -1,5 +1,6 @@
 """What a client sent: images and options, by the content type of the body."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,10 +8,12 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 
 from deployments.byte_budget import HeldBytes
-from deployments.errors import InvalidImage, InvalidRequest
+from deployments.errors import InvalidImage, InvalidRequest, ServingError
 from deployments.nearest_name import nearest_of
 from serve_app.faces.v1 import options
 from serve_app.faces.v1.json_body import read_json
+from serve_app.fetching.fetcher import ImageFetcher
+from serve_app.fetching.web_address import file_name_of
 from serve_app.forms import MAX_FIELD_BYTES
 from serve_app.json_bodies import read_bounded
 from serve_app.uploads import field_text, form_parts
@@ -29,15 +32,16 @@ READ = "multipart/form-data, application/json, image/*, application/octet-stream
 
 @dataclass(frozen=True, slots=True)
 class SentImage:
-    """One image file. name: as the client called it."""
+    """One image file. name: as the client called it. url: where it is fetched from; content is empty until then."""
 
     content: bytes
     name: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """images: 1 to MAX_IMAGES, none of them empty."""
+    """images: 1 to MAX_IMAGES, none of them empty but those that are still to be fetched."""
 
     images: Sequence[SentImage]
     given: options.Given
@@ -62,9 +66,36 @@ async def read_sent(content_type: str, body: bytes, held: HeldBytes) -> Sent:
     )
 
 
+async def fetched(
+    images: Sequence[SentImage], fetcher: ImageFetcher, held: HeldBytes, ends_at_s: float
+) -> Sequence[SentImage]:
+    """The same images, with the contents of those that are given as addresses. ends_at_s: on the clock of the event
+    loop. Raises what `ImageFetcher.fetch` raises, of the first that fails; the others are given up then."""
+    if all(image.url is None for image in images):
+        return images
+
+    async def whole(number: int, image: SentImage) -> SentImage:
+        if image.url is None:
+            return image
+        try:
+            content = await fetcher.fetch(image.url, held, ends_at_s)
+        except ServingError as error:
+            raise type(error)(f"image {number}: {error.message}") from None
+        return SentImage(content, file_name_of(image.url))
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(whole(number, image)) for number, image in enumerate(images, start=1)]
+    except* ServingError as errors:
+        first = errors.exceptions[0]
+    else:
+        return [task.result() for task in asked]
+    raise first
+
+
 async def _of_json(body: bytes, held: HeldBytes) -> Sent:
     files, given = await read_bounded(lambda text: read_json(text, MAX_IMAGES), body, held)
-    return Sent([SentImage(file) for file in files], given)
+    return Sent([SentImage(b"", url=file) if isinstance(file, str) else SentImage(file) for file in files], given)
 
 
 def _of_form(content_type: str, body: bytes) -> Sent:

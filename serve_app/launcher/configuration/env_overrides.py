@@ -46,6 +46,8 @@ def render_application(application: Document, settings: SystemSettings) -> None:
     elif application["import_path"] == DOOR_IMPORT_PATH:
         if settings.face_names is not None:
             application.setdefault("args", {})["faces"] = settings.face_names
+        if settings.fetched_hosts is not None:
+            application.setdefault("args", {})["fetch_hosts"] = settings.fetched_hosts
     elif application["import_path"] == MODEL_IMPORT_PATH:
         if settings.num_gpus == 0:
             # There is no memory of a GPU to limit then, and a limit without one is refused.

@@ -10,13 +10,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from deployments.definition import Settings
 from deployments.nearest_name import nearest_of
 from deployments.process.state_folder import DEFAULT_STATE_FOLDER, default_state_folder
 from deployments.watching.settings import tracing_problems
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
+from serve_app.fetching.allow_list import AllowList
 from serve_app.known_faces import check_faces
 from serve_app.launcher.configuration.ray_variables import cluster_host
 from serve_app.launcher.console import LaunchError
@@ -24,7 +25,7 @@ from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
 from serve_app.launcher.processes.log_folder import DEFAULT_MAX_BYTES as DEFAULT_LOGS_MAX_BYTES
 
 PREFIX = "FATHOM_"
-NO_FACES = "none"
+NONE = "none"
 API_KEY = "FATHOM_API_KEY"
 """A secret: no process that is started gets it, and no file."""
 
@@ -48,6 +49,10 @@ class SystemSettings(Settings):
     faces: str | None = None
     """Faces of the HTTP door for the tools of others, with commas between them (`open_inference,cvat`), or `none`:
     docs/connect.md. All that need no connection to elsewhere, when not set."""
+
+    fetch_hosts: str | None = None
+    """Hosts from which the HTTP door fetches images that clients give as addresses, with commas between them
+    (`*.mbari.org,http://labelstudio.ship:8080 private`), or `none`: docs/security.md. As in the YAML when not set."""
 
     api_keys_file: Path | None = None
     """File of API keys, an absolute path. With it the HTTP door asks for a key; without it everybody who reaches the
@@ -156,11 +161,11 @@ class SystemSettings(Settings):
         # `ip_network` names what is wrong, such as a network with bits of a host.
         return ",".join(str(ip_network(part.strip())) for part in value.split(","))
 
-    @field_validator("faces")
+    @field_validator("faces", "fetch_hosts")
     @classmethod
-    def _faces_are_known(cls, value: str | None) -> str | None:
-        if value is not None and value != NO_FACES:
-            check_faces([part.strip() for part in value.split(",")])
+    def _entries_are_right(cls, value: str | None, info: ValidationInfo) -> str | None:
+        check = check_faces if info.field_name == "faces" else AllowList.of
+        check(_listed(value) or ())
         return value
 
     @field_validator("weights_mirror")
@@ -197,9 +202,12 @@ class SystemSettings(Settings):
     @property
     def face_names(self) -> list[str] | None:
         """The names in `faces`; None where it is not set."""
-        if self.faces is None:
-            return None
-        return [] if self.faces == NO_FACES else [part.strip() for part in self.faces.split(",")]
+        return _listed(self.faces)
+
+    @property
+    def fetched_hosts(self) -> list[str] | None:
+        """The entries of `fetch_hosts`; None where it is not set."""
+        return _listed(self.fetch_hosts)
 
     @property
     def folder(self) -> Path:
@@ -213,6 +221,12 @@ class SystemSettings(Settings):
     def dashboard_url(self) -> str:
         """Where this machine reaches the dashboard."""
         return f"http://{reachable_address(self.dashboard_host, self.dashboard_port)}"
+
+
+def _listed(value: str | None) -> list[str] | None:
+    if value is None:
+        return None
+    return [] if value == NONE else [part.strip() for part in value.split(",")]
 
 
 def variable_name(field: str) -> str:

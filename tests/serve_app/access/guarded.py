@@ -16,6 +16,7 @@ from serve_app.access.keys import Key, Scope, digest_of, entry_text, new_key
 from serve_app.api import Entrance, create_api
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
+from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
 from tests.serve_app.conftest import CountedAnswers, FakeSystem
 
@@ -55,7 +56,9 @@ class Guarded:
 
     folder: Path
     system: FakeSystem
-    settings: DoorSettings = field(default_factory=lambda: DoorSettings(default_model="benthic-demo", deadline_s=5))
+    settings: DoorSettings = field(
+        default_factory=lambda: DoorSettings(default_model="benthic-demo", deadline_s=5, faces=KNOWN_FACES)
+    )
     clock: Clock = field(default_factory=Clock)
     counted: CountedAnswers = field(default_factory=CountedAnswers)
     doors: int = 1

@@ -1,6 +1,6 @@
 """The same frame has the same animals in it, through whichever face it is asked."""
 
-import base64
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -66,13 +66,32 @@ def corners_of(x: float, y: float, width: float, height: float) -> tuple[float, 
 
 
 async def through_cvat(client: httpx.AsyncClient) -> list[Animal]:
-    call = {"image": base64.b64encode(picture()).decode()}
+    call = {"image": b64encode(picture()).decode()}
     answer = await client.post("/api/function_invocations", json=call, headers={"x-nuclio-function-name": MODEL})
     return [(one["label"], float(one["confidence"]), *one["points"]) for one in found(answer)]
 
 
+LABEL_CONFIG = """<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">
+    <Label value="fixed answer A"/><Label value="fixed answer B"/></RectangleLabels></View>"""
+
+
+async def through_label_studio(client: httpx.AsyncClient) -> list[Animal]:
+    task = {"id": 1, "data": {"image": f"data:image/png;base64,{b64encode(picture()).decode()}"}}
+    body = {"tasks": [task], "label_config": LABEL_CONFIG}
+    [found_in_it] = found(await client.post(f"/label-studio/{MODEL}/predict", json=body))["results"]
+    return [_in_pixels(one) for one in found_in_it["result"]]
+
+
+def _in_pixels(result: Mapping[str, Any]) -> Animal:
+    width, height, value = result["original_width"] / 100, result["original_height"] / 100, result["value"]
+    x1, y1 = value["x"] * width, value["y"] * height
+    x2, y2 = x1 + value["width"] * width, y1 + value["height"] * height
+    return value["rectanglelabels"][0], result["score"], x1, y1, x2, y2
+
+
 THROUGH: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[list[Animal]]]] = {
     "cvat": through_cvat,
+    "label_studio": through_label_studio,
     "legacy": through_legacy,
     "pythia": through_pythia,
     "fastapi_yolov5": through_fastapi_yolov5,

@@ -33,7 +33,7 @@ JSON = {"content-type": "application/json"}
         (b'{"image": null}', "image must be text"),
         (b'{"image": ""}', "image is empty"),
         (b'{"images": ["QQ==", "A.A="]}', "images[1] is not valid base64: '.' at character 1"),
-        (b'{"image": "HTTPS://example.org/a.jpg"}', "this server fetches nothing"),
+        (b'{"image": "HTTPS://example.org/a.jpg"}', "URLs are not fetched here"),
         (b'{"image": "data:image/png,abc"}', "a data URI without ;base64"),
         (b'{"imgae": "QQ=="}', "did you mean image?"),
         (b'{"image": "\xff"}', "the body is not JSON"),

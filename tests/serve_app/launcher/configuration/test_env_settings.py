@@ -77,6 +77,20 @@ def test_no_faces_are_rendered_into_the_door_and_unknown_ones_are_refused() -> N
         settings(FATHOM_FACES="pigeon")
 
 
+def test_hosts_to_fetch_from_are_rendered_into_the_door_and_wrong_ones_are_refused() -> None:
+    door = {"name": "api", "import_path": "serve_app.app:build", "args": {"fetch_hosts": ["example.org"]}}
+    before = {"applications": [door]}
+    assert rendered(before, settings(), has_real_redis=False)["applications"] == [door]
+    for said, hosts in (
+        ("none", []),
+        ("*.mbari.org, http://10.0.0.5:8080 private", ["*.mbari.org", "http://10.0.0.5:8080 private"]),
+    ):
+        [rendered_door] = rendered(before, settings(FATHOM_FETCH_HOSTS=said), has_real_redis=False)["applications"]
+        assert rendered_door["args"] == {"fetch_hosts": hosts}
+    with pytest.raises(LaunchError, match=r"FATHOM_FETCH_HOSTS.*write '10.0.0.5 private' if it is meant"):
+        settings(FATHOM_FETCH_HOSTS="example.org,10.0.0.5")
+
+
 def test_the_most_replicas_are_rendered_into_every_model_with_a_policy_that_counts_images() -> None:
     before = document()
     before["applications"][0]["deployments"][0]["autoscaling_config"] = {"min_replicas": 2, "max_replicas": 3}
