@@ -6,8 +6,9 @@ Which of them are mounted, the setting `faces` of the door says. `legacy`, `v1` 
 from collections.abc import Callable, Mapping
 
 from serve_app.faces.face import Face, FaceParts
+from serve_app.faces.open_inference.routes import open_inference_face
 
-FACES: Mapping[str, Callable[[FaceParts], Face]] = {}
+FACES: Mapping[str, Callable[[FaceParts], Face]] = {"open_inference": open_inference_face}
 """Name of the folder -> what makes its face."""
 
 
