@@ -18,13 +18,18 @@ def system() -> FakeSystem:
 
 
 @pytest.fixture
-def door(system: FakeSystem, tmp_path: Path) -> Iterator[str]:
+def max_upload_bytes() -> int:
+    return 200_000
+
+
+@pytest.fixture
+def door(system: FakeSystem, max_upload_bytes: int, tmp_path: Path) -> Iterator[str]:
     """Its address. It runs in a thread, as the test waits for a process."""
     ports: list[int] = []
     is_up, is_over = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(door_of(system, tmp_path)) as port:
+        async with serving(door_of(system, tmp_path, max_upload_bytes)) as port:
             ports.append(port)
             is_up.set()
             await is_over.wait()
