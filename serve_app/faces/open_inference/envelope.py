@@ -9,7 +9,7 @@ import orjson
 
 from deployments.errors import InvalidRequest
 from deployments.nearest_name import nearest_of
-from serve_app.faces.open_inference.tensors import DATATYPES, MAX_DIMENSIONS, MAX_SIDE, Tensor
+from serve_app.faces.open_inference.tensors import DATATYPES, MAX_DIMENSIONS, MAX_SIDE, InputTensor
 
 MAX_NUMBERS = 2**21
 """Commas of the JSON, about as many as its values: room for an image of 800 x 800."""
@@ -29,7 +29,7 @@ _OF_OUTPUT = frozenset({"name", "parameters"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedOutput:
     """An output that the client asks for."""
 
     name: str
@@ -43,8 +43,8 @@ class InferRequest:
 
     id: str
     parameters: Mapping[str, Any]
-    inputs: list[Tensor]
-    wanted: list[Wanted] | None
+    inputs: list[InputTensor]
+    wanted: list[WantedOutput] | None
     is_binary: bool
 
 
@@ -64,7 +64,7 @@ def read_envelope(text: bytes | bytearray, binary: memoryview) -> InferRequest:
     inputs = _list_of(members, "inputs")
     if not inputs:
         raise InvalidRequest("inputs is missing or empty; it must hold the images")
-    found: list[Tensor] = []
+    found: list[InputTensor] = []
     at = 0
     for index, member in enumerate(inputs):
         tensor, size_bytes = _tensor(member, f"inputs[{index}]", binary[at:])
@@ -97,7 +97,7 @@ def _object_in(text: bytes | bytearray) -> dict[str, Any]:
     return found
 
 
-def _tensor(member: Any, where: str, binary: memoryview) -> tuple[Tensor, int]:
+def _tensor(member: Any, where: str, binary: memoryview) -> tuple[InputTensor, int]:
     """The tensor, and how many of the bytes are its own."""
     members = _checked(member, _OF_INPUT, f"member of {where}")
     name, datatype = (_text_of(members, one, where) for one in ("name", "datatype"))
@@ -115,13 +115,13 @@ def _tensor(member: Any, where: str, binary: memoryview) -> tuple[Tensor, int]:
     if size_bytes is None:
         if not isinstance(members["data"], list):
             raise InvalidRequest(f"{where}.data must be a list, got {str(members['data'])[:50]!r}")
-        return Tensor(name, datatype, shape, members["data"]), 0
+        return InputTensor(name, datatype, shape, members["data"]), 0
     if type(size_bytes) is not int or not 0 <= size_bytes <= len(binary):
         raise InvalidRequest(
             f"{where}.parameters.binary_data_size must be 0 to {len(binary)}, as many bytes as there are, "
             f"got {str(size_bytes)[:50]}"
         )
-    return Tensor(name, datatype, shape, binary[:size_bytes]), size_bytes
+    return InputTensor(name, datatype, shape, binary[:size_bytes]), size_bytes
 
 
 def _shape_of(members: Mapping[str, Any], where: str) -> tuple[int, ...]:
@@ -136,13 +136,13 @@ def _shape_of(members: Mapping[str, Any], where: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _wanted(member: Any, where: str, is_binary: bool) -> Wanted:
+def _wanted(member: Any, where: str, is_binary: bool) -> WantedOutput:
     members = _checked(member, _OF_OUTPUT, f"member of {where}")
     parameters = dict(_parameters_of(members, where))
     is_binary = _switch(parameters, "binary_data", where, is_binary)
     for other in parameters:
         raise InvalidRequest(f"{where}.parameters: {other[:64]!r} is not known; {nearest_of(other, ['binary_data'])}")
-    return Wanted(_text_of(members, "name", where), is_binary)
+    return WantedOutput(_text_of(members, "name", where), is_binary)
 
 
 def _id_in(members: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from deployments.base64_text import decoded_base64
 from deployments.errors import InvalidImage, InvalidRequest
 from deployments.nearest_name import nearest_of
 from deployments.request import Image
-from serve_app.faces.open_inference.tensors import BYTES, Tensor
+from serve_app.faces.open_inference.tensors import BYTES, InputTensor
 
 MAX_IMAGES = 32
 """Of one request."""
@@ -24,7 +24,7 @@ _TAKES = {IMAGE: (BYTES, "UINT8"), PIXELS: ("UINT8",)}
 _ADDRESSES = ("http://", "https://")
 
 
-def images_in(tensors: Sequence[Tensor]) -> list[Image]:
+def images_in(tensors: Sequence[InputTensor]) -> list[Image]:
     """1 to MAX_IMAGES. Raises InvalidRequest and InvalidImage."""
     tensor = the_input(tensors, _TAKES)
     if tensor.datatype not in _TAKES[tensor.name]:
@@ -32,7 +32,7 @@ def images_in(tensors: Sequence[Tensor]) -> list[Image]:
     return list(_files(tensor) if tensor.datatype == BYTES else _pixels(tensor))
 
 
-def the_input(tensors: Sequence[Tensor], known: Sequence[str] | dict[str, tuple[str, ...]]) -> Tensor:
+def the_input(tensors: Sequence[InputTensor], known: Sequence[str] | dict[str, tuple[str, ...]]) -> InputTensor:
     """The only tensor, of one of the known names. Raises InvalidRequest."""
     for tensor in tensors:
         if tensor.name not in known:
@@ -42,13 +42,13 @@ def the_input(tensors: Sequence[Tensor], known: Sequence[str] | dict[str, tuple[
     return tensors[0]
 
 
-def check_count(count: int, tensor: Tensor) -> None:
+def check_count(count: int, tensor: InputTensor) -> None:
     """Raises InvalidRequest where there is no image, or are too many."""
     if not 1 <= count <= MAX_IMAGES:
         raise InvalidRequest(f"{tensor.where} must hold 1 to {MAX_IMAGES} images, got {count}")
 
 
-def _files(tensor: Tensor) -> Iterator[Image]:
+def _files(tensor: InputTensor) -> Iterator[Image]:
     # Models with a batch axis have a second one of size 1 for each text.
     if len(tensor.shape) != 1 and not (len(tensor.shape) == 2 and tensor.shape[1] == 1):
         raise InvalidRequest(f"{tensor.where} of {BYTES} must have the shape [n] or [n, 1], got {list(tensor.shape)}")
@@ -66,7 +66,7 @@ def _decoded(text: str, where: str) -> bytes:
     return decoded_base64(text, where)
 
 
-def _pixels(tensor: Tensor) -> Iterator[Image]:
+def _pixels(tensor: InputTensor) -> Iterator[Image]:
     shape = tensor.shape
     if len(shape) not in (3, 4) or shape[-1] != 3 or not all(shape):
         raise InvalidRequest(

@@ -23,7 +23,7 @@ from serve_app.faces.open_inference.named import NamedModel, find
 from serve_app.faces.open_inference.outputs import outputs_of, picked
 from serve_app.faces.open_inference.parameters import Asked, asked_in
 from serve_app.faces.open_inference.statistics import Statistics
-from serve_app.faces.open_inference.tensors import BYTES, LENGTH_BYTES, Output, Tensor
+from serve_app.faces.open_inference.tensors import BYTES, LENGTH_BYTES, InputTensor, OutputTensor
 from serve_app.origins import origin_of
 from serve_app.uploads import UploadLimits, encoding_of, read_body
 
@@ -37,7 +37,7 @@ Answered = Prediction | Opaque
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
+class Inferences:
     """Answers by asking the model that the path names."""
 
     parts: FaceParts
@@ -103,7 +103,7 @@ async def _read(body: bytes | bytearray, length_header: str | None, held: HeldBy
 
 def _whole_body(view: memoryview) -> InferRequest:
     element = len(view).to_bytes(LENGTH_BYTES, "little") + bytes(view)
-    return InferRequest("", {}, [Tensor(IMAGE, BYTES, (1,), memoryview(element))], None, False)
+    return InferRequest("", {}, [InputTensor(IMAGE, BYTES, (1,), memoryview(element))], None, False)
 
 
 async def _images(named: NamedModel, sent: InferRequest, held: HeldBytes) -> list[Image]:
@@ -128,7 +128,7 @@ def _has_masks(outcome: Answered) -> bool:
     return isinstance(outcome, Prediction) and getattr(outcome.result, "masks", None) is not None
 
 
-def _outputs(named: NamedModel, sent: InferRequest, outcomes: Sequence[Answered]) -> list[Output]:
+def _outputs(named: NamedModel, sent: InferRequest, outcomes: Sequence[Answered]) -> list[OutputTensor]:
     if not named.is_raw:
         return outputs_of(outcomes, sent.wanted)
     predictions = [one for one in outcomes if isinstance(one, Prediction)]
@@ -136,7 +136,7 @@ def _outputs(named: NamedModel, sent: InferRequest, outcomes: Sequence[Answered]
     return picked({raw.OUTPUT: lambda: raw.rows_of(predictions, labels)}, sent.wanted)
 
 
-def _response(named: NamedModel, sent: InferRequest, outputs: Sequence[Output], encoding: str) -> Response:
+def _response(named: NamedModel, sent: InferRequest, outputs: Sequence[OutputTensor], encoding: str) -> Response:
     binary_by_name = {one.name: one.is_binary for one in sent.wanted or ()}
     members: list[dict[str, Any]] = []
     contents: list[bytes] = []

@@ -13,14 +13,10 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidRequest, ModelUnavailable
 from deployments.nearest_name import nearest_of
 from deployments.prediction import ClassScores, Detections, Embedding, Opaque, Prediction
-from serve_app.faces.open_inference.envelope import Wanted
+from serve_app.faces.open_inference.envelope import WantedOutput
 from serve_app.faces.open_inference.named import EXTERNAL
-from serve_app.faces.open_inference.tensors import BYTES, Output
+from serve_app.faces.open_inference.tensors import BYTES, OutputTensor
 from serve_app.formats.coco_masks import compressed_counts
-
-ALWAYS_OF_DETECTORS = ("boxes", "scores", "class_ids", "labels", "image_index")
-ONLY_OF_SOME = ("masks", "keypoints", "corners")
-"""Of detectors that find more than boxes."""
 
 DESCRIBED: Mapping[str, Mapping[str, tuple[str, list[int]]]] = {
     Detections.what: {
@@ -42,13 +38,15 @@ def described_for(what: str) -> dict[str, tuple[str, list[int]]]:
     return {name: output for kind, outputs in DESCRIBED.items() if kind in what for name, output in outputs.items()}
 
 
-def outputs_of(outcomes: Sequence[Prediction | Opaque], wanted: Sequence[Wanted] | None) -> list[Output]:
+def outputs_of(outcomes: Sequence[Prediction | Opaque], wanted: Sequence[WantedOutput] | None) -> list[OutputTensor]:
     """Those that are wanted, in that order; all of them for None. Raises InvalidRequest for one that the model does
     not answer, and ModelUnavailable where answers of several models cannot stand in the same tensors."""
     return picked(_all_of(outcomes), wanted)
 
 
-def picked(makers: Mapping[str, Callable[[], Output]], wanted: Sequence[Wanted] | None) -> list[Output]:
+def picked(
+    makers: Mapping[str, Callable[[], OutputTensor]], wanted: Sequence[WantedOutput] | None
+) -> list[OutputTensor]:
     """Makes those that are wanted. Raises InvalidRequest for one that is not there, or is wanted twice."""
     names = list(makers) if wanted is None else [one.name for one in wanted]
     for name in names:
@@ -59,7 +57,7 @@ def picked(makers: Mapping[str, Callable[[], Output]], wanted: Sequence[Wanted] 
     return [makers[name]() for name in names]
 
 
-def _all_of(outcomes: Sequence[Prediction | Opaque]) -> Mapping[str, Callable[[], Output]]:
+def _all_of(outcomes: Sequence[Prediction | Opaque]) -> Mapping[str, Callable[[], OutputTensor]]:
     results = [one if isinstance(one, Opaque) else one.result for one in outcomes]
     if all(isinstance(one, Detections) for one in results):
         return _of_detections([one for one in results if isinstance(one, Detections)])
@@ -69,25 +67,25 @@ def _all_of(outcomes: Sequence[Prediction | Opaque]) -> Mapping[str, Callable[[]
         return _of_embeddings([one for one in results if isinstance(one, Embedding)])
     if all(isinstance(one, Opaque) for one in results):
         texts = [one.payload.decode("utf-8", "replace") for one in results if isinstance(one, Opaque)]
-        return {"answer": lambda: Output.texts("answer", texts)}
+        return {"answer": lambda: OutputTensor.texts("answer", texts)}
     raise _differ("answers of different kinds")
 
 
-def _of_detections(found: Sequence[Detections]) -> Mapping[str, Callable[[], Output]]:
-    def joined(name: str, datatype: str, of: Callable[[Detections], NDArray[Any]]) -> Callable[[], Output]:
-        return lambda: Output.numbers(name, datatype, np.concatenate([of(one) for one in found]))
+def _of_detections(found: Sequence[Detections]) -> Mapping[str, Callable[[], OutputTensor]]:
+    def joined(name: str, datatype: str, of: Callable[[Detections], NDArray[Any]]) -> Callable[[], OutputTensor]:
+        return lambda: OutputTensor.numbers(name, datatype, np.concatenate([of(one) for one in found]))
 
-    makers: dict[str, Callable[[], Output]] = {
+    makers: dict[str, Callable[[], OutputTensor]] = {
         "boxes": joined("boxes", "FP32", lambda one: one.boxes.reshape(-1, 4)),
         "scores": joined("scores", "FP32", lambda one: one.scores),
         "class_ids": joined("class_ids", "INT64", lambda one: one.class_ids),
-        "labels": lambda: Output.texts("labels", [label for one in found for label in one.labels]),
-        "image_index": lambda: Output.numbers(
+        "labels": lambda: OutputTensor.texts("labels", [label for one in found for label in one.labels]),
+        "image_index": lambda: OutputTensor.numbers(
             "image_index", "INT64", np.repeat(np.arange(len(found)), [len(one) for one in found])
         ),
     }
     if all(one.masks is not None for one in found):
-        makers["masks"] = lambda: Output.texts("masks", [text for one in found for text in _masks(one)])
+        makers["masks"] = lambda: OutputTensor.texts("masks", [text for one in found for text in _masks(one)])
     if len({one.keypoints.shape[1:] for one in found if one.keypoints is not None}) == 1 and all(
         one.keypoints is not None for one in found
     ):
@@ -108,20 +106,20 @@ def _masks(found: Detections) -> list[str]:
     ]
 
 
-def _of_scores(found: Sequence[ClassScores]) -> Mapping[str, Callable[[], Output]]:
+def _of_scores(found: Sequence[ClassScores]) -> Mapping[str, Callable[[], OutputTensor]]:
     labels = found[0].labels
     if any(one.labels != labels for one in found):
         raise _differ("different classes")
     return {
-        "scores": lambda: Output.numbers("scores", "FP32", np.stack([one.scores for one in found])),
-        "labels": lambda: Output.texts("labels", labels),
+        "scores": lambda: OutputTensor.numbers("scores", "FP32", np.stack([one.scores for one in found])),
+        "labels": lambda: OutputTensor.texts("labels", labels),
     }
 
 
-def _of_embeddings(found: Sequence[Embedding]) -> Mapping[str, Callable[[], Output]]:
+def _of_embeddings(found: Sequence[Embedding]) -> Mapping[str, Callable[[], OutputTensor]]:
     if len({one.values.shape for one in found}) > 1:
         raise _differ("embeddings of different lengths")
-    return {"embedding": lambda: Output.numbers("embedding", "FP32", np.stack([one.values for one in found]))}
+    return {"embedding": lambda: OutputTensor.numbers("embedding", "FP32", np.stack([one.values for one in found]))}
 
 
 def _differ(how: str) -> ModelUnavailable:

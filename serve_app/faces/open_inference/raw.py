@@ -21,7 +21,7 @@ from deployments.errors import InvalidRequest, ModelUnavailable
 from deployments.prediction import Detections, Prediction
 from deployments.request import MAX_DETECTIONS_LIMIT, Image, Options
 from serve_app.faces.open_inference.images import check_count, the_input
-from serve_app.faces.open_inference.tensors import Output, Tensor
+from serve_app.faces.open_inference.tensors import InputTensor, OutputTensor
 
 INPUT = "images"
 OUTPUT = "output0"
@@ -44,7 +44,7 @@ EVERYTHING = Options(score_threshold=LOWEST_SCORE, max_detections=MAX_DETECTIONS
 """What a model is asked for where the client does not say."""
 
 
-def pixels_in(tensors: Sequence[Tensor]) -> Iterator[Image]:
+def pixels_in(tensors: Sequence[InputTensor]) -> Iterator[Image]:
     """The images of FP32 (n, 3, height, width), RGB, 0 to 1, whose values are rounded to 8 bits. Raises
     InvalidRequest."""
     tensor = the_input(tensors, [INPUT])
@@ -64,13 +64,13 @@ def pixels_in(tensors: Sequence[Tensor]) -> Iterator[Image]:
         yield Image.from_pixels(samples.transpose(1, 2, 0))
 
 
-def needed_bytes(tensors: Sequence[Tensor]) -> int:
+def needed_bytes(tensors: Sequence[InputTensor]) -> int:
     """For the images, and for working on the largest, which may be all there is."""
     values = sum(prod(one.shape) for one in tensors)
     return values + (_WORK_BYTES * values)
 
 
-def rows_of(predictions: Sequence[Prediction], labels: Sequence[str]) -> Output:
+def rows_of(predictions: Sequence[Prediction], labels: Sequence[str]) -> OutputTensor:
     """FP32 (n, 4 + classes, rows), in pixels of the canvas that came. Raises ModelUnavailable where the classes are
     not those that are known here."""
     found = [one.result for one in predictions if isinstance(one.result, Detections)]
@@ -79,7 +79,7 @@ def rows_of(predictions: Sequence[Prediction], labels: Sequence[str]) -> Output:
     rows = np.zeros((len(predictions), BOX_ROWS + len(labels), columns), np.float32)
     for place, detections in zip(rows, found, strict=True):
         _fill(place, detections, len(labels))
-    return Output.numbers(OUTPUT, DATATYPE, rows)
+    return OutputTensor.numbers(OUTPUT, DATATYPE, rows)
 
 
 def _fill(rows: NDArray[np.float32], found: Detections, classes: int) -> None:

@@ -13,7 +13,7 @@ from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import DirectRoute, Face, FaceParts
 from serve_app.faces.open_inference import repository
 from serve_app.faces.open_inference.described import SCHEMAS, Described, Operations
-from serve_app.faces.open_inference.inference import Inference
+from serve_app.faces.open_inference.inference import Inferences
 from serve_app.faces.open_inference.metadata import SERVER, config_of, index_of, metadata_of, why_not_ready
 from serve_app.faces.open_inference.named import NamedModel, find, named_models
 from serve_app.problems import SENTENCE, problem
@@ -32,7 +32,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 def open_inference_face(parts: FaceParts) -> Face:
     """All paths below `/v2`."""
     router = APIRouter(tags=["Open Inference Protocol v2"])
-    inference = Inference(parts)
+    inference = Inferences(parts)
     _add_server(router, parts)
     _add_models(router, parts, inference)
     _add_repository(router, parts)
@@ -54,7 +54,7 @@ def _add_server(router: APIRouter, parts: FaceParts) -> None:
     _add_get(router, PREFIX, lambda request: SERVER, Operations.SERVER)
 
 
-def _add_models(router: APIRouter, parts: FaceParts, inference: Inference) -> None:
+def _add_models(router: APIRouter, parts: FaceParts, inference: Inferences) -> None:
     catalogue, statistics = parts.models.catalogue, inference.statistics
 
     def of_model(tell: Callable[[NamedModel], Any]) -> Callable[[Request], Any]:
@@ -104,7 +104,7 @@ def _add_repository(router: APIRouter, parts: FaceParts) -> None:
     _add_post(router, parts, f"{PREFIX}/repository/models/{{model}}/unload", unload, Operations.UNLOAD)
 
 
-def _add_inference(router: APIRouter, parts: FaceParts, inference: Inference) -> None:
+def _add_inference(router: APIRouter, parts: FaceParts, inference: Inferences) -> None:
     endpoint = Endpoint(parts.budget, ERROR)
 
     async def infer(request: Request) -> Response:

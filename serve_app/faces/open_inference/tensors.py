@@ -40,7 +40,7 @@ LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class InputTensor:
     """An input as it came. data: its bytes, or a list of JSON."""
 
     name: str
@@ -96,7 +96,7 @@ def _flat(values: list[Any]) -> list[Any]:
     return values
 
 
-def _numbers_of(tensor: Tensor, values: list[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+def _numbers_of(tensor: InputTensor, values: list[Any], kind: np.dtype[Any]) -> NDArray[Any]:
     # Looked at before NumPy sees them: among numbers, one long text would make all of them as wide.
     allowed = {bool} if kind.kind == "b" else {int, float} if kind.kind == "f" else {int}
     if not set(map(type, values)) <= allowed:
@@ -117,7 +117,7 @@ def _words(kind: np.dtype[Any]) -> str:
     return {"b": "true and false", "f": "numbers"}.get(kind.kind, "whole numbers")
 
 
-def _elements_in(tensor: Tensor, data: memoryview) -> list[memoryview]:
+def _elements_in(tensor: InputTensor, data: memoryview) -> list[memoryview]:
     count = prod(tensor.shape)
     if count * LENGTH_BYTES > len(data):
         raise InvalidRequest(
@@ -141,7 +141,7 @@ def _elements_in(tensor: Tensor, data: memoryview) -> list[memoryview]:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputTensor:
     """A tensor of an answer: numbers in their shape, or texts with a shape of their own."""
 
     name: str
@@ -150,12 +150,12 @@ class Output:
     data: NDArray[Any] | Sequence[str]
 
     @classmethod
-    def numbers(cls, name: str, datatype: str, values: NDArray[Any]) -> "Output":
+    def numbers(cls, name: str, datatype: str, values: NDArray[Any]) -> "OutputTensor":
         """Of this datatype, in the shape of the values."""
         return cls(name, datatype, values.shape, np.ascontiguousarray(values, NUMBERS[datatype]))
 
     @classmethod
-    def texts(cls, name: str, values: Sequence[str]) -> "Output":
+    def texts(cls, name: str, values: Sequence[str]) -> "OutputTensor":
         """Of BYTES, in one dimension."""
         return cls(name, BYTES, (len(values),), values)
 

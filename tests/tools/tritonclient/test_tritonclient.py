@@ -1,18 +1,26 @@
 """Stock tritonclient over HTTP: all that it can ask."""
 
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.serve_app.uploads import picture
-from tests.tools.environments import run_in
+from tests.tools.environments import RUN_S, python_of, run_in
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(900)]
 
+ROOT = Path(__file__).parents[3]
 MODEL = "benthic-demo"
 LABELS = ["fixed answer A", "fixed answer B"]
 BOXES = [[10, 10, 50, 30], [50, 25, 90, 45]]
+
+
+@pytest.fixture
+def max_upload_bytes() -> int:
+    return 2**22
 
 
 @pytest.fixture
@@ -48,3 +56,15 @@ def test_a_stock_client_gets_what_it_asks_for(seen: Any) -> None:
     )
     assert "did you mean score_threshold?" in seen["refused"]["parameter"][1]
     assert "did you mean boxes?" in seen["refused"]["output"][1]
+
+
+def test_the_recipe_works_as_it_stands(door: str) -> None:
+    page = (ROOT / "docs/connect.md").read_text(encoding="utf-8")
+    [program] = re.findall(
+        r"```python\n(.*?)```", page.split("\n## Triton clients\n")[1].split("\n## ")[0], re.DOTALL
+    )
+    program = program.replace("localhost:8082", door.removeprefix("http://"))
+    command = [str(python_of("tritonclient")), "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_S, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(" [")[0] for line in done.stdout.splitlines()] == ["fixed answer A 0.9", "fixed answer B 0.6"]

@@ -1,9 +1,13 @@
-"""Run in the environment of ultralytics: `yolo predict` as a command, and SAHI, over the address of raw rows.
+"""Run in the environment of ultralytics: the command `yolo predict`, SAHI, and a program, over raw rows.
 
-Prints the boxes of each, as JSON: class, score and x1, y1, x2, y2 as parts of the image's width and height.
+Prints the boxes of the first two, as JSON: class, score and x1, y1, x2, y2 as parts of the image's width and height;
+and what the program prints.
 """
 
+import contextlib
+import io
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -25,9 +29,8 @@ library.impl("nms", TorchNMS.nms, "CPU")
 torchvision.extension._has_ops = lambda: True
 
 
-def by_yolo(address: str, frame: str, folder: Path) -> list[list[float]]:
-    options = f"save=False save_txt=True save_conf=True project={folder} name=run"
-    entrypoint(f"yolo predict task=detect model={address} source={frame} {options}")
+def by_yolo(command: str, frame: str, folder: Path) -> list[list[float]]:
+    entrypoint(f"{command} save=False save_txt=True save_conf=True project={folder} name=run")
     rows = (folder / "run" / "labels" / f"{Path(frame).stem}.txt").read_text().split("\n")
     boxes = []
     for class_id, x, y, width, height, score in (map(float, row.split()) for row in rows if row):
@@ -51,8 +54,18 @@ def by_sahi(address: str, frame: str) -> list[list[float]]:
     ]
 
 
+def printed_by(program: str) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        exec(program, {})
+    return text.getvalue()
+
+
 if __name__ == "__main__":
-    address, frame, folder = sys.argv[1:]
-    sys.stdout.write(
-        json.dumps({"yolo": by_yolo(address, frame, Path(folder)), "sahi": by_sahi(address, frame)}) + "\n"
-    )
+    command, program, folder = sys.argv[1:]
+    options = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
+    seen = {
+        "yolo": by_yolo(command.strip(), options["source"], Path(folder)),
+        "sahi": by_sahi(options["model"], options["source"]),
+        "program": printed_by(program),
+    }
+    sys.stdout.write(json.dumps(seen) + "\n")
