@@ -1,7 +1,7 @@
 """How many images were asked through this face since the door started, and how long they took, as Triton counts."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +33,7 @@ class Statistics:
 class _Counted:
     def __init__(self) -> None:
         self._count: Counter[str] = Counter()
-        self._spent_s: Counter[str] = Counter()
+        self._spent_s: defaultdict[str, float] = defaultdict(float)
         self._requests = 0
         self._last_ms = 0
 
@@ -64,4 +64,4 @@ class _Counted:
 
     def _add(self, stage: str, spent_s: float) -> None:
         self._count[stage] += 1
-        self._spent_s[stage] += spent_s  # type: ignore[assignment]  # a Counter adds any numbers
+        self._spent_s[stage] += spent_s
