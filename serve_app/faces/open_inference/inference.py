@@ -1,7 +1,7 @@
 """One inference, from its body to its answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,11 +117,20 @@ async def _images(named: NamedModel, sent: InferRequest, held: HeldBytes) -> lis
 
 async def _written(named: NamedModel, sent: InferRequest, outcomes: Sequence[Answered], encoding: str) -> Response:
     def write() -> Response:
-        return _response(named, sent, _outputs(named, sent, outcomes), encoding)
+        members = {"model_name": named.name, "model_version": _version(named, outcomes)}
+        if sent.id:
+            members["id"] = sent.id
+        return _response(sent, members, _outputs(named, sent, outcomes), encoding)
 
     # Masks are drawn, and rows of many classes are megabytes.
     is_slow = named.is_raw or encoding or any(_has_masks(one) for one in outcomes)
     return await asyncio.to_thread(write) if is_slow else write()
+
+
+def _version(named: NamedModel, outcomes: Sequence[Answered]) -> str:
+    """That of whoever answered, perhaps a candidate; several where they differ."""
+    answered = dict.fromkeys(one.revision for one in outcomes if isinstance(one, Prediction))
+    return ", ".join(answered) or named.version
 
 
 def _has_masks(outcome: Answered) -> bool:
@@ -136,7 +145,10 @@ def _outputs(named: NamedModel, sent: InferRequest, outcomes: Sequence[Answered]
     return picked({raw.OUTPUT: lambda: raw.rows_of(predictions, labels)}, sent.wanted)
 
 
-def _response(named: NamedModel, sent: InferRequest, outputs: Sequence[OutputTensor], encoding: str) -> Response:
+def _response(
+    sent: InferRequest, document: Mapping[str, str], outputs: Sequence[OutputTensor], encoding: str
+) -> Response:
+    """document: its members beside the outputs."""
     binary_by_name = {one.name: one.is_binary for one in sent.wanted or ()}
     members: list[dict[str, Any]] = []
     contents: list[bytes] = []
@@ -147,10 +159,7 @@ def _response(named: NamedModel, sent: InferRequest, outputs: Sequence[OutputTen
         else:
             described = output.in_json()
         members.append(described)
-    document = {"model_name": named.name, "model_version": named.version, "id": sent.id, "outputs": members}
-    if not sent.id:
-        del document["id"]
-    text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps({**document, "outputs": members}, option=orjson.OPT_SERIALIZE_NUMPY)
     headers, media_type, body = {"Vary": "Accept-Encoding"}, "application/json", text
     if any(one.get("parameters") for one in members):
         headers[LENGTH_HEADER] = str(len(text))

@@ -78,14 +78,16 @@ def rows_of(predictions: Sequence[Prediction], labels: Sequence[str]) -> OutputT
     columns = max(1, -(-most // _COLUMNS)) * _COLUMNS
     rows = np.zeros((len(predictions), BOX_ROWS + len(labels), columns), np.float32)
     for place, detections in zip(rows, found, strict=True):
-        _fill(place, detections, len(labels))
+        _fill(place, detections, labels)
     return OutputTensor.numbers(OUTPUT, DATATYPE, rows)
 
 
-def _fill(rows: NDArray[np.float32], found: Detections, classes: int) -> None:
+def _fill(rows: NDArray[np.float32], found: Detections, labels: Sequence[str]) -> None:
     count = len(found)
-    if count and int(found.class_ids.max()) >= classes:
-        raise ModelUnavailable(f"the model found a class beyond the {classes} that are known here; try again")
+    for class_id, label in zip(found.class_ids.tolist(), found.labels, strict=True):
+        if class_id >= len(labels) or labels[class_id] != label:
+            # A candidate answered, or the model has just changed.
+            raise ModelUnavailable(f"class {class_id} is {label[:64]!r}, which the client was not told; try again")
     first, second = found.boxes[:, :2].T, found.boxes[:, 2:].T
     rows[:2, :count] = (first + second) / 2
     rows[2:BOX_ROWS, :count] = second - first

@@ -185,6 +185,13 @@ async def test_the_error_of_one_image_is_that_of_the_request(client: httpx.Async
     assert error_in(await infer(client), 503) == "it is away"
 
 
+async def test_the_version_is_that_of_whoever_answered(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    assert (await infer(client)).json()["model_version"] == "1"
+    system.fails_with = prediction(two_animals(), "benthic-next", "2")
+    answer = (await infer(client)).json()
+    assert (answer["model_name"], answer["model_version"]) == (MODEL, "2")
+
+
 async def test_a_version_that_is_not_there_is_not_found(client: httpx.AsyncClient) -> None:
     as_found(outputs_in(await infer(client, path=f"/v2/models/{MODEL}/versions/1/infer")))
     says = error_in(await infer(client, path=f"/v2/models/{MODEL}/versions/2/infer"), 404)

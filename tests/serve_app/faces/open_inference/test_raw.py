@@ -13,7 +13,7 @@ from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.open_inference.asking import MODEL, RAW_PATH, error_in, files, infer, outputs_in, pixels
 from tests.serve_app.faces.v1.predicting import prediction, two_animals
 
-LABELS = ("Fish", "Crab", "Urchin", "Sea star")
+LABELS = ("Sea star", "Fish", "Urchin", "Crab")
 
 
 @pytest.fixture(autouse=True)
@@ -106,9 +106,13 @@ async def test_only_a_detector_with_known_classes_has_rows(client: httpx.AsyncCl
     assert names == [MODEL, f"{MODEL}-raw", "other", "sorter"]
 
 
-async def test_a_class_that_is_not_known_is_no_row(client: httpx.AsyncClient, system: FakeSystem) -> None:
-    strange = Detections(
-        np.array([[0, 0, 8, 4]], np.float32), np.array([0.5], np.float32), np.array([7], np.int32), ("?",)
-    )
+@pytest.mark.parametrize(("class_id", "label"), [(7, "Crab"), (2, "Crab"), (4, "Squid")])
+async def test_a_class_that_the_client_does_not_know_is_no_row(
+    client: httpx.AsyncClient, system: FakeSystem, class_id: int, label: str
+) -> None:
+    box, score = np.array([[0, 0, 8, 4]], np.float32), np.array([0.5], np.float32)
+    strange = Detections(box, score, np.array([class_id], np.int32), (label,))
     system.fails_with = prediction(strange)
-    assert "a class beyond the 4" in error_in(await infer(client, pixels(planes(), "images"), path=RAW_PATH), 503)
+    assert f"class {class_id} is {label!r}" in error_in(
+        await infer(client, pixels(planes(), "images"), path=RAW_PATH), 503
+    )
