@@ -160,19 +160,21 @@ HOSTILE: dict[str, Sent] = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-async def test_each_is_refused_in_the_form_of_this_face(client: httpx.AsyncClient, name: str) -> None:
-    content, headers = HOSTILE[name]
-    tracemalloc.start()
-    try:
-        answer = await client.post(PATH, content=content, headers=headers)
-        _, peak_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert len(error_in(answer, *REFUSALS)) < 500
-    assert peak_bytes < PEAK_BYTES
-    # What was held is given back: the next one is answered.
-    assert (await client.post(PATH, content=GOOD, headers=GOOD_HEADERS)).status_code == 200
+async def test_each_is_refused_in_the_form_of_this_face_and_takes_little_memory(client: httpx.AsyncClient) -> None:
+    # In one test: to build a door takes longer than to ask it.
+    peaks_bytes: dict[str, int] = {}
+    for name, (content, headers) in HOSTILE.items():
+        tracemalloc.start()
+        try:
+            answer = await client.post(PATH, content=content, headers=headers)
+            peaks_bytes[name] = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert answer.status_code in REFUSALS, (name, answer.text[:500])
+        assert len(error_in(answer, *REFUSALS)) < 500, name
+        # What was held is given back: the next one is answered.
+        assert (await client.post(PATH, content=GOOD, headers=GOOD_HEADERS)).status_code == 200, name
+    assert max(peaks_bytes.values()) < PEAK_BYTES, peaks_bytes
 
 
 def test_they_are_many() -> None:
