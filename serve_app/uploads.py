@@ -5,7 +5,7 @@ counted as they come, the total of all uploads under way is bounded, and nothing
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple, Self
@@ -41,10 +41,12 @@ class UploadLimits:
         return cls(settings.max_upload_bytes, settings.upload_stall_s, settings.min_upload_bytes_per_s)
 
 
-async def read_body(request: Request, limits: UploadLimits, held: HeldBytes) -> bytes:
-    """The whole body. Raises ImageTooLarge over the limit, before reading when the length is announced, and
-    HTTPException for a body that is encoded (415) or too slow (408)."""
-    _refuse_encoded(request)
+async def read_body(
+    request: Request, limits: UploadLimits, held: HeldBytes, encodings: Collection[str] = ()
+) -> bytes:
+    """The whole body, as it came. Raises ImageTooLarge over the limit, before reading when the length is announced,
+    and HTTPException for a body that is too slow (408), or in a content encoding other than `encodings` (415)."""
+    encoding_of(request, encodings)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limits.max_bytes:
         raise ImageTooLarge(f"the upload has {announced} bytes, the limit is {limits.max_bytes}")
@@ -73,11 +75,18 @@ async def read_body(request: Request, limits: UploadLimits, held: HeldBytes) -> 
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _refuse_encoded(request: Request) -> None:
+def encoding_of(request: Request, known: Collection[str] = ()) -> str:
+    """The content encoding of the body, one of the `known`; '' for none. Raises HTTPException (415)."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        detail = f"content-encoding {encoding[:50]!r} is not read: send the body as it is, without compression"
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept-Encoding": "identity"})
+    if encoding in ("", "identity"):
+        return ""
+    if encoding not in known:
+        instead = f"read: {', '.join(known)}" if known else "send the body as it is, without compression"
+        detail = f"content-encoding {encoding[:50]!r} is not read; {instead}"
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept-Encoding": ", ".join(known) or "identity"}
+        )
+    return encoding
 
 
 class Part(NamedTuple):

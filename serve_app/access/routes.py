@@ -52,6 +52,15 @@ ROUTES: Mapping[str, Scope | None] = {
     "/fastapi-yolov5/health": OPEN,
     "/fastapi-yolov5/{model}/health": Scope.PREDICT,
     **{f"/fastapi-yolov5{path}": Scope.PREDICT for path in _FASTAPI_YOLOV5_PATHS},
+    **dict.fromkeys(("/v2", "/v2/health/live", "/v2/health/ready"), OPEN),
+    **{
+        f"/v2/models/{{model}}{version}{path}": Scope.PREDICT
+        for version in ("", "/versions/{version}")
+        for path in ("", "/ready", "/config", "/stats", "/infer")
+    },
+    "/v2/models/stats": Scope.PREDICT,
+    "/v2/repository/index": Scope.PREDICT,
+    **{f"/v2/repository/models/{{model}}/{change}": Scope.PREDICT for change in ("load", "unload")},
 }
 """Template of a route, as the router has it -> what a key needs."""
 

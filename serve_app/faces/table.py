@@ -9,6 +9,7 @@ from serve_app.faces.cvat.routes import cvat_face
 from serve_app.faces.face import Face, FaceParts
 from serve_app.faces.fastapi_yolov5.routes import fastapi_yolov5_face
 from serve_app.faces.label_studio.routes import label_studio_face
+from serve_app.faces.open_inference.routes import open_inference_face
 from serve_app.faces.pythia.routes import pythia_face
 from serve_app.faces.roboflow.routes import roboflow_face
 from serve_app.faces.ultralytics.routes import ultralytics_face
@@ -17,6 +18,7 @@ FACES: Mapping[str, Callable[[FaceParts], Face]] = {
     "cvat": cvat_face,
     "fastapi_yolov5": fastapi_yolov5_face,
     "label_studio": label_studio_face,
+    "open_inference": open_inference_face,
     "pythia": pythia_face,
     "roboflow": roboflow_face,
     "ultralytics": ultralytics_face,

@@ -19,7 +19,9 @@ STALL_S = 0.5
 BYTES_PER_S = 1000
 
 
-def door_of(system: FakeSystem, folder: Path, access: Access | None = None) -> ASGIApp:
+def door_of(
+    system: FakeSystem, folder: Path, access: Access | None = None, max_upload_bytes: int = 200_000
+) -> ASGIApp:
     """The door with little patience."""
     (folder / "frame.png").write_bytes(picture())
 
@@ -29,9 +31,9 @@ def door_of(system: FakeSystem, folder: Path, access: Access | None = None) -> A
     settings = DoorSettings(
         default_model="benthic-demo",
         deadline_s=5,
-        max_upload_bytes=200_000,
-        max_held_bytes=400_000,
-        max_held_bytes_per_client=300_000,
+        max_upload_bytes=max_upload_bytes,
+        max_held_bytes=max_upload_bytes * 2,
+        max_held_bytes_per_client=max_upload_bytes * 3 // 2,
         upload_stall_s=STALL_S,
         min_upload_bytes_per_s=BYTES_PER_S,
     )

@@ -167,7 +167,8 @@ async def test_every_route_is_in_the_document(client: httpx.AsyncClient) -> None
 
 async def test_head_answers_as_get_does_wherever_a_get_is_documented(client: httpx.AsyncClient) -> None:
     documented = (await client.get("/openapi.json")).json()["paths"]
-    paths = [path.replace("{model}", "other") for path, methods in documented.items() if "get" in methods]
+    filled = {path.replace("{model}", "other").replace("{version}", "1"): one for path, one in documented.items()}
+    paths = [path for path, methods in filled.items() if "get" in methods]
     assert len(paths) > 10
     for path in [*paths, "/openapi.json", "/docs/start.js", "/docs/swagger/swagger-ui.css"]:
         read, asked = await client.get(path), await client.head(path)

@@ -20,9 +20,14 @@ def system() -> FakeSystem:
 
 
 @pytest.fixture
-def door(system: FakeSystem, tmp_path: Path) -> Iterator[str]:
+def max_upload_bytes() -> int:
+    return 200_000
+
+
+@pytest.fixture
+def door(system: FakeSystem, max_upload_bytes: int, tmp_path: Path) -> Iterator[str]:
     """Its address."""
-    with running(system, door_of(system, tmp_path)) as url:
+    with running(system, door_of(system, tmp_path, max_upload_bytes=max_upload_bytes)) as url:
         yield url
 
 

@@ -1,8 +1,8 @@
 """What HAProxy itself answers, as problem documents: the one table from its conditions to answers.
 
-HAProxy's own answers are HTML. All of these have the members for old clients, as HAProxy does not know which client
-asks. Two cannot be replaced: HAProxy 2.8 answers what it cannot read as HTTP (400), and a head that does not end in
-time (408), before it consults any configuration (its issue 3032, fixed in later series).
+HAProxy's own answers are HTML. All of these have the members that clients of any face look for, as HAProxy does not
+know which one asks. Two cannot be replaced: HAProxy 2.8 answers what it cannot read as HTTP (400), and a head that
+does not end in time (408), before it consults any configuration (its issue 3032, fixed in later series).
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,11 @@ from pathlib import Path
 from starlette.responses import Response
 
 from serve_app.launcher.proxy.haproxy_config import ERRORS, HEAD_TOO_LARGE
-from serve_app.problems import LEGACY_MEMBERS, status_problem
+from serve_app.problems import LEGACY_MEMBERS, SENTENCE, status_problem
 from serve_app.security_headers import HEADERS
+
+_BESIDE = {**LEGACY_MEMBERS, "error": SENTENCE}
+"""For old clients, and for those of `/v2`."""
 
 _NO_DOOR = "the HTTP door is starting, or is being replaced; try again"
 
@@ -57,7 +60,7 @@ def write_answers(folder: Path) -> None:
 
 def response_of(answer: ProxyAnswer) -> Response:
     """The same, where HAProxy does not stand in front."""
-    response = status_problem(answer.status, answer.detail, LEGACY_MEMBERS)
+    response = status_problem(answer.status, answer.detail, _BESIDE)
     response.headers.update(HEADERS)
     if answer.retry_after_s:
         response.headers["Retry-After"] = str(answer.retry_after_s)

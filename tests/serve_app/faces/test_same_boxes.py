@@ -89,6 +89,17 @@ def _in_pixels(result: Mapping[str, Any]) -> Animal:
     return value["rectanglelabels"][0], result["score"], x1, y1, x2, y2
 
 
+async def through_open_inference(client: httpx.AsyncClient) -> list[Animal]:
+    sent = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [b64encode(picture()).decode()]}
+    answer = await client.post(f"/v2/models/{MODEL}/infer", json={"inputs": [sent]})
+    outputs = {one["name"]: one["data"] for one in found(answer)["outputs"]}
+    flat = iter(outputs["boxes"])
+    return [
+        (*row[:2], *row[2])
+        for row in zip(outputs["labels"], outputs["scores"], zip(*[flat] * 4, strict=True), strict=True)
+    ]
+
+
 THROUGH: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[list[Animal]]]] = {
     "cvat": through_cvat,
     "label_studio": through_label_studio,
@@ -97,6 +108,7 @@ THROUGH: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[list[Animal]]]] = 
     "fastapi_yolov5": through_fastapi_yolov5,
     "roboflow": through_roboflow,
     "ultralytics": through_ultralytics,
+    "open_inference": through_open_inference,
     "v1": through_v1,
 }
 """A row for each face through which a model is asked."""
