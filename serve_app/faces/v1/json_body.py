@@ -7,7 +7,6 @@ import orjson
 
 from deployments.base64_text import decoded_base64
 from deployments.errors import InvalidImage, InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.process.json_size import has_more_values
 from serve_app.faces.v1 import options
 
@@ -39,7 +38,7 @@ def read_json(body: bytes, most_images: int) -> tuple[list[bytes], options.Given
         raise InvalidRequest('the body must be a JSON object such as {"image": "<base64>"}')
     for name in members:
         if name not in _MEMBERS and name not in options.NAMES:
-            raise InvalidRequest(f"unknown member {name[:100]!r}; {nearest_of(name, _MEMBERS | options.NAMES)}")
+            raise options.unknown("member", name, _MEMBERS | options.NAMES)
     images = [_file_in(text, where) for where, text in _texts(members, most_images)]
     return images, options.from_json({name: value for name, value in members.items() if name not in _MEMBERS})
 
