@@ -126,6 +126,7 @@ class DoorDeployment:
             gateway=name if has_gateway else None,
             gateway_reason=self._external.reason() if has_gateway else "",
             gateway_runs=self._discovery.runs(name),
+            waiting_jobs=self._external.waiting() if has_gateway else None,
             view_age_s=self._discovery.age_s,
             has_keys_fault=self._access is not None and self._access.ring.fault != "",
             door_is_closed=self._access is not None and not self._access.ring.was_read,
