@@ -73,7 +73,8 @@ def answer(wanted: Mapping[str, Any], environ: Mapping[str, str]) -> Answer:
 
 def _added(wanted: Mapping[str, Any], environ: Mapping[str, str]) -> Answer:
     block, is_of_catalogue = _block_in(wanted["add"], wanted["is_json"])
-    addition = Addition(block, leaves_queues=is_of_catalogue, noted=wanted["noted"])
+    # It names no file of a node, and its nodes were looked at when the door was put there.
+    addition = Addition(block, leaves_queues=is_of_catalogue, needs_look=False, noted=wanted["noted"])
     started = Started.of(environ)
     with started.dashboard() as system:
         submitted = submit_added(addition, started, system)

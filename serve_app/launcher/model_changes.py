@@ -60,10 +60,12 @@ class Started:
 @dataclass(frozen=True, slots=True)
 class Addition:
     """application: the block of the model, validated by itself. leaves_queues: whether it does without the queues
-    that other models have, instead of being refused. noted: what the log of changes says beside its name."""
+    that other models have, instead of being refused. needs_look: whether the nodes of a cluster are looked at for
+    files that it names, which takes a job of Ray. noted: what the log of changes says beside its name."""
 
     application: Details
     leaves_queues: bool
+    needs_look: bool = True
     noted: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -100,7 +102,8 @@ def submit_added(addition: Addition, started: Started, system: RunningSystem) ->
             raise TakenError(problems)
         if joins_cluster(started.environ):
             only = {"applications": [application]}
-            check_nodes(only, system, started.environ)
+            if addition.needs_look:
+                check_nodes(only, system, started.environ)
             [application] = with_settings(only, started.environ)["applications"]
             wanted["applications"][-1] = application
         system.submit(wanted)
