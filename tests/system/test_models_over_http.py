@@ -1,5 +1,5 @@
-"""Models come and go over HTTP on a running system, by a key with the scope admin, as by the commands. The system has no
-HAProxy, so that clients of other languages are tried without it, too."""
+"""Models come and go over HTTP on a running system, by a key with the scope admin, as by the commands. The system has
+no HAProxy, so that a client of another language is tried without it, too."""
 
 import json
 import shutil
