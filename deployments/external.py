@@ -4,7 +4,7 @@ A worker of this kind is reached through whoever can (`AskExternal`), its answer
 it appears among the models of the system as a record that says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -66,10 +66,12 @@ class ExternalWorker:
 @dataclass(frozen=True, slots=True)
 class GatewayReport:
     """What the application that reaches external workers says of itself. workers: None until they are known.
-    reason: why its own queues are not served now; '' when they are."""
+    reason: why its own queues are not served now; '' when they are. waiting: queue -> jobs that wait in it, those of
+    external workers included; None where that is not known."""
 
     workers: tuple[ExternalWorker, ...] | None = None
     reason: str = ""
+    waiting: Mapping[str, int] | None = None
 
 
 class AskExternal(Protocol):

@@ -3,7 +3,7 @@
 Requests cross process borders by pickle; the arrays in them travel by reference and arrive READ-ONLY.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -17,6 +17,8 @@ from deployments.process.message import message
 
 MAX_DETECTIONS_LIMIT = 1000
 MAX_DEADLINE_S = 3600.0
+
+MAX_REGIONS = 16
 
 SHOWN_CHARACTERS = 64
 """Characters of a label that a message shows: it may be a whole file."""
@@ -59,6 +61,10 @@ class Image:
         return 0 if array is None else array.nbytes
 
 
+Region = tuple[int, int, int, int]
+"""x1, y1, x2, y2 in pixels of the image; x2 and y2 are exclusive."""
+
+
 @message
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -67,6 +73,7 @@ class Options:
     score_threshold: 0 to 1, for all classes or by label; "*" stands for the labels that are not named.
     iou_threshold: 0 to 1.  max_detections: 1 to 1000.  classes: labels to keep.
     tiling: how a large image is cut; "off" looks at it as a whole, whatever the model's own knob.
+    regions: x1, y1, x2, y2 in pixels of the image, x2 and y2 exclusive; only these parts of it are looked at.
     """
 
     score_threshold: float | Mapping[str, float] | None = None
@@ -74,6 +81,7 @@ class Options:
     max_detections: int | None = None
     classes: tuple[str, ...] | None = None
     tiling: Tiling | Literal["off"] | None = None
+    regions: tuple[Region, ...] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.score_threshold, Mapping):
@@ -86,6 +94,22 @@ class Options:
             raise InvalidRequest(
                 f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {self.max_detections}"
             )
+        if self.regions is not None:
+            _check_regions(self.regions)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether the request itself asks for parts of the image."""
+        return self.tiling is not None or self.regions is not None
+
+
+def _check_regions(regions: Sequence[Region]) -> None:
+    if not 1 <= len(regions) <= MAX_REGIONS:
+        raise InvalidRequest(f"regions must be 1 to {MAX_REGIONS} regions, got {len(regions)}")
+    for index, region in enumerate(regions):
+        x1, y1, x2, y2 = region
+        if not (0 <= x1 < x2 and 0 <= y1 < y2):
+            raise InvalidRequest(f"regions[{index}] must have 0 <= x1 < x2 and 0 <= y1 < y2, got {region}")
 
 
 def _check_share(field: str, value: float | None) -> None:

@@ -11,7 +11,7 @@ from deployments.prediction import Detections
 def refuse_useless(record: ModelRecord, given: Iterable[str]) -> None:
     """Raises InvalidRequest for the first of the `given` options, by the names of `deployments.request.Options`, that
     would have no effect. Only detections are thinned out by scores, overlap, number and classes, and only detectors
-    look at tiles."""
+    look at tiles and regions."""
     first = next(iter(given), None)
     if first is None:
         return

@@ -93,8 +93,8 @@ class BridgeDeployment:
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 
     async def report(self) -> GatewayReport:
-        """The external workers, and whether Redis accepts jobs and answers; every HTTP door polls it."""
-        return GatewayReport(self._external.workers(), self._bridge.redis_reason)
+        """External workers, whether Redis accepts jobs and answers, and how many wait; every HTTP door polls it."""
+        return GatewayReport(self._external.workers(), self._bridge.redis_reason, self._bridge.waiting)
 
     async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The answer of an external worker; an error is a value."""

@@ -68,6 +68,8 @@ class Bridge:
         self._foreign: Mapping[str, Entry | None] | None = None
         self._registered: dict[str, Entry] = {}
         self._registered_at_s = float("-inf")
+        self.waiting: Mapping[str, int] | None = None
+        """Queue -> jobs that wait in it, as of the last heartbeat; None when that is not known."""
 
     @property
     def queues(self) -> frozenset[str]:
@@ -154,7 +156,7 @@ class Bridge:
             try:
                 await self._measure()
             except REDIS_ERRORS as error:
-                self._models.waiting = {}
+                self._models.waiting, self.waiting = {}, None
                 self._delivery.errors.note("the queues could not be measured", error)
             await pause(self._settings.heartbeat_s, self._stop_watching)
 
@@ -170,7 +172,8 @@ class Bridge:
         self._recorder.record(metrics.IN_FLIGHT_BYTES, self._delivery.memory.held_bytes)
         waiting_for: Counter[str] = Counter()
         consumers = dict(self._consumers)
-        depths = await queue_depths(self._redis, list(consumers))
+        depths = await queue_depths(self._redis, [*consumers, *(self.external_queues() or {})])
+        self.waiting = depths
         for queue, consumer in consumers.items():
             self._recorder.record(metrics.IN_FLIGHT, consumer.in_flight, queue)
             self._recorder.record(metrics.PARKED, consumer.parked, queue)

@@ -3,7 +3,6 @@
 Everything is also reachable under /model/v1, the prefix under which the legacy server was published.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -19,12 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.byte_budget import ByteBudget
 from deployments.errors import InternalError
-from deployments.logs import OWN_LOGGER
-from deployments.origin import about
 from deployments.watching.watch import Watch, current
-from serve_app.access.guard import Access, Guard
+from serve_app.access.guard import KEY_NAME, Access, Guard
 from serve_app.api_document import describe_api
-from serve_app.direct_routes import DirectRoutes
+from serve_app.direct_routes import DirectRoutes, ShortWay
+from serve_app.faces.admin.changes import ChangeModels, nobody_changes
+from serve_app.faces.admin.routes import admin_face
 from serve_app.faces.face import Face, FaceParts, ModelAccess
 from serve_app.faces.legacy.routes import legacy_face
 from serve_app.faces.system.routes import System, system_face
@@ -32,15 +32,12 @@ from serve_app.faces.system.system_report import DoorWork
 from serve_app.faces.table import chosen_faces
 from serve_app.faces.v1.routes import v1_face
 from serve_app.fetching.fetcher import ImageFetcher
-from serve_app.origins import origin_of
 from serve_app.plain_errors import ProblemDocuments, ProblemTypes
 from serve_app.plain_http import PlainHttp, allowed_methods
 from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
 from serve_app.security_headers import HEADERS, secure
 from serve_app.settings import DoorSettings
 from serve_app.watched_http import WatchedHttp
-
-logger = logging.getLogger(OWN_LOGGER)
 
 LEGACY_PREFIX = "/model/v1"
 
@@ -60,6 +57,9 @@ class Entrance:
 
     access: Access | None = None
     """Who may call; None for everybody."""
+
+    change: ChangeModels = nobody_changes
+    """Adds and removes models, for a key with the scope admin."""
 
 
 class RequestMeter(Protocol):
@@ -85,6 +85,7 @@ def create_api(
         legacy_face(models, settings, budget),
         v1_face(parts),
         system_face(models.catalogue, system, settings, DoorWork(models.activity, budget)),
+        admin_face(parts, entrance.change, lambda request: str(request.scope.get(KEY_NAME, ""))),
         *chosen_faces(parts),
     ]
     # The interactive pages of FastAPI load scripts from elsewhere, which a ship cannot reach.
@@ -104,7 +105,7 @@ def create_api(
     api.add_exception_handler(HTTPException, errors.on_http_exception)
     api.add_exception_handler(Exception, errors.on_unexpected)
     direct = DirectRoutes(faces)
-    answering: ASGIApp = _ShortWay(direct, api, errors)
+    answering: ASGIApp = ShortWay(direct, api, errors.on_unexpected)
     if entrance.access is not None:
         answering = Guard(answering, entrance.access, errors.members_of)
     # Outside the guard: a browser's preflight request has no key, and its page must be able to read a refusal.
@@ -120,31 +121,6 @@ def create_api(
     documented = ProblemDocuments(shared_with_browsers, errors.members_of)
     typed = ProblemTypes(documented, {f"{face.prefix}/": face.problem_type for face in faces if face.prefix})
     return PlainHttp(_LegacyPrefix(_Measured(typed, meter, direct, current())))
-
-
-class _ShortWay:
-    """Calls the endpoint of a DirectRoute itself. The framework's own way there, through a dozen layers that such an
-    endpoint has no use for, costs more processor time than all else that the door does for an upload."""
-
-    def __init__(self, direct: DirectRoutes, api: FastAPI, errors: "_Errors") -> None:
-        self._direct = direct
-        self._api = api
-        self._errors = errors
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_post = scope["type"] == "http" and scope["method"] == "POST"
-        found = self._direct.find(scope["path"]) if is_post else None
-        if found is None:
-            await self._api(scope, receive, send)
-            return
-        route, scope["path_params"] = found
-        request = Request(scope, receive)
-        try:
-            response = await route.endpoint(request)
-        except Exception as error:
-            logger.exception("an upload failed unexpectedly", extra=about([origin_of(request)]))
-            response = await self._errors.on_unexpected(request, error)
-        await response(scope, receive, send)
 
 
 class _LegacyPrefix:
@@ -205,6 +181,7 @@ class _Errors:
 
     def __init__(self, faces: Sequence[Face]) -> None:
         self._members = {path: face.problem_members for face in faces for path in face.paths()}
+        self._routes = [route for face in faces for route in face.router.routes if isinstance(route, APIRoute)]
         self._below = [(f"{face.prefix}/", face.problem_members) for face in faces if face.prefix]
 
     async def on_http_exception(self, request: Request, error: Exception) -> Response:
@@ -213,7 +190,7 @@ class _Errors:
         beside = self._beside(request)
         if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
             return http_problem(error, f"{request.method} {request.url.path}: {error.detail}", beside)
-        methods = allowed_methods(error)
+        methods = allowed_methods(error, self._methods_of(request.scope["path"]))
         if request.method == "OPTIONS":
             return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Allow": methods})
         detail = f"{request.method} {request.url.path}: this path answers to {methods}"
@@ -231,6 +208,11 @@ class _Errors:
         if (exact := self._members.get(path.rstrip("/"))) is not None:
             return exact
         return next((members for prefix, members in self._below if path.startswith(prefix)), NO_MEMBERS)
+
+    def _methods_of(self, path: str) -> set[str]:
+        """Of all routes of a path: the router itself names those of the first, and faces may share a path."""
+        matching = (route.methods or () for route in self._routes if route.path_regex.match(path))
+        return {method for methods in matching for method in methods}
 
     def _beside(self, request: Request) -> Mapping[str, Any]:
         return self.members_of(request.scope["path"])

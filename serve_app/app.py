@@ -1,6 +1,7 @@
 """The HTTP door on Ray Serve, which a configuration names as `import_path: serve_app.app:build`. Only wiring."""
 
 import os
+from collections.abc import Mapping
 
 import ray
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ from deployments.process.replica_process import prepare_replica_process
 from deployments.watching.watch import start_watching
 from serve_app.access.guard import Access
 from serve_app.api import Entrance, create_api, when_started
+from serve_app.change_program import ChangeProgram
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.cluster_metrics import ClusterMetrics
 from serve_app.faces.system.readiness import Signs
@@ -57,6 +59,12 @@ def node_metrics_urls() -> list[str]:
     ]
 
 
+def _as_seen_from_here(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables for programs that are to find the cluster which the system has joined, if it has: the launcher's own
+    RAY_ADDRESS may be that of its machine only."""
+    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address} if environ.get("RAY_ADDRESS") else {}
+
+
 class DoorDeployment:
     """What Ray Serve runs; the work is done in the ASGI application that it builds."""
 
@@ -81,7 +89,8 @@ class DoorDeployment:
             samples_folder=SAMPLES_FOLDER,
             signs=self._signs,
         )
-        entrance = Entrance(when_started(self._start, self._stop), self._access)
+        change = ChangeProgram(_as_seen_from_here(os.environ)).change
+        entrance = Entrance(when_started(self._start, self._stop), self._access, change)
         return create_api(models, system, self._settings, ServeRequestMeter(), entrance)
 
     async def check_health(self) -> None:
@@ -117,6 +126,7 @@ class DoorDeployment:
             gateway=name if has_gateway else None,
             gateway_reason=self._external.reason() if has_gateway else "",
             gateway_runs=self._discovery.runs(name),
+            waiting_jobs=self._external.waiting() if has_gateway else None,
             view_age_s=self._discovery.age_s,
             has_keys_fault=self._access is not None and self._access.ring.fault != "",
             door_is_closed=self._access is not None and not self._access.ring.was_read,

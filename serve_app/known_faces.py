@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-_ALWAYS_MOUNTED = ("legacy", "system", "v1")
+_ALWAYS_MOUNTED = ("admin", "legacy", "system", "v1")
 
 KNOWN_FACES = tuple(
     sorted(

@@ -1,5 +1,7 @@
-"""What clients may write for the options of a prediction, in any face: numbers, thresholds by class, tiling. Pure."""
+"""What clients may write for the options of a prediction, in any face: numbers, thresholds by class,
+tiling, regions. Pure."""
 
+import math
 import re
 from typing import Any, Literal
 
@@ -8,10 +10,15 @@ from pydantic import ValidationError
 
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
-from deployments.request import SHOWN_CHARACTERS
+from deployments.request import MAX_REGIONS, SHOWN_CHARACTERS, Region
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _LONGEST_NUMBER = 50
+_SIDES = ("x1", "y1", "x2", "y2")
+_REGIONS = '[{"x1": 0, "y1": 0, "x2": 640, "y2": 480}]'
+_MAX_SIDE_PX = 2**31
+"""Beyond any image that is read."""
+
 _SIZE = re.compile(r"(\d{1,5})\s*[xX]\s*(\d{1,5})", re.ASCII)
 
 
@@ -86,6 +93,34 @@ def numbers_by_label(found: dict[str, Any]) -> dict[str, float]:
             shown = label[:SHOWN_CHARACTERS]
             raise InvalidRequest(f"score_threshold of {shown!r} must be a number, got {str(value)[:50]!r}")
     return found
+
+
+def regions_in(text: str) -> tuple[Region, ...]:
+    """JSON with regions. Raises InvalidRequest."""
+    try:
+        return regions_of(orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"regions must be JSON such as {_REGIONS}: {error}, got {text[:50]!r}") from None
+
+
+def regions_of(found: Any) -> tuple[Region, ...]:
+    """Regions from a list of objects with x1, y1, x2 and y2 in pixels; parts of pixels are rounded outwards. Raises
+    InvalidRequest, also for more than there may be."""
+    if not isinstance(found, list) or not 1 <= len(found) <= MAX_REGIONS:
+        what = f"{len(found)} of them" if isinstance(found, list) else repr(str(found)[:50])
+        raise InvalidRequest(f"regions must be a list of 1 to {MAX_REGIONS} such as {_REGIONS}, got {what}")
+    return tuple(_region(index, one) for index, one in enumerate(found))
+
+
+def _region(index: int, found: Any) -> Region:
+    if not isinstance(found, dict) or found.keys() != set(_SIDES):
+        raise InvalidRequest(f"regions[{index}] must have x1, y1, x2, y2 and nothing else, got {str(found)[:100]!r}")
+    sides = [found[name] for name in _SIDES]
+    for name, side in zip(_SIDES, sides, strict=True):
+        if isinstance(side, bool) or not isinstance(side, int | float) or not abs(side) <= _MAX_SIDE_PX:
+            raise InvalidRequest(f"regions[{index}].{name} must be a number of pixels, got {str(side)[:50]!r}")
+    x1, y1, x2, y2 = sides
+    return math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2)
 
 
 def tiling_in(said: str, overlap: str) -> Tiling | Literal["off"] | None:

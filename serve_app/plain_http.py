@@ -2,6 +2,7 @@
 paths with doubled slashes."""
 
 import re
+from collections.abc import Iterable
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,7 +37,8 @@ def _without_body(send: Send) -> Send:
     return send_head
 
 
-def allowed_methods(error: HTTPException) -> str:
-    """What a path answers to, for the header Allow, where `error` is a 405 of the router or of static files."""
-    methods = {"OPTIONS", *(error.headers or {}).get("Allow", "GET").split(", ")}
+def allowed_methods(error: HTTPException, routed: Iterable[str]) -> str:
+    """What a path answers to, for the header Allow, where `error` is a 405 of the router or of static files. routed:
+    methods of all its routes."""
+    methods = {"OPTIONS", *((error.headers or {}).get("Allow", "GET").split(", ")), *routed}
     return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))

@@ -28,6 +28,9 @@ class Options(TypedDict, total=False):
     tiling_overlap: float
     """0 to 0.8: the part of a tile that it shares with its neighbour."""
 
+    regions: Sequence[Mapping[str, float]]
+    """Parts of the image to look at: `{"x1", "y1", "x2", "y2"}` of each, in pixels of the image."""
+
 
 def query_of(options: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The parameters of the query. None: as if it was not given."""
@@ -42,6 +45,8 @@ def _texts(value: Any) -> list[str]:
         return ["on" if value else "off"]
     if isinstance(value, Mapping):
         return [json.dumps({label: float(number) for label, number in value.items()})]
+    if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
+        return [json.dumps([{side: float(px) for side, px in one.items()} for one in value])]
     if isinstance(value, (Sequence, set, frozenset)):
         return [str(one) for one in value]
     return [str(value)]

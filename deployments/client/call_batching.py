@@ -50,8 +50,8 @@ class _Waiting:
 
     @property
     def is_tiled(self) -> bool:
-        """Whether it is cut into tiles: it may take as long as many others, and so travels alone."""
-        return self.request.options.tiling is not None
+        """Whether it is cut into parts: it may take as long as many others, and so travels alone."""
+        return self.request.options.cuts
 
 
 class CallBatcher:

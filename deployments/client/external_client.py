@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 
 from ray import serve
 from ray.exceptions import RayActorError, RayError
@@ -45,6 +46,7 @@ class ExternalClient:
         self._handle: DeploymentHandle | None = None
         self._records: tuple[ModelRecord, ...] = ()
         self._reason = ""
+        self._waiting: Mapping[str, int] | None = None
         self._reported_at_s = time.monotonic()
         self._background = BackgroundTask("discovery of external workers", self._keep_refreshing)
 
@@ -69,6 +71,10 @@ class ExternalClient:
         if silent_s > SILENT_AFTER_S:
             return f"the application {self._application} has not answered for {silent_s:.0f} s"
         return self._reason
+
+    def waiting(self) -> Mapping[str, int] | None:
+        """Jobs that wait in each Redis queue, as last told; None where that is not known. Never waits."""
+        return None if self.reason() else self._waiting
 
     def records(self) -> tuple[ModelRecord, ...]:
         """The external workers as models, as last seen."""
@@ -126,6 +132,7 @@ class ExternalClient:
             response.cancel()
             raise
         self._reason, self._reported_at_s = report.reason, time.monotonic()
+        self._waiting = report.waiting
         # A gateway that has just been started may not know yet; the last view stays meanwhile.
         if report.workers is not None:
             self._records = tuple(record_of(worker) for worker in report.workers)

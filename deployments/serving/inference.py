@@ -110,8 +110,10 @@ class Inference:
         self._admission.in_work += extra
         try:
             received = image.received
-            thresholds = model.thresholds(received.request.options)
-            frame = TiledFrame(received.room.pixels, image.tiles, thresholds, received.expires_at_s)
+            options = received.request.options
+            asked_for = "tiling" if options.regions is None else "regions"
+            thresholds = model.thresholds(options)
+            frame = TiledFrame(received.room.pixels, image.tiles, thresholds, received.expires_at_s, asked_for)
             found, timings = await tiled.look_at(frame)
         except ServingError as error:
             return error

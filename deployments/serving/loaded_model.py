@@ -14,7 +14,7 @@ from deployments.score_threshold import named_in
 from deployments.serving.decoding import Decoding
 from deployments.serving.known_classes import KnownClasses
 from deployments.serving.request_state import BatchedImage, CutImage, MustWait, PreparedImage, Received
-from deployments.serving.tiling import Tile, cut_into_tiles
+from deployments.serving.tiling import Tile, cut_into_regions, cut_into_tiles
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -67,7 +67,7 @@ class LoadedModel:
                 return pixels
             size_px = pixels.shape[0], pixels.shape[1]
             tiles = self._tiles(options, size_px)
-            if len(tiles) > 1:
+            if len(tiles) > 1 or options.regions is not None:
                 received.room.keep(pixels)
                 return CutImage(received, size_px, time.monotonic() - started_at_s, tiles)
             prepared = self.family.preprocess(pixels)
@@ -105,9 +105,14 @@ class LoadedModel:
 
     def _tiles(self, options: Options, size_px: tuple[int, int]) -> tuple[Tile, ...]:
         tiling = options.tiling or self.knobs.tiling
-        if tiling is None or tiling == "off":
+        if tiling == "off":
+            tiling = None
+        if options.regions is not None:
+            tiles = cut_into_regions(size_px, options.regions, tiling, self.family.input_px)
+        elif tiling is not None:
+            tiles = cut_into_tiles(size_px, tiling, self.family.input_px)
+        else:
             return ()
-        tiles = cut_into_tiles(size_px, tiling, self.family.input_px)
         most = self.knobs.max_waiting_images
         if len(tiles) > most:
             raise InvalidRequest(

@@ -108,7 +108,7 @@ class Received:
     @property
     def is_small(self) -> bool:
         """Whether decoding it takes less time than handing it to a thread of its own."""
-        return self.request.image.nbytes < SMALL_IMAGE_BYTES and self.request.options.tiling is None
+        return self.request.image.nbytes < SMALL_IMAGE_BYTES and not self.request.options.cuts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +150,8 @@ class PreparedImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutImage:
-    """Decoded, and large enough to be cut into tiles. Its pixels are in its room, so that they go when it is ended.
+    """Decoded, and to be looked at in parts: tiles of a large one, or regions that were asked for. Its pixels are in
+    its room, so that they go when it is ended.
 
     size_px: height and width of the image.
     """

@@ -20,7 +20,7 @@ from deployments.families.contract import Family, Outputs, Prepared, Thresholds
 from deployments.prediction import Detections, Timings
 from deployments.serving.batching.batch_items import Batched
 from deployments.serving.request_state import Watch
-from deployments.serving.tiling import Tile, merge
+from deployments.serving.tiling import Tile, joined, merge
 
 R = TypeVar("R")
 
@@ -35,12 +35,14 @@ Found = list[tuple[Tile, Detections]]
 
 @dataclass(frozen=True, slots=True)
 class TiledFrame:
-    """pixels: RGB uint8 (height, width, 3).  expires_at_s: on the monotonic clock."""
+    """pixels: RGB uint8 (height, width, 3).  expires_at_s: on the monotonic clock.  asked_for: the option by which it
+    is cut, for messages."""
 
     pixels: NDArray[np.uint8]
     tiles: Sequence[Tile]
     thresholds: Thresholds
     expires_at_s: float
+    asked_for: str = "tiling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class TiledModel:
         found = [part for task in under_way for part in task.result()]
         inferred_at_s = time.monotonic()
         size_px = frame.pixels.shape[0], frame.pixels.shape[1]
-        merged = await work.in_thread(merge, found, size_px, frame.thresholds)
+        # A single region is complete as the family has answered it, which need not be thinned out by overlap.
+        merged = await work.in_thread(merge, found, size_px, frame.thresholds) if len(found) > 1 else joined(found)
         wait_s = min(batched.wait_s for batched in work.batches)
         return merged, Timings(
             wait_s=wait_s,
@@ -122,11 +125,14 @@ class _FrameWork:
         for tile, one, batched in zip(group, prepared, batches, strict=True):
             result = self._model.family.postprocess(batched.result, one.geometry, self._frame.thresholds)
             if not isinstance(result, Detections):
-                raise InvalidRequest(f"tiling: this model answers {result.what} and no boxes; only detectors tile")
+                raise InvalidRequest(
+                    f"{self._frame.asked_for}: this model answers {result.what} and no boxes; only detectors can"
+                )
             if not (result.masks is None and result.corners is None):
                 what = "rotated boxes" if result.masks is None else "masks"
                 raise InvalidRequest(
-                    f"tiling: this model answers {what}, which cannot be joined across tiles; ask without"
+                    f"{self._frame.asked_for}: this model answers {what}, which cannot be joined from parts of an "
+                    "image; ask without"
                 )
             found.append((tile, result))
         return found

@@ -8,6 +8,7 @@ answered twice, is met by the overlap: what one tile cuts, its neighbour or the 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from deployments.errors import InvalidRequest
 from deployments.families.contract import Thresholds
 from deployments.families.shared.nms import Suppression, suppress
 from deployments.prediction import Detections
+from deployments.request import Region
 
 MAX_TILES = 64
 """More pieces than this, the whole frame among them, are refused: one request would hold a model for too long."""
@@ -42,6 +44,12 @@ class Tile:
     def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The piece of `pixels` (height, width, 3): a view, no copy."""
         return pixels[self.top_px : self.bottom_px, self.left_px : self.right_px]
+
+    def shifted(self, down_px: int, right_px: int) -> Self:
+        """The same piece, in pixels of an image that begins above it and to its left."""
+        return type(self)(
+            self.top_px + down_px, self.left_px + right_px, self.bottom_px + down_px, self.right_px + right_px
+        )
 
 
 def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling, input_px: tuple[int, int]) -> tuple[Tile, ...]:
@@ -71,6 +79,31 @@ def cut_into_tiles(image_size_px: tuple[int, int], tiling: Tiling, input_px: tup
     return (whole, *tiles) if tiling.whole_frame else tuple(tiles)
 
 
+def cut_into_regions(
+    image_size_px: tuple[int, int], regions: Sequence[Region], tiling: Tiling | None, input_px: tuple[int, int]
+) -> tuple[Tile, ...]:
+    """The regions of an image of (height, width), each of them cut into tiles where `tiling` says so.
+
+    Raises InvalidRequest for a region that is not in the image, and when there are too many tiles.
+    """
+    height, width = image_size_px
+    tiles: list[Tile] = []
+    for index, (x1, y1, x2, y2) in enumerate(regions):
+        if x2 > width or y2 > height:
+            raise InvalidRequest(
+                f"regions[{index}] ends at x2 = {x2}, y2 = {y2}, outside the image of {width} x {height} pixels"
+            )
+        if tiling is None:
+            tiles.append(Tile(y1, x1, y2, x2))
+        else:
+            tiles += [tile.shifted(y1, x1) for tile in cut_into_tiles((y2 - y1, x2 - x1), tiling, input_px)]
+    if len(tiles) > MAX_TILES:
+        raise InvalidRequest(
+            f"regions: their tiles are {len(tiles)} pieces, the limit is {MAX_TILES}; use larger tiles"
+        )
+    return tuple(tiles)
+
+
 def merge(
     parts: Sequence[tuple[Tile, Detections]], image_size_px: tuple[int, int], thresholds: Thresholds
 ) -> Detections:
@@ -82,7 +115,7 @@ def merge(
     Inner means that the image goes on beyond it. image_size_px: (height, width). Only the best `MERGED_BOXES` of all
     tiles are looked at.
     """
-    found = _joined(parts)
+    found = joined(parts)
     pieces = np.concatenate([_is_piece(tile, one.boxes, image_size_px) for tile, one in parts])
     best = _best(found.scores, MERGED_BOXES)
     standing = best[~_is_covered(found.boxes[best], found.class_ids[best], pieces[best])]
@@ -91,8 +124,8 @@ def merge(
     return found.picked(standing[kept])
 
 
-def _joined(parts: Sequence[tuple[Tile, Detections]]) -> Detections:
-    """What all tiles have found, in pixels of the image."""
+def joined(parts: Sequence[tuple[Tile, Detections]]) -> Detections:
+    """What all tiles have found, in pixels of the image, one tile after another and not merged."""
     boxes = [found.boxes.reshape(-1, 4) + np.tile(_corner(tile), 2) for tile, found in parts]
     points = [
         np.concatenate([found.keypoints[..., :2] + _corner(tile), found.keypoints[..., 2:]], axis=-1)

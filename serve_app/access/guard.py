@@ -104,7 +104,7 @@ class Guard:
         shown = shown_key(scope)
         route = self._routes.of(scope["path"])
         # OPTIONS only names methods. Preflight requests of browsers, which carry no key, end before they come here.
-        if route is not None and (route.scope is None or scope["method"] == "OPTIONS"):
+        if route is not None and (route.scope_for(scope["method"]) is None or scope["method"] == "OPTIONS"):
             # Without waiting for it: so health tells of a broken file though nobody shows a key.
             self._access.ring.look_soon()
             await self._app(scope, receive, send)
@@ -112,7 +112,7 @@ class Guard:
         if route is None:
             admitted: Allowance | Response = self._not_there(scope)
         else:
-            admitted = self._admit(scope, route.scope, shown, await self._access.keys())
+            admitted = self._admit(scope, route.scope_for(scope["method"]), shown, await self._access.keys())
         if isinstance(admitted, Response):
             # The router, which would note it, never sees this request.
             scope["route"] = route

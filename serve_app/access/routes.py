@@ -5,7 +5,7 @@ A path that is not in it answers 404 while keys are asked for, so that a route w
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.routing import compile_path
 
@@ -64,6 +64,12 @@ ROUTES: Mapping[str, Scope | None] = {
 }
 """Template of a route, as the router has it -> what a key needs."""
 
+BY_METHOD: Mapping[str, Mapping[str, Scope]] = {
+    "/v1/models": {"POST": Scope.ADMIN},
+    "/v1/models/{model}": {"DELETE": Scope.ADMIN},
+}
+"""Templates of which a method needs another scope than the rest."""
+
 OPEN_FOLDERS = ("/static", "/docs")
 """Prefixes of mounted files, all of them open."""
 
@@ -76,14 +82,22 @@ class Route:
 
     scope: Scope | None
 
+    by_method: Mapping[str, Scope] = field(default_factory=dict)
+    """Methods that need another scope."""
+
+    def scope_for(self, method: str) -> Scope | None:
+        """What a key needs for this method."""
+        return self.by_method.get(method, self.scope)
+
 
 class RouteTable:
     """Finds the row of a path."""
 
     def __init__(self, routes: Mapping[str, Scope | None] = ROUTES) -> None:
-        self._plain = {path: Route(path, scope) for path, scope in routes.items() if "{" not in path}
+        rows = [Route(path, scope, BY_METHOD.get(path, {})) for path, scope in routes.items()]
+        self._plain = {row.path: row for row in rows if "{" not in row.path}
         self._patterns: list[tuple[re.Pattern[str], Route]] = [
-            (compile_path(path)[0], Route(path, scope)) for path, scope in routes.items() if "{" in path
+            (compile_path(row.path)[0], row) for row in rows if "{" in row.path
         ]
 
     def of(self, path: str) -> Route | None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deployments.definition import MODEL_IMPORT_PATH
 from deployments.nearest_name import nearest_of
 from serve_app.launcher.app_status import (
     ApplicationState,
@@ -22,26 +21,28 @@ from serve_app.launcher.audit import note_change
 from serve_app.launcher.candidate_report import candidate_report, has_candidates
 from serve_app.launcher.cluster.node_checks import check_nodes
 from serve_app.launcher.cluster.replica_settings import with_settings
-from serve_app.launcher.configuration.candidate_rules import candidate_problems
 from serve_app.launcher.configuration.env_overrides import (
-    render_application,
     rendered,
 )
-from serve_app.launcher.configuration.env_settings import SystemSettings
-from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray, joins_cluster
+from serve_app.launcher.configuration.ray_variables import joins_cluster
 from serve_app.launcher.configuration.settings_page import settings_page
 from serve_app.launcher.configuration.validation import (
     check_file,
     load_model_block,
     load_system,
-    models_of,
-    system_problems,
 )
 from serve_app.launcher.console import LaunchError, say, say_error
-from serve_app.launcher.dashboard_client import RunningSystem, all_settled, metrics_text, wait_until_listed
+from serve_app.launcher.dashboard_client import all_settled, metrics_text, wait_until_listed
+from serve_app.launcher.model_changes import (
+    Addition,
+    Removal,
+    Started,
+    blocks_of,
+    submit_added,
+    submit_removed,
+)
 from serve_app.launcher.proxy.haproxy import behind_haproxy
-from serve_app.launcher.ray_token import explicit_mode
-from serve_app.launcher.run_record import one_change_at_a_time, read_record
+from serve_app.launcher.run_record import one_change_at_a_time
 
 Environ = Mapping[str, str]
 
@@ -72,8 +73,9 @@ def check(files: Iterable[Path]) -> int:
 def deploy(config: Path, environ: Environ) -> int:
     """Makes `config` the running system's configuration and waits until it is."""
     document = load_system(config)
-    settings, environ, has_real_redis = _as_started(environ)
-    with RunningSystem(settings.dashboard_url, environ) as system:
+    started = Started.of(environ)
+    settings, environ, has_real_redis = started.settings, started.environ, started.has_real_redis
+    with started.dashboard() as system:
         with one_change_at_a_time(settings.folder) as is_followed:
             if joins_cluster(environ):
                 has_real_redis = check_nodes(document, system, environ).has_redis
@@ -96,50 +98,28 @@ def add(model: Path, environ: Environ) -> int:
     in the catalogue of FathomNet."""
     is_block = model.exists() or model.suffix in (".yaml", ".yml")
     application = load_model_block(model) if is_block else _catalogue_block(str(model))
-    name = application["name"]
-    settings, environ, _ = _as_started(environ)
-    render_application(application, settings)
-    with RunningSystem(settings.dashboard_url, environ) as system:
-        with one_change_at_a_time(settings.folder) as is_followed:
-            document = submission(system.details())
-            if name in names(document):
-                raise LaunchError(f"{name} is running already; running: {', '.join(names(document))}")
-            if not is_block:
-                _leave_taken_queues(application, document)
-            wanted = {**document, "applications": [*document["applications"], application]}
-            if problems := system_problems(wanted):
-                raise LaunchError(problems)
-            if joins_cluster(environ):
-                only = {"applications": [application]}
-                check_nodes(only, system, environ)
-                [application] = with_settings(only, environ)["applications"]
-                wanted["applications"][-1] = application
-            system.submit(wanted)
-            note_change(settings.folder, "add", model=name, block=str(model))
+    addition = Addition(application, leaves_queues=not is_block, noted={"block": str(model)})
+    name = addition.name
+    started = Started.of(environ)
+    with started.dashboard() as system:
+        submitted = submit_added(addition, started, system)
+        for line in submitted.left:
+            say(line)
         details = system.wait_until(
-            lambda now: _is_settled(now, name) or _is_overtaken(now, [name], is_followed), settings.start_patience_s
+            lambda now: _is_settled(now, name) or _is_overtaken(now, [name], submitted.is_followed),
+            started.settings.start_patience_s,
         )
     exit_status = _print_outcome(details, [name])
-    if exit_status == 0 and not wait_until_listed(details, name, is_elsewhere=joins_cluster(environ)):
+    if exit_status == 0 and not wait_until_listed(details, name, is_elsewhere=joins_cluster(started.environ)):
         say_error(f"{name} runs, but the HTTP door does not list it yet")
     return exit_status
 
 
 def remove(name: str, environ: Environ) -> int:
     """Removes one model from the running system and waits until it is gone."""
-    settings, environ, _ = _as_started(environ)
-    with RunningSystem(settings.dashboard_url, environ) as system, one_change_at_a_time(settings.folder):
-        document = submission(system.details())
-        models = [app["name"] for app in document["applications"] if app["import_path"] == MODEL_IMPORT_PATH]
-        if name not in models:
-            kind = "is part of the system, not a model" if name in names(document) else "is not running"
-            raise LaunchError(f"{name} {kind}; models: {', '.join(models) or 'none'}")
-        wanted = {**document, "applications": [app for app in document["applications"] if app["name"] != name]}
-        if candidates := list(candidate_problems(wanted)):
-            raise LaunchError([f"{name} has candidates; remove them first", *candidates])
-        system.submit(wanted)
-        note_change(settings.folder, "remove", model=name)
-    with RunningSystem(settings.dashboard_url, environ) as system:
+    started = Started.of(environ)
+    with started.dashboard() as system:
+        submit_removed(Removal(name), started, system)
         details = system.wait_until(lambda now: name not in now["applications"], REMOVAL_TIMEOUT_S)
     if name in details["applications"]:
         say_error(f"{name} is still finishing its work after {REMOVAL_TIMEOUT_S:g} s")
@@ -150,15 +130,16 @@ def remove(name: str, environ: Environ) -> int:
 
 def status(environ: Environ) -> int:
     """Prints the state of every application; 1 when one of them is not healthy."""
-    settings, environ, _ = _as_started(environ)
-    with RunningSystem(settings.dashboard_url, environ) as system:
+    started = Started.of(environ)
+    is_joined = joins_cluster(started.environ)
+    with started.dashboard() as system:
         details = system.details()
-        nodes = system.nodes() if joins_cluster(environ) else []
+        nodes = system.nodes() if is_joined else []
     states = application_states(details)
     say(table(states.values()))
     if nodes:
         say("\n" + node_table(nodes, details))
-    if has_candidates(details) and (report := candidate_report(metrics_text(details, joins_cluster(environ)))):
+    if has_candidates(details) and (report := candidate_report(metrics_text(details, is_joined))):
         say("\n" + report)
     return 0 if states and all(state.is_healthy for state in states.values()) else 1
 
@@ -170,32 +151,10 @@ def settings() -> int:
 
 
 def _catalogue_block(name: str) -> Details:
-    known = {block["name"]: block for block in models_of(load_system(CATALOGUE))}
+    known = blocks_of(CATALOGUE)
     if name not in known:
         raise LaunchError(f"{name} is neither a file nor in {CATALOGUE}; {nearest_of(name, known)}")
     return known[name]
-
-
-def _leave_taken_queues(application: Details, document: Details) -> None:
-    """Removes from a block of the catalogue, which its user has not written, the queues of other models."""
-    owners = {queue: model["name"] for model in models_of(document) for queue in model["args"].get("queues", ())}
-    args = application["args"]
-    for queue in args.get("queues", ()):
-        if queue in owners:
-            say(f"{queue} stays with {owners[queue]}")
-    args["queues"] = [queue for queue in args.get("queues", ()) if queue not in owners]
-
-
-def _as_started(environ: Environ) -> tuple[SystemSettings, dict[str, str], bool]:
-    """The settings of the running system: those of its start, and over them what the environment says now."""
-    record = read_record(SystemSettings.from_environment(environ).folder)
-    environ = {**record.environment, **environ}
-    settings = SystemSettings.from_environment(environ)
-    return (
-        settings,
-        explicit_mode(environ) | for_ray(environ),
-        record.has_real_redis or bool(environ.get(REDIS_URL.name)),
-    )
 
 
 def _warn_of_fixed_options(document: Details, details: Details) -> None:

@@ -19,7 +19,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.support.waiting import wait_for
 
-OPTIONS = {"score_threshold", "iou_threshold", "max_detections", "classes", "tiling", "tiling_overlap", "format"}
+OPTIONS = {
+    "score_threshold",
+    "iou_threshold",
+    "max_detections",
+    "classes",
+    "tiling",
+    "tiling_overlap",
+    "regions",
+    "format",
+}
 MODEL = {"name": "demo", "external": False, "description": "A demo", "queues": ["image_queue"], "family": "yolov5",
          "revision": "1", "labels": ["Fish", "Crab"], "licence": "CC-BY-4.0", "state": "ready"}  # fmt: skip
 

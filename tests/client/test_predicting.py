@@ -71,7 +71,8 @@ def test_options_are_written_into_the_query(client: Client, server: FakeServer) 
         classes=["Fish", "Crab, red"],
         tiling=True,
     )
-    client.predict(b"1", model="demo", score_threshold=0.25, classes="Fish", tiling="640x480")
+    regions = [{"x1": 0, "y1": 5, "x2": 640, "y2": 480}]
+    client.predict(b"1", model="demo", score_threshold=0.25, classes="Fish", tiling="640x480", regions=regions)
     first, second = (asked.query for asked in server.asked)
     assert first == [
         ("score_threshold", '{"Crab": 0.5, "*": 0.2}'),
@@ -80,7 +81,12 @@ def test_options_are_written_into_the_query(client: Client, server: FakeServer) 
         ("classes", "Crab, red"),
         ("tiling", "on"),
     ]
-    assert second == [("score_threshold", "0.25"), ("classes", "Fish"), ("tiling", "640x480")]
+    assert second == [
+        ("score_threshold", "0.25"),
+        ("classes", "Fish"),
+        ("tiling", "640x480"),
+        ("regions", '[{"x1": 0.0, "y1": 5.0, "x2": 640.0, "y2": 480.0}]'),
+    ]
 
 
 @pytest.mark.parametrize(

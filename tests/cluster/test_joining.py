@@ -7,6 +7,7 @@ import httpx
 import pytest
 import yaml
 
+from serve_app.access.keys import Key, Scope, digest_of, entry_text, new_key
 from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
 from tests.cluster.load import FRAME, QUEUE, job
 from tests.cluster.network import GATEWAY
@@ -164,3 +165,37 @@ def test_weights_are_fetched_once_for_each_node(bed: Bed, tmp_path_factory: pyte
         assert sorted(running(bed)["heavy"]) == sorted(2 * [node.address for node in bed.workers])
         assert [path for path, _ in mirror.asked].count(place) == len(bed.workers)
     assert bed.launch("remove", "heavy").returncode == 0
+
+
+def test_models_come_and_go_over_http_from_any_node(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> None:
+    key, folder = new_key(), tmp_path_factory.mktemp("keys")
+    keys = folder / "keys.toml"
+    keys.write_text(entry_text(Key(name="ada", sha256=digest_of(key).hex(), scopes=frozenset({Scope.ADMIN}))))
+    keys.chmod(0o600)
+    block = {
+        "name": "newcomer",
+        "import_path": "deployments.app:build",
+        "route_prefix": None,
+        "args": {"family": "fixed-answer"},
+        "deployments": [{"name": "Model", "autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}],
+    }
+    [door] = [one for one in yaml.safe_load((ROOT / CONFIG).read_text())["applications"] if one["name"] == "api"]
+    config = folder / "small.yaml"
+    applications = [door, block | {"name": "stays"}]
+    config.write_text(yaml.safe_dump({"http_options": {"port": HTTP_PORT}, "applications": applications}))
+    done = bed.launch("deploy", str(config), FATHOM_API_KEYS_FILE=str(keys), FATHOM_NUM_GPUS="0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        for node in bed.nodes.values():
+            url = f"http://{node.address}:{HTTP_PORT}"
+            with httpx.Client(base_url=url, timeout=60, trust_env=False, headers={"X-API-Key": key}) as http:
+                added = http.post("/v1/models", json=block)
+                assert added.status_code == 202, added.text
+                wait_for(lambda: "newcomer" in running(bed), START_S, "the new model", 0.5)
+                [model] = bed.details()["applications"]["newcomer"]["deployed_app_config"]["deployments"]
+                assert model["ray_actor_options"]["num_gpus"] == 0, "what the launcher's environment says"
+                removed = http.delete("/v1/models/newcomer")
+                assert removed.status_code == 202, removed.text
+                wait_for(lambda: "newcomer" not in bed.details()["applications"], START_S, "it to go", 0.5)
+    finally:
+        assert bed.launch("deploy", CONFIG).returncode == 0

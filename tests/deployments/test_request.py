@@ -18,6 +18,10 @@ from deployments.request import Image, Options, Request
         ({"score_threshold": {"Crab": 0.5, "Fish": 1.5}}, ["score_threshold", "'Fish'", "1.5"]),
         ({"max_detections": 0}, ["max_detections", "0"]),
         ({"max_detections": 1001}, ["max_detections", "1000", "1001"]),
+        ({"regions": ()}, ["regions", "1 to 16", "0"]),
+        ({"regions": ((0, 0, 1, 1),) * 17}, ["regions", "1 to 16", "17"]),
+        ({"regions": ((0, 0, 1, 1), (5, 0, 5, 1))}, ["regions[1]", "x1 < x2", "(5, 0, 5, 1)"]),
+        ({"regions": ((-1, 0, 5, 1),)}, ["regions[0]", "0 <= x1", "(-1, 0, 5, 1)"]),
     ],
 )
 def test_options_name_field_and_value(arguments: dict[str, Any], words: list[str]) -> None:

@@ -79,7 +79,7 @@ async def test_head_answers_as_get_does_without_the_body(door: int, path: str) -
 
 METHODS = [
     ("/health/live", "GET, HEAD, OPTIONS"),
-    ("/v1/models/other", "GET, HEAD, OPTIONS"),
+    ("/v1/models/other/ready", "GET, HEAD, OPTIONS"),
     ("/static/index.html", "GET, HEAD, OPTIONS"),
     ("/", "GET, HEAD, OPTIONS"),
     ("/predictor/", "OPTIONS, POST"),

@@ -142,3 +142,11 @@ def test_health_and_metrics(system: RunningSystem) -> None:
     assert system.http.get("/health/live").status_code == 200
     assert system.http.get("/health/ready").json()["status"] == "ready"
     wait_for(lambda: "fathom_requests_total{" in system.http.get("/metrics").text, 30, "the model's metrics")
+
+
+def test_the_http_door_knows_how_many_jobs_wait_in_redis(system: RunningSystem) -> None:
+    def waiting() -> dict[str, int]:
+        queues = system.http.get("/v1/system").json()["redis"]["queues"]
+        return {one["queue"]: one["waiting"] for one in queues or ()}
+
+    wait_for(lambda: all(waiting().get(queue) == 0 for queue in QUEUES), 30, "empty queues")

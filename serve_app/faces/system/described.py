@@ -19,6 +19,15 @@ _REASONS: Schema = {
         "properties": {"model": _TEXT, "state": _STATE, "application": _TEXT, "reason": _TEXT},
     },
 }
+_QUEUES: Schema = {
+    "type": ["array", "null"],
+    "items": {
+        "type": "object",
+        "required": ["queue", "waiting"],
+        "properties": {"queue": _TEXT, "waiting": {**_COUNT, "description": "Jobs"}},
+    },
+    "description": "Of models and of external workers; null where it is not known",
+}
 _READINESS: Schema = {
     "status": {"enum": ["ready", "degraded", "not ready"]},
     "reasons": _REASONS,
@@ -75,7 +84,9 @@ SCHEMAS: dict[str, Schema] = {
         {
             **_READINESS,
             "models": {"type": "array", "items": ref("ModelWork")},
-            "redis": {"oneOf": [{"type": "null"}, _object({"application": _TEXT, "reason": _TEXT})]},
+            "redis": {
+                "oneOf": [{"type": "null"}, _object({"application": _TEXT, "reason": _TEXT, "queues": _QUEUES})]
+            },
             "uploads": _object({"held_bytes": _COUNT, "limit_bytes": _COUNT}),
             "seen_before_s": {"type": "number", "description": "How old the view of the models is"},
         }

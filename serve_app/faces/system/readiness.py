@@ -29,6 +29,9 @@ class Signs:
     gateway_runs: bool = False
     """Whether it has a replica that runs. One of two that lost its node is no reason: the other serves the queues."""
 
+    waiting_jobs: Mapping[str, int] | None = None
+    """Redis queue -> jobs that wait in it; None where that is not known."""
+
     view_age_s: float = 0.0
     """How old the view of the models is."""
 

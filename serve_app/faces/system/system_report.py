@@ -1,7 +1,7 @@
 """What `GET /v1/system` says: the models and what this door asks of them. Pure.
 
-All of it is known already when the route is asked. What only the replicas or Redis know (images waiting inside a
-replica, the lengths of Redis queues) is in `/metrics`.
+All of it is known already when the route is asked: the bridge tells the doors every few seconds how many jobs wait.
+What only the replicas know (images waiting inside a replica) is in `/metrics`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,16 @@ def system_report(
     return {
         **readiness(records, unhealthy, signs),
         "models": [_model(record, activity) for record in records],
-        "redis": None if signs.gateway is None else {"application": signs.gateway, "reason": signs.gateway_reason},
+        "redis": None if signs.gateway is None else _redis(signs.gateway, signs),
         "uploads": {"held_bytes": work.uploads.held_bytes, "limit_bytes": work.uploads.limit_bytes},
         "seen_before_s": round(signs.view_age_s, 1),
     }
+
+
+def _redis(application: str, signs: Signs) -> dict[str, Any]:
+    waiting = signs.waiting_jobs
+    queues = None if waiting is None else [{"queue": name, "waiting": waiting[name]} for name in sorted(waiting)]
+    return {"application": application, "reason": signs.gateway_reason, "queues": queues}
 
 
 def _model(record: ModelRecord, activity: Activity) -> dict[str, Any]:

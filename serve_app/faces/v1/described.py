@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deployments.request import MAX_DETECTIONS_LIMIT
+from deployments.request import MAX_DETECTIONS_LIMIT, MAX_REGIONS
 from serve_app.faces.v1.sent import IMAGE_PARTS, MAX_IMAGES
 from serve_app.formats import FORMATS
 from serve_app.openapi_parts import Described, answers, problems, query_parameters, ref
@@ -40,10 +40,25 @@ _IN_JSON: dict[str, Schema] = {
         "maximum": 0.8,
         "description": "Part of a tile that it shares with its neighbour; only with tiling",
     },
+    "regions": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_REGIONS,
+        "items": {
+            "type": "object",
+            "required": ["x1", "y1", "x2", "y2"],
+            "properties": {side: {"type": "number", "minimum": 0} for side in ("x1", "y1", "x2", "y2")},
+            "additionalProperties": False,
+        },
+        "description": "Parts of the image to look at, in its pixels; boxes are still those of the whole image",
+    },
     "format": {"type": "string", "enum": ["json", *FORMATS], "description": "What the answer is written as"},
 }
 
-_IN_TEXT = _IN_JSON | {"score_threshold": {"anyOf": [_SHARE, _BY_LABEL_TEXT]}}
+_IN_TEXT = _IN_JSON | {
+    "score_threshold": {"anyOf": [_SHARE, _BY_LABEL_TEXT]},
+    "regions": {"type": "string", "description": 'JSON, such as [{"x1": 0, "y1": 0, "x2": 640, "y2": 480}]'},
+}
 
 
 def _object(required: list[str], **properties: Schema) -> Schema:

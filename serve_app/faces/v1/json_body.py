@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.errors import InvalidRequest
-from deployments.nearest_name import nearest_of
 from serve_app.faces.v1 import options
 from serve_app.json_bodies import file_in, json_object
 
@@ -19,7 +18,7 @@ def read_json(body: bytes, most_images: int) -> tuple[list[bytes | str], options
     members = json_object(body, '{"image": "<base64>"}')
     for name in members:
         if name not in _MEMBERS and name not in options.NAMES:
-            raise InvalidRequest(f"unknown member {name[:100]!r}; {nearest_of(name, _MEMBERS | options.NAMES)}")
+            raise options.unknown("member", name, _MEMBERS | options.NAMES)
     images = [_file_or_address(text, where) for where, text in _texts(members, most_images)]
     return images, options.from_json({name: value for name, value in members.items() if name not in _MEMBERS})
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from deployments.errors import InvalidRequest
 from deployments.nearest_name import nearest_of
-from deployments.request import SHOWN_CHARACTERS, Options
+from deployments.request import SHOWN_CHARACTERS, Options, Region
 from serve_app.forms import MAX_FIELD_BYTES, MAX_PARTS
 from serve_app.option_values import (
     json_labels,
@@ -17,15 +17,19 @@ from serve_app.option_values import (
     json_whole_number,
     number_in,
     numbers_by_label,
+    regions_in,
+    regions_of,
     threshold_in,
     tiling_in,
     whole_number_in,
 )
 
 CLASSES = "classes"
+REGIONS = "regions"
+POINTS = "points"
 FORMAT = "format"
 
-Value = float | str | tuple[str, ...] | Mapping[str, float]
+Value = float | str | tuple[str, ...] | tuple[Region, ...] | Mapping[str, float]
 
 Given = dict[str, Value]
 """Option -> its value; an option that was not given is missing."""
@@ -43,8 +47,18 @@ def from_query(query: bytes) -> Given:
         ) from None
     for name, _ in pairs:
         if name not in NAMES:
-            raise InvalidRequest(f"unknown query parameter {name[:100]!r}; {nearest_of(name, NAMES)}")
+            raise unknown("query parameter", name, NAMES)
     return from_texts(pairs)
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InvalidRequest:
+    """The error for a name that is no option. kind: what it is called where it stands."""
+    if name == POINTS:
+        return InvalidRequest(
+            "points belong to models that segment what is pointed at, and none of the models here does; external "
+            "workers that do are asked at /sam/, /sam_v2/, /sam_multi/ and /sam_multi_v2/"
+        )
+    return InvalidRequest(f"unknown {kind} {name[:100]!r}; {nearest_of(name, known)}")
 
 
 def from_texts(pairs: Iterable[tuple[str, str]]) -> Given:
@@ -112,6 +126,7 @@ _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "max_detections": lambda text: whole_number_in(text, "max_detections"),
     "tiling": lambda text: _word(text, "tiling"),
     "tiling_overlap": lambda text: number_in(text, "tiling_overlap"),
+    REGIONS: regions_in,
     FORMAT: lambda text: _word(text, FORMAT),
 }
 
@@ -122,9 +137,10 @@ _FROM_JSON: Mapping[str, Callable[[Any, str], Value]] = {
     CLASSES: json_labels,
     "tiling": _word,
     "tiling_overlap": json_number,
+    REGIONS: lambda value, name: regions_of(value),
     FORMAT: _word,
 }
 
 NAMES = frozenset(_FROM_JSON)
 
-_AS_THEY_ARE = ("score_threshold", "iou_threshold", "max_detections", CLASSES)
+_AS_THEY_ARE = ("score_threshold", "iou_threshold", "max_detections", CLASSES, REGIONS)

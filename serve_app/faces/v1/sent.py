@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest, ServingError
-from deployments.nearest_name import nearest_of
 from serve_app.faces.v1 import options
 from serve_app.faces.v1.json_body import read_json
 from serve_app.fetching.fetcher import ImageFetcher
@@ -110,7 +109,7 @@ def _of_form(content_type: str, body: bytes) -> Sent:
             fields.append((part.name, field_text(part, MAX_FIELD_BYTES)))
         else:
             known = options.NAMES | set(IMAGE_PARTS)
-            raise InvalidRequest(f"unknown field {part.name[:100]!r}; {nearest_of(part.name, known)}")
+            raise options.unknown("field", part.name, known)
     if not 1 <= len(images) <= MAX_IMAGES:
         raise InvalidRequest(f"the form has {len(images)} parts named image or file, it must have 1 to {MAX_IMAGES}")
     return Sent(images, options.from_texts(fields))

@@ -12,6 +12,7 @@ from typing import Any
 
 from deployments.definition import MODEL_IMPORT_PATH
 from deployments.labels import read_labels
+from serve_app.launcher.configuration.env_overrides import DOOR_IMPORT_PATH
 from serve_app.launcher.configuration.ray_variables import REDIS_URL
 
 Document = dict[str, Any]
@@ -27,6 +28,15 @@ _PASSED_ON = (
     "FATHOM_API_KEYS_FILE",  # its place; each node with a door has the file there
     "OTEL_EXPORTER_OTLP_ENDPOINT",  # its headers may be secret, and are not
 )
+
+_FOR_CHANGES = (
+    "RAY_ADDRESS",
+    "FATHOM_DASHBOARD_HOST",
+    "FATHOM_DASHBOARD_PORT",
+    "FATHOM_NUM_GPUS",
+    "FATHOM_MAX_REPLICAS",
+)
+"""What a door needs beside it, that adds and removes models for whoever has a key with the scope `admin`."""
 
 
 def is_secret(redis_url: str) -> bool:
@@ -47,6 +57,9 @@ def with_settings(document: Document, environ: Mapping[str, str]) -> Document:
     for application in result["applications"]:
         runtime_env = application.setdefault("runtime_env", {})
         runtime_env["env_vars"] = {**runtime_env.get("env_vars", {}), **passed_on(environ)}
+        if application.get("import_path") == DOOR_IMPORT_PATH and environ.get("FATHOM_API_KEYS_FILE"):
+            needed = {name: environ[name] for name in _FOR_CHANGES if environ.get(name)}
+            runtime_env["env_vars"] |= needed
         args = application.get("args", {})
         if application.get("import_path") == MODEL_IMPORT_PATH and args.get("labels_file"):
             args["labels"] = list(read_labels(args.pop("labels_file")))

@@ -24,19 +24,35 @@ def read_yaml(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LaunchError(f"{path}: cannot be read: {error}") from error
-    loader = yaml.SafeLoader(text)
+    return yaml_in(text, str(path))
+
+
+def yaml_in(text: str, where: str) -> Any:
+    """The content of the one YAML document in `text`. Raises LaunchError that begins with `where`."""
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise LaunchError(f"{where}: {_one_line(error)}") from error
     try:
         root = loader.get_single_node()
         if root is None:
-            raise LaunchError(f"{path}: is empty")
-        duplicates = [f"{path} line {line}: duplicate key {key!r}" for key, line in _duplicate_keys(root, set())]
+            raise LaunchError(f"{where}: is empty")
+        duplicates = [f"{where} line {line}: duplicate key {key!r}" for key, line in _duplicate_keys(root, set())]
         if duplicates:
             raise LaunchError(duplicates)
         return loader.construct_document(root)
     except yaml.YAMLError as error:
-        raise LaunchError(f"{path}: {_one_line(error)}") from error
+        raise LaunchError(f"{where}: {_one_line(error)}") from error
     finally:
         loader.dispose()
+
+
+def has_aliases(text: str) -> bool:
+    """Whether a YAML text names a part of itself again, by which a few lines may stand for a document of any size."""
+    try:
+        return any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader))
+    except yaml.YAMLError:
+        return False
 
 
 def without_anchors(document: Any) -> Any:

@@ -57,6 +57,10 @@ _CLIENT_TIMEOUT_S = 60
 _LONGEST_ANSWER_S = 3600.0
 _HAPROXY_WAITS_LONGER_S = 10.0
 
+_RETRY_ON = "conn-failure empty-response"
+"""What a door had that died is asked of the next one, where it fits into a buffer: to ask twice for a prediction does
+no harm. What must not be asked twice, `haproxy_config` leaves out."""
+
 _WRAPPER = """#!/bin/sh
 # Ray has no settings for most of what is changed here, and writes the file anew at each change.
 for argument in "$@"; do
@@ -155,6 +159,7 @@ def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_BUFFER_BYTES),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(_CLIENT_TIMEOUT_S),
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(_answer_timeout_s(limits)),
+        "RAY_SERVE_HAPROXY_RETRY_ON": _RETRY_ON,
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door, limits)),
     }
 

@@ -148,6 +148,11 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
         f"    http-request return status 431 content-type application/problem+json "
         f"file {rules.answers}/{HEAD_TOO_LARGE} {_HEADERS} if {{ req.hdrs,length gt {buffer_bytes // 2} }}"
     )
+    # Of what has been sent to a door that died: a worker elsewhere may have the job, and models may have changed.
+    yield (
+        "    http-request disable-l7-retry "
+        "unless { method GET HEAD } or { method POST } { path_end /predict /predictor /predictor/ }"
+    )
     yield from _dropped_headers()
     # HAProxy tells the system log whole addresses, and in these is a secret: docs/security.md.
     yield "    http-request set-log-level silent if { url_param(api_key) -m found }"

@@ -8,6 +8,8 @@ import re
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http import auto
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from serve_app.launcher.proxy.haproxy_answers import ANSWERS, response_of
 
@@ -26,7 +28,10 @@ _SHOWN = {404: 503, 408: 504, 500: 500, 503: 503, 504: 504}
 
 
 def middlewares() -> list[Middleware]:
-    """What Ray puts before its proxy."""
+    """What Ray puts before its proxy. It asks for it before it starts the server. Of the two parsers that this may
+    have, httptools drops the body of a request that offers HTTP/2, as Java's HttpClient does by default; h11 does
+    not."""
+    auto.AutoHTTPProtocol = H11Protocol
     return [Middleware(InFront)]
 
 

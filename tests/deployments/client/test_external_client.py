@@ -197,3 +197,14 @@ async def test_without_the_application_there_are_no_external_workers(monkeypatch
     assert isinstance(outcome, ModelUnavailable)
     assert "no application bridge" in outcome.message
     assert client.records() == ()
+
+
+async def test_how_many_jobs_wait_is_told_until_the_bridge_is_not_heard_from() -> None:
+    handle = Handle(GatewayReport((), waiting={QUEUE: 12}))
+    client = client_of(handle)
+    assert client.waiting() is None
+    await client.start()
+    await until(lambda: client.waiting() == {QUEUE: 12})
+    handle.outcome = GatewayReport((), "Redis has not been reached yet", {QUEUE: 12})
+    await until(lambda: client.waiting() is None)
+    await client.stop()

@@ -38,5 +38,6 @@ async def test_of_a_queue_that_cannot_be_looked_at_nothing_is_told(
         await eventually(lambda: bridge.waiting_for(MODEL) == 0)
         own_valkey.stop()
         await eventually(lambda: bridge.waiting_for(MODEL) is None, within_s=15)
+        assert bridge.waiting is None
         own_valkey.start()
         await eventually(lambda: bridge.waiting_for(MODEL) == 0, within_s=15)

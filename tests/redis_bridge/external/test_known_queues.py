@@ -43,11 +43,14 @@ async def test_queues_of_others_are_known_to_the_bridge_and_left_alone(
     await redis.hset(FAST.registry_key, CORAL, '{"model": "coral worker"}')
     await redis.hset(FAST.registry_key, "no: queue of ours", "{}")
     settings = FAST.model_copy(update={"external_queues": ("image_queue_by_hand",)})
+    await redis.rpush(CORAL, b"1", b"2")
     async with start_bridge(settings=settings) as bridge:
         await eventually(lambda: bridge.queues == {QUEUE})
+        await eventually(lambda: bridge.waiting == {QUEUE: 0, CORAL: 2, "image_queue_by_hand": 0})
         assert bridge.external_queues() == {"image_queue_by_hand": None, CORAL: {"model": "coral worker"}}
         assert not await redis.hexists(FAST.registry_key, "image_queue_by_hand")
         assert await client.answer(await client.push((1, 2, 64))) == legacy_answer((1, 2, 64))
+        await redis.delete(CORAL)
         await redis.hdel(FAST.registry_key, CORAL)
         await eventually(lambda: bridge.queues == {QUEUE, CORAL})
         assert bridge.external_queues() == {"image_queue_by_hand": None}

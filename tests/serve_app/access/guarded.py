@@ -1,24 +1,28 @@
 """A door that asks for keys, over the fakes of the door's other tests, and its file of keys."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from deployments.catalogue import ModelState
+from deployments.errors import ServingError
 from serve_app.access.guard import Access
 from serve_app.access.key_ring import KeyRing
 from serve_app.access.keys import Key, Scope, digest_of, entry_text, new_key
 from serve_app.api import Entrance, create_api
+from serve_app.faces.admin.changes import Changed
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
-from tests.serve_app.conftest import CountedAnswers, FakeSystem
+from tests.serve_app.conftest import CountedAnswers, FakeSystem, record
 
 
 @dataclass
@@ -51,6 +55,27 @@ def access_for(path: Path) -> tuple[Access, str]:
 
 
 @dataclass
+class FakeChanges:
+    """Whoever changes the running system: takes every change, unless there is another outcome for it."""
+
+    system: FakeSystem
+    wanted: list[Mapping[str, Any]] = field(default_factory=list)
+    outcomes: list[Changed | ServingError] = field(default_factory=list)
+
+    async def __call__(self, wanted: Mapping[str, Any]) -> Changed:
+        self.wanted.append(wanted)
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if isinstance(outcome, ServingError):
+            raise outcome
+        if outcome is not None:
+            return outcome
+        if "remove" in wanted:
+            return Changed(HTTPStatus.ACCEPTED, wanted["remove"])
+        self.system.records_now.append(record("new", ModelState.STARTING))
+        return Changed(HTTPStatus.ACCEPTED, "new", notes=("image_queue_a stays with other",))
+
+
+@dataclass
 class Guarded:
     """The door, its file, and a key of each kind."""
 
@@ -64,6 +89,7 @@ class Guarded:
     doors: int = 1
 
     def __post_init__(self) -> None:
+        self.changes = FakeChanges(self.system)
         self.file = self.folder / "keys.toml"
         self.predict, self.metrics, self.admin = new_key(), new_key(), new_key()
         self.expired, self.revoked, self.wrong = new_key(), new_key(), new_key()
@@ -89,7 +115,7 @@ class Guarded:
         models = ModelAccess(self.system, self.system.predict, self.system.ask_external)
         access = Access(self.ring, lambda: self.doors, self.clock)
         shown = System(self.system, metrics_text, self.folder)
-        api = create_api(models, shown, self.settings, self.counted, Entrance(access=access))
+        api = create_api(models, shown, self.settings, self.counted, Entrance(access=access, change=self.changes))
         transport = httpx.ASGITransport(api, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
             yield http

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from serve_app.access.keys import Scope
-from serve_app.access.routes import OPEN_FOLDERS, ROUTES, RouteTable
+from serve_app.access.routes import BY_METHOD, OPEN_FOLDERS, ROUTES, RouteTable
 from tests.serve_app.access.guarded import Guarded, bearer, write
 from tests.serve_app.conftest import FakeSystem
 from tests.serve_app.uploads import picture
@@ -22,9 +22,9 @@ async def routes_of(door: httpx.AsyncClient) -> list[tuple[str, str]]:
     return [*declared, ("GET", "/openapi.json"), ("GET", "/static/index.html"), ("GET", "/static/samples/frame.png")]
 
 
-def scope_of(path: str) -> Scope | None:
+def scope_of(method: str, path: str) -> Scope | None:
     """Of the table itself, so that a route which it lacks is a failure."""
-    return None if path.startswith(OPEN_FOLDERS) else ROUTES[path]
+    return None if path.startswith(OPEN_FOLDERS) else BY_METHOD.get(path, {}).get(method, ROUTES[path])
 
 
 async def ask(door: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
@@ -44,7 +44,7 @@ async def test_every_route_asks_for_its_key_and_for_no_other(door: httpx.AsyncCl
     keys = {Scope.PREDICT: guarded.predict, Scope.METRICS: guarded.metrics, Scope.ADMIN: guarded.admin}
     for method, path in await routes_of(door):
         for prefix in ("", "/model/v1", "/"):
-            scope, at = scope_of(path), prefix + path
+            scope, at = scope_of(method, path), prefix + path
             if scope is None:
                 assert (await ask(door, method, at, {})).status_code not in REFUSED, at
                 assert (await ask(door, method, at, bearer(guarded.wrong))).status_code not in REFUSED, at
@@ -57,6 +57,18 @@ async def test_every_route_asks_for_its_key_and_for_no_other(door: httpx.AsyncCl
                 answer = await ask(door, method, at, bearer(key))
                 assert (answer.status_code == 403) is (its_scope not in (scope, Scope.ADMIN)), (method, at, its_scope)
                 assert answer.status_code != 401
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/models"), ("DELETE", "/v1/models/{model}")])
+async def test_only_admin_changes_the_models(
+    door: httpx.AsyncClient, guarded: Guarded, method: str, path: str
+) -> None:
+    assert scope_of(method, path) is Scope.ADMIN
+    for key in (guarded.predict, guarded.metrics):
+        refused = await ask(door, method, path, bearer(key))
+        assert (refused.status_code, refused.json()["code"]) == (403, "scope-missing")
+    assert guarded.changes.wanted == []
+    assert (await ask(door, "GET", path, bearer(guarded.predict))).status_code == 200
 
 
 async def test_legacy_clients_find_their_members_in_a_refusal(door: httpx.AsyncClient, guarded: Guarded) -> None:

@@ -3,9 +3,13 @@
 import httpx
 import pytest
 
+from deployments.byte_budget import ByteBudget
 from deployments.catalogue import ModelState
 from deployments.errors import Overloaded
 from deployments.external import ExternalWorker, record_of
+from serve_app.activity import Activity
+from serve_app.faces.system.readiness import Signs
+from serve_app.faces.system.system_report import DoorWork, system_report
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.v1.predicting import PATH, post_raw, problem_in
 from tests.serve_app.uploads import picture
@@ -62,3 +66,17 @@ async def test_ready_under_other_names(client: httpx.AsyncClient, system: FakeSy
 
 async def test_the_predict_path_names_its_method(client: httpx.AsyncClient) -> None:
     assert (await client.get(PATH)).headers["allow"] == "OPTIONS, POST"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "shown"),
+    [
+        ({"b": 3, "a": 0}, [{"queue": "a", "waiting": 0}, {"queue": "b", "waiting": 3}]),
+        ({}, []),
+        (None, None),
+    ],
+)
+def test_the_queues_of_redis_are_shown_with_their_jobs(waiting: dict[str, int] | None, shown: object) -> None:
+    signs = Signs(gateway="bridge", gateway_reason="slow", waiting_jobs=waiting)
+    report = system_report([], {}, signs, DoorWork(Activity(), ByteBudget(1, "memory")))
+    assert report["redis"] == {"application": "bridge", "reason": "slow", "queues": shown}

@@ -1,5 +1,6 @@
 """Options of `/v1` by query, form and JSON: what reaches the model, and everything that is refused."""
 
+import json
 from typing import Any
 
 import httpx
@@ -77,6 +78,30 @@ async def test_two_values_for_one_option_are_refused(client: httpx.AsyncClient) 
         assert "is given twice" in problem_in(await sent, 422)["detail"]
 
 
+async def test_regions_reach_the_model_with_parts_of_pixels_rounded_outwards(
+    client: httpx.AsyncClient, system: FakeSystem
+) -> None:
+    sent = [{"x1": 10.9, "y1": 0, "x2": 50.1, "y2": 50}]
+    text = json.dumps(sent)
+    for answer in (
+        await post_raw(client, picture(), regions=text),
+        await post_form(client, regions=text),
+        await post_json(client, regions=sent),
+    ):
+        assert answer.status_code == 200, answer.text
+        [entry] = answer.json()["images"]
+        assert (entry["width"], entry["height"]) == (100, 50)
+        assert [one["box"]["x1"] for one in entry["detections"]] == pytest.approx([14.1, 30.5])
+    assert [request.options for _, request in system.asked] == [Options(regions=((10, 0, 51, 50),))] * 3
+
+
+async def test_a_region_outside_the_image_is_refused(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    detail = problem_in(await post_json(client, regions=[{**REGION, "x2": 500}]), 422)["detail"]
+    assert detail == "regions[0] ends at x2 = 500, y2 = 9, outside the image of 100 x 50 pixels"
+
+
+REGION = {"x1": 0, "y1": 0, "x2": 9.5, "y2": 9}
+
 TEXT_REFUSALS = [
     ({"score_treshold": "0.5"}, ["score_treshold", "did you mean score_threshold?"]),
     ({"model_type": "other"}, ["model_type", "known:"]),
@@ -94,6 +119,9 @@ TEXT_REFUSALS = [
     ({"tiling": "on", "tiling_overlap": "0.9"}, ["tiling_overlap", "0.8"]),
     ({"classes": " "}, ["classes is empty"]),
     ({"format": "jsn"}, ["format", "did you mean json?"]),
+    ({"regions": "[{"}, ["regions must be JSON such as"]),
+    ({"regions": "[]"}, ["regions", "1 to 16", "0 of them"]),
+    ({"points": "1,2"}, ["points belong to models that segment", "/sam/"]),
 ]
 
 
@@ -122,6 +150,13 @@ JSON_REFUSALS = [
     ({"tiling": True}, "tiling must be text"),
     ({"tiling": "on", "tiling_overlap": "0.5"}, "tiling_overlap must be a number"),
     ({"format": 1}, "format must be text"),
+    ({"regions": {"x1": 0}}, "regions must be a list of 1 to 16"),
+    ({"regions": [{"x1": 0, "y1": 0, "x2": 5}]}, "regions[0] must have x1, y1, x2, y2 and nothing else"),
+    ({"regions": [{**REGION, "y2": "9"}]}, "regions[0].y2 must be a number of pixels, got '9'"),
+    ({"regions": [REGION, {**REGION, "x2": 1e300}]}, "regions[1].x2 must be a number of pixels"),
+    ({"regions": [{**REGION, "x2": -1}]}, "regions[0] must have 0 <= x1 < x2"),
+    ({"regions": [REGION] * 17}, "regions must be a list of 1 to 16"),
+    ({"points": [[1, 2]]}, "points belong to models that segment"),
 ]
 
 

@@ -61,6 +61,17 @@ def test_labels_of_a_file_travel_as_labels(tmp_path: Path) -> None:
     assert application["args"] == {"family": "fixed-answer", "labels": ["Crab", "Fish"]}
 
 
+def test_a_door_that_may_change_the_models_knows_where_the_cluster_is() -> None:
+    environ = {"RAY_ADDRESS": "10.0.0.1:6379", "FATHOM_NUM_GPUS": "0.5", "FATHOM_HTTP_PORT": "1"}
+    document = {"applications": [API, model_block("first")]}
+    door, model = with_settings(document, environ)["applications"]
+    assert door["runtime_env"] == model["runtime_env"] == {"env_vars": {}}, "without keys it changes nothing"
+    keys = {"FATHOM_API_KEYS_FILE": "/etc/keys.toml"}
+    door, model = with_settings(document, environ | keys)["applications"]
+    assert model["runtime_env"]["env_vars"] == keys
+    assert door["runtime_env"]["env_vars"] == {**keys, "RAY_ADDRESS": "10.0.0.1:6379", "FATHOM_NUM_GPUS": "0.5"}
+
+
 def test_files_that_every_node_must_have() -> None:
     blocks = [model_block(name) for name in ("path", "disk", "web", "own")]
     for block, weights in zip(blocks, ("/w/a.pt", "file:///w/b.pt", "hf://o/r/c.pt", None), strict=True):

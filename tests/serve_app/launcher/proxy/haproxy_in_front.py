@@ -50,6 +50,7 @@ def config_by_ray(
         timeout_server_s=int(environ["RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"]),
         metrics_port=int(environ["RAY_SERVE_HAPROXY_METRICS_PORT"]),
         stats_port=int(environ["RAY_SERVE_HAPROXY_STATS_PORT"]),
+        retry_on=environ["RAY_SERVE_HAPROXY_RETRY_ON"],
         socket_path=environ["RAY_SERVE_HAPROXY_SOCKET_PATH"],
         server_state_base=state,
         log_target=log_target,

@@ -93,6 +93,7 @@ def test_two_systems_share_nothing() -> None:
     with haproxy_environment(for_ray({}), DOOR) as first, haproxy_environment(for_ray({}), DOOR) as second:
         shared = {name for name in first if first[name] == second[name]}
     assert shared == {
+        "RAY_SERVE_HAPROXY_RETRY_ON",
         "RAY_SERVE_HAPROXY_METRICS_ENABLED",
         "RAY_SERVE_HAPROXY_MAXCONN",
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE",

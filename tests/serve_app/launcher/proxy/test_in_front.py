@@ -7,14 +7,16 @@ import orjson
 import pytest
 from ray.serve._private.http_util import validate_http_proxy_callback_return
 from ray.serve._private.utils import call_function_from_import_path
+from uvicorn.protocols.http import auto
 
 from serve_app.launcher.proxy.in_front import IMPORT_PATH
 from tests.serve_app.launcher.proxy.app_behind import BEHIND
 
 
 @pytest.fixture
-async def front() -> AsyncIterator[httpx.AsyncClient]:
+async def front(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """An application behind what Ray finds under the name that the launcher gives it."""
+    monkeypatch.setattr(auto, "AutoHTTPProtocol", auto.AutoHTTPProtocol)  # as it was, when this is over
     [middleware] = validate_http_proxy_callback_return(call_function_from_import_path(IMPORT_PATH))
     app = middleware.cls(BEHIND, *middleware.args, **middleware.kwargs)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as client:
