@@ -26,6 +26,7 @@ from deployments.families.shared.definition_checks import (
 from deployments.families.shared.detections import rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox, letterbox_within
 from deployments.families.yolo.heads.ending import Ending, Place
+from deployments.families.yolo.heads.multi_label import pairs_of
 from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker
 from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
@@ -48,10 +49,14 @@ class YoloParameters(Settings):
     class_agnostic: bool = False
     """Whether boxes of different classes suppress each other."""
 
+    multi_label: bool = False
+    """Whether a box is answered with each of its classes whose score is above the threshold, as val.py of the
+    references does for mAP, and not only with the best. It costs time and memory, so for evaluation."""
+
     candidates: int = Field(default=3000, ge=1, le=30_000)
-    """Best boxes of an image that reach NMS. The references have no bound below 30,000; a lower one loses
-    nothing but detections beyond the best `candidates` boxes. They are the best of all classes: who asks for one
-    class of a frame with thousands of others needs more, which costs 3 to 40 % of a small network's time."""
+    """Best boxes of an image that reach NMS, of those of the request's classes and above its thresholds. The
+    references have no bound below 30,000; a lower one loses nothing but detections beyond the best `candidates`
+    boxes."""
 
 
 class YoloFamily:
@@ -103,7 +108,7 @@ class YoloFamily:
         """The network with its weights.
 
         Takes uint8 RGB (n, height, width, 3). Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels,
-        scores float32 (n, k), best first, and classes int32 (n, k); of some heads, other boxes and more.
+        scores float32 (n, k), and classes int32 (n, k), of every cell; of some heads, other boxes and more.
         """
         return self._checkpoint.build(self.parameters.precision, self.make_head)
 
@@ -123,8 +128,11 @@ class YoloFamily:
         Without NMS for a one-to-one head.
         """
         rule = rule_of(thresholds, self.labels, agnostic=self.parameters.class_agnostic)
+        rule = replace(rule, candidates=self.parameters.candidates)
         if self._is_one_to_one:
             rule = replace(rule, iou_threshold=None)
+        if self.parameters.multi_label:
+            outputs = pairs_of(outputs, rule)
         kept = self._ending.kept(outputs, rule)
         return self._ending.detections(outputs, kept, Place(geometry, self.to_image, self.labels))
 
