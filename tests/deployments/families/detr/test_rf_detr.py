@@ -4,7 +4,9 @@
 settings of today's and a table of positions that is no square, and one with two levels.
 """
 
+import base64
 import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from tests.deployments.families.detr.rf_detr_files import GOLDEN, LAYOUTS, blots
 from tests.deployments.families.golden_cases import assert_agrees, pixels, wide_and_upright
 from tests.deployments.families.served import Served
 
-EVERY = 5
+EVERY, MASK_EVERY = 5, 7
 ALL = Thresholds(score_threshold=0.05, iou_threshold=0.5, max_detections=300)
 
 
@@ -40,10 +42,15 @@ def test_raw_outputs_agree_with_the_original_code(layout: str, case: Any) -> Non
 
     family = family_of(layout, tuple(case["canvas_px"]))
     canvas = family.preprocess(blots(tuple(case["canvas_px"]))).canvas
-    boxes, logits = family.build_graph().raw(tf.constant(canvas[None]))
+    boxes, logits, *masks = family.build_graph().raw(tf.constant(canvas[None]))
     rows = np.concatenate([boxes[0], logits[0]], axis=1)
     assert list(rows.shape) == case["shape"]
     np.testing.assert_allclose(rows[::EVERY], case[f"every_{EVERY}th"], rtol=1e-3, atol=1e-3)
+    assert len(masks) == ("masks" in case)
+    for logits in masks:
+        assert list(logits.shape[1:]) == case["mask_shape"]
+        some = np.asarray(logits)[0, ::EVERY, ::MASK_EVERY, ::MASK_EVERY]
+        np.testing.assert_allclose(some, case["masks"], rtol=1e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize(("layout", "case"), cases("predictions"))
@@ -59,6 +66,23 @@ def test_answers_agree_with_the_original_code(layout: str, case: Any) -> None:
     assert len(wanted) > 3
     assert_agrees(found, wanted)
     assert list(found.scores) == sorted(found.scores, reverse=True)
+
+
+@pytest.mark.parametrize("case", golden_of("rf-detr-seg")["masked"], ids=lambda case: str(case["canvas_px"]))
+def test_masks_agree_with_the_original_code(case: Any) -> None:
+    size_px = tuple(case["canvas_px"])
+    family = family_of("rf-detr-seg", size_px)
+    [found] = answers(family, [blots(size_px)])
+    wanted = [index for index, class_id in enumerate(case["class_ids"]) if class_id < len(family.labels)]
+    assert len(found) == len(wanted) > 3
+    assert found.masks is not None
+    assert found.masks.size_px == size_px
+    for ours, index in enumerate(wanted):
+        assert found.scores[ours] == pytest.approx(case["scores"][index], abs=1e-3)
+        packed = zlib.decompress(base64.b64decode(case["masks"][index]))
+        mask = np.unpackbits(np.frombuffer(packed, np.uint8), count=math.prod(size_px)).reshape(size_px)
+        assert (found.masks.dense(ours) != mask).sum() <= 2, "whose logit is nearly nought"
+    assert sum(found.masks.dense(ours).sum() for ours in range(len(found))) > 0
 
 
 def answers(family: RfDetr, pictures: list[Any], thresholds: Thresholds = ALL) -> list[Any]:

@@ -12,10 +12,12 @@ The reference takes a square table of positions only. The fork that VIAME trains
 """
 
 import argparse
+import base64
 import importlib.metadata
 import json
 import sys
 import types
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,8 +61,16 @@ LAYOUTS = {
         [(112, 112), (112, 168), (224, 112)],
         "namespace",
     ),
+    "rf-detr-seg": (
+        variants.RFDETRSegNano,
+        {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 1, "mlp_ratio": 2},
+        {"hidden_dim": 32, "sa_nheads": 2, "ca_nheads": 4, "out_feature_indexes": [1, 3], "dec_layers": 3},
+        [(96, 96), (96, 144), (72, 60)],
+        "settings",
+    ),
 }
 RECTANGLE = (6, 10)
+MASK_EVERY = 7
 
 
 def network(layout: str) -> rfdetr.detr.RFDETR:
@@ -78,6 +88,8 @@ def network(layout: str) -> rfdetr.detr.RFDETR:
         settings |= {"resolution": 160, "positional_encoding_size": 10}
     if layout == "rf-detr-old-large":
         settings |= {"positional_encoding_size": 5}
+    if layout == "rf-detr-seg":
+        settings |= {"resolution": 96, "positional_encoding_size": 8}
     torch.manual_seed(0)
     model = variant(**settings)
     dinov2.get_config = original
@@ -171,7 +183,25 @@ def raw_outputs(model: torch.nn.Module, size: tuple[int, int]) -> dict:
         outputs, gap = watched(lambda: model(normalised(image(size))))
     boxes, logits = outputs["pred_boxes"][0].numpy(), outputs["pred_logits"][0].numpy()
     rows = np.concatenate([boxes, logits], axis=1)
-    return {"canvas_px": size, "gap": gap, "shape": list(rows.shape), f"every_{EVERY}th": rounded(rows[::EVERY])}
+    raw = {"canvas_px": size, "gap": gap, "shape": list(rows.shape), f"every_{EVERY}th": rounded(rows[::EVERY])}
+    if "pred_masks" in outputs:
+        masks = outputs["pred_masks"][0].numpy()
+        raw |= {"mask_shape": list(masks.shape), "masks": rounded(masks[::EVERY, ::MASK_EVERY, ::MASK_EVERY])}
+    return raw
+
+
+def masked(model: rfdetr.detr.RFDETR, size: tuple[int, int]) -> dict:
+    """What `predict()` answers for a picture as large as the canvas, masks too."""
+    picture = Image.fromarray(image(size))
+    found, gap = watched(lambda: model.predict(picture, threshold=0.05, shape=size, include_source_image=False))
+    return {
+        "canvas_px": size,
+        "gap": gap,
+        "boxes": rounded(found.xyxy),
+        "scores": rounded(found.confidence),
+        "class_ids": found.class_id.tolist(),
+        "masks": [base64.b64encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode() for mask in found.mask],
+    }
 
 
 def predictions(model: rfdetr.detr.RFDETR, size: tuple[int, int], antialias: bool) -> dict:
@@ -238,9 +268,12 @@ def make(layout: str) -> None:
         found = [
             predictions(model, size, antialias) for size in LAYOUTS[layout][3][:2] for antialias in (False, True)
         ]
-        if min(one["gap"] for one in outputs + found) > 5e-4:
+        with_masks = [masked(model, size) for size in LAYOUTS[layout][3]] if layout == "rf-detr-seg" else []
+        if min(one["gap"] for one in outputs + found + with_masks) > 5e-4:
             break
     golden = {"release": RELEASE, "seed": seed, "outputs": outputs, "predictions": found}
+    if with_masks:
+        golden["masked"] = with_masks
     (HERE / f"{layout}.json").write_text(json.dumps(golden) + "\n")
     torch.save(content(layout, model), HERE / f"{layout}.pth")
 
