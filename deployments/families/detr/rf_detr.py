@@ -144,6 +144,10 @@ def _checked_size(layout: RfDetrLayout, declared_px: Size | None, path: Path) ->
     usual_px = _DINOV2_SIZE_PX if layout.positions == _DINOV2_POSITIONS else table_px
     size_px = declared_px or layout.trained_px or usual_px
     step = layout.divisor_px
+    if layout.mask_blocks and min(layout.mask_size(size_px)) < 1:
+        raise ModelUnavailable(
+            f"{path.name}: a canvas of {size_px} has no room for masks of 1 in {layout.mask_ratio}"
+        )
     if all(side % step == 0 and 0 < side <= LARGEST_SIDE_PX for side in size_px):
         pixels = max(rows * columns for rows, columns in level_sizes(layout, size_px))
         masks = math.prod(layout.mask_size(size_px)) * max(layout.queries, layout.channels)

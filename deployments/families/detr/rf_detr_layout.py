@@ -97,7 +97,9 @@ def read_layout(checkpoint: Checkpoint, settings: TrainedSettings, canvas_px: Si
     _check_kind(checkpoint)
     shapes = {name: tensor.shape for name, tensor in checkpoint.state_dict("model").items()}
     if not any(name.startswith(f"{DECODER}.") for name in shapes):
-        raise checkpoint.refusal(f"expected named tensors of an RF-DETR, found others{family_of_tensors(shapes)}")
+        raise checkpoint.other_family(
+            f"expected named tensors of an RF-DETR, found others{family_of_tensors(shapes)}"
+        )
     for prefix, what in _OTHER_HEADS.items():
         if any(name.startswith(prefix) for name in shapes):
             raise checkpoint.refusal(f"holds {what}")
@@ -111,7 +113,7 @@ def _check_kind(checkpoint: Checkpoint) -> None:
     root = checkpoint.root if isinstance(checkpoint.root, dict) else {"model": checkpoint.root}
     network = root.get("ema") or root.get("model")
     if isinstance(network, ModuleStub):
-        raise checkpoint.refusal(
+        raise checkpoint.other_family(
             f"holds a {network.kind}, but family 'rf-detr' expects named tensors{family_of_network(network.kind)}"
         )
     if "model" not in root and "state_dict" in root:

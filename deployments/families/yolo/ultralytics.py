@@ -28,7 +28,7 @@ from deployments.families.yolo.layers.yolov9_blocks import YOLOV9_BLOCKS
 from deployments.families.yolo.layers.yolov10_blocks import YOLOV10_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolo_layout import COLOURS, GREY, YoloKind, YoloLayout
 
 _GHOSTS = {name: YOLOV5_BLOCKS[name] for name in ("C3Ghost", "GhostBottleneck", "GhostConv")}
 _MAX_BINS = 64
@@ -58,6 +58,7 @@ class Ultralytics(YoloFamily):
 
     kind = YoloKind(
         family="ultralytics",
+        channels=frozenset({GREY, COLOURS}),
         networks=frozenset(
             f"ultralytics.nn.tasks.{name}"
             for name in ("DetectionModel", "YOLOv10DetectionModel", "SegmentationModel", "PoseModel", "OBBModel")

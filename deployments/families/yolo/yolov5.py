@@ -27,8 +27,8 @@ from deployments.families.yolo.layers.torch_layers import LayerBuilder, check_la
 from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.layers.yolov5_blocks import YOLOV5_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
-from deployments.families.yolo.yolo_graph import Head, YoloGraph, as_they_are
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolo_graph import Head, YoloGraph
+from deployments.families.yolo.yolo_layout import COLOURS, GREY, YoloKind, YoloLayout
 from deployments.prediction import Detections
 
 LEGACY_SIZE_PX = 640
@@ -54,6 +54,7 @@ class YOLOv5(YoloFamily):
 
     kind = YoloKind(
         family="yolov5",
+        channels=frozenset({GREY, COLOURS}),
         networks=frozenset(
             f"{package}.{name}"
             for package in ("models.yolo", "yolov5.models.yolo")
@@ -76,6 +77,8 @@ class YOLOv5(YoloFamily):
                     f"parameters.legacy_worker needs canvas_px {legacy_canvas} and shape 'fixed', "
                     f"got {self.canvas_px} and {self.parameters.shape!r}"
                 )
+            if self._is_grey:
+                raise ModelUnavailable("parameters.legacy_worker takes colours, but this network takes grey images")
             if self.parameters.multi_label:
                 raise ModelUnavailable("parameters.legacy_worker answers the best class of each box, not multi_label")
             self.parameters = self.parameters.model_copy(update={"class_agnostic": True})
@@ -118,8 +121,9 @@ class YOLOv5(YoloFamily):
 
     def build_graph(self) -> YoloGraph:
         """As of any YOLO; as `legacy_worker` for canvases with fractions."""
-        to_input = with_fractions_added if self.parameters.legacy_worker else as_they_are
-        return self._checkpoint.build(self.parameters.precision, self.make_head, to_input)
+        if not self.parameters.legacy_worker:
+            return super().build_graph()
+        return self._checkpoint.build(self.parameters.precision, self.make_head, with_fractions_added)
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
         """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`. As `legacy_worker` a canvas has
