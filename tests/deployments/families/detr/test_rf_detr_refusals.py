@@ -248,15 +248,3 @@ def test_what_a_file_claims_takes_no_memory(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20 * 2**20
-
-
-def test_a_canvas_whose_masks_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
-    fine = changed(tmp_path / "fine.pth", setting(mask_downsample_ratio=1), layout="rf-detr-seg")
-    with pytest.raises(ModelUnavailable, match=r"fine\.pth: a canvas of \(4092, 4092\) is too large for it"):
-        RfDetr(definition(fine, canvas_px=(4092, 4092)))
-    none = changed(tmp_path / "none.pth", setting(mask_downsample_ratio=64), layout="rf-detr-seg")
-    with pytest.raises(ModelUnavailable, match=r"a canvas of \(48, 48\) has no room for masks of 1 in 64"):
-        RfDetr(definition(none, canvas_px=(48, 48)))
-    coarse = changed(tmp_path / "coarse.pth", setting(mask_downsample_ratio=65), layout="rf-detr-seg")
-    with pytest.raises(ModelUnavailable, match="its setting mask_downsample_ratio is 65, the limit is 64"):
-        RfDetr(definition(coarse))

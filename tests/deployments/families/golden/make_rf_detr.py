@@ -25,7 +25,7 @@ import numpy as np
 import rfdetr
 import torch
 from PIL import Image
-from rfdetr import variants
+from rf_detr_layouts import LAYOUTS
 from rfdetr._namespace import _namespace_from_configs
 from rfdetr.config import TrainConfig
 from rfdetr.models.backbone import dinov2
@@ -34,43 +34,11 @@ from torchvision.transforms import functional
 HERE = Path(__file__).resolve().parent
 PICTURE = HERE / "03_00_51_14.jpg"
 CLASSES = ["coral", "crinoid", "fish"]
-EVERY, QUERIES, FEEDFORWARD = 5, 20, 96
+EVERY, MASK_EVERY, QUERIES, FEEDFORWARD = 5, 7, 20, 96
 RELEASE = importlib.metadata.version("rfdetr")
 COMMON = {"pretrain_weights": None, "device": "cpu", "num_queries": QUERIES, "num_select": 40, "group_detr": 2}
 
-# Of each layout: the variant, the backbone, settings, the canvases, and the container.
-LAYOUTS = {
-    "rf-detr-nano": (
-        variants.RFDETRNano,
-        {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 2, "mlp_ratio": 1},
-        {"hidden_dim": 32, "sa_nheads": 2, "ca_nheads": 4, "out_feature_indexes": [1, 3], "resolution": 160},
-        [(160, 160), (128, 224), (64, 64)],
-        "namespace",
-    ),
-    "rf-detr-rectangular": (
-        variants.RFDETRMedium,
-        {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 1, "mlp_ratio": 2},
-        {"hidden_dim": 64, "sa_nheads": 2, "ca_nheads": 4, "out_feature_indexes": [1, 2, 3, 4], "dec_layers": 3},
-        [(96, 160), (160, 96), (192, 320)],
-        "settings",
-    ),
-    "rf-detr-old-large": (
-        variants.RFDETRLargeDeprecated,
-        {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 1, "mlp_ratio": 2},
-        {"hidden_dim": 48, "sa_nheads": 3, "ca_nheads": 3, "out_feature_indexes": [1, 3], "resolution": 112},
-        [(112, 112), (112, 168), (224, 112)],
-        "namespace",
-    ),
-    "rf-detr-seg": (
-        variants.RFDETRSegNano,
-        {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 1, "mlp_ratio": 2},
-        {"hidden_dim": 32, "sa_nheads": 2, "ca_nheads": 4, "out_feature_indexes": [1, 3], "dec_layers": 3},
-        [(96, 96), (96, 144), (72, 60)],
-        "settings",
-    ),
-}
 RECTANGLE = (6, 10)
-MASK_EVERY = 7
 
 
 def network(layout: str) -> rfdetr.detr.RFDETR:
@@ -84,12 +52,11 @@ def network(layout: str) -> rfdetr.detr.RFDETR:
     dinov2.get_config = small
     dinov2.size_to_width[size] = backbone["hidden_size"]
     settings = COMMON | {"num_classes": len(CLASSES)} | settings
-    if layout == "rf-detr-rectangular":
-        settings |= {"resolution": 160, "positional_encoding_size": 10}
-    if layout == "rf-detr-old-large":
-        settings |= {"positional_encoding_size": 5}
-    if layout == "rf-detr-seg":
-        settings |= {"resolution": 96, "positional_encoding_size": 8}
+    settings |= {
+        "rf-detr-rectangular": {"resolution": 160, "positional_encoding_size": 10},
+        "rf-detr-old-large": {"positional_encoding_size": 5},
+        "rf-detr-seg": {"resolution": 96, "positional_encoding_size": 8},
+    }.get(layout, {})
     torch.manual_seed(0)
     model = variant(**settings)
     dinov2.get_config = original
