@@ -34,7 +34,7 @@ _MOST_PATCH_PX = 64
 
 # Of the variants, by the size of a patch: windows along a side, and the blocks whose input is read.
 _WINDOWS = {14: 4, 16: 2}
-_FEATURES = {14: (2, 5, 8, 11), 16: (3, 6, 9, 12), 12: (3, 6, 9, 12)}
+_FEATURES = {14: (2, 5, 8, 11), 16: (3, 6, 9, 12)}
 
 
 @dataclass(frozen=True, slots=True)
