@@ -63,6 +63,9 @@ class ModelUnavailable(ServingError):
     code = "model-unavailable"
     is_temporary = True
 
+    is_other_family = False
+    """Whether the weights are those of another family than the one that was to read them."""
+
 
 class ModelCrashed(ModelUnavailable):
     """Replicas of the model died repeatedly under this request: it may be what kills them."""

@@ -26,9 +26,6 @@ _DECLARED = {".keras": "keras", "": "saved-model"}
 _HUB_CONFIG = "config.json"
 """What a folder of family huggingface is told by."""
 
-_OTHER_FAMILY = ("holds a ", "expected named tensors", "expected a whole pickled network")
-"""Parts of what a family says of a file that another one reads."""
-
 _GUESSES: tuple[dict[str, Any], ...] = (
     {"task": "detector", "outputs": "raw-head", "pixel_range": "0..1"},
     {"task": "detector", "outputs": "end-to-end", "pixel_range": "0..1"},
@@ -84,15 +81,16 @@ def inspect(path: Path) -> Inspected:
         )
     if suffix not in _FAMILIES_OF:
         raise ModelUnavailable(f"{path.name}: files are told by their endings, which are {', '.join(_FAMILIES_OF)}")
-    reasons: list[str] = []
+    first, telling = "", ""
     for definition in _tried(path, _FAMILIES_OF[suffix]):
         try:
             return _as_loaded(definition)
         except ModelUnavailable as error:
-            reasons.append(f"family {definition.family}: {error.message}")
-    # Most families only say that the file is none of theirs.
-    telling = (one for one in reasons if not any(words in one for words in _OTHER_FAMILY))
-    raise ModelUnavailable(next(telling, reasons[0]))
+            reason = f"family {definition.family}: {error.message}"
+            first = first or reason
+            # Most families only say that the file is none of theirs.
+            telling = telling or ("" if error.is_other_family else reason)
+    raise ModelUnavailable(telling or first)
 
 
 def _tried(path: Path, families: tuple[str, ...]) -> Iterator[ModelDefinition]:

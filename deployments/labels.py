@@ -30,9 +30,16 @@ def read_labels(path: str) -> tuple[str, ...]:
 
 
 def check_labels(labels: Sequence[str]) -> None:
-    """Raises ValueError when these are more classes, or longer names, than a model may have."""
+    """Raises ValueError when these are more classes, or longer names, than a model may have, or names that no answer
+    can hold."""
     if len(labels) > MAX_LABELS:
         raise ValueError(f"labels: {len(labels)} classes, the limit is {MAX_LABELS}")
+    for index, label in enumerate(labels):
+        try:
+            label.encode()
+        except UnicodeEncodeError:
+            # Files may hold halves of characters, which UTF-8 and JSON do not have.
+            raise ValueError(f"labels: the name of class {index} is no text: {label[:40]!r}") from None
     size_bytes = sum(len(label.encode("utf-8", "replace")) for label in labels)
     if size_bytes > MAX_LABELS_BYTES:
         raise ValueError(f"labels: the names have {size_bytes} bytes, the limit is {MAX_LABELS_BYTES}")

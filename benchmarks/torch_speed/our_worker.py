@@ -1,6 +1,7 @@
 """Our side: `python -m benchmarks.torch_speed.our_worker NETWORK WEIGHTS THREADS PRECISION`.
 
-The bare runtime of the product, from uint8 canvases to the bounded list of candidates, top-k included.
+The bare runtime of the product, from uint8 canvases to what the graph gives: of a YOLO the box, score and class of
+each cell.
 """
 
 import sys

@@ -37,6 +37,12 @@ class Checkpoint:
         """The error that refuses this file for `reason`."""
         return self._archive.refusal(reason)
 
+    def other_family(self, reason: str) -> ModelUnavailable:
+        """The error that refuses this file as one of another family."""
+        error = self.refusal(reason)
+        error.is_other_family = True
+        return error
+
     def network(self) -> ModuleStub:
         """The pickled network: `ema`, the averaged weights of an un-stripped file, wins over `model`. A file may also
         hold the network alone, and a network may be wrapped for several GPUs.
@@ -48,7 +54,7 @@ class Checkpoint:
             root = self._top_dict()
             found = root.get("ema") if root.get("ema") is not None else root.get("model")
             if not isinstance(found, ModuleStub):
-                raise self.refusal(
+                raise self.other_family(
                     f"its 'model' is {describe(found)}, expected a whole pickled network; it has {_keys(root)}"
                     f"{_hint(root)}"
                 )
@@ -62,12 +68,12 @@ class Checkpoint:
         root = self._top_dict()
         found: Any = root.get(key)
         if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-            raise self.refusal(f"its {key!r} is {describe(found)}, expected named tensors; it has {_keys(root)}")
+            raise self.other_family(f"its {key!r} is {describe(found)}, expected named tensors; it has {_keys(root)}")
         return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
     def _top_dict(self) -> dict[Any, Any]:
         if not isinstance(self.root, dict):
-            raise self.refusal(f"holds {describe(self.root)}, expected a dict with a 'model'")
+            raise self.other_family(f"holds {describe(self.root)}, expected a dict with a 'model'")
         return self.root
 
 

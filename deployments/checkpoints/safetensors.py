@@ -23,6 +23,7 @@ from deployments.errors import ModelUnavailable
 
 MAX_HEADER_BYTES = 8 * 2**20
 MAX_TENSORS = 20_000
+MAX_FILE_BYTES = 2**63
 
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
@@ -143,7 +144,8 @@ class SafetensorsFile:
         numel = 1
         for side in shape:
             numel *= side
-        if numel > MAX_NUMEL:
+        # NumPy cannot make what is empty along one side and endless along another.
+        if max(numel, *shape, 0) > MAX_NUMEL:
             raise self.refusal(f"tensor {shown} of shape {tuple(shape)} has more than {MAX_NUMEL} elements")
         begin, end = offsets
         if not begin <= end <= self._data_bytes:
@@ -182,4 +184,5 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _are_counts(values: Any) -> bool:
-    return isinstance(values, list) and all(type(one) is int and one >= 0 for one in values)
+    # The bound is beyond any file; without it numbers of thousands of digits would fill a message.
+    return isinstance(values, list) and all(type(one) is int and 0 <= one <= MAX_FILE_BYTES for one in values)

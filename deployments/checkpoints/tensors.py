@@ -82,7 +82,8 @@ class Tensor:
             raise refusal(
                 f"a tensor has a negative offset, size or stride: {self.offset}, {self.shape}, {self.strides}"
             )
-        if self.numel > MAX_NUMEL:
+        # NumPy cannot make what is empty along one side and endless along another.
+        if max(self.numel, *self.shape, 0) > MAX_NUMEL:
             raise refusal(f"a tensor of shape {self.shape} has more than {MAX_NUMEL} elements")
         last = self.offset + sum((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
         if self.numel > 0 and last >= self.storage.numel:

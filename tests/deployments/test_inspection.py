@@ -9,6 +9,7 @@ from deployments.errors import ModelUnavailable
 from deployments.inspection import inspect
 from serve_app.launcher.configuration.validation import block_problems
 from tests.deployments.checkpoints.checkpoint_writer import Weights, mapping, write
+from tests.deployments.families.yolo.tiny_yolov5 import TinyNetwork
 
 GOLDEN = Path(__file__).parent / "families" / "golden"
 CLASSES = ("coral", "crinoid", "sponge", "fish")
@@ -77,6 +78,14 @@ def test_a_name_that_no_model_may_have_gives_way_to_one_that_may(tmp_path: Path)
     copy = tmp_path / "my best! model.onnx"
     copy.write_bytes((GOLDEN / "yolov8-cls.onnx").read_bytes())
     assert inspect(copy).block()["name"] == "my-model"
+
+
+def test_a_reason_counts_whatever_its_words_are(tmp_path: Path) -> None:
+    network = TinyNetwork()
+    network.head_kind = "models.yolo.Detect"
+    network.layer = network.stage("models.common.holds a ", 0, -1)
+    with pytest.raises(ModelUnavailable, match=r"family yolov5: odd\.pt: .*holds a "):
+        inspect(network.write(tmp_path / "odd.pt"))
 
 
 def test_a_network_that_nobody_serves_is_told_by_the_family_that_knows_its_kind(tmp_path: Path) -> None:

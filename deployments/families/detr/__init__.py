@@ -10,6 +10,7 @@
     projector.py             from the backbone's features to the decoder's maps
     query_selection.py       the first stage: where the decoder looks first
     deformable_decoder.py    the second stage
+    segmentation_head.py     a mask for each query
     float_stretch.py         an image stretched onto a canvas without rounding
 
 The words of the reference (rfdetr 1.11, Apache-2.0) are kept: levels P3 to P5, windows, queries, reference boxes. A

@@ -26,7 +26,7 @@ Layer = Callable[[Any, Any, Any, Any], Any]
 
 
 class DeformableDecoder:
-    """Boxes and class logits of all queries; call it inside a compiled function."""
+    """Boxes, class logits and features of all queries; call it inside a compiled function."""
 
     def __init__(self, tensors: NamedTensors, layout: RfDetrLayout, sizes: Sequence[Size]) -> None:
         """sizes: rows and columns of the maps of all levels."""
@@ -40,17 +40,18 @@ class DeformableDecoder:
         self._to_classes = make_linear(dense(tensors, "class_embed"))
         self._to_boxes = box_layers(tensors, "bbox_embed")
 
-    def __call__(self, boxes: Any, memory: Any) -> tuple[Any, Any]:
+    def __call__(self, boxes: Any, memory: Any) -> tuple[Any, Any, Any]:
         """boxes: the first stage's, (n, queries, 4).  memory: float32 (n, pixels of all levels, channels).
 
-        Gives boxes (n, queries, 4), centre and size in parts of the image, and logits (n, queries, rows of the head).
+        Gives boxes (n, queries, 4), centre and size in parts of the image, logits (n, queries, rows of the head), and
+        the queries that they are read from (n, queries, channels).
         """
         positions = self._to_positions(sine_positions(boxes, self._channels // 2))
         queries = ops.zeros_like(positions) + ops.convert_to_tensor(self._queries)
         for layer in self._layers:
             queries = layer(queries, positions, boxes, memory)
         queries = self._norm(queries)
-        return moved(boxes, self._to_boxes(queries)), self._to_classes(queries)
+        return moved(boxes, self._to_boxes(queries)), self._to_classes(queries), queries
 
 
 def sine_positions(boxes: Any, width: int) -> Any:

@@ -12,7 +12,8 @@ import PIL.Image
 from keras import ops
 from numpy.typing import NDArray
 
-from deployments.families.shared.resize import with_fractions
+from deployments.families.shared.float_pixels import interpolated, with_fractions
+from deployments.families.shared.tensor_ops import with_fractions_added
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -29,14 +30,13 @@ def stretched(pixels: NDArray[np.uint8], size_px: Size, antialias: bool) -> NDAr
     Bilinear, corners not aligned. antialias: whether shrinking averages over all pixels, as torchvision does unless
     it is told not to, or looks at four of them.
     """
-    resized = _averaged(pixels, size_px) if antialias else _interpolated(pixels, size_px)
+    resized = _averaged(pixels, size_px) if antialias else interpolated(pixels, size_px)
     return np.concatenate(with_fractions(resized))
 
 
 def unstretched(canvases: Any) -> Any:
     """A batch of canvases, uint8 (n, rows, columns, 3), to float32 images (n, rows / 2, columns, 3) of 0 to 255."""
-    rows = int(canvases.shape[1]) // 2
-    return ops.cast(canvases[:, :rows], "float32") + ops.cast(canvases[:, rows:], "float32") / 256
+    return with_fractions_added(ops.cast(canvases, "float32"))
 
 
 def _averaged(pixels: NDArray[np.uint8], size_px: Size) -> NDArray[np.float32]:
@@ -45,24 +45,3 @@ def _averaged(pixels: NDArray[np.uint8], size_px: Size) -> NDArray[np.float32]:
     channels = [PIL.Image.fromarray(pixels[..., channel].astype(np.float32)) for channel in range(3)]
     resized = [image.resize(width_height, PIL.Image.Resampling.BILINEAR) for image in channels]
     return np.stack([np.asarray(image, np.float32) for image in resized], axis=-1)
-
-
-def _interpolated(pixels: NDArray[np.uint8], size_px: Size) -> NDArray[np.float32]:
-    # Rows first: of a large image only those that count are ever made float32.
-    top, bottom, part = _neighbours(pixels.shape[0], size_px[0])
-    rows = _between(pixels[top], pixels[bottom], part[:, None, None])
-    left, right, part = _neighbours(pixels.shape[1], size_px[1])
-    return _between(rows[:, left], rows[:, right], part[None, :, None])
-
-
-def _neighbours(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For each place on an axis of `target` pixels the two of `source` around it, and the part of the way."""
-    places = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0.0)
-    before = np.minimum(places.astype(np.intp), source - 1)
-    return before, np.minimum(before + 1, source - 1), (places - before).astype(np.float32)
-
-
-def _between(ones: NDArray[Any], others: NDArray[Any], part: NDArray[np.float32]) -> NDArray[np.float32]:
-    mixed = ones.astype(np.float32)
-    mixed += (others.astype(np.float32) - mixed) * part
-    return mixed

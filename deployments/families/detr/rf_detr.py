@@ -1,10 +1,11 @@
 """RF-DETR from the `.pth` files of its trainer, such as the Community Fish Detector and VIAME's fish detectors.
 
-All variants for boxes: nano, small, medium, large, and the earlier base and large (rfdetr 1.11). An image is
-stretched onto the canvas, whatever its shape. Each query answers once for one animal, so that there is no NMS unless
-it is asked for.
+All variants for boxes: nano, small, medium, large, and the earlier base and large (rfdetr 1.11); and those with a
+segmentation head, which finds a mask for each box. An image is stretched onto the canvas, whatever its shape. Each
+query answers once for one animal, so that there is no NMS unless it is asked for.
 """
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,8 +24,10 @@ from deployments.families.detr.rf_detr_graph import RfDetrGraph, level_sizes
 from deployments.families.detr.rf_detr_layout import RfDetrLayout, read_layout
 from deployments.families.detr.rf_detr_settings import Size, TrainedSettings
 from deployments.families.detr.rf_detr_tensors import checked_tensors
+from deployments.families.detr.segmentation_head import masks_of
 from deployments.families.shared.definition_checks import needed_weights, read_parameters
-from deployments.families.shared.detections import best_detections, rule_of
+from deployments.families.shared.detections import detections_of, rule_of
+from deployments.families.shared.nms import suppress
 from deployments.prediction import Detections
 
 LARGEST_SIDE_PX = 4096
@@ -113,16 +116,22 @@ class RfDetr:
             return RfDetrGraph(tensors, layout, self.input_px, self.parameters.precision)
 
     def postprocess(self, outputs: Outputs, geometry: Stretched, thresholds: Thresholds) -> Detections:
-        """Pixels of the client's image, best first. Rows of the head without a label are left out."""
-        boxes, scores, rows = outputs
+        """Pixels of the client's image, best first. Rows of the head without a label are left out. Masks, if any, lie
+        on a grid as large as the network's input."""
+        boxes, scores, rows, *masks = outputs
         classes = self._label_of_row[rows]
         has_label = classes >= 0
         rule = rule_of(thresholds, self.labels, agnostic=self.parameters.class_agnostic)
         if not self.parameters.nms:
             rule = replace(rule, iou_threshold=None)
-        found = boxes[has_label], scores[has_label], classes[has_label]
+        left = np.flatnonzero(has_label)
+        kept = left[suppress(boxes[left], scores[left], classes[left], rule)]
         # As the reference: a box beside the image stays, clipped to a line.
-        return best_detections(found, rule, self.labels, geometry.to_image, keeps_empty=True)
+        found = detections_of(geometry.to_image(boxes[kept]), scores[kept], classes[kept], self.labels)
+        if not masks:
+            return found
+        queries, logits = masks
+        return replace(found, masks=masks_of(logits, queries[kept], self.input_px))
 
     def _checked(self, checkpoint: Checkpoint) -> tuple[RfDetrLayout, TrainedSettings]:
         settings = TrainedSettings.of(checkpoint)
@@ -135,9 +144,14 @@ def _checked_size(layout: RfDetrLayout, declared_px: Size | None, path: Path) ->
     usual_px = _DINOV2_SIZE_PX if layout.positions == _DINOV2_POSITIONS else table_px
     size_px = declared_px or layout.trained_px or usual_px
     step = layout.divisor_px
+    if layout.mask_blocks and min(layout.mask_size(size_px)) < 1:
+        raise ModelUnavailable(
+            f"{path.name}: a canvas of {size_px} has no room for masks of 1 in {layout.mask_ratio}"
+        )
     if all(side % step == 0 and 0 < side <= LARGEST_SIDE_PX for side in size_px):
         pixels = max(rows * columns for rows, columns in level_sizes(layout, size_px))
-        if pixels * max(layout.width, layout.class_rows) > _MOST_NUMBERS:
+        masks = math.prod(layout.mask_size(size_px)) * max(layout.queries, layout.channels)
+        if max(pixels * max(layout.width, layout.class_rows), masks if layout.mask_blocks else 0) > _MOST_NUMBERS:
             raise ModelUnavailable(
                 f"{path.name}: a canvas of {size_px} is too large for it; declare a smaller canvas_px"
             )

@@ -18,7 +18,6 @@ _MOST_SCORES = 2**24
 """Of all queries and classes of one image."""
 
 _OTHER_HEADS = {
-    "segmentation_head.": "an RF-DETR with a segmentation head, whose masks are not served yet",
     "keypoint_embed.": "an RF-DETR for keypoints, which is not served",
     "backbone.0.cross_attn_projector.": "an RF-DETR with two projectors, as those for keypoints have, not served",
     f"{DECODER}.bbox_embed.": "an RF-DETR that refines boxes in each layer (lite_refpoint_refine is off)",
@@ -71,8 +70,18 @@ class RfDetrLayout:
     class_rows: int
     """Outputs of the classification layer."""
 
+    mask_blocks: int
+    """Of the segmentation head; 0 of a network for boxes."""
+
+    mask_ratio: int
+    """Pixels of the canvas along a side of a mask's."""
+
     trained_px: Size | None
     """Height and width that it was trained at; None where the file does not say."""
+
+    def mask_size(self, size_px: Size) -> Size:
+        """Rows and columns of the mask logits for a canvas of this size."""
+        return size_px[0] // self.mask_ratio, size_px[1] // self.mask_ratio
 
     @property
     def divisor_px(self) -> int:
@@ -88,7 +97,9 @@ def read_layout(checkpoint: Checkpoint, settings: TrainedSettings, canvas_px: Si
     _check_kind(checkpoint)
     shapes = {name: tensor.shape for name, tensor in checkpoint.state_dict("model").items()}
     if not any(name.startswith(f"{DECODER}.") for name in shapes):
-        raise checkpoint.refusal(f"expected named tensors of an RF-DETR, found others{family_of_tensors(shapes)}")
+        raise checkpoint.other_family(
+            f"expected named tensors of an RF-DETR, found others{family_of_tensors(shapes)}"
+        )
     for prefix, what in _OTHER_HEADS.items():
         if any(name.startswith(prefix) for name in shapes):
             raise checkpoint.refusal(f"holds {what}")
@@ -102,7 +113,7 @@ def _check_kind(checkpoint: Checkpoint) -> None:
     root = checkpoint.root if isinstance(checkpoint.root, dict) else {"model": checkpoint.root}
     network = root.get("ema") or root.get("model")
     if isinstance(network, ModuleStub):
-        raise checkpoint.refusal(
+        raise checkpoint.other_family(
             f"holds a {network.kind}, but family 'rf-detr' expects named tensors{family_of_network(network.kind)}"
         )
     if "model" not in root and "state_dict" in root:
@@ -123,6 +134,8 @@ def _read(shapes: TensorShapes, settings: TrainedSettings, canvas_px: Size | Non
     queries, groups = sizes.queries(shapes)
     if queries * class_rows > _MOST_SCORES:
         raise ModelUnavailable(f"{queries} queries of {class_rows} classes, the limit is {_MOST_SCORES} of both")
+    decoder_layers = shapes.number(f"{DECODER}.layers.*.norm1.weight")
+    mask_blocks, mask_ratio = sizes.masks(shapes, settings, decoder_layers)
     return RfDetrLayout(
         patch_px=patch_px,
         windows=sizes.windows(settings, patch_px),
@@ -133,7 +146,7 @@ def _read(shapes: TensorShapes, settings: TrainedSettings, canvas_px: Size | Non
         positions=sizes.positions(shapes, settings, patch_px, canvas_px),
         levels=levels,
         channels=channels,
-        decoder_layers=shapes.number(f"{DECODER}.layers.*.norm1.weight"),
+        decoder_layers=decoder_layers,
         self_heads=sizes.self_heads(settings, channels),
         cross=sizes.cross_attention(shapes, settings, channels, len(levels)),
         feedforward=shapes.size(f"{DECODER}.layers.0.linear1.weight", 0),
@@ -141,5 +154,7 @@ def _read(shapes: TensorShapes, settings: TrainedSettings, canvas_px: Size | Non
         groups=groups,
         selected=min(settings.integer("num_select") or _DEFAULT_SELECTED, _MOST_SELECTED),
         class_rows=class_rows,
+        mask_blocks=mask_blocks,
+        mask_ratio=mask_ratio,
         trained_px=settings.size("resolution"),
     )

@@ -14,6 +14,7 @@ from deployments.families.detr.rf_detr_settings import Size, TrainedSettings
 BACKBONE = "backbone.0.encoder.encoder"
 PROJECTOR = "backbone.0.projector"
 DECODER = "transformer.decoder"
+MASKS = "segmentation_head"
 
 PATCHES = f"{BACKBONE}.embeddings.patch_embeddings.projection"
 POSITIONS = f"{BACKBONE}.embeddings.position_embeddings"
@@ -23,6 +24,7 @@ BACKBONE_HEAD = 64
 """Channels of a head of DINOv2, whatever its size."""
 
 _SELF_HEAD, _CROSS_HEAD = 32, 16
+_MASK_RATIO = 4
 _MOST_OF_A_KIND = 64
 _MOST_CHANNELS = 16_384
 _MOST_QUERIES = 3000
@@ -201,3 +203,18 @@ def cross_attention(
         f"each query looks at {places} places in {level_count} levels, which does not fit its settings ca_nheads "
         f"({said[0]}) and dec_n_points ({said[1]})"
     )
+
+
+def masks(shapes: TensorShapes, settings: TrainedSettings, decoder_layers: int) -> tuple[int, int]:
+    """Blocks of the segmentation head, 0 of a network for boxes, and pixels of the canvas along a side of one of its
+    masks."""
+    if not any(name.startswith(f"{MASKS}.") for name in shapes.by_name):
+        return 0, 1
+    blocks, ratio = shapes.number(f"{MASKS}.blocks.*.norm.weight"), settings.integer("mask_downsample_ratio")
+    if blocks != decoder_layers:
+        raise ModelUnavailable(
+            f"its segmentation head has {blocks} blocks for {decoder_layers} layers of the decoder"
+        )
+    if ratio is not None and ratio > _MOST_OF_A_KIND:
+        raise ModelUnavailable(f"its setting mask_downsample_ratio is {ratio}, the limit is {_MOST_OF_A_KIND}")
+    return blocks, ratio or _MASK_RATIO

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deployments.checkpoints import Checkpoint, Tensor
 from deployments.families.detr.rf_detr_layout import RfDetrLayout
-from deployments.families.detr.rf_detr_sizes import BACKBONE, DECODER, PATCHES, POSITIONS, PROJECTOR, REGISTERS
+from deployments.families.detr.rf_detr_sizes import BACKBONE, DECODER, MASKS, PATCHES, POSITIONS, PROJECTOR, REGISTERS
 
 Shape = tuple[int, ...]
 
@@ -73,9 +73,29 @@ def expected_shapes(layout: RfDetrLayout) -> Iterator[tuple[str, Shape]]:
     yield from _linear(f"{DECODER}.ref_point_head.layers.1", channels, channels)
     yield from _linear("class_embed", channels, layout.class_rows)
     yield from _box_mlp("bbox_embed", channels)
+    yield from _segmentation_head(layout)
     rows = layout.queries * layout.groups
     yield "refpoint_embed.weight", (rows, 4)
     yield "query_feat.weight", (rows, channels)
+
+
+def _segmentation_head(layout: RfDetrLayout) -> Iterator[tuple[str, Shape]]:
+    if not layout.mask_blocks:
+        return
+    channels = layout.channels
+    for index in range(layout.mask_blocks):
+        block = f"{MASKS}.blocks.{index}"
+        yield f"{block}.dwconv.weight", (channels, 1, 3, 3)
+        yield f"{block}.dwconv.bias", (channels,)
+        yield from _norm(f"{block}.norm", channels)
+        yield from _linear(f"{block}.pwconv1", channels, channels)
+    yield f"{MASKS}.spatial_features_proj.weight", (channels, channels, 1, 1)
+    yield f"{MASKS}.spatial_features_proj.bias", (channels,)
+    yield from _norm(f"{MASKS}.query_features_block.norm_in", channels)
+    yield from _linear(f"{MASKS}.query_features_block.layers.0", channels, 4 * channels)
+    yield from _linear(f"{MASKS}.query_features_block.layers.2", 4 * channels, channels)
+    yield from _linear(f"{MASKS}.query_features_proj", channels, channels)
+    yield f"{MASKS}.bias", (1,)
 
 
 def _linear(name: str, inputs: int, outputs: int) -> Iterator[tuple[str, Shape]]:

@@ -1,6 +1,6 @@
 """What the outputs of a network that somebody else made mean: boxes, scores and classes, or scores alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,12 +104,13 @@ def keep_best(
 
     Raises InternalError when the network names a class that has no label.
     """
-    found = _at_most(_read(outputs, parameters, thresholds.lowest_score), parameters.candidates)
+    found = _read(outputs, parameters, thresholds.lowest_score)
     beyond = (found.class_ids < 0) | (found.class_ids >= len(labels))
     if beyond.any():
         raise InternalError(f"the model answered class {found.class_ids[beyond][0]}, but has {len(labels)} labels")
     boxes = _corners(found.boxes, parameters, canvas_px)
     rule = rule_of(thresholds, labels, agnostic=parameters.class_agnostic)
+    rule = replace(rule, candidates=parameters.candidates)
     pick = best_first if parameters.answers_once else suppress
     kept = pick(boxes, found.scores, found.class_ids, rule)
     return Candidates(boxes[kept], found.scores[kept], found.class_ids[kept])
@@ -207,14 +208,6 @@ def _activated(scores: NDArray[np.float32], parameters: GenericParameters) -> ND
             powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
             return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
     return scores
-
-
-def _at_most(found: Candidates, most: int) -> Candidates:
-    """The best `most`, in the network's order."""
-    if len(found.scores) <= most:
-        return found
-    index = np.sort(np.argpartition(-found.scores, most - 1)[:most])
-    return Candidates(found.boxes[index], found.scores[index], found.class_ids[index])
 
 
 def _corners(

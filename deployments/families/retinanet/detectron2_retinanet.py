@@ -28,8 +28,8 @@ from deployments.families.shared.definition_checks import (
     read_parameters,
 )
 from deployments.families.shared.detections import detections_of, have_area, rule_of
+from deployments.families.shared.float_pixels import with_fractions
 from deployments.families.shared.nms import Suppression, suppress
-from deployments.families.shared.resize import with_fractions
 from deployments.prediction import Detections
 
 UNTOUCHED_CLASSES = 80

@@ -9,7 +9,7 @@ The reference's knobs: `score_threshold: 0.125, iou_threshold: 0.4, max_detectio
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,12 +22,12 @@ from deployments.checkpoints.hdf5 import KerasFile, open_tried
 from deployments.definition import ModelDefinition, Settings
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
-from deployments.families.retinanet.keras_retinanet_graph import GraphSettings, KerasRetinaNetGraph
+from deployments.families.retinanet.keras_retinanet_graph import KerasRetinaNetGraph
 from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNetLayout, read_layout
 from deployments.families.retinanet.views import Size, canvas_size, draw
 from deployments.families.shared.definition_checks import checked_labels, needed_weights, read_parameters
 from deployments.families.shared.detections import best_detections, rule_of
-from deployments.families.shared.resize import with_fractions
+from deployments.families.shared.float_pixels import with_fractions
 from deployments.prediction import Detections
 
 MAX_EDGE_PX = 4096
@@ -51,8 +51,8 @@ class KerasRetinaNetParameters(Settings):
     """The published class list, rows of name and number, instead of `labels`; beside the weights unless absolute."""
 
     candidates: int = Field(default=3000, ge=1, le=30_000)
-    """Best boxes of an image that reach suppression. The reference has no bound; a lower one loses nothing but
-    detections beyond the best `candidates` boxes."""
+    """Best boxes of an image that reach suppression, of those of the request's classes and above its thresholds. The
+    reference has no bound; a lower one loses nothing but detections beyond the best `candidates` boxes."""
 
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of weights and arithmetic; boxes and scores are always finished in float32."""
@@ -107,14 +107,13 @@ class KerasRetinaNet:
 
     def build_graph(self) -> KerasRetinaNetGraph:
         """The network with its weights; see `KerasRetinaNetGraph` for what goes in and comes out."""
-        settings = GraphSettings(self.parameters.candidates, self.parameters.precision)
         with KerasFile(self._path) as file:
-            return KerasRetinaNetGraph(_checked_layout(file), settings)
+            return KerasRetinaNetGraph(_checked_layout(file), self.parameters.precision)
 
     def postprocess(self, outputs: Outputs, geometry: KerasRetinaNetGeometry, thresholds: Thresholds) -> Detections:
         """Suppression across all classes by each box's best score, then pixels of the client's image; best first.
         Boxes left without area are dropped."""
-        rule = rule_of(thresholds, self.labels, agnostic=True)
+        rule = replace(rule_of(thresholds, self.labels, agnostic=True), candidates=self.parameters.candidates)
         return best_detections(outputs, rule, self.labels, geometry.to_image)
 
     def _gain(self, height: int, width: int) -> float:

@@ -23,23 +23,12 @@ from deployments.families.retinanet.keras_retinanet_layout import KerasRetinaNet
 from deployments.families.retinanet.retinanet_blocks import RESNET50_BLOCKS, STRIDES_PX, Bottleneck, grid_anchors
 from deployments.families.retinanet.views import Views
 from deployments.families.shared.convolution import Convolution, ConvolutionGeometry, variable
-from deployments.families.shared.tensor_ops import best_classes, rows_at
+from deployments.families.shared.tensor_ops import classes_of_all
 
 PIXEL_MEAN_BGR = (103.939, 116.779, 123.68)
 """What Caffe's networks subtract (keras-retinanet 0.1 `utils/image.py`)."""
 
 _ONE_VIEW = Views(1, None, has_fractions=True)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphSettings:
-    """Settings of one graph."""
-
-    candidates: int
-    """How many of the best anchors of an image the graph gives."""
-
-    dtype: str
-    """Of weights and arithmetic."""
 
 
 class KerasRetinaNetGraph:
@@ -49,11 +38,11 @@ class KerasRetinaNetGraph:
     out.
     """
 
-    def __init__(self, layout: KerasRetinaNetLayout, settings: GraphSettings) -> None:
+    def __init__(self, layout: KerasRetinaNetLayout, dtype: str) -> None:
         """Read all weights and build all layers."""
-        self._settings = settings
+        self._dtype = dtype
         self._class_count = layout.class_count
-        make = _Maker(layout, settings.dtype)
+        make = _Maker(layout, dtype)
         self._stem = make.convolution("conv1", stride=2, pad=3 if layout.has_padded_stem else None)
         self._stages = [
             [make.bottleneck(stage, block) for block in range(blocks)]
@@ -64,8 +53,8 @@ class KerasRetinaNetGraph:
         self._heads = [[make.convolution(name) for name in head_layers(h)] for h in ("classification", "regression")]
 
     def __call__(self, canvases: Any, training: bool = False) -> tuple[Any, Any, Any]:
-        """The best anchors with the best class of each: boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels, not
-        clipped; scores float32 (n, k), best first; classes int32 (n, k)."""
+        """Every anchor with its best class: boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels, not clipped; scores
+        float32 (n, k); classes int32 (n, k)."""
         del training
         levels = self.raw(canvases)
         anchors = np.concatenate(
@@ -76,14 +65,12 @@ class KerasRetinaNetGraph:
         )
         logits = _rows([maps for maps, _ in levels], self._class_count)
         deltas = _rows([maps for _, maps in levels], 4)
-        best, index = ops.top_k(ops.max(logits, axis=-1), k=min(self._settings.candidates, len(anchors)))
-        chosen = ops.take(ops.convert_to_tensor(anchors), index, axis=0)
-        boxes = apply_deltas(rows_at(deltas, index), chosen)
-        return boxes, ops.sigmoid(best), ops.cast(best_classes(rows_at(logits, index)), "int32")
+        boxes = apply_deltas(deltas, ops.convert_to_tensor(anchors))
+        return boxes, ops.sigmoid(ops.max(logits, axis=-1)), classes_of_all(logits)
 
     def raw(self, canvases: Any) -> list[tuple[Any, Any]]:
         """Of P3 to P7, class logits (n, h, w, anchors * classes) and box deltas (n, h, w, anchors * 4)."""
-        (pixels,) = _ONE_VIEW.normalized(canvases, PIXEL_MEAN_BGR, self._settings.dtype)
+        (pixels,) = _ONE_VIEW.normalized(canvases, PIXEL_MEAN_BGR, self._dtype)
         outputs = []
         for feature in self._features(pixels):
             maps = []

@@ -3,6 +3,7 @@
     definition_checks.py   parameters, labels, canvas and weights of a definition, with one message for each fault
     letterbox.py           an image onto a canvas with a border, and boxes back again
     resize.py              letterbox, stretch or centre crop, as a definition chooses
+    float_pixels.py        pixels that are not rounded to grey levels, and how bytes carry them
     nms.py                 suppression, and the end of networks that need none
     detections.py          from candidates to the answer
     anchor_free.py         decoding of anchor-free heads, in the graph

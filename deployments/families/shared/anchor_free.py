@@ -4,6 +4,7 @@ The demo model and YOLOv8 to YOLO26 use it, in replicas and in training. It need
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,7 +77,44 @@ def decode(levels: Sequence[HeadMaps], bins: int = 1, candidates: int = CANDIDAT
     """
     cells = Cells(levels, bins)
     winners = best_cells(cells, candidates)
-    return cells.boxes(winners.cells), winners.scores, winners.classes
+    return cells.places.at(winners.cells).boxes(), winners.scores, winners.classes
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Some cells of a head, the same of all images or others of each: m is 1 or n."""
+
+    centres: Any
+    """(m, k, 2) x y in canvas pixels."""
+
+    strides: Any
+    """(m, k, 1) in canvas pixels."""
+
+    raw_distances: Any
+    """(n, k, 4 * bins)"""
+
+    bins: int
+
+    beside: Any
+    """(n, k, numbers), what a head says besides; None where the levels have nothing."""
+
+    def at(self, index: Any) -> "Places":
+        """Those of all cells that are picked for each image, by index (n, k)."""
+        return Places(
+            ops.take(self.centres[0], index, axis=0),
+            ops.take(self.strides[0], index, axis=0),
+            rows_at(self.raw_distances, index),
+            self.bins,
+            None if self.beside is None else rows_at(self.beside, index),
+        )
+
+    def boxes(self) -> Any:
+        """(n, k, 4) x1 y1 x2 y2 in canvas pixels."""
+        return to_corners(self.centres, self.distances() * self.strides)
+
+    def distances(self) -> Any:
+        """(n, k, 4) left, top, right, bottom in strides."""
+        return expected_distances(self.raw_distances, self.bins)
 
 
 class Cells:
@@ -84,35 +122,16 @@ class Cells:
 
     def __init__(self, levels: Sequence[HeadMaps], bins: int) -> None:
         sizes = [(int(level.distances.shape[1]), int(level.distances.shape[2])) for level in levels]
-        self._points, self._strides = anchor_points(sizes, [level.stride_px for level in levels])
-        self._distances = _flatten([level.distances for level in levels], sizes)
-        self._beside = None if levels[0].beside is None else _flatten([level.beside for level in levels], sizes)
-        self._bins = bins
-        self.count = len(self._points)
+        points, strides = anchor_points(sizes, [level.stride_px for level in levels])
+        distances = _flatten([level.distances for level in levels], sizes)
+        beside = None if levels[0].beside is None else _flatten([level.beside for level in levels], sizes)
+        if int(distances.shape[-1]) != 4 * bins:
+            raise ValueError(f"{distances.shape[-1]} distance channels cannot hold 4 x {bins} bins")
+        self.count = len(points)
+        centres, lengths = ops.convert_to_tensor(points[None]), ops.convert_to_tensor(strides[None])
+        self.places = Places(centres, lengths, distances, bins, beside)
         self.logits = _flatten([level.class_logits for level in levels], sizes)
         """(n, cells, classes)"""
-        if int(self._distances.shape[-1]) != 4 * bins:
-            raise ValueError(f"{self._distances.shape[-1]} distance channels cannot hold 4 x {bins} bins")
-
-    def boxes(self, index: Any) -> Any:
-        """Those of some cells, by index (n, k): (n, k, 4) x1 y1 x2 y2 in canvas pixels."""
-        return to_corners(self.centres(index), self.distances(index) * self.strides(index))
-
-    def distances(self, index: Any) -> Any:
-        """Those of some cells, by index (n, k): (n, k, 4) left, top, right, bottom in strides."""
-        return expected_distances(rows_at(self._distances, index), self._bins)
-
-    def centres(self, index: Any) -> Any:
-        """Those of some cells, by index (n, k): (n, k, 2) x y in canvas pixels."""
-        return ops.take(ops.convert_to_tensor(self._points), index, axis=0)
-
-    def strides(self, index: Any) -> Any:
-        """Those of some cells, by index (n, k): (n, k, 1) in canvas pixels."""
-        return ops.take(ops.convert_to_tensor(self._strides), index, axis=0)
-
-    def beside(self, index: Any) -> Any:
-        """What a head says besides of some cells, by index (n, k): (n, k, numbers). Only where the levels have it."""
-        return rows_at(self._beside, index)
 
 
 def best_cells(cells: Cells, candidates: int) -> Winners:

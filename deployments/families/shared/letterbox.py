@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.families.shared.float_pixels import interpolated
+
 PAD_COLOUR = 114
 """Grey level of the border; the value YOLOv5 and its successors train with."""
 
@@ -111,6 +113,16 @@ def letterbox(
         window[...] = pixels
     else:
         window[...] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return canvas, geometry
+
+
+def float_letterbox(pixels: NDArray[np.uint8], canvas_px: tuple[int, int]) -> tuple[NDArray[np.float32], Letterbox]:
+    """As `letterbox`, but resized in float32, so that nothing is rounded: a canvas float32 of 0 to 255."""
+    geometry = plan((pixels.shape[0], pixels.shape[1]), canvas_px)
+    height, width = geometry.resized_px
+    canvas = np.full((*canvas_px, 3), PAD_COLOUR, np.float32)
+    top, left = geometry.pad_top_px, geometry.pad_left_px
+    canvas[top : top + height, left : left + width] = interpolated(pixels, geometry.resized_px)
     return canvas, geometry
 
 

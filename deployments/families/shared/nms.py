@@ -31,6 +31,9 @@ class Suppression:
     agnostic: bool = False
     """Whether boxes of different classes suppress each other."""
 
+    candidates: int | None = None
+    """Only so many of the best that are wanted are looked at; None for all."""
+
 
 def suppress(
     boxes: NDArray[np.float32],
@@ -46,12 +49,8 @@ def suppress(
     """
     if not len(boxes) == len(scores) == len(classes):
         raise ValueError(f"{len(boxes)} boxes, {len(scores)} scores, {len(classes)} classes")
-    wanted = is_wanted(scores, classes, rule)
-    if len(boxes):
-        wanted &= np.isfinite(boxes).all(axis=1)
-        wanted &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    index = np.flatnonzero(wanted)
-    index = index[np.argsort(-scores[index], kind="stable")]
+    index = np.flatnonzero(is_wanted(scores, classes, rule))
+    index = best_wanted(scores, index[_is_sound(boxes[index])], rule)
     if rule.iou_threshold is None:
         return index[: rule.max_detections]
     # Doubles: with hundreds of classes the offsets are so large that float32 would lose pixels.
@@ -71,10 +70,8 @@ def best_first(
     Takes what `suppress` takes. Drops boxes without area or with a side that is not finite, and classes that the rule
     does not keep.
     """
-    wanted = is_wanted(scores, classes, rule) & np.isfinite(boxes).all(axis=1)
-    wanted &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    index = np.flatnonzero(wanted)
-    return index[np.argsort(-scores[index], kind="stable")][: rule.max_detections]
+    index = np.flatnonzero(is_wanted(scores, classes, rule))
+    return best_wanted(scores, index[_is_sound(boxes[index])], rule)[: rule.max_detections]
 
 
 def is_wanted(scores: NDArray[np.float32], classes: NDArray[np.int32], rule: Suppression) -> NDArray[np.bool_]:
@@ -84,6 +81,20 @@ def is_wanted(scores: NDArray[np.float32], classes: NDArray[np.int32], rule: Sup
     if rule.class_ids is not None:
         wanted &= np.isin(classes, rule.class_ids)
     return wanted
+
+
+def best_wanted(scores: NDArray[np.float32], index: NDArray[np.intp], rule: Suppression) -> NDArray[np.intp]:
+    """Those that are looked at: `index`, best score first, ties in input order, up to the rule's bound.
+
+    Whoever asks for one class of a frame full of others loses none of it, since classes are told apart before.
+    """
+    return index[np.argsort(-scores[index], kind="stable")][: rule.candidates]
+
+
+def _is_sound(boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
+    boxes = boxes.reshape(-1, 4)
+    has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return np.asarray(np.isfinite(boxes).all(axis=1) & has_area, np.bool_)
 
 
 def _greedy(boxes: NDArray[np.float64], iou_threshold: float, max_detections: int) -> NDArray[np.intp]:

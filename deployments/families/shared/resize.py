@@ -98,9 +98,3 @@ def _resized(pixels: NDArray[np.uint8], size_px: tuple[int, int], interpolation:
         return np.asarray(cv2.resize(pixels, width_height, interpolation=cv2.INTER_LINEAR), np.uint8)
     image = PIL.Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(image.resize(width_height, _PILLOW[interpolation]))
-
-
-def with_fractions(image: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
-    """An image, float32 (height, width, 3) of 0 to 255, as two of uint8: whole grey levels, and 256ths."""
-    fine = np.clip(np.rint(image * 256), 0, 255 * 256).astype(np.uint16)
-    return [(fine >> 8).astype(np.uint8), (fine & 255).astype(np.uint8)]

@@ -11,11 +11,15 @@ answers once for each object.
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from keras import ops
+
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.shared.anchor_free import Cells, HeadMaps, best_cells, best_pairs
+from deployments.families.shared.anchor_free import Cells, HeadMaps, best_pairs
+from deployments.families.shared.tensor_ops import classes_of_all
 from deployments.families.yolo.heads.anchor_free_heads import HEADS, AnchorFreeHead
 from deployments.families.yolo.heads.ending import Ending
+from deployments.families.yolo.heads.multi_label import check_pairs
 from deployments.families.yolo.layers.prototypes import PROTOTYPE_BLOCKS
 from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program, check_layers, sequence
 from deployments.families.yolo.layers.yolo_blocks import BLOCKS
@@ -24,7 +28,7 @@ from deployments.families.yolo.layers.yolov9_blocks import YOLOV9_BLOCKS
 from deployments.families.yolo.layers.yolov10_blocks import YOLOV10_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
 from deployments.families.yolo.yolo_graph import Head
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolo_layout import COLOURS, GREY, YoloKind, YoloLayout
 
 _GHOSTS = {name: YOLOV5_BLOCKS[name] for name in ("C3Ghost", "GhostBottleneck", "GhostConv")}
 _MAX_BINS = 64
@@ -54,6 +58,7 @@ class Ultralytics(YoloFamily):
 
     kind = YoloKind(
         family="ultralytics",
+        channels=frozenset({GREY, COLOURS}),
         networks=frozenset(
             f"ultralytics.nn.tasks.{name}"
             for name in ("DetectionModel", "YOLOv10DetectionModel", "SegmentationModel", "PoseModel", "OBBModel")
@@ -71,6 +76,8 @@ class Ultralytics(YoloFamily):
         if not 1 <= head.integer("reg_max") <= _MAX_BINS:
             raise ModelUnavailable(f"reg_max is {head.integer('reg_max')}, expected 1 to {_MAX_BINS}")
         kind = head_of(layout)
+        if self.parameters.multi_label and self.is_one_to_one(layout):
+            raise ModelUnavailable("parameters.multi_label has no effect on a one-to-one head, which does so anyway")
         if self.parameters.candidates > kind.most_candidates:
             raise ModelUnavailable(
                 f"parameters.candidates is {self.parameters.candidates}, of a {head.class_name} head at most "
@@ -95,18 +102,23 @@ class Ultralytics(YoloFamily):
         return self._branches(layout.head.stub) == _HEADS[_ONE_TO_ONE]
 
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
-        """Candidates of all levels, the best first."""
+        """Every cell of all levels with its best class; of a one-to-one head the best pairs of both."""
         maps, kind = self.make_head_maps(layout, builder), head_of(layout)
         whole_image = kind.whole_image(layout.head.stub, builder, layout.strides_px[0])
-        bins, candidates, pick = layout.head.stub.integer("reg_max"), self.parameters.candidates, best_cells
-        if self.is_one_to_one(layout):
-            candidates, pick = min(candidates, _MOST_PAIRS), best_pairs
+        bins, pairs = layout.head.stub.integer("reg_max"), min(self.parameters.candidates, _MOST_PAIRS)
+        is_one_to_one, is_multi = self.is_one_to_one(layout), self.parameters.multi_label
 
         def head(features: Sequence[Any]) -> tuple[Any, ...]:
             cells = Cells(maps(features), bins)
-            winners = pick(cells, candidates)
-            boxes, *besides = kind.decoded(cells, winners.cells)
-            return (boxes, winners.scores, winners.classes, *besides, *whole_image(features))
+            if is_one_to_one:
+                winners = best_pairs(cells, pairs)
+                places, scores, classes = cells.places.at(winners.cells), winners.scores, winners.classes
+            else:
+                places, classes = cells.places, classes_of_all(cells.logits)
+                logits = check_pairs(cells.logits) if is_multi else ops.max(cells.logits, axis=-1)
+                scores = ops.sigmoid(logits)
+            boxes, *besides = kind.decoded(places)
+            return (boxes, scores, classes, *besides, *whole_image(features))
 
         return head
 

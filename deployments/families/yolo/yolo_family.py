@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -26,11 +27,12 @@ from deployments.families.shared.definition_checks import (
 from deployments.families.shared.detections import rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox, letterbox_within
 from deployments.families.yolo.heads.ending import Ending, Place
+from deployments.families.yolo.heads.multi_label import pairs_of
 from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker
 from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
-from deployments.families.yolo.yolo_graph import Head, YoloGraph
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout, labels_of
+from deployments.families.yolo.yolo_graph import Head, YoloGraph, as_they_are, first_channel
+from deployments.families.yolo.yolo_layout import GREY, YoloKind, YoloLayout, labels_of
 from deployments.prediction import Detections
 
 DEFAULT_SIZE_PX = 640
@@ -48,10 +50,14 @@ class YoloParameters(Settings):
     class_agnostic: bool = False
     """Whether boxes of different classes suppress each other."""
 
+    multi_label: bool = False
+    """Whether a box is answered with each of its classes whose score is above the threshold, as val.py of the
+    references does for mAP, and not only with the best. It costs time and memory, so for evaluation."""
+
     candidates: int = Field(default=3000, ge=1, le=30_000)
-    """Best boxes of an image that reach NMS. The references have no bound below 30,000; a lower one loses
-    nothing but detections beyond the best `candidates` boxes. They are the best of all classes: who asks for one
-    class of a frame with thousands of others needs more, which costs 3 to 40 % of a small network's time."""
+    """Best boxes of an image that reach NMS, of those of the request's classes and above its thresholds. The
+    references have no bound below 30,000; a lower one loses nothing but detections beyond the best `candidates`
+    boxes."""
 
 
 class YoloFamily:
@@ -79,6 +85,7 @@ class YoloFamily:
         self.canvas_px: tuple[int, int] = definition.canvas_px or (size, size)
         self.input_px = self.canvas_px
         check_canvas(self.canvas_px, self._largest_stride_px, path.name)
+        self._is_grey = layout.channels == GREY
         self._is_one_to_one = self.is_one_to_one(layout)
         self._ending = self.ending_of(layout)
 
@@ -103,16 +110,22 @@ class YoloFamily:
         """The network with its weights.
 
         Takes uint8 RGB (n, height, width, 3). Gives boxes float32 (n, k, 4) x1 y1 x2 y2 in canvas pixels,
-        scores float32 (n, k), best first, and classes int32 (n, k); of some heads, other boxes and more.
+        scores float32 (n, k), and classes int32 (n, k), of every cell; of some heads, other boxes and more.
         """
-        return self._checkpoint.build(self.parameters.precision, self.make_head)
+        to_input = first_channel if self._is_grey else as_they_are
+        return self._checkpoint.build(self.parameters.precision, self.make_head, to_input)
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
         """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`."""
         return self.prepare(pixels, self.canvas_px)
 
     def prepare(self, pixels: NDArray[np.uint8], canvas_px: tuple[int, int]) -> Prepared[Letterbox]:
-        """Letterbox onto `canvas_px`, or, with `shape: reference`, onto the smallest canvas within."""
+        """Letterbox onto `canvas_px`, or, with `shape: reference`, onto the smallest canvas within.
+
+        For a network of one channel the image is made grey first, as ultralytics reads it with OpenCV.
+        """
+        if self._is_grey:
+            pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(np.uint8)
         if self.parameters.shape == "fixed":
             return Prepared(*letterbox(pixels, canvas_px))
         return Prepared(*letterbox_within(pixels, canvas_px, self._largest_stride_px))
@@ -123,8 +136,11 @@ class YoloFamily:
         Without NMS for a one-to-one head.
         """
         rule = rule_of(thresholds, self.labels, agnostic=self.parameters.class_agnostic)
+        rule = replace(rule, candidates=self.parameters.candidates)
         if self._is_one_to_one:
             rule = replace(rule, iou_threshold=None)
+        if self.parameters.multi_label:
+            outputs = pairs_of(outputs, rule)
         kept = self._ending.kept(outputs, rule)
         return self._ending.detections(outputs, kept, Place(geometry, self.to_image, self.labels))
 

@@ -26,6 +26,11 @@ def as_they_are(pixels: Any) -> Any:
     return pixels
 
 
+def first_channel(pixels: Any) -> Any:
+    """The first channel, (n, height, width, 1), of a grey image whose channels are alike."""
+    return pixels[..., :1]
+
+
 @dataclass(frozen=True)
 class YoloGraph:
     """A network with its weights; call it inside a compiled function.

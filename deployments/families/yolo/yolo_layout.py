@@ -14,6 +14,8 @@ from deployments.families.shared.definition_checks import checked_labels
 
 MAX_STAGES = 1000
 MAX_CLASSES = 100_000
+COLOURS, GREY = 3, 1
+"""Channels of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ class YoloKind:
 
     count_classes: Callable[[ModuleStub], int] = lambda head: head.integer("nc")
     """How many classes a head has. May raise ModelUnavailable."""
+
+    channels: frozenset[int] = frozenset({COLOURS})
+    """How many channels the images of its networks may have: 3 for colours, 1 for grey."""
 
     has_levels: bool = True
     """Whether the head reads levels, of which each has a stride."""
@@ -69,6 +74,9 @@ class YoloLayout:
     train_size_px: int | None
     """Side of the square that it was trained at; None where the checkpoint does not say."""
 
+    channels: int = COLOURS
+    """Of the images that go in."""
+
     names_problem: str = ""
     """Why the names in the checkpoint cannot be used; '' where they can, or where there are none."""
 
@@ -77,7 +85,7 @@ def read_layout(checkpoint: Checkpoint, kind: YoloKind) -> YoloLayout:
     """The layout of a checkpoint. Raises ModelUnavailable when it is of another family, or not sound."""
     network = checkpoint.network()
     if network.kind not in kind.networks:
-        raise checkpoint.refusal(
+        raise checkpoint.other_family(
             f"holds a {network.kind}, but family {kind.family!r} expects one of {', '.join(sorted(kind.networks))}"
             f"{family_of_network(network.kind)}"
         )
@@ -101,12 +109,19 @@ def _read(network: ModuleStub, kind: YoloKind, root: object) -> YoloLayout:
     classes = kind.count_classes(head.stub)
     if not 1 <= classes <= MAX_CLASSES:
         raise ModelUnavailable(f"the head has {classes} classes, expected 1 to {MAX_CLASSES}")
+    channels = _channels(stages[0].stub)
+    if channels not in kind.channels:
+        raise ModelUnavailable(
+            f"the network takes images of {channels} channels, but family {kind.family!r} has those of "
+            f"{' or '.join(map(str, sorted(kind.channels)))}"
+        )
     names, names_problem = _names(network.state.get("names"), classes)
     return YoloLayout(
         body=tuple(stages[:-1]),
         head=head,
         strides_px=_strides(network, head.stub, len(head.sources)) if kind.has_levels else (),
         class_count=classes,
+        channels=channels,
         names=names,
         names_problem=names_problem,
         train_size_px=_train_size(network, root),
@@ -122,6 +137,18 @@ def _stage(stub: ModuleStub, index: int) -> Stage:
     if not all(-1 <= item < index for item in absolute) or (-1 in absolute and index > 0):
         raise ModelUnavailable(f"stage {index} reads from stages {absolute}, expected earlier ones")
     return Stage(stub, absolute, isinstance(source, list | tuple))
+
+
+def _channels(first: ModuleStub) -> int:
+    """Of the images that a stage takes, as its first convolution says. Focus joins four pixels beforehand."""
+    found, pixels = first, 4 if first.class_name == "Focus" else 1
+    for _ in range(MAX_STAGES):
+        if found.class_name == "Conv2d":
+            return found.integer("in_channels") // pixels
+        if not found.children:
+            break
+        found = next(iter(found.children.values()))
+    return COLOURS
 
 
 def _strides(network: ModuleStub, head: ModuleStub, levels: int) -> tuple[int, ...]:

@@ -10,14 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.contract import Outputs, Prepared, Thresholds
-from deployments.families.shared.letterbox import Letterbox
-from deployments.families.yolo.heads.anchor_head import decode_at, make_levels
+from deployments.families.shared.float_pixels import with_fractions
+from deployments.families.shared.letterbox import Letterbox, float_letterbox
+from deployments.families.shared.tensor_ops import with_fractions_added
+from deployments.families.yolo.heads.anchor_head import decode, make_levels
 from deployments.families.yolo.heads.ending import Ending
 from deployments.families.yolo.heads.mask_ending import MaskEnding
 from deployments.families.yolo.heads.mask_head import mask_count, prototypes
@@ -26,8 +27,8 @@ from deployments.families.yolo.layers.torch_layers import LayerBuilder, check_la
 from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.layers.yolov5_blocks import YOLOV5_BLOCKS
 from deployments.families.yolo.yolo_family import YoloFamily, YoloParameters
-from deployments.families.yolo.yolo_graph import Head
-from deployments.families.yolo.yolo_layout import YoloKind, YoloLayout
+from deployments.families.yolo.yolo_graph import Head, YoloGraph
+from deployments.families.yolo.yolo_layout import COLOURS, GREY, YoloKind, YoloLayout
 from deployments.prediction import Detections
 
 LEGACY_SIZE_PX = 640
@@ -43,8 +44,9 @@ class YOLOv5Parameters(YoloParameters):
     """The `parameters` of a YOLOv5 model in YAML."""
 
     legacy_worker: bool = False
-    """Answer as the old worker did: red and blue swapped, a 640 px square or 1280 px above 960 px of height,
-    classes suppress each other, threshold 0.1, whole pixels, the worst detection first. For old results only."""
+    """Answer as the old worker did: red and blue swapped, resized in float32 to a 640 px square or 1280 px above
+    960 px of height, classes suppress each other, threshold 0.1, whole pixels, the worst detection first. For old
+    results only."""
 
 
 class YOLOv5(YoloFamily):
@@ -52,6 +54,7 @@ class YOLOv5(YoloFamily):
 
     kind = YoloKind(
         family="yolov5",
+        channels=frozenset({GREY, COLOURS}),
         networks=frozenset(
             f"{package}.{name}"
             for package in ("models.yolo", "yolov5.models.yolo")
@@ -74,7 +77,12 @@ class YOLOv5(YoloFamily):
                     f"parameters.legacy_worker needs canvas_px {legacy_canvas} and shape 'fixed', "
                     f"got {self.canvas_px} and {self.parameters.shape!r}"
                 )
+            if self._is_grey:
+                raise ModelUnavailable("parameters.legacy_worker takes colours, but this network takes grey images")
+            if self.parameters.multi_label:
+                raise ModelUnavailable("parameters.legacy_worker answers the best class of each box, not multi_label")
             self.parameters = self.parameters.model_copy(update={"class_agnostic": True})
+            self.canvas_px = (2 * LEGACY_SIZE_PX, LEGACY_SIZE_PX)
 
     def ending_of(self, layout: YoloLayout) -> Ending:
         """As the head says."""
@@ -100,28 +108,32 @@ class YOLOv5(YoloFamily):
             )
 
     def make_head(self, layout: YoloLayout, builder: LayerBuilder) -> Head:
-        """Candidates of all levels, the best first."""
+        """Every row of all levels."""
         masks = _mask_count(layout)
-        levels = make_levels(layout, builder, masks)
+        levels, is_multi = make_levels(layout, builder, masks), self.parameters.multi_label
         whole_image = prototypes(layout.head.stub, builder, layout.strides_px[0]) if masks else (lambda features: ())
-        candidates = self.parameters.candidates
 
         def head(features: Sequence[Any]) -> tuple[Any, ...]:
             found = [level.scored(feature) for level, feature in zip(levels, features, strict=True)]
-            scores = ops.concatenate([rows.scores for rows in found], axis=1)
-            top, index = ops.top_k(scores, k=min(candidates, int(scores.shape[1])))
-            boxes, classes, *beside = decode_at(levels, found, index)
-            return (boxes, top, classes, *beside, *whole_image(features))
+            return (*decode(levels, found, is_multi), *whole_image(features))
 
         return head
 
+    def build_graph(self) -> YoloGraph:
+        """As of any YOLO; as `legacy_worker` for canvases with fractions."""
+        if not self.parameters.legacy_worker:
+            return super().build_graph()
+        return self._checkpoint.build(self.parameters.precision, self.make_head, with_fractions_added)
+
     def preprocess(self, pixels: NDArray[np.uint8]) -> Prepared[Letterbox]:
-        """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`."""
+        """Letterbox uint8 RGB (height, width, 3); the geometry is a `Letterbox`. As `legacy_worker` a canvas has
+        twice the rows, with 256ths of grey levels in its lower half."""
         if not self.parameters.legacy_worker:
             return super().preprocess(pixels)
         is_large = pixels.shape[0] > LEGACY_LARGE_ABOVE_PX
         size = LEGACY_LARGE_SIZE_PX if is_large else LEGACY_SIZE_PX
-        return self.prepare(np.ascontiguousarray(pixels[:, :, ::-1]), (size, size))
+        canvas, geometry = float_letterbox(pixels[:, :, ::-1], (size, size))
+        return Prepared(np.concatenate(with_fractions(canvas)), geometry)
 
     def postprocess(self, outputs: Outputs, geometry: Letterbox, thresholds: Thresholds) -> Detections:
         """NMS, then pixels of the client's image; best first, but worst first as `legacy_worker`.

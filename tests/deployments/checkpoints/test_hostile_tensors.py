@@ -17,6 +17,7 @@ TENSORS: dict[str, tuple[tuple[int, tuple[int, ...], tuple[int, ...]], str]] = {
     "a stride beyond the end": ((0, (2,), (9,)), "reaches element 9"),
     "an overflow of the element count": ((0, (2**32, 2**32), (0, 0)), "has more than"),
     "an overlap of gigabytes": ((0, (2**31, 4), (0, 1)), "has more than"),
+    "nothing of an endless length": ((0, (0, 2**62), (1, 1)), "has more than"),
     "another number of strides": ((0, (2, 2), (1,)), "2 sizes and 1 strides"),
     "nine dimensions": ((0, (1,) * 9, (1,) * 9), "not up to 8 integers"),
 }

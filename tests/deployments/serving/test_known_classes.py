@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
-from deployments.errors import InvalidRequest
+from deployments.errors import InvalidRequest, ModelUnavailable
 from deployments.prediction import Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
@@ -31,6 +31,11 @@ def test_an_unknown_class_is_refused_with_its_name_and_the_nearest_known(
     with pytest.raises(InvalidRequest) as refused:
         KnownClasses(LABELS).check(asked)
     assert refused.value.message.startswith(message)
+
+
+def test_a_name_that_no_answer_can_hold_is_refused() -> None:
+    with pytest.raises(ModelUnavailable, match="labels: the name of class 1 is no text"):
+        KnownClasses(("Crab", "half a \ud800"))
 
 
 async def test_a_threshold_for_an_unknown_class_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The heads of YOLO networks: in the graph down to the best candidates, and after it from those to detections.
+"""The heads of YOLO networks: in the graph down to a box for each cell, and after it from those to detections.
 
     anchor_free_heads.py   those of ultralytics, in the graph: what each says of a cell besides box and class
     anchor_head.py         that of YOLOv5, in the graph
@@ -8,7 +8,8 @@
     ending.py              after the graph: which candidates are kept, and how they become detections
     mask_ending.py, keypoint_ending.py, rotated_ending.py    the same for what heads find besides
     rotated_nms.py         suppression of rotated boxes
+    multi_label.py         a box with each of its classes, for evaluation
 
-A new head is a class in the table of `anchor_free_heads` with an ending of its own. Of all candidates only the
-winners are decoded in the graph, and of these only what is kept is finished.
+A new head is a class in the table of `anchor_free_heads` with an ending of its own. Every cell leaves the graph, as
+only the ending knows which classes and scores a request wants; of a one-to-one head the best pairs of cell and class.
 """

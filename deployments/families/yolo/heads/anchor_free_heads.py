@@ -10,7 +10,7 @@ from keras import ops
 
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.shared.anchor_free import Cells
+from deployments.families.shared.anchor_free import Places
 from deployments.families.yolo.heads.ending import Ending
 from deployments.families.yolo.heads.keypoint_ending import KeypointEnding
 from deployments.families.yolo.heads.mask_ending import MaskEnding
@@ -44,9 +44,9 @@ class AnchorFreeHead:
     def __init__(self, head: ModuleStub) -> None:
         """Raises ModelUnavailable for a head that does not fit."""
 
-    def decoded(self, cells: Cells, index: Any) -> tuple[Any, ...]:
-        """Boxes of some cells, by index (n, k), and what comes besides."""
-        return (cells.boxes(index),)
+    def decoded(self, places: Places) -> tuple[Any, ...]:
+        """Boxes of some cells, and what comes besides."""
+        return (places.boxes(),)
 
     def whole_image(self, head: ModuleStub, builder: LayerBuilder, stride_px: int) -> WholeImage:
         """The program of `modules`. stride_px: canvas pixels per cell of the first feature map."""
@@ -63,9 +63,9 @@ class SegmentHead(AnchorFreeHead):
     def __init__(self, head: ModuleStub) -> None:
         self.numbers = mask_count(head)
 
-    def decoded(self, cells: Cells, index: Any) -> tuple[Any, ...]:
+    def decoded(self, places: Places) -> tuple[Any, ...]:
         """Upright boxes, and coefficients (n, k, masks)."""
-        return cells.boxes(index), cells.beside(index)
+        return places.boxes(), places.beside
 
     def whole_image(self, head: ModuleStub, builder: LayerBuilder, stride_px: int) -> WholeImage:
         """Prototypes float32 (n, height, width, masks)."""
@@ -92,14 +92,14 @@ class PoseHead(AnchorFreeHead):
             )
         self.numbers = self._points * self._values
 
-    def decoded(self, cells: Cells, index: Any) -> tuple[Any, ...]:
+    def decoded(self, places: Places) -> tuple[Any, ...]:
         """Upright boxes, and points (n, k, points, 3), x y in canvas pixels and visibility, 1 where it is unknown."""
-        count = int(index.shape[1])
-        raw = ops.reshape(cells.beside(index), (-1, count, self._points, self._values))
-        strides, centres = ops.expand_dims(cells.strides(index), -1), ops.expand_dims(cells.centres(index), -2)
-        places = (raw[..., :2] * self._scale - self._shift) * strides + centres
+        count = int(places.beside.shape[1])
+        raw = ops.reshape(places.beside, (-1, count, self._points, self._values))
+        strides, centres = ops.expand_dims(places.strides, -1), ops.expand_dims(places.centres, -2)
+        points = (raw[..., :2] * self._scale - self._shift) * strides + centres
         seen = ops.sigmoid(raw[..., 2:]) if self._values == 3 else ops.ones_like(raw[..., :1])
-        return cells.boxes(index), ops.concatenate([places, seen], axis=-1)
+        return places.boxes(), ops.concatenate([points, seen], axis=-1)
 
 
 class Pose26Head(PoseHead):
@@ -125,14 +125,14 @@ class RotatedHead(AnchorFreeHead):
         """In radians, from what the branch gives."""
         return (ops.sigmoid(raw) - 0.25) * math.pi
 
-    def decoded(self, cells: Cells, index: Any) -> tuple[Any, ...]:
+    def decoded(self, places: Places) -> tuple[Any, ...]:
         """Boxes (n, k, 5), centre x y, width, height in canvas pixels, angle."""
-        angles, distances, strides = self.angles(cells.beside(index)), cells.distances(index), cells.strides(index)
+        angles, distances, strides = self.angles(places.beside), places.distances(), places.strides
         before, after = distances[..., :2], distances[..., 2:]
         x, y = ops.split((after - before) / 2.0, 2, axis=-1)
         cos, sin = ops.cos(angles), ops.sin(angles)
         turned = ops.concatenate([x * cos - y * sin, x * sin + y * cos], axis=-1)
-        centres = cells.centres(index) + turned * strides
+        centres = places.centres + turned * strides
         return (ops.concatenate([centres, (before + after) * strides, angles], axis=-1),)
 
 

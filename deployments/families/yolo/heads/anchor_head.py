@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from deployments.checkpoints import ModuleStub
 from deployments.errors import ModelUnavailable
-from deployments.families.shared.tensor_ops import best_classes, rows_at
+from deployments.families.shared.tensor_ops import classes_of_all
+from deployments.families.yolo.heads.multi_label import check_pairs
 from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program, make_conv2d_of
 from deployments.families.yolo.yolo_layout import YoloLayout
 
@@ -38,6 +39,11 @@ class ScoredRows:
 
     masks: Any = None
     """(n, rows, masks), coefficients of the prototypes; None of a head without masks."""
+
+    def scores_of_all(self) -> Any:
+        """Those of all classes, float32 (n, rows, classes)."""
+        objectness = ops.sigmoid(ops.cast(self.boxes[..., 4:5], "float32"))
+        return objectness * ops.sigmoid(ops.cast(self.classes, "float32"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +124,20 @@ def make_levels(layout: YoloLayout, builder: LayerBuilder, masks: int = 0) -> li
     return levels
 
 
-def decode_at(levels: Sequence[Level], found: Sequence[ScoredRows], index: Any) -> tuple[Any, ...]:
-    """Boxes (n, k, 4) and classes (n, k) of the rows `index` (n, k), counted through all levels; then coefficients
-    (n, k, masks), if the head has them.
-
-    Every level offers a row for every index, and the right one is taken: cheaper than joining the levels,
-    as class scores can be hundreds of megabytes.
-    """
-    chosen: tuple[Any, ...] = ()
-    start = 0
-    for level, rows in zip(levels, found, strict=True):
-        count = len(rows.grid)
-        local = ops.clip(index - start, 0, count - 1)
-        grid = ops.take(ops.convert_to_tensor(rows.grid), local, axis=0)
-        boxes = level.decoded(rows_at(rows.boxes, local)[..., :4], grid)
-        offered: tuple[Any, ...] = (boxes, best_classes(rows_at(rows.classes, local)))
-        if rows.masks is not None:
-            offered = (*offered, ops.cast(rows_at(rows.masks, local), "float32"))
-        if not chosen:
-            chosen = offered
-        else:
-            is_here = index >= start
-            chosen = tuple(
-                ops.where(is_here if len(new.shape) == 2 else ops.expand_dims(is_here, -1), new, old)
-                for new, old in zip(offered, chosen, strict=True)
-            )
-        start += count
-    return chosen
+def decode(levels: Sequence[Level], found: Sequence[ScoredRows], is_multi_label: bool = False) -> tuple[Any, ...]:
+    """Boxes (n, rows, 4), scores (n, rows) and classes (n, rows) of all levels in turn; then coefficients
+    (n, rows, masks), if the head has them. is_multi_label: whether scores are those of all classes,
+    (n, rows, classes)."""
+    offered = [
+        (
+            level.decoded(rows.boxes[..., :4], rows.grid),
+            rows.scores_of_all() if is_multi_label else rows.scores,
+            classes_of_all(rows.classes),
+            *(() if rows.masks is None else (ops.cast(rows.masks, "float32"),)),
+        )
+        for level, rows in zip(levels, found, strict=True)
+    ]
+    joined = [ops.concatenate(parts, axis=1) for parts in zip(*offered, strict=True)]
+    if is_multi_label:
+        check_pairs(joined[1])
+    return tuple(joined)

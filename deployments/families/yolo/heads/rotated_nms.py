@@ -8,7 +8,7 @@ overlaps, also to one that gives way itself.
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.families.shared.nms import Suppression, is_wanted
+from deployments.families.shared.nms import Suppression, best_wanted, is_wanted
 
 _BLOCK = 256
 _LEAST = 1e-7
@@ -26,10 +26,10 @@ def suppress_rotated(
     finite, or far from any image, or have no area, are dropped. At most n * n / 2 overlaps are computed, those of
     boxes that are near.
     """
-    is_somewhere = (np.abs(boxes) < _NOWHERE).all(axis=1) & (boxes[:, 2:4] > 0).all(axis=1)
-    wanted = is_wanted(scores, classes, rule) & is_somewhere
-    index = np.flatnonzero(wanted)
-    index = index[np.argsort(-scores[index], kind="stable")]
+    index = np.flatnonzero(is_wanted(scores, classes, rule))
+    chosen = boxes[index]
+    is_somewhere = (np.abs(chosen) < _NOWHERE).all(axis=1) & (chosen[:, 2:4] > 0).all(axis=1)
+    index = best_wanted(scores, index[is_somewhere], rule)
     if rule.iou_threshold is None:
         return index[: rule.max_detections]
     kinds = np.zeros(len(index), np.int32) if rule.agnostic else classes[index]

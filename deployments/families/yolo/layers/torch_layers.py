@@ -209,17 +209,17 @@ def _geometry(stub: ModuleStub, size: tuple[int, int]) -> ConvolutionGeometry:
     if stub.state.get("padding_mode", "zeros") != "zeros":
         raise ModelUnavailable("a convolution pads with something other than zeros, which is not supported")
     return ConvolutionGeometry.of(
-        size, pair_of(stub, "stride"), pair_of(stub, "padding"), pair_of(stub, "dilation", 1)
+        size, pair_of(stub, "stride", least=1), pair_of(stub, "padding"), pair_of(stub, "dilation", 1, least=1)
     )
 
 
-def pair_of(stub: ModuleStub, name: str, default: int | None = None) -> tuple[int, int]:
+def pair_of(stub: ModuleStub, name: str, default: int | None = None, least: int = 0) -> tuple[int, int]:
     """An attribute that torch keeps as one integer or as two."""
     value = stub.state.get(name, default)
     pair = (value, value) if type(value) is int else value
     is_pair = isinstance(pair, tuple) and len(pair) == 2 and all(type(item) is int for item in pair)
-    if not is_pair or min(pair) < 0 or max(pair) > 1024:
-        raise ModelUnavailable(f"{name!r} of {stub.kind} is not a pair of integers from 0 to 1024")
+    if not is_pair or min(pair) < least or max(pair) > 1024:
+        raise ModelUnavailable(f"{name!r} of {stub.kind} is not a pair of integers from {least} to 1024")
     return pair
 
 

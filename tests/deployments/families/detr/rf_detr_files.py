@@ -14,7 +14,7 @@ from deployments.families.detr.rf_detr import RfDetr
 from tests.deployments.checkpoints.checkpoint_writer import Weights, instance, mapping, plain, write
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-LAYOUTS = ("rf-detr-nano", "rf-detr-rectangular", "rf-detr-old-large")
+LAYOUTS = ("rf-detr-nano", "rf-detr-rectangular", "rf-detr-old-large", "rf-detr-seg")
 
 Tensors = dict[str, NDArray[Any]]
 

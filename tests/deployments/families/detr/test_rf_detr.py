@@ -22,7 +22,7 @@ from tests.deployments.families.detr.rf_detr_files import GOLDEN, LAYOUTS, blots
 from tests.deployments.families.golden_cases import assert_agrees, pixels, wide_and_upright
 from tests.deployments.families.served import Served
 
-EVERY = 5
+EVERY, MASK_EVERY = 5, 7
 ALL = Thresholds(score_threshold=0.05, iou_threshold=0.5, max_detections=300)
 
 
@@ -40,10 +40,15 @@ def test_raw_outputs_agree_with_the_original_code(layout: str, case: Any) -> Non
 
     family = family_of(layout, tuple(case["canvas_px"]))
     canvas = family.preprocess(blots(tuple(case["canvas_px"]))).canvas
-    boxes, logits = family.build_graph().raw(tf.constant(canvas[None]))
+    boxes, logits, *masks = family.build_graph().raw(tf.constant(canvas[None]))
     rows = np.concatenate([boxes[0], logits[0]], axis=1)
     assert list(rows.shape) == case["shape"]
     np.testing.assert_allclose(rows[::EVERY], case[f"every_{EVERY}th"], rtol=1e-3, atol=1e-3)
+    assert len(masks) == ("masks" in case)
+    for logits in masks:
+        assert list(logits.shape[1:]) == case["mask_shape"]
+        some = np.asarray(logits)[0, ::EVERY, ::MASK_EVERY, ::MASK_EVERY]
+        np.testing.assert_allclose(some, case["masks"], rtol=1e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize(("layout", "case"), cases("predictions"))

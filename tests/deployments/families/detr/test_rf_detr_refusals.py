@@ -82,7 +82,11 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "other-box": (shaped("bbox_embed.layers.2.weight", 5, 32), "bbox_embed.layers.2.weight has shape"),
     "other-places": (shaped(PLACES, 7, 32), "7 places in 1 levels, which does not fit its settings ca_nheads"),
     "batch-norm": (shaped("backbone.0.projector.stages.0.0.cv1.bn.running_mean", 4), "has batch norms"),
-    "masks": (shaped("segmentation_head.bias", 1), "a segmentation head, whose masks are not served yet"),
+    "masks-without-blocks": (shaped("segmentation_head.bias", 1), r"0 tensors 'segmentation_head.blocks.\*.norm"),
+    "masks-of-other-layers": (
+        shaped("segmentation_head.blocks.0.norm.weight", 32),
+        "its segmentation head has 1 blocks for 2 layers of the decoder",
+    ),
     "keypoints": (shaped("keypoint_embed.layers.0.weight", 8, 8), "an RF-DETR for keypoints"),
     "refining": (shaped("transformer.decoder.bbox_embed.layers.0.weight", 8, 8), "lite_refpoint_refine is off"),
     "adapters": (shaped("backbone.0.encoder.base_model.model.x", 8), "backbone_lora"),

@@ -12,10 +12,12 @@ The reference takes a square table of positions only. The fork that VIAME trains
 """
 
 import argparse
+import base64
 import importlib.metadata
 import json
 import sys
 import types
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +25,7 @@ import numpy as np
 import rfdetr
 import torch
 from PIL import Image
-from rfdetr import variants
+from rf_detr_layouts import LAYOUTS
 from rfdetr._namespace import _namespace_from_configs
 from rfdetr.config import TrainConfig
 from rfdetr.models.backbone import dinov2
@@ -32,34 +34,10 @@ from torchvision.transforms import functional
 HERE = Path(__file__).resolve().parent
 PICTURE = HERE / "03_00_51_14.jpg"
 CLASSES = ["coral", "crinoid", "fish"]
-EVERY, QUERIES, FEEDFORWARD = 5, 20, 96
+EVERY, MASK_EVERY, QUERIES, FEEDFORWARD = 5, 7, 20, 96
 RELEASE = importlib.metadata.version("rfdetr")
 COMMON = {"pretrain_weights": None, "device": "cpu", "num_queries": QUERIES, "num_select": 40, "group_detr": 2}
 
-# Of each layout: the variant, the backbone, settings, the canvases, and the container.
-LAYOUTS = {
-    "rf-detr-nano": (
-        variants.RFDETRNano,
-        {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 2, "mlp_ratio": 1},
-        {"hidden_dim": 32, "sa_nheads": 2, "ca_nheads": 4, "out_feature_indexes": [1, 3], "resolution": 160},
-        [(160, 160), (128, 224), (64, 64)],
-        "namespace",
-    ),
-    "rf-detr-rectangular": (
-        variants.RFDETRMedium,
-        {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 1, "mlp_ratio": 2},
-        {"hidden_dim": 64, "sa_nheads": 2, "ca_nheads": 4, "out_feature_indexes": [1, 2, 3, 4], "dec_layers": 3},
-        [(96, 160), (160, 96), (192, 320)],
-        "settings",
-    ),
-    "rf-detr-old-large": (
-        variants.RFDETRLargeDeprecated,
-        {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 1, "mlp_ratio": 2},
-        {"hidden_dim": 48, "sa_nheads": 3, "ca_nheads": 3, "out_feature_indexes": [1, 3], "resolution": 112},
-        [(112, 112), (112, 168), (224, 112)],
-        "namespace",
-    ),
-}
 RECTANGLE = (6, 10)
 
 
@@ -74,10 +52,11 @@ def network(layout: str) -> rfdetr.detr.RFDETR:
     dinov2.get_config = small
     dinov2.size_to_width[size] = backbone["hidden_size"]
     settings = COMMON | {"num_classes": len(CLASSES)} | settings
-    if layout == "rf-detr-rectangular":
-        settings |= {"resolution": 160, "positional_encoding_size": 10}
-    if layout == "rf-detr-old-large":
-        settings |= {"positional_encoding_size": 5}
+    settings |= {
+        "rf-detr-rectangular": {"resolution": 160, "positional_encoding_size": 10},
+        "rf-detr-old-large": {"positional_encoding_size": 5},
+        "rf-detr-seg": {"resolution": 96, "positional_encoding_size": 8},
+    }.get(layout, {})
     torch.manual_seed(0)
     model = variant(**settings)
     dinov2.get_config = original
@@ -171,7 +150,25 @@ def raw_outputs(model: torch.nn.Module, size: tuple[int, int]) -> dict:
         outputs, gap = watched(lambda: model(normalised(image(size))))
     boxes, logits = outputs["pred_boxes"][0].numpy(), outputs["pred_logits"][0].numpy()
     rows = np.concatenate([boxes, logits], axis=1)
-    return {"canvas_px": size, "gap": gap, "shape": list(rows.shape), f"every_{EVERY}th": rounded(rows[::EVERY])}
+    raw = {"canvas_px": size, "gap": gap, "shape": list(rows.shape), f"every_{EVERY}th": rounded(rows[::EVERY])}
+    if "pred_masks" in outputs:
+        masks = outputs["pred_masks"][0].numpy()
+        raw |= {"mask_shape": list(masks.shape), "masks": rounded(masks[::EVERY, ::MASK_EVERY, ::MASK_EVERY])}
+    return raw
+
+
+def masked(model: rfdetr.detr.RFDETR, size: tuple[int, int]) -> dict:
+    """What `predict()` answers for a picture as large as the canvas, masks too."""
+    picture = Image.fromarray(image(size))
+    found, gap = watched(lambda: model.predict(picture, threshold=0.05, shape=size, include_source_image=False))
+    return {
+        "canvas_px": size,
+        "gap": gap,
+        "boxes": rounded(found.xyxy),
+        "scores": rounded(found.confidence),
+        "class_ids": found.class_id.tolist(),
+        "masks": [base64.b64encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode() for mask in found.mask],
+    }
 
 
 def predictions(model: rfdetr.detr.RFDETR, size: tuple[int, int], antialias: bool) -> dict:
@@ -238,9 +235,12 @@ def make(layout: str) -> None:
         found = [
             predictions(model, size, antialias) for size in LAYOUTS[layout][3][:2] for antialias in (False, True)
         ]
-        if min(one["gap"] for one in outputs + found) > 5e-4:
+        with_masks = [masked(model, size) for size in LAYOUTS[layout][3]] if layout == "rf-detr-seg" else []
+        if min(one["gap"] for one in outputs + found + with_masks) > 5e-4:
             break
     golden = {"release": RELEASE, "seed": seed, "outputs": outputs, "predictions": found}
+    if with_masks:
+        golden["masked"] = with_masks
     (HERE / f"{layout}.json").write_text(json.dumps(golden) + "\n")
     torch.save(content(layout, model), HERE / f"{layout}.pth")
 

@@ -112,7 +112,7 @@ def test_mixed_image_shapes_are_answered_in_order(fixtures: Path, runtimes: Load
     canvases = [family.preprocess(pixels(fixtures / "images" / name)).canvas for name in names]
     first, second, third = runtimes["yolov8-tiny-random.pt"].infer(canvases)
     np.testing.assert_allclose(first[1], third[1], atol=1e-5)
-    assert not np.allclose(first[1], second[1], atol=1e-2)
+    assert len(first[1]) == 640 * 480 // 64 * 21 // 16 != len(second[1]), "each cell of each image, and no others"
 
 
 def test_labels_and_size_come_from_the_checkpoint(fixtures: Path) -> None:

@@ -136,11 +136,23 @@ def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
 
 def test_weights_of_another_shape_are_refused_when_the_graph_is_built(tmp_path: Path) -> None:
     network = TinyNetwork()
-    network.layer = network.convolution(8, 4, 3)
+    network.layer = network.convolution(8, 3, 3, held=4)
     family = family_of(network.write(tmp_path / "tiny.pt"))
     with pytest.raises(
-        ModelUnavailable, match=r"stage 0: .* weights of shape \(8, 3, 3, 3\), expected \(8, 4, 3, 3\)"
+        ModelUnavailable, match=r"stage 0: .* weights of shape \(8, 4, 3, 3\), expected \(8, 3, 3, 3\)"
     ):
+        family.build_graph()
+
+
+@pytest.mark.parametrize("name", ["stride", "dilation"])
+def test_a_kernel_that_never_moves_is_refused(tmp_path: Path, name: str) -> None:
+    network = TinyNetwork()
+    fields = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)} | {name: (0, 0)}
+    kernel = {"weight": np.ones((3, 3, 1, 1), np.float32)}
+    channels = {"out_channels": 3, "in_channels": 3, "kernel_size": (1, 1)}
+    network.layer = network.weights.module("torch.nn.modules.conv.Conv2d", {}, kernel, f=-1, **channels, **fields)
+    family = family_of(network.write(tmp_path / "tiny.pt"))
+    with pytest.raises(ModelUnavailable, match=rf"'{name}' of .*Conv2d is not a pair of integers from 1 to 1024"):
         family.build_graph()
 
 
@@ -148,11 +160,12 @@ def test_stages_that_do_not_fit_are_refused_when_the_graph_is_traced(tmp_path: P
     import tensorflow as tf
 
     network = TinyNetwork()
-    network.layer = network.convolution(8, 4, 3, held=4)
+    kernel = {"weight": np.ones((3, 3, 140, 1), np.float32)}
+    fields = {"out_channels": 3, "in_channels": 3, "kernel_size": (140, 1), "stride": (1, 1), "padding": (0, 0)}
+    network.layer = network.weights.module("torch.nn.modules.conv.Conv2d", {}, kernel, f=-1, **fields)
     graph = family_of(network.write(tmp_path / "tiny.pt")).build_graph()
-    reason = r"stage 0 \(torch\.nn\.modules\.conv\.Conv2d\) does not fit: a convolution of 4 channels is given 3"
-    with pytest.raises(ModelUnavailable, match=reason):
-        graph(tf.zeros((1, 128, 192, 3), tf.uint8))
+    with pytest.raises(ModelUnavailable, match=r"stage 0 \(torch\.nn\.modules\.conv\.Conv2d\) does not fit: "):
+        tf.function(graph, autograph=False)(tf.zeros((1, 128, 192, 3), tf.uint8))
 
 
 def test_a_checkpoint_without_names_needs_labels(tmp_path: Path) -> None:

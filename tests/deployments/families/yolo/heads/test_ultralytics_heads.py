@@ -53,7 +53,7 @@ def test_the_raw_head_agrees_with_the_original_code(layout: str) -> None:
         maps = family.make_head_maps(layout_read, builder)
         features = body(tf.constant(image()[None]))
     cells = Cells(maps(features), layout_read.head.stub.integer("reg_max"))
-    boxes, *besides = (np.asarray(one[0]) for one in head.decoded(cells, tf.range(cells.count)[None]))
+    boxes, *besides = (np.asarray(one[0]) for one in head.decoded(cells.places))
     if boxes.shape[1] == 4:
         boxes = np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
     else:

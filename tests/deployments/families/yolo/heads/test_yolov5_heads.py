@@ -11,7 +11,7 @@ from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families import load_family
 from deployments.families.contract import Thresholds
-from deployments.families.yolo.heads.anchor_head import decode_at, make_levels
+from deployments.families.yolo.heads.anchor_head import decode, make_levels
 from deployments.families.yolo.layers.torch_layers import LayerBuilder
 from deployments.families.yolo.yolo_graph import build_body
 from deployments.families.yolo.yolo_layout import read_layout
@@ -43,7 +43,7 @@ def test_the_raw_head_agrees_with_the_original_code() -> None:
     parts = []
     for level, feature in zip(levels, features, strict=True):
         found = level.scored(feature)
-        (boxes, *_) = decode_at([level], [found], tf.range(len(found.grid))[None])
+        (boxes, *_) = decode([level], [found])
         corners = np.asarray(boxes[0])
         numbers = np.asarray(tf.sigmoid(tf.concat([found.boxes[0, :, 4:], found.classes[0]], axis=1)))
         row = [(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2], numbers, found.masks[0]]
