@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from deployments.errors import InvalidRequest
 from deployments.nearest_name import nearest_of
-from deployments.request import SHOWN_CHARACTERS, Options
+from deployments.request import Options
 from serve_app.forms import MAX_FIELD_BYTES, MAX_PARTS
 from serve_app.option_values import (
     json_labels,
@@ -17,6 +17,7 @@ from serve_app.option_values import (
     json_whole_number,
     number_in,
     numbers_by_label,
+    shown,
     threshold_in,
     tiling_in,
     whole_number_in,
@@ -102,7 +103,7 @@ def _threshold(value: Any, name: str) -> Value:
 
 def _word(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InvalidRequest(f"{name} must be text, got {str(value)[:SHOWN_CHARACTERS]!r}")
+        raise InvalidRequest(f"{name} must be text, got {shown(value)}")
     return value.strip().lower()
 
 
