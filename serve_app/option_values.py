@@ -92,7 +92,9 @@ def numbers_by_label(found: dict[str, Any]) -> dict[str, float]:
     """`found`, where all its values are numbers. Raises InvalidRequest that names the label."""
     for label, value in found.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidRequest(f"score_threshold of {label[:SHOWN_CHARACTERS]!r} must be a number, got {shown(value)}")
+            raise InvalidRequest(
+                f"score_threshold of {label[:SHOWN_CHARACTERS]!r} must be a number, got {shown(value)}"
+            )
     return found
 
 
