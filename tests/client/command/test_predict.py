@@ -153,6 +153,14 @@ def test_what_is_no_file_in_a_folder_is_left_out_and_a_broken_link_is_told(
     assert (ended.status, ended.err) == (1, f"{frames}/16.jpg: No such file or directory\n1 of 7 images failed\n")
 
 
+def test_an_image_with_a_long_name_is_answered(fathom: Fathom, server: FakeServer, frames: Path) -> None:
+    (frames / f"{'n' * 250}.jpg").write_bytes(b"12")
+    out = frames.parent / "out"
+    ended = fathom("predict", frames, "--model", "demo", "--format", "voc", "-o", out)
+    assert (ended.status, ended.err) == (0, "")
+    assert (out / f"{'n' * 250}.xml").exists()
+
+
 def test_a_device_without_an_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fathom_client.images.MOST_BYTES", 1000)
     with pytest.raises(UnusableImage, match="/dev/zero: 1,001 bytes, more than any server takes"):
