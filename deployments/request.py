@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
+from deployments.labels import MAX_LABELS_BYTES
 from deployments.origin import Origin
 from deployments.process.message import message
 
@@ -85,6 +86,17 @@ class Options:
         if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS_LIMIT:
             raise InvalidRequest(
                 f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {self.max_detections}"
+            )
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        """Options go to the model once for each image of a request."""
+        by_label = self.score_threshold if isinstance(self.score_threshold, Mapping) else {}
+        characters = sum(map(len, by_label)) + sum(map(len, self.classes or ()))
+        if characters > MAX_LABELS_BYTES:
+            raise InvalidRequest(
+                f"classes and score_threshold hold labels of {characters} characters, more than all of a model may "
+                f"have, which is {MAX_LABELS_BYTES}"
             )
 
 
