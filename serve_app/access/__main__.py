@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = chosen.file or os.environ.get(KEYS_FILE)
     if not path:
         return _refuse(f"no file: set {KEYS_FILE}, or give --file")
+    if not chosen.file and not Path(path).is_absolute():
+        return _refuse(f"{KEYS_FILE} must be an absolute path, as doors run elsewhere (got {path!r})")
     key = new_key()
     try:
         _add(Path(path), _entry(chosen, key))

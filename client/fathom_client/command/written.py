@@ -36,7 +36,7 @@ def whole_lines(path: Path) -> Iterator[tuple[int, Any]]:
             is_whole = line.endswith(b"\n")
             try:
                 document = json.loads(line) if is_whole else None
-            except ValueError:
+            except (ValueError, RecursionError):
                 document = None
             if not is_whole and line.startswith(b"{"):
                 return

@@ -92,6 +92,18 @@ def test_a_joined_file_that_a_run_could_not_write_any_more_is_written_by_the_nex
     assert not out.with_name("out.parts").exists()
 
 
+@pytest.mark.parametrize("line", ['{"file": "x"}', '{"a": ' + "[" * 100_000, "null"])
+def test_a_record_that_somebody_damaged_is_told(
+    fathom: Fathom, server: FakeServer, frames: Path, out: Path, line: str
+) -> None:
+    arguments = ("predict", frames, "--model", "demo", "-o", out, "--format", "voc")
+    assert fathom(*arguments).status == 0
+    with (out / ".fathom-predict.jsonl").open("a") as record:
+        record.write(f"{line}\n")
+    ended = fathom(*arguments, "--resume")
+    assert (ended.status, "Traceback" in ended.err) == (2, False)
+
+
 def test_a_line_that_was_cut_off_is_written_again(
     fathom: Fathom, server: FakeServer, frames: Path, out: Path
 ) -> None:

@@ -57,6 +57,16 @@ def test_what_is_wrong_is_told_and_nothing_changes(
     assert file.read_bytes() == before
 
 
+def test_a_path_that_no_door_would_find_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FATHOM_API_KEYS_FILE", "keys.toml")
+    assert main(["a", "--scopes", "predict"]) == 2
+    assert "FATHOM_API_KEYS_FILE must be an absolute path" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_is_broken_or_not_ours_alone_is_not_added_to(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
