@@ -98,7 +98,13 @@ def _add(given: Given, name: str, value: Value) -> None:
 
 
 def _threshold(value: Any, name: str) -> Value:
-    return numbers_by_label(value) if isinstance(value, dict) else json_number(value, name)
+    return _not_empty(numbers_by_label(value)) if isinstance(value, dict) else json_number(value, name)
+
+
+def _not_empty(threshold: Any) -> Any:
+    if threshold == {}:
+        raise InvalidRequest("score_threshold is empty; leave it out where the model's own is meant")
+    return threshold
 
 
 def _word(value: Any, name: str) -> str:
@@ -108,7 +114,7 @@ def _word(value: Any, name: str) -> str:
 
 
 _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
-    "score_threshold": threshold_in,
+    "score_threshold": lambda text: _not_empty(threshold_in(text)),
     "iou_threshold": lambda text: number_in(text, "iou_threshold"),
     "max_detections": lambda text: whole_number_in(text, "max_detections"),
     "tiling": lambda text: _word(text, "tiling"),

@@ -45,6 +45,7 @@ DEEP = b"[" * 1015 + b"]" * 1015
         (b'{"images": {"a": %s}}' % DEEP, "images must be a list of 1 to 32 images"),
         (b'{"image": "QQ==", "score_threshold": %s}' % DEEP, "score_threshold must be a number"),
         (b'{"image": "QQ==", "score_threshold": {"Crab": %s}}' % DEEP, "score_threshold of 'Crab' must be a number"),
+        (b'{"image": "QQ==", "score_threshold": {}}', "score_threshold is empty"),
         (b'{"image": "QQ==", "classes": %s}' % DEEP, "classes must be a list of labels"),
         (b'{"image": "QQ==", "tiling": %s}' % DEEP, "tiling must be text"),
         (b'{"image": "' + b"," * MAX_VALUES + b'"}', "commas and opening brackets"),
