@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
+from deployments.labels import MAX_LABELS_BYTES
 from deployments.origin import Origin
 from deployments.process.message import message
 
@@ -96,11 +97,22 @@ class Options:
             )
         if self.regions is not None:
             _check_regions(self.regions)
+        self._check_labels()
 
     @property
     def cuts(self) -> bool:
         """Whether the request itself asks for parts of the image."""
         return self.tiling is not None or self.regions is not None
+
+    def _check_labels(self) -> None:
+        """Options go to the model once for each image of a request."""
+        by_label = self.score_threshold if isinstance(self.score_threshold, Mapping) else {}
+        characters = sum(map(len, by_label)) + sum(map(len, self.classes or ()))
+        if characters > MAX_LABELS_BYTES:
+            raise InvalidRequest(
+                f"classes and score_threshold hold labels of {characters} characters, more than all of a model may "
+                f"have, which is {MAX_LABELS_BYTES}"
+            )
 
 
 def _check_regions(regions: Sequence[Region]) -> None:

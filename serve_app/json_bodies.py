@@ -10,6 +10,7 @@ from deployments.base64_text import decoded_base64
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest
 from deployments.process.json_size import has_more_values
+from serve_app.option_values import shown
 
 MAX_VALUES = 65_536
 """Commas and opening brackets of a body: room for a threshold for each class of a large model."""
@@ -60,7 +61,7 @@ def file_in(text: Any, where: str) -> bytes:
     """The image file in a text, base64 or a data URI. where: the member that holds it. Raises InvalidRequest and
     InvalidImage."""
     if not isinstance(text, str):
-        raise InvalidRequest(f"{where} must be text, base64 or a data URI, got {str(text)[:50]!r}")
+        raise InvalidRequest(f"{where} must be text, base64 or a data URI, got {shown(text)}")
     if text[:10].lstrip().lower().startswith(_ADDRESSES):
         raise InvalidRequest(f"{where} is an address, and this server fetches nothing; send the file as base64")
     content = decoded_base64(text, where)

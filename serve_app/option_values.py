@@ -18,8 +18,15 @@ _SIDES = ("x1", "y1", "x2", "y2")
 _REGIONS = '[{"x1": 0, "y1": 0, "x2": 640, "y2": 480}]'
 _MAX_SIDE_PX = 2**31
 """Beyond any image that is read."""
-
 _SIZE = re.compile(r"(\d{1,5})\s*[xX]\s*(\d{1,5})", re.ASCII)
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value of JSON, for messages."""
+    try:
+        return repr(str(value)[:SHOWN_CHARACTERS])
+    except RecursionError:
+        return "lists or objects within each other, too many to show"
 
 
 def number_in(text: str, name: str) -> float | None:
@@ -53,7 +60,7 @@ def share(number: float | None, name: str) -> float | None:
 def json_number(value: Any, name: str) -> float:
     """A number of a JSON body. Raises InvalidRequest that names the option."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{name} must be a number such as 0.5, got {str(value)[:50]!r}")
+        raise InvalidRequest(f"{name} must be a number such as 0.5, got {shown(value)}")
     return value
 
 
@@ -68,7 +75,7 @@ def json_whole_number(value: Any, name: str) -> int:
 def json_labels(value: Any, name: str) -> tuple[str, ...]:
     """Labels of a JSON body. Raises InvalidRequest that names the option."""
     if not isinstance(value, list) or not value or not all(isinstance(label, str) for label in value):
-        raise InvalidRequest(f'{name} must be a list of labels such as ["Crab"], got {str(value)[:50]!r}')
+        raise InvalidRequest(f'{name} must be a list of labels such as ["Crab"], got {shown(value)}')
     return tuple(value)
 
 
@@ -90,8 +97,9 @@ def numbers_by_label(found: dict[str, Any]) -> dict[str, float]:
     """`found`, where all its values are numbers. Raises InvalidRequest that names the label."""
     for label, value in found.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            shown = label[:SHOWN_CHARACTERS]
-            raise InvalidRequest(f"score_threshold of {shown!r} must be a number, got {str(value)[:50]!r}")
+            raise InvalidRequest(
+                f"score_threshold of {label[:SHOWN_CHARACTERS]!r} must be a number, got {shown(value)}"
+            )
     return found
 
 

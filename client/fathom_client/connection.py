@@ -74,6 +74,8 @@ def _address(text: str) -> httpx.URL:
         raise ValueError(f"the server's address cannot be read: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError(f"the server's address has to begin with http:// or https://, as {DEFAULT_URL} does")
+    if url.query or url.fragment:
+        raise ValueError(f"the server's address ends before ? and #; a key goes into {KEY_VARIABLE}")
     return url
 
 

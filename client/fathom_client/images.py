@@ -59,10 +59,13 @@ def _is_a(module: str, name: str, thing: Any) -> bool:
 
 def _file(path: Path) -> EncodedImage:
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise UnusableImage(f"{path}: {size:,} bytes, more than any server takes")
-        return EncodedImage(path.read_bytes(), path.name.encode("utf-8", "replace").decode())
+        # A device has no size and no end, so what is read counts, too.
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > MOST_BYTES else file.read(MOST_BYTES + 1)
+        if max(size, len(content)) > MOST_BYTES:
+            raise UnusableImage(f"{path}: {max(size, len(content)):,} bytes, more than any server takes")
+        return EncodedImage(content, path.name.encode("utf-8", "replace").decode())
     except OSError as error:
         raise UnusableImage(f"{path}: {error.strerror or error}") from error
 

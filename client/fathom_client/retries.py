@@ -26,7 +26,7 @@ class Retry:
 
     def __post_init__(self) -> None:
         times_s = (self.total_s, self.pause_s, self.longest_pause_s)
-        if (self.attempts is not None and self.attempts < 1) or min(times_s) < 0:
+        if (self.attempts is not None and self.attempts < 1) or not all(one_s >= 0 for one_s in times_s):
             raise ValueError(f"a retry has 1 attempt at least, and times of 0 s at least: {self}")
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = chosen.file or os.environ.get(KEYS_FILE)
     if not path:
         return _refuse(f"no file: set {KEYS_FILE}, or give --file")
+    if not chosen.file and not Path(path).is_absolute():
+        return _refuse(f"{KEYS_FILE} must be an absolute path, as doors run elsewhere (got {path!r})")
     key = new_key()
     try:
         _add(Path(path), _entry(chosen, key))
@@ -47,12 +50,15 @@ def _entry(chosen: argparse.Namespace, key: str) -> str:
         "expires": _moment(chosen.expires),
     }
     try:
-        return entry_text(Key.model_validate(given))
+        made = Key.model_validate(given)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         raise KeyFileError(
             "; ".join(f"{one['loc'][0] if one['loc'] else 'key'}: {one['msg']}" for one in details)
         ) from None
+    if made.has_expired(datetime.now(UTC)):
+        raise KeyFileError(f"--expires: {made.expires} is over, and the key would never count")
+    return entry_text(made)
 
 
 def _add(path: Path, entry: str) -> None:

@@ -50,7 +50,7 @@ class Key(Settings):
 
     scopes: frozenset[Scope] = Field(min_length=1)
 
-    requests_per_s: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
+    requests_per_s: float | None = Field(default=None, ge=1e-6, le=1e6, allow_inf_nan=False)
     """Requests per second, on average; None for any number."""
 
     burst: int | None = Field(default=None, ge=1, le=1_000_000)

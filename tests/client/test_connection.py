@@ -23,7 +23,9 @@ def test_an_argument_wins_over_the_environment_and_that_over_the_default() -> No
     assert chosen(FATHOM_URL="", FATHOM_API_KEY="").api_key is None
 
 
-@pytest.mark.parametrize("url", ["localhost:8082", "ftp://a", "http://", "//a", "http://a:b", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8082", "ftp://a", "http://", "//a", "http://a:b", "http://[::1", "http://a?b=c", "http://a#b"]
+)
 def test_an_address_that_cannot_be_one_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="address"):
         chosen(url)

@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -73,8 +74,8 @@ def test_chance_only_makes_a_pause_longer() -> None:
     assert attempts.pause_after(refused(after_s=10)) == 10.25
 
 
-@pytest.mark.parametrize("retry", [{"attempts": 0}, {"total_s": -1}, {"pause_s": -1}])
-def test_a_retry_that_cannot_be_is_refused(retry: dict[str, int]) -> None:
+@pytest.mark.parametrize("retry", [{"attempts": 0}, {"total_s": -1}, {"pause_s": -1}, {"total_s": float("nan")}])
+def test_a_retry_that_cannot_be_is_refused(retry: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="1 attempt at least"):
         Retry(**retry)
 

@@ -30,6 +30,19 @@ def test_options_name_field_and_value(arguments: dict[str, Any], words: list[str
     assert all(word in caught.value.message for word in words)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"classes": ("a" * 2**20, "b")},
+        {"score_threshold": {"a" * 2**20: 0.5, "b": 0.5}},
+        {"classes": ("a" * 2**19,), "score_threshold": {"a" * (2**19 + 1): 0.5}},
+    ],
+)
+def test_labels_are_not_longer_than_all_of_a_model(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="labels of 1048577 characters"):
+        Options(**arguments)
+
+
 @pytest.mark.parametrize("deadline_s", [0.0, -1.0, 3601.0, float("nan")])
 def test_a_deadline_is_a_positive_span(deadline_s: float) -> None:
     with pytest.raises(InvalidRequest, match="deadline_s"):

@@ -71,7 +71,10 @@ def _images_below(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent, name)
+                path = Path(parent, name)
+                # Whoever opens a pipe waits until somebody writes. What a broken link names is told as missing.
+                if path.is_file() or not path.exists():
+                    yield path
 
 
 def _source(path: Path, place: Path) -> Source:

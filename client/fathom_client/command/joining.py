@@ -134,7 +134,9 @@ class _Categories:
 
 
 def _written(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """Bytes of a file's name that are no UTF-8 are written as JSON escapes them."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 JOINED: Mapping[str, Callable[[Sequence[Part]], bytes]] = {

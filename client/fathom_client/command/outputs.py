@@ -111,7 +111,7 @@ class Folder:
     def _read_record(self) -> None:
         for end, line in whole_lines(self._record):
             self._end = end
-            if "file" in line:
+            if "file" in line and "answer" in line:
                 self.files[str(line["file"])] = Path(str(line["answer"]))
             else:
                 self._asked.must_be(line, self._folder)

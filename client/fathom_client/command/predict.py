@@ -30,6 +30,7 @@ from fathom_client.errors import (
     NotAllowed,
     ServerNotReachable,
     TimedOut,
+    UnusableImage,
 )
 from fathom_client.ordered import in_order_async
 from fathom_client.retries import Retry
@@ -47,7 +48,12 @@ def predict(chosen: argparse.Namespace) -> int:
     if len(todo) < len(sources):
         say_error(f"{len(sources) - len(todo)} of {len(sources)} images are done")
     try:
-        failed = asyncio.run(_run(chosen, asked, todo, output)) if todo else 0
+        if todo:
+            failed = asyncio.run(_run(chosen, asked, todo, output))
+        else:
+            failed = 0
+            with output:  # an earlier run may have ended before it wrote its one file
+                pass
     except KeyboardInterrupt:
         again = "; --resume goes on from here" if path is not None else ""
         say_error(f"interrupted; what is done is kept{again}")
@@ -93,7 +99,11 @@ def _refuse_names_twice(file_format: str, sources: Sequence[Source]) -> None:
 
 
 def _refuse_to_replace(chosen: argparse.Namespace, path: Path | None) -> None:
-    if path is None or chosen.overwrite:
+    if path is None:
+        return
+    if path.exists() and not path.is_dir() and not path.is_file():
+        raise UsageError(f"{path} is a device or a pipe; leave out -o for standard output")
+    if chosen.overwrite:
         return
     if path.is_dir():
         raise UsageError(f"{path} is a folder; {chosen.format} is one file")
@@ -119,7 +129,7 @@ async def _run(chosen: argparse.Namespace, asked: Asked, todo: Sequence[Source],
                     elif _concerns_all(result, answered):
                         raise result
                     else:
-                        tell(f"{source.name}: {result}")
+                        tell(str(result) if isinstance(result, UnusableImage) else f"{source.name}: {result}")
                         failed += 1
                     advance()
     return failed

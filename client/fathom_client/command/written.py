@@ -16,7 +16,8 @@ from fathom_client.command.console import UsageError
 def write_whole(path: Path, content: bytes) -> None:
     """Beside its place first, and renamed when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not named after its place, whose name may be as long as a name can be.
+    beside = path.with_name(f".fathom-{os.getpid()}.part")
     try:
         beside.write_bytes(content)
         beside.replace(path)
@@ -35,7 +36,7 @@ def whole_lines(path: Path) -> Iterator[tuple[int, Any]]:
             is_whole = line.endswith(b"\n")
             try:
                 document = json.loads(line) if is_whole else None
-            except ValueError:
+            except (ValueError, RecursionError):
                 document = None
             if not is_whole and line.startswith(b"{"):
                 return

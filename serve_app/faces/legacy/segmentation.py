@@ -141,9 +141,14 @@ def _prompts(form: Form) -> Any:
             f"data has more than {MAX_PROMPT_VALUES} commas and opening brackets, which is the limit"
         )
     try:
-        return orjson.loads(text)
+        prompts = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"data must be JSON: {error}, got {text[:50]!r}") from None
+    try:
+        orjson.dumps(prompts)  # which reads deeper than anything on the way to the worker writes
+    except orjson.JSONEncodeError:
+        raise InvalidRequest("data has more than 254 lists and objects within each other") from None
+    return prompts
 
 
 def _masks_of(payload: bytes) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from serve_app.option_values import (
     json_whole_number,
     number_in,
     share,
+    shown,
     whole_number_in,
 )
 
@@ -95,7 +96,7 @@ def refuse_unknown(names: Iterable[str], known: frozenset[str]) -> None:
 def _wanted(options: Options, said: Mapping[str, Any], of_detectors: Iterable[str]) -> RoboflowOptions:
     masks = said.get("response_mask_format", MASK_FORMATS[0])
     if masks not in MASK_FORMATS:
-        raise InvalidRequest(f"response_mask_format must be polygon or rle, got {str(masks)[:50]!r}")
+        raise InvalidRequest(f"response_mask_format must be polygon or rle, got {shown(masks)}")
     return RoboflowOptions(options, tuple(name for name in of_detectors if name in said), masks == "rle")
 
 

@@ -10,6 +10,7 @@ from serve_app.faces.roboflow import options
 from serve_app.faces.roboflow.options import RoboflowOptions
 from serve_app.forms import FILE, Accepted, Form, add_query
 from serve_app.json_bodies import file_in, json_object, read_bounded
+from serve_app.option_values import shown
 from serve_app.uploads import parse_form
 
 MAX_IMAGES = 32
@@ -84,16 +85,16 @@ def _sent_in_json(body: bytes) -> RoboflowRequest:
 def _model_id(members: Mapping[str, Any]) -> str:
     model_id = members.get("model_id")
     if not isinstance(model_id, str) or not model_id:
-        raise InvalidRequest(f"model_id must be text such as benthic-demo/1, got {str(model_id)[:50]!r}")
+        raise InvalidRequest(f"model_id must be text such as benthic-demo/1, got {shown(model_id)}")
     return model_id
 
 
 def _file_of_v1(image: Any, where: str) -> bytes:
     if not isinstance(image, dict) or set(image) != {"type", "value"}:
-        raise InvalidRequest(f'{where} must be {{"type": "base64", "value": "..."}}, got {str(image)[:50]!r}')
+        raise InvalidRequest(f'{where} must be {{"type": "base64", "value": "..."}}, got {shown(image)}')
     if image["type"] == "url":
         raise InvalidRequest(f"{where} is an address, and this server fetches nothing; send the file as base64")
     # `numpy` is a pickle, which runs whatever its writer likes.
     if image["type"] != "base64":
-        raise InvalidRequest(f"{where}: type must be base64, got {str(image['type'])[:50]!r}")
+        raise InvalidRequest(f"{where}: type must be base64, got {shown(image['type'])}")
     return file_in(image["value"], f"{where}.value")

@@ -8,6 +8,7 @@ from typing import Any
 from deployments.errors import InvalidRequest
 from serve_app.faces.v1 import options
 from serve_app.json_bodies import file_in, json_object
+from serve_app.option_values import shown
 
 _MEMBERS = frozenset({"image", "images"})
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
@@ -30,7 +31,7 @@ def _texts(members: dict[str, Any], most_images: int) -> Sequence[tuple[str, Any
         return [("image", members["image"])]
     images = members["images"]
     if not isinstance(images, list) or not 1 <= len(images) <= most_images:
-        what = f"{len(images)} of them" if isinstance(images, list) else repr(str(images)[:50])
+        what = f"{len(images)} of them" if isinstance(images, list) else shown(images)
         raise InvalidRequest(f"images must be a list of 1 to {most_images} images, got {what}")
     return [(f"images[{index}]", text) for index, text in enumerate(images)]
 

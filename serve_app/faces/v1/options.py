@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from deployments.errors import InvalidRequest
 from deployments.nearest_name import nearest_of
-from deployments.request import SHOWN_CHARACTERS, Options, Region
+from deployments.request import Options, Region
 from serve_app.forms import MAX_FIELD_BYTES, MAX_PARTS
 from serve_app.option_values import (
     json_labels,
@@ -19,6 +19,7 @@ from serve_app.option_values import (
     numbers_by_label,
     regions_in,
     regions_of,
+    shown,
     threshold_in,
     tiling_in,
     whole_number_in,
@@ -111,17 +112,23 @@ def _add(given: Given, name: str, value: Value) -> None:
 
 
 def _threshold(value: Any, name: str) -> Value:
-    return numbers_by_label(value) if isinstance(value, dict) else json_number(value, name)
+    return _not_empty(numbers_by_label(value)) if isinstance(value, dict) else json_number(value, name)
+
+
+def _not_empty(threshold: Any) -> Any:
+    if threshold == {}:
+        raise InvalidRequest("score_threshold is empty; leave it out where the model's own is meant")
+    return threshold
 
 
 def _word(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InvalidRequest(f"{name} must be text, got {str(value)[:SHOWN_CHARACTERS]!r}")
+        raise InvalidRequest(f"{name} must be text, got {shown(value)}")
     return value.strip().lower()
 
 
 _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
-    "score_threshold": threshold_in,
+    "score_threshold": lambda text: _not_empty(threshold_in(text)),
     "iou_threshold": lambda text: number_in(text, "iou_threshold"),
     "max_detections": lambda text: whole_number_in(text, "max_detections"),
     "tiling": lambda text: _word(text, "tiling"),

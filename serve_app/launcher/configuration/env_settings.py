@@ -26,6 +26,7 @@ from serve_app.launcher.processes.log_folder import DEFAULT_MAX_BYTES as DEFAULT
 
 PREFIX = "FATHOM_"
 NONE = "none"
+OF_CLIENT = frozenset({"FATHOM_URL"})  # what the command `fathom` reads: one shell may start both
 API_KEY = "FATHOM_API_KEY"
 """A secret: no process that is started gets it, and no file."""
 
@@ -181,7 +182,7 @@ class SystemSettings(Settings):
         """
         names = {variable_name(field): field for field in cls.model_fields}
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
-        problems = [_unknown(name, list(names)) for name in given if name not in names]
+        problems = [_unknown(name, list(names)) for name in given if name not in names and name not in OF_CLIENT]
         values = {names[name]: value for name, value in given.items() if name in names}
         values.setdefault("data_dir", str(default_state_folder(environ)))
         if head := cluster_host(environ):

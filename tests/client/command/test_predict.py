@@ -1,11 +1,14 @@
 """`fathom predict`: which files it takes, what it writes where, and how it ends."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
+from fathom_client import UnusableImage
+from fathom_client.images import encoded
 from tests.client.command.conftest import Fathom
 from tests.client.fake_server import FakeServer, problem
 
@@ -45,7 +48,7 @@ def test_what_fails_is_told_and_the_others_go_on(fathom: Fathom, server: FakeSer
     assert ended.status == 1
     assert ended.err.splitlines() == [
         f"{frames}/11.jpg: the image cannot be read (422 invalid-image)",
-        f"{frames}/gone.jpg: {frames}/gone.jpg: No such file or directory",
+        f"{frames}/gone.jpg: No such file or directory",
         "2 of 7 images failed",
     ]
     assert len(lines((frames.parent / "out.jsonl").read_text())) == 5
@@ -64,6 +67,8 @@ def test_what_fails_is_told_and_the_others_go_on(fathom: Fathom, server: FakeSer
         (["{frames}", "--model", "demo", "-o", "{frames}/notes", "--format", "voc"], "needs a folder"),
         (["{frames}", "--model", "demo", "-o", "{frames}/notes"], "--overwrite replaces"),
         (["{frames}", "{frames}/empty/../10.jpg", "--model", "demo", "-o", "{frames}/x", "--format", "voc"], "same"),
+        (["{frames}", "--model", "demo", "-o", "/dev/null", "--overwrite"], "/dev/null is a device"),
+        (["{frames}/10.jpg", "--model", "demo", "-o", "/dev/null", "--overwrite", "--format", "voc"], "is a device"),
         (["{frames}"], "--model"),
         (["{frames}", "--model", "demo", "-c", "0"], "1 at least"),
         (["{frames}", "--model", "demo", "--score-threshold", "much"], "score-threshold"),
@@ -136,6 +141,41 @@ def test_one_image_is_one_file(fathom: Fathom, server: FakeServer, frames: Path)
     assert (ended.status, "<filename>11.jpg<" in ended.out) == (0, True)
     assert fathom("predict", frames / "12.jpg", "--model", "demo", "--format", "voc", "-o", out).status == 2
     assert fathom("predict", frames / "12.jpg", "--model", "demo", "--format", "voc", "-o", frames.parent).status == 2
+
+
+def test_what_is_no_file_in_a_folder_is_left_out_and_a_broken_link_is_told(
+    fathom: Fathom, server: FakeServer, frames: Path
+) -> None:
+    os.mkfifo(frames / "09.jpg")
+    (frames / "16.jpg").symlink_to("nowhere")
+    ended = fathom("predict", frames, "--model", "demo")
+    assert [Path(line["file"]).name for line in lines(ended.out)] == [f"{number}.jpg" for number in range(10, 16)]
+    assert (ended.status, ended.err) == (1, f"{frames}/16.jpg: No such file or directory\n1 of 7 images failed\n")
+
+
+def test_an_image_with_a_long_name_is_answered(fathom: Fathom, server: FakeServer, frames: Path) -> None:
+    (frames / f"{'n' * 250}.jpg").write_bytes(b"12")
+    out = frames.parent / "out"
+    ended = fathom("predict", frames, "--model", "demo", "--format", "voc", "-o", out)
+    assert (ended.status, ended.err) == (0, "")
+    assert (out / f"{'n' * 250}.xml").exists()
+
+
+def test_a_device_without_an_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fathom_client.images.MOST_BYTES", 1000)
+    with pytest.raises(UnusableImage, match="/dev/zero: 1,001 bytes, more than any server takes"):
+        encoded("/dev/zero")
+
+
+@pytest.mark.parametrize("file_format", ["coco", "coco-dataset", "megadetector"])
+def test_names_that_are_no_text_do_not_cost_a_joined_file(
+    fathom: Fathom, server: FakeServer, frames: Path, file_format: str
+) -> None:
+    (frames / "odd-\udcff.jpg").write_bytes(b"12")
+    ended = fathom("predict", frames, "--model", "demo", "--format", file_format)
+    assert (ended.status, ended.err) == (0, "")
+    assert "odd-\\udcff.jpg" in ended.out
+    assert json.loads(ended.out)
 
 
 def test_names_that_no_terminal_can_show_do_no_harm(fathom: Fathom, server: FakeServer, frames: Path) -> None:

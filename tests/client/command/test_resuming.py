@@ -78,6 +78,32 @@ def test_ctrl_c_leaves_a_joined_file_and_it_is_continued(
     assert (complete.status, "is complete" in complete.err) == (2, True)
 
 
+def test_a_joined_file_that_a_run_could_not_write_any_more_is_written_by_the_next(
+    fathom: Fathom, server: FakeServer, frames: Path, out: Path
+) -> None:
+    arguments = ("predict", frames, "--model", "demo", "-o", out, "--format", "fathomnet-csv")
+    (frames / "15.jpg").write_bytes(b"bad")
+    assert fathom(*arguments).status == 1
+    out.unlink()  # as after a power cut before it was written
+    (frames / "15.jpg").unlink()
+    ended = fathom(*arguments, "--resume")
+    assert (ended.status, ended.err) == (0, "5 of 5 images are done\n")
+    assert len(out.read_text().split()) == 6
+    assert not out.with_name("out.parts").exists()
+
+
+@pytest.mark.parametrize("line", ['{"file": "x"}', '{"a": ' + "[" * 100_000, "null"])
+def test_a_record_that_somebody_damaged_is_told(
+    fathom: Fathom, server: FakeServer, frames: Path, out: Path, line: str
+) -> None:
+    arguments = ("predict", frames, "--model", "demo", "-o", out, "--format", "voc")
+    assert fathom(*arguments).status == 0
+    with (out / ".fathom-predict.jsonl").open("a") as record:
+        record.write(f"{line}\n")
+    ended = fathom(*arguments, "--resume")
+    assert (ended.status, "Traceback" in ended.err) == (2, False)
+
+
 def test_a_line_that_was_cut_off_is_written_again(
     fathom: Fathom, server: FakeServer, frames: Path, out: Path
 ) -> None:

@@ -38,6 +38,7 @@ BROKEN = {
     "a scope without a list": GOOD.replace('["predict"]', '"predict"').encode(),
     "an unknown limit": (GOOD + "request_per_s = 1\n").encode(),
     "a rate of nothing": (GOOD + "requests_per_s = 0\n").encode(),
+    "a rate of next to nothing": (GOOD + "requests_per_s = 1e-310\n").encode(),
     "a rate that is no number": (GOOD + "requests_per_s = nan\n").encode(),
     "an endless rate": (GOOD + "requests_per_s = inf\n").encode(),
     "a burst alone": (GOOD + "burst = 3\n").encode(),

@@ -20,7 +20,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_key_is_shown_once_and_counts(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dive-7", "--scopes", "predict"]) == 0
     first = capsys.readouterr().out.strip()
-    assert main(["ops", "--scopes", "admin,metrics", "--expires", "2027-01-31", "--requests-per-s", "5"]) == 0
+    assert main(["ops", "--scopes", "admin,metrics", "--expires", "2999-01-31", "--requests-per-s", "5"]) == 0
     second = capsys.readouterr().out.strip()
     keys = read_keys(file).by_digest
     assert keys[digest_of(first)].scopes == {Scope.PREDICT}
@@ -38,6 +38,8 @@ def test_a_key_is_shown_once_and_counts(file: Path, capsys: pytest.CaptureFixtur
         (["b", "--scopes", "predictions"], "scopes:"),
         (["taken", "--scopes", "predict"], "there is another one named taken"),
         (["b", "--scopes", "predict", "--expires", "tomorrow"], "--expires"),
+        (["b", "--scopes", "predict", "--expires", "2020-01-31"], "2020-01-31 is over"),
+        (["b", "--scopes", "predict", "--expires", "2020-01-31T12:00:00Z"], "is over"),
         (["b", "--scopes", "predict", "--burst", "2"], "burst"),
         (["b", "--scopes", "predict", "--requests-per-s", "-1"], "requests_per_s:"),
     ],
@@ -53,6 +55,16 @@ def test_what_is_wrong_is_told_and_nothing_changes(
     assert said in told.err
     assert told.out == ""
     assert file.read_bytes() == before
+
+
+def test_a_path_that_no_door_would_find_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FATHOM_API_KEYS_FILE", "keys.toml")
+    assert main(["a", "--scopes", "predict"]) == 2
+    assert "FATHOM_API_KEYS_FILE must be an absolute path" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_broken_or_not_ours_alone_is_not_added_to(

@@ -16,6 +16,8 @@ from tests.serve_app.faces.v1.predicting import PATH, base64_of, images, post_js
 from tests.serve_app.uploads import picture
 
 JSON = {"content-type": "application/json"}
+DEEP = b"[" * 1015 + b"]" * 1015
+"""As deep as a reader of JSON still goes, which is deeper than Python shows."""
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,14 @@ JSON = {"content-type": "application/json"}
         (b'{"imgae": "QQ=="}', "did you mean image?"),
         (b'{"image": "\xff"}', "the body is not JSON"),
         (b'{"image": ' + b"[" * 5000, "the body is not JSON"),
+        (b'{"image": %s}' % DEEP, "image must be text"),
+        (b'{"images": [%s]}' % DEEP, "images[0] must be text"),
+        (b'{"images": {"a": %s}}' % DEEP, "images must be a list of 1 to 32 images"),
+        (b'{"image": "QQ==", "score_threshold": %s}' % DEEP, "score_threshold must be a number"),
+        (b'{"image": "QQ==", "score_threshold": {"Crab": %s}}' % DEEP, "score_threshold of 'Crab' must be a number"),
+        (b'{"image": "QQ==", "score_threshold": {}}', "score_threshold is empty"),
+        (b'{"image": "QQ==", "classes": %s}' % DEEP, "classes must be a list of labels"),
+        (b'{"image": "QQ==", "tiling": %s}' % DEEP, "tiling must be text"),
         (b'{"image": "' + b"," * MAX_VALUES + b'"}', "commas and opening brackets"),
         (b'{"image": "QQ==", "score_threshold": NaN}', "the body is not JSON"),
     ],

@@ -106,6 +106,7 @@ TEXT_REFUSALS = [
     ({"score_treshold": "0.5"}, ["score_treshold", "did you mean score_threshold?"]),
     ({"model_type": "other"}, ["model_type", "known:"]),
     ({"score_threshold": ""}, ["score_threshold is empty"]),
+    ({"score_threshold": "{}"}, ["score_threshold is empty"]),
     ({"score_threshold": "2"}, ["score_threshold", "0 and 1", "2"]),
     ({"score_threshold": "high"}, ["score_threshold", "'high'"]),
     ({"score_threshold": '{"a": "b"}'}, ["score_threshold of 'a'", "'b'"]),

@@ -46,6 +46,10 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert settings(FATHOM_HTTP_PORT="") == settings()
 
 
+def test_the_address_that_the_client_is_told_does_no_harm() -> None:
+    assert settings(FATHOM_URL="http://localhost:8082") == settings()
+
+
 def test_unknown_and_wrong_variables_are_named_together() -> None:
     with pytest.raises(LaunchError) as refused:
         settings(FATHOM_HTP_PORT="1", FATHOM_DASHBOARD_PORT="70000")
