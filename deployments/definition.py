@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from deployments.labels import check_labels, read_labels
-from deployments.score_threshold import DEFAULT, ScoreThreshold
-from deployments.taxa import Taxon, check_taxa
+from deployments.classes.labels import check_labels, read_labels
+from deployments.classes.score_threshold import DEFAULT, ScoreThreshold
+from deployments.classes.taxa import Taxon, check_taxa
 
 MODEL_IMPORT_PATH = "deployments.app:build"
 """`import_path` of every model's application: how a model is told from a door."""

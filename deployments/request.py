@@ -10,9 +10,9 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.classes.labels import MAX_LABELS_BYTES
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
-from deployments.labels import MAX_LABELS_BYTES
 from deployments.origin import Origin
 from deployments.process.message import message
 

@@ -32,10 +32,10 @@ from serve_app.faces.system.system_report import DoorWork
 from serve_app.faces.table import chosen_faces
 from serve_app.faces.v1.routes import v1_face
 from serve_app.fetching.fetcher import ImageFetcher
-from serve_app.plain_errors import ProblemDocuments, ProblemTypes
-from serve_app.plain_http import PlainHttp, allowed_methods
-from serve_app.problems import NO_MEMBERS, http_problem, problem, status_problem
-from serve_app.security_headers import HEADERS, secure
+from serve_app.http.plain_errors import ProblemDocuments, ProblemTypes
+from serve_app.http.plain_http import PlainHttp, allowed_methods
+from serve_app.http.problems import NO_MEMBERS, http_problem, problem, status_problem
+from serve_app.http.security_headers import HEADERS, secure
 from serve_app.settings import DoorSettings
 from serve_app.watched_http import WatchedHttp
 

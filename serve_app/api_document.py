@@ -9,8 +9,8 @@ from fastapi.openapi.utils import get_openapi
 
 from serve_app.access.routes import OPEN, ROUTES
 from serve_app.faces.face import Face
-from serve_app.openapi_parts import PROBLEM, PROBLEM_TYPE, problems, ref
-from serve_app.problems import SENTENCE
+from serve_app.http.openapi_parts import PROBLEM, PROBLEM_TYPE, problems, ref
+from serve_app.http.problems import SENTENCE
 
 EVERYWHERE = (429, 431, 500, 503, 504)
 """What every route may answer: a failure of ours, and what HAProxy says in the door's place."""

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.logs import OWN_LOGGER
 from deployments.origin import about
 from serve_app.faces.face import DirectRoute, Face
-from serve_app.origins import origin_of
+from serve_app.http.origins import origin_of
 
 logger = logging.getLogger(OWN_LOGGER)
 

@@ -11,7 +11,7 @@ from deployments.origin import Origin
 from deployments.watching.watch import Watch
 from serve_app.access.guard import KEY_NAME
 from serve_app.access.routes import RouteTable
-from serve_app.origins import TRACEPARENT, id_of
+from serve_app.http.origins import TRACEPARENT, id_of
 
 FAILED = 500
 """The status of a request that was never answered."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from deployments.error_text import last_line
 from deployments.errors import ModelUnavailable
+from deployments.text.error_text import last_line
 
 TIME_LIMIT_S = 60.0
 MEMORY_LIMIT_BYTES = 4 * 2**30

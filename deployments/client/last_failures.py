@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME
-from deployments.error_text import reason_in, tells_error
+from deployments.text.error_text import reason_in, tells_error
 
 
 class LastFailures:

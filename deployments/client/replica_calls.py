@@ -15,6 +15,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
+from deployments.classes.score_threshold import named_in
 from deployments.client.outcomes import ReplicaDied
 from deployments.definition import DEPLOYMENT_NAME
 from deployments.errors import InternalError, ModelUnavailable, Overloaded, ServingError
@@ -22,7 +23,6 @@ from deployments.logs import OWN_LOGGER
 from deployments.origin import Origin, about
 from deployments.prediction import Detections, Outcome, Prediction
 from deployments.request import Options, Request
-from deployments.score_threshold import named_in
 
 logger = logging.getLogger(OWN_LOGGER)
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from deployments.catalogue import ModelRecord, ModelState
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs
-from deployments.error_text import reason_in, tells_error
 from deployments.logs import OWN_LOGGER
 from deployments.process.shown_address import shown_text
+from deployments.text.error_text import reason_in, tells_error
 from deployments.weights.known import missing_weights, why_not_fetchable, with_known_labels
 from deployments.weights.settings import WeightsSettings
 

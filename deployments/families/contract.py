@@ -14,8 +14,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.classes.score_threshold import DEFAULT, OTHER_CLASSES
 from deployments.prediction import Result
-from deployments.score_threshold import DEFAULT, OTHER_CLASSES
 
 Outputs = tuple[NDArray[Any], ...]
 """The graph's outputs for ONE image, without the batch axis."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from deployments.classes.labels import check_labels
 from deployments.errors import InvalidRequest, ModelUnavailable
-from deployments.labels import check_labels
-from deployments.nearest_name import nearest_in_any_case
 from deployments.request import SHOWN_CHARACTERS
+from deployments.text.nearest_name import nearest_in_any_case
 
 SHOWN = 3
 """Names that a message shows; a model may have thousands."""

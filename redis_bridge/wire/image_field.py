@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from deployments.base64_text import decoded_base64
 from deployments.errors import ImageTooLarge, InvalidImage, InvalidRequest
 from deployments.images import ImageLimits
 from deployments.request import Image
+from deployments.text.base64_text import decoded_base64
 from redis_bridge.wire.encodings import ENCODINGS
 from redis_bridge.wire.pixels import rgb_from_floats, rgb_from_integers
 from redis_bridge.wire.profiles import MAX_SIDE_PX, DType, QueueProfile

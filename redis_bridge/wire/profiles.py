@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from deployments.definition import Name, Settings
-from deployments.nearest_name import nearest_of
+from deployments.text.nearest_name import nearest_of
 from redis_bridge import keys
 from redis_bridge.wire.encodings import DEFAULT_ENCODING, ENCODINGS
 from redis_bridge.wire.presets import DEFAULT, PRESETS

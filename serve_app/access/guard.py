@@ -19,7 +19,7 @@ from serve_app.access.key_ring import KeyRing
 from serve_app.access.keys import Key, Keys, digest_of
 from serve_app.access.keys import Scope as KeyScope
 from serve_app.access.routes import RouteTable
-from serve_app.problems import status_problem
+from serve_app.http.problems import status_problem
 
 logger = logging.getLogger(OWN_LOGGER)
 

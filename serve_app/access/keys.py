@@ -16,7 +16,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from deployments.definition import Settings
-from deployments.nearest_name import nearest_of
+from deployments.text.nearest_name import nearest_of
 
 MAX_FILE_BYTES = 256 * 2**10
 MAX_KEYS = 1000

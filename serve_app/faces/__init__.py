@@ -2,7 +2,7 @@
 
 A face reads requests in the words of its clients and answers in them. It may import the core (`deployments`) and the
 HTTP modules of `serve_app` (uploads, forms, problems, settings), and never another face. Errors are those of
-`serve_app.problems`, with the members that its clients look for; `serve_app.faces.endpoint` answers them.
+`serve_app.http.problems`, with the members that its clients look for; `serve_app.faces.endpoint` answers them.
 
 To add a face for the tool of somebody else:
 

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from deployments.byte_budget import ByteBudget, HeldBytes
 from deployments.errors import ServingError
 from deployments.prediction import Prediction
-from serve_app.problems import http_problem, problem, status_problem
-from serve_app.server_timing import server_timing
+from serve_app.http.problems import http_problem, problem, status_problem
+from serve_app.http.server_timing import server_timing
 
 Work = Callable[[HttpRequest, HeldBytes], Awaitable[Response]]
 """Reads a request within the bytes that it may hold, and answers it. May raise ServingError and HTTPException."""

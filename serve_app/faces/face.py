@@ -18,7 +18,7 @@ from deployments.prediction import Outcome, Prediction
 from deployments.request import Request
 from serve_app.activity import Activity
 from serve_app.fetching.fetcher import ImageFetcher
-from serve_app.openapi_parts import PROBLEM_TYPE
+from serve_app.http.openapi_parts import PROBLEM_TYPE
 from serve_app.settings import DoorSettings
 
 
@@ -111,7 +111,7 @@ class Face:
 
     problem_members: Mapping[str, Any] = field(default_factory=dict)
     """Members that every problem on these routes holds beside those of RFC 9457. A value may be
-    `serve_app.problems.SENTENCE`, for which the problem's own sentence is put."""
+    `serve_app.http.problems.SENTENCE`, for which the problem's own sentence is put."""
 
     prefix: str = ""
     """Such as `/v2`, where all paths below it are this face's: those that it does not answer then get its problems

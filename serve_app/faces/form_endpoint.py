@@ -8,11 +8,11 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from deployments.byte_budget import ByteBudget, HeldBytes
+from serve_app.bodies.forms import Accepted, Form, add_query
+from serve_app.bodies.uploads import UploadLimits, parse_form, read_body
 from serve_app.faces.endpoint import Endpoint
-from serve_app.forms import Accepted, Form, add_query
-from serve_app.origins import origin_of
+from serve_app.http.origins import origin_of
 from serve_app.settings import DoorSettings
-from serve_app.uploads import UploadLimits, parse_form, read_body
 
 AnswerForm = Callable[[Form, HeldBytes], Awaitable[Response]]
 """Answers a form whose bytes are held already; what it holds beside them is charged to the same client. May raise

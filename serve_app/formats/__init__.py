@@ -14,7 +14,7 @@ docs/formats.md, and a test that reads it back with a reader that people use.
 from collections.abc import Mapping
 
 from deployments.errors import InvalidRequest
-from deployments.nearest_name import nearest_of
+from deployments.text.nearest_name import nearest_of
 from serve_app.formats import annotation_systems, coco, darwin_core, megadetector, picture, tables, voc
 from serve_app.formats.contract import ZIP, Answer, Format, NotAcceptable
 from serve_app.formats.negotiation import JSON, accepted_format

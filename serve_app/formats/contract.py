@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deployments.classes.taxa import Taxon
 from deployments.errors import InvalidRequest
 from deployments.prediction import ClassScores, Detections, Embedding, Prediction, Result
-from deployments.taxa import Taxon
 
 MAX_WRITTEN_BYTES = 64 * 2**20
 """Of one answer in any of the formats."""

@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from deployments.classes.taxa import HigherRank, Taxon
 from deployments.prediction import ClassScores
-from deployments.taxa import HigherRank, Taxon
 from serve_app.formats.archive import zipped
 from serve_app.formats.boxes import PART_DIGITS, SCORE_DIGITS, image_rows, label_of, made_by
 from serve_app.formats.contract import Answer

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.error_text import cause_in, tells_error
+from deployments.text.error_text import cause_in, tells_error
 
 Details = dict[str, Any]
 

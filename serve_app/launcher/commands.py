@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deployments.nearest_name import nearest_of
+from deployments.text.nearest_name import nearest_of
 from serve_app.launcher.app_status import (
     ApplicationState,
     Details,

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from deployments.error_text import cause_in
+from deployments.text.error_text import cause_in
 from serve_app.launcher.app_status import Details, application_states, proxy_hosts, submission
 from serve_app.launcher.configuration.env_settings import API_KEY, reachable_address
 from serve_app.launcher.console import LaunchError

@@ -17,8 +17,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from deployments.nearest_name import nearest_of
 from deployments.request import SHOWN_CHARACTERS
+from deployments.text.nearest_name import nearest_of
 from serve_app.launcher.app_status import Details
 from serve_app.launcher.configuration.strangers_block import strangers_problems
 from serve_app.launcher.configuration.validation import block_problems

@@ -59,7 +59,7 @@ def test_every_metric_of_the_code_stands_in_the_table_and_no_other() -> None:
 
 
 def test_every_error_of_the_http_door_stands_in_its_table_with_its_status() -> None:
-    from serve_app.problems import STATUS
+    from serve_app.http.problems import STATUS
 
     rows = re.findall(r"^\| (\d{3}) \| `([a-z-]+)`", (ROOT / "docs/http-api.md").read_text(encoding="utf-8"), re.M)
     answered = {(str(int(status)), kind.code) for kind, status in STATUS.items()}

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from deployments.errors import ImageTooLarge, InvalidImage, ServingError
-from serve_app.problems import STATUS
+from serve_app.http.problems import STATUS
 from tests.support.fixtures import fixture_file
 from tests.support.odd_images import ODD_IMAGES, OddImage, saved
 from tests.support.waiting import wait_for

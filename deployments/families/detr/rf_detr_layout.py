@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from deployments.checkpoints import Checkpoint, ModuleStub
 from deployments.checkpoints.file_kinds import family_of_network, family_of_tensors
+from deployments.classes.labels import MAX_LABELS
 from deployments.errors import ModelUnavailable
 from deployments.families.detr import rf_detr_sizes as sizes
 from deployments.families.detr.rf_detr_settings import Size, TrainedSettings
 from deployments.families.detr.rf_detr_sizes import BACKBONE, DECODER, CrossAttention, TensorShapes
-from deployments.labels import MAX_LABELS
 
 _DEFAULT_SELECTED = 300
 _MOST_SELECTED = 3000

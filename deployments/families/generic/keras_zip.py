@@ -15,8 +15,8 @@ import h5py
 from deployments.checkpoints.file_kinds import HEAD_BYTES, kind_by_head
 from deployments.checkpoints.sandbox import TIME_LIMIT_S, FileReader, try_in_child
 from deployments.checkpoints.zip_directory import read_zip_directory
-from deployments.error_text import first_line
 from deployments.errors import ModelUnavailable
+from deployments.text.error_text import first_line
 
 MAX_CONFIG_BYTES = 32 * 2**20
 MAX_DIRECTORY_BYTES = 2**16

@@ -9,10 +9,10 @@ from typing import Any
 
 from keras import ops
 
-from deployments.error_text import first_line
 from deployments.errors import ModelUnavailable
 from deployments.families.yolo.layers.torch_layers import LayerBuilder, Program
 from deployments.families.yolo.yolo_layout import Stage, YoloLayout
+from deployments.text.error_text import first_line
 
 Head = Callable[[Sequence[Any]], tuple[Any, ...]]
 """Feature maps, one for each level, to the outputs of the graph."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serve_app.openapi_parts import PROBLEM_TYPE, Described, answers, problems, ref
+from serve_app.http.openapi_parts import PROBLEM_TYPE, Described, answers, problems, ref
 
 MAX_BLOCK_BYTES = 512 * 2**10
 """Of a block: room for the labels of the largest classifiers."""

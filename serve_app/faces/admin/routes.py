@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 from deployments.byte_budget import HeldBytes
 from deployments.catalogue import Catalogue
 from deployments.errors import InvalidRequest, ModelNotFound
+from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.admin.changes import Changed, ChangeModels
 from serve_app.faces.admin.described import MAX_BLOCK_BYTES, READ, SCHEMAS, add_operation, adding, removing
 from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import Face, FaceParts
-from serve_app.origins import id_of
-from serve_app.problems import status_problem
-from serve_app.uploads import UploadLimits, read_body
+from serve_app.http.origins import id_of
+from serve_app.http.problems import status_problem
 
 LISTED_WITHIN_S = 4.0
 """The door looks for new models every two seconds."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 
-from deployments.base64_text import decoded_base64
 from deployments.errors import InvalidImage, InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.process.json_size import has_more_values
+from deployments.text.base64_text import decoded_base64
+from deployments.text.nearest_name import nearest_of
 
 MAX_VALUES = 64
 """Commas and opening brackets of a body. CVAT sends two members, and the image is one text."""

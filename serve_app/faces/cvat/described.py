@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serve_app.openapi_parts import Described, answers, problems, ref
+from serve_app.http.openapi_parts import Described, answers, problems, ref
 
 Schema = dict[str, Any]
 

@@ -11,14 +11,14 @@ from deployments.byte_budget import HeldBytes
 from deployments.errors import DeadlineExceeded, InvalidRequest, ServingError
 from deployments.prediction import Prediction
 from deployments.request import Image, Options, Request
+from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.cvat.annotations import annotations_of, mask_bytes
 from serve_app.faces.cvat.call import Call, needed_bytes, read_call
 from serve_app.faces.cvat.functions import finds_objects, function_named
 from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import FaceParts
-from serve_app.origins import origin_of
-from serve_app.problems import SENTENCE
-from serve_app.uploads import UploadLimits, read_body
+from serve_app.http.origins import origin_of
+from serve_app.http.problems import SENTENCE
 
 PROBLEM_MEMBERS = {"error": SENTENCE}
 """As Nuclio's dashboard says what is wrong."""

@@ -12,7 +12,7 @@ from serve_app.faces.cvat import described
 from serve_app.faces.cvat.functions import function_named, function_of, functions
 from serve_app.faces.cvat.invocations import PROBLEM_MEMBERS, Invocations
 from serve_app.faces.face import DirectRoute, Face, FaceParts
-from serve_app.problems import problem
+from serve_app.http.problems import problem
 
 PREFIX = "/api"
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from serve_app.bodies.forms import FILE
 from serve_app.faces.fastapi_yolov5.predict import THRESHOLD
-from serve_app.forms import FILE
-from serve_app.openapi_parts import Described, answers, problems, query_parameters, ref
+from serve_app.http.openapi_parts import Described, answers, problems, query_parameters, ref
 
 Schema = dict[str, Any]
 

@@ -12,15 +12,15 @@ from deployments.errors import ServingError
 from deployments.prediction import Detections, Prediction
 from deployments.request import Options, Request
 from deployments.useful_options import refuse_useless
+from serve_app.bodies.forms import FILE, Accepted, Form, image_of
+from serve_app.bodies.option_values import number_in, share
 from serve_app.faces.detections import detections_of
 from serve_app.faces.endpoint import json_answer
 from serve_app.faces.face import FaceParts
 from serve_app.faces.form_endpoint import FormEndpoint
 from serve_app.formats import FORMATS, Answer
-from serve_app.forms import FILE, Accepted, Form, image_of
-from serve_app.option_values import number_in, share
-from serve_app.problems import SENTENCE, problem
-from serve_app.writing import written_in_thread
+from serve_app.http.problems import SENTENCE, problem
+from serve_app.http.writing import written_in_thread
 
 MEMBERS = {"message": SENTENCE}
 """Where fastapi-yolov5 says what is wrong."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from serve_app.faces.face import DirectRoute, Face, FaceParts
 from serve_app.faces.fastapi_yolov5 import described
 from serve_app.faces.fastapi_yolov5.predict import MEMBERS, YoloPredict
-from serve_app.openapi_parts import Described
+from serve_app.http.openapi_parts import Described
 
 PREFIX = "/fastapi-yolov5"
 

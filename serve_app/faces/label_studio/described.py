@@ -5,7 +5,7 @@ from typing import Any
 
 from serve_app.faces.label_studio.label_config import FILLED
 from serve_app.faces.label_studio.messages import MAX_TASKS
-from serve_app.openapi_parts import Described, answers, problems, ref
+from serve_app.http.openapi_parts import Described, answers, problems, ref
 
 Schema = dict[str, Any]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.base64_text import decoded_base64
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest
+from deployments.text.base64_text import decoded_base64
 from serve_app.faces.label_studio.projects import Uploads
 from serve_app.fetching.fetcher import ImageFetcher
 

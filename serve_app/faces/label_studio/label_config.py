@@ -18,7 +18,7 @@ from xml.etree.ElementTree import ParseError, XMLParser
 
 from deployments.errors import InvalidRequest
 from deployments.request import SHOWN_CHARACTERS
-from serve_app.option_values import number_in
+from serve_app.bodies.option_values import number_in
 
 MAX_CHARACTERS = 2**20
 """Of a configuration: thousands of labels with all their attributes."""

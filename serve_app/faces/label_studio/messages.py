@@ -8,8 +8,8 @@ import orjson
 
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.process.json_size import has_more_values
+from deployments.text.nearest_name import nearest_of
 
 MAX_VALUES = 500_000
 """Commas and opening brackets of a body: a brush stroke that a task comes with has thousands of numbers."""

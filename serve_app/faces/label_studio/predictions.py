@@ -18,6 +18,7 @@ from deployments.logs import OWN_LOGGER
 from deployments.origin import about
 from deployments.prediction import Opaque, Prediction
 from deployments.request import Image, Request
+from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import FaceParts
 from serve_app.faces.label_studio import messages
@@ -26,9 +27,8 @@ from serve_app.faces.label_studio.label_config import LabelConfig, read_config
 from serve_app.faces.label_studio.projects import Projects, Uploads
 from serve_app.faces.label_studio.regions import results_of
 from serve_app.faces.label_studio.suitable import check_suitable, options_for, version_of
-from serve_app.origins import origin_of
-from serve_app.problems import SENTENCE, problem, problem_members
-from serve_app.uploads import UploadLimits, read_body
+from serve_app.http.origins import origin_of
+from serve_app.http.problems import SENTENCE, problem, problem_members
 
 logger = logging.getLogger(OWN_LOGGER)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serve_app.openapi_parts import Described, answers, problems, ref
+from serve_app.http.openapi_parts import Described, answers, problems, ref
 
 Schema = dict[str, Any]
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployments.request import MAX_DETECTIONS_LIMIT, Options
-from serve_app.forms import FILE, Accepted
-from serve_app.openapi_parts import query_parameters
-from serve_app.option_values import number_in, threshold_in, tiling_in, whole_number_in
+from serve_app.bodies.forms import FILE, Accepted
+from serve_app.bodies.option_values import number_in, threshold_in, tiling_in, whole_number_in
+from serve_app.http.openapi_parts import query_parameters
 
 FIELDS: dict[str, dict[str, Any]] = {
     "model_type": {"type": "string", "description": "name of a model or of a queue"},

@@ -16,12 +16,12 @@ from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque, Prediction
 from deployments.request import Request
 from deployments.useful_options import refuse_useless
+from serve_app.bodies.forms import Accepted, Form, image_of
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.form_endpoint import AnswerForm, FormEndpoint
 from serve_app.faces.legacy.form_options import FORM, OPTIONS, QUERY_ALIASES, options_of
-from serve_app.forms import Accepted, Form, image_of
-from serve_app.problems import LEGACY_MEMBERS, problem
-from serve_app.server_timing import server_timing
+from serve_app.http.problems import LEGACY_MEMBERS, problem
+from serve_app.http.server_timing import server_timing
 from serve_app.settings import DoorSettings
 
 

@@ -7,14 +7,14 @@ from starlette.responses import Response
 
 from deployments.byte_budget import ByteBudget
 from deployments.external import Task
+from serve_app.bodies.forms import Accepted
 from serve_app.faces.face import DirectRoute, Face, ModelAccess
 from serve_app.faces.form_endpoint import AnswerForm
 from serve_app.faces.legacy.described import SCHEMAS, responses_of
 from serve_app.faces.legacy.form_options import FIELDS, FORM, PROMPTS, described_form
 from serve_app.faces.legacy.predictor import Predictor
 from serve_app.faces.legacy.segmentation import Segmentation
-from serve_app.forms import Accepted
-from serve_app.problems import LEGACY_MEMBERS
+from serve_app.http.problems import LEGACY_MEMBERS
 from serve_app.settings import DoorSettings
 
 MAX_PROMPTS_BYTES = 2**20

@@ -24,9 +24,9 @@ from deployments.legacy_answer import legacy_rows
 from deployments.prediction import Opaque
 from deployments.process.json_size import has_more_values
 from deployments.request import Image, Request
+from serve_app.bodies.forms import Form, image_of
 from serve_app.faces.legacy.form_options import options_of
 from serve_app.faces.legacy.predictor import Predictor
-from serve_app.forms import Form, image_of
 
 SAM_QUEUE = "image_queue_sam"
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from serve_app.faces.open_inference.envelope import MAX_ID_CHARACTERS, MAX_TENSORS
 from serve_app.faces.open_inference.images import MAX_IMAGES
 from serve_app.faces.open_inference.tensors import DATATYPES, MAX_DIMENSIONS, MAX_SIDE
-from serve_app.openapi_parts import answers, problems, ref
+from serve_app.http.openapi_parts import answers, problems, ref
 
 Schema = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from deployments.errors import InvalidRequest
-from deployments.nearest_name import nearest_of
+from deployments.text.nearest_name import nearest_of
 from serve_app.faces.open_inference.tensors import DATATYPES, MAX_DIMENSIONS, MAX_SIDE, InputTensor
 
 MAX_NUMBERS = 2**21

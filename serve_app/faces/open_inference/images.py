@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deployments.base64_text import decoded_base64
 from deployments.errors import InvalidImage, InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.request import Image
+from deployments.text.base64_text import decoded_base64
+from deployments.text.nearest_name import nearest_of
 from serve_app.faces.open_inference.tensors import BYTES, InputTensor
 
 MAX_IMAGES = 32

@@ -14,6 +14,7 @@ from deployments.errors import InvalidRequest, ServingError
 from deployments.prediction import Opaque, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.useful_options import refuse_useless
+from serve_app.bodies.uploads import UploadLimits, encoding_of, read_body
 from serve_app.faces.face import FaceParts
 from serve_app.faces.open_inference import raw
 from serve_app.faces.open_inference.compression import ENCODINGS, accepted, compressed, expanded
@@ -24,8 +25,7 @@ from serve_app.faces.open_inference.outputs import outputs_of, picked
 from serve_app.faces.open_inference.parameters import Asked, asked_in
 from serve_app.faces.open_inference.statistics import Statistics
 from serve_app.faces.open_inference.tensors import BYTES, LENGTH_BYTES, InputTensor, OutputTensor
-from serve_app.origins import origin_of
-from serve_app.uploads import UploadLimits, encoding_of, read_body
+from serve_app.http.origins import origin_of
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 """How many bytes of a body are JSON, where tensors stand after it. 0: the body is one image file."""

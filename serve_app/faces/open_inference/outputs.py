@@ -11,8 +11,8 @@ import orjson
 from numpy.typing import NDArray
 
 from deployments.errors import InvalidRequest, ModelUnavailable
-from deployments.nearest_name import nearest_of
 from deployments.prediction import ClassScores, Detections, Embedding, Opaque, Prediction
+from deployments.text.nearest_name import nearest_of
 from serve_app.faces.open_inference.envelope import WantedOutput
 from serve_app.faces.open_inference.named import EXTERNAL
 from serve_app.faces.open_inference.tensors import BYTES, OutputTensor

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from deployments.errors import InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.request import Options
-from serve_app.option_values import number_in, numbers_by_label, threshold_in, tiling_in, whole_number_in
+from deployments.text.nearest_name import nearest_of
+from serve_app.bodies.option_values import number_in, numbers_by_label, threshold_in, tiling_in, whole_number_in
 
 TIMEOUT = "timeout"
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from deployments.errors import InvalidRequest, ServingError
-from deployments.nearest_name import nearest_of
 from deployments.request import Image, Request
+from deployments.text.nearest_name import nearest_of
 from serve_app.faces.face import FaceParts
 from serve_app.faces.open_inference.envelope import object_in_body
 from serve_app.faces.open_inference.named import NamedModel

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from deployments.byte_budget import HeldBytes
 from deployments.errors import ModelUnavailable, ServingError
+from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import DirectRoute, Face, FaceParts
 from serve_app.faces.open_inference import repository
@@ -16,8 +17,7 @@ from serve_app.faces.open_inference.described import SCHEMAS, Described, Operati
 from serve_app.faces.open_inference.inference import Inferences
 from serve_app.faces.open_inference.metadata import SERVER, config_of, index_of, metadata_of, why_not_ready
 from serve_app.faces.open_inference.named import NamedModel, find, named_models
-from serve_app.problems import SENTENCE, problem
-from serve_app.uploads import UploadLimits, read_body
+from serve_app.http.problems import SENTENCE, problem
 
 PREFIX = "/v2"
 ERROR = {"error": SENTENCE}

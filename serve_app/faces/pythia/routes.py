@@ -11,12 +11,12 @@ from deployments.byte_budget import HeldBytes
 from deployments.errors import ServingError
 from deployments.prediction import Detections
 from deployments.request import Options, Request
+from serve_app.bodies.forms import FILE, Accepted, Form, image_of
 from serve_app.faces.detections import detections_of
 from serve_app.faces.endpoint import json_answer
 from serve_app.faces.face import DirectRoute, Face, FaceParts
 from serve_app.faces.form_endpoint import FormEndpoint
-from serve_app.forms import FILE, Accepted, Form, image_of
-from serve_app.openapi_parts import answers, problems, ref
+from serve_app.http.openapi_parts import answers, problems, ref
 
 PREFIX = "/pythia"
 

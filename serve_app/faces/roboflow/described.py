@@ -6,7 +6,7 @@ from deployments.request import MAX_DETECTIONS_LIMIT
 from serve_app.faces.roboflow.options import MASK_FORMATS
 from serve_app.faces.roboflow.registry import CLASSIFICATION, INSTANCE_SEGMENTATION
 from serve_app.faces.roboflow.sent import MAX_IMAGES
-from serve_app.openapi_parts import Described, answers, problems, query_parameters, ref
+from serve_app.http.openapi_parts import Described, answers, problems, query_parameters, ref
 
 Schema = dict[str, Any]
 

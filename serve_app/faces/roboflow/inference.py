@@ -13,14 +13,14 @@ from deployments.byte_budget import HeldBytes
 from deployments.prediction import Prediction
 from deployments.request import Image, Request
 from deployments.useful_options import refuse_useless
+from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.endpoint import json_answer
 from serve_app.faces.face import FaceParts
 from serve_app.faces.roboflow.answers import answer_of, check_task, is_slow
 from serve_app.faces.roboflow.registry import model_of, registry
 from serve_app.faces.roboflow.sent import RoboflowRequest, read_model_id, read_v0, read_v1
-from serve_app.origins import origin_of
-from serve_app.uploads import UploadLimits, read_body
-from serve_app.writing import written_in_thread
+from serve_app.http.origins import origin_of
+from serve_app.http.writing import written_in_thread
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deployments.errors import InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.request import Options
-from serve_app.option_values import (
+from deployments.text.nearest_name import nearest_of
+from serve_app.bodies.option_values import (
     json_labels,
     json_number,
     json_whole_number,

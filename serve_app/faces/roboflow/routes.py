@@ -22,8 +22,8 @@ from serve_app.faces.roboflow.registry import (
     VERSION,
     registry,
 )
-from serve_app.openapi_parts import Described
-from serve_app.problems import SENTENCE
+from serve_app.http.openapi_parts import Described
+from serve_app.http.problems import SENTENCE
 
 PREFIX = "/roboflow"
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest
+from serve_app.bodies.forms import FILE, Accepted, Form, add_query
+from serve_app.bodies.json_bodies import file_in, json_object, read_bounded
+from serve_app.bodies.option_values import shown
+from serve_app.bodies.uploads import parse_form
 from serve_app.faces.roboflow import options
 from serve_app.faces.roboflow.options import RoboflowOptions
-from serve_app.forms import FILE, Accepted, Form, add_query
-from serve_app.json_bodies import file_in, json_object, read_bounded
-from serve_app.option_values import shown
-from serve_app.uploads import parse_form
 
 MAX_IMAGES = 32
 """Of one request."""

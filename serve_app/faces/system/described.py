@@ -3,7 +3,7 @@
 from typing import Any
 
 from deployments.catalogue import ModelState
-from serve_app.openapi_parts import ref
+from serve_app.http.openapi_parts import ref
 
 Schema = dict[str, Any]
 

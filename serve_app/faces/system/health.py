@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from serve_app.openapi_parts import Described, answers, ref
+from serve_app.http.openapi_parts import Described, answers, ref
 
 LIVE: dict[str, dict[str, Any]] = {
     "/health/live": {"status": "live"},

@@ -21,8 +21,8 @@ from serve_app.faces.system.readiness import Signs, readiness
 from serve_app.faces.system.system_report import DoorWork, system_report
 from serve_app.faces.system.viewer import PAGE_FOLDER as VIEWER_FOLDER
 from serve_app.faces.system.viewer import add_viewer, swagger_folder
-from serve_app.openapi_parts import answers, problems, ref
-from serve_app.problems import problem
+from serve_app.http.openapi_parts import answers, problems, ref
+from serve_app.http.problems import problem
 from serve_app.settings import DoorSettings
 
 PAGE_FOLDER = Path(serve_app.__file__).parent / "page"

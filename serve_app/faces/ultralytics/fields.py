@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from deployments.errors import InvalidRequest
 from deployments.request import Options
-from serve_app.forms import Accepted
-from serve_app.option_values import number_in, share, whole_number_in
+from serve_app.bodies.forms import Accepted
+from serve_app.bodies.option_values import number_in, share, whole_number_in
 
 MOST_DECIMALS = 10
 DECIMALS = 5

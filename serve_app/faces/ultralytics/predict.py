@@ -12,14 +12,14 @@ from deployments.catalogue import ModelRecord
 from deployments.prediction import Prediction
 from deployments.request import Request
 from deployments.useful_options import refuse_useless
+from serve_app.bodies.forms import Form, image_of
 from serve_app.faces.endpoint import json_answer
 from serve_app.faces.face import FaceParts
 from serve_app.faces.form_endpoint import FormEndpoint
 from serve_app.faces.ultralytics.answers import image_entry, is_slow, task_of
 from serve_app.faces.ultralytics.fields import ACCEPTED, UltralyticsOptions, wanted_in
-from serve_app.forms import Form, image_of
-from serve_app.problems import SENTENCE
-from serve_app.writing import written_in_thread
+from serve_app.http.problems import SENTENCE
+from serve_app.http.writing import written_in_thread
 
 MEMBERS = {"error": SENTENCE}
 """Every error of the Platform's API has this member."""

@@ -7,11 +7,11 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serve_app.bodies.forms import FILE
 from serve_app.faces.face import DirectRoute, Face, FaceParts
 from serve_app.faces.ultralytics.fields import IMGSZ_PX, MOST_DECIMALS
 from serve_app.faces.ultralytics.predict import MEMBERS, UltralyticsPredict
-from serve_app.forms import FILE
-from serve_app.openapi_parts import answers, problems, query_parameters, ref
+from serve_app.http.openapi_parts import answers, problems, query_parameters, ref
 
 Schema = dict[str, Any]
 

@@ -12,8 +12,8 @@ from deployments.prediction import Opaque, Outcome, Prediction
 from serve_app.faces.v1.entries import Entry, entry_of, is_slow
 from serve_app.faces.v1.sent import SentImage
 from serve_app.formats.contract import Answer, Format
-from serve_app.problems import problem
-from serve_app.server_timing import server_timing
+from serve_app.http.problems import problem
+from serve_app.http.server_timing import server_timing
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from deployments.request import MAX_DETECTIONS_LIMIT, MAX_REGIONS
 from serve_app.faces.v1.sent import IMAGE_PARTS, MAX_IMAGES
 from serve_app.formats import FORMATS
-from serve_app.openapi_parts import Described, answers, problems, query_parameters, ref
+from serve_app.http.openapi_parts import Described, answers, problems, query_parameters, ref
 
 Schema = dict[str, Any]
 

@@ -8,7 +8,7 @@ import orjson
 from deployments.errors import ServingError
 from deployments.prediction import ClassScores, Detections, Embedding, Opaque, Outcome, Prediction
 from serve_app.formats.coco_masks import compressed_counts
-from serve_app.problems import problem_members
+from serve_app.http.problems import problem_members
 
 Entry = dict[str, Any]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.errors import InvalidRequest
+from serve_app.bodies.json_bodies import file_in, json_object
+from serve_app.bodies.option_values import shown
 from serve_app.faces.v1 import options
-from serve_app.json_bodies import file_in, json_object
-from serve_app.option_values import shown
 
 _MEMBERS = frozenset({"image", "images"})
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from deployments.errors import InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.request import Options, Region
-from serve_app.forms import MAX_FIELD_BYTES, MAX_PARTS
-from serve_app.option_values import (
+from deployments.text.nearest_name import nearest_of
+from serve_app.bodies.forms import MAX_FIELD_BYTES, MAX_PARTS
+from serve_app.bodies.option_values import (
     json_labels,
     json_number,
     json_whole_number,

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from deployments.byte_budget import HeldBytes
 from deployments.request import Image, Request
 from deployments.useful_options import refuse_useless
+from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import FaceParts
 from serve_app.faces.v1 import options
@@ -18,10 +19,9 @@ from serve_app.faces.v1.answers import Answered, write
 from serve_app.faces.v1.sent import SentImage, fetched, read_sent
 from serve_app.formats import chosen
 from serve_app.formats.contract import Format, NotAcceptable
-from serve_app.origins import origin_of
-from serve_app.problems import problem
-from serve_app.uploads import UploadLimits, read_body
-from serve_app.writing import written_in_thread
+from serve_app.http.origins import origin_of
+from serve_app.http.problems import problem
+from serve_app.http.writing import written_in_thread
 
 LEAST_LEFT_S = 0.001
 """A model is asked with more than no time; it says itself that there was too little."""

@@ -9,13 +9,13 @@ from starlette.exceptions import HTTPException
 
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest, ServingError
+from serve_app.bodies.forms import MAX_FIELD_BYTES
+from serve_app.bodies.json_bodies import read_bounded
+from serve_app.bodies.uploads import field_text, form_parts
 from serve_app.faces.v1 import options
 from serve_app.faces.v1.json_body import read_json
 from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.fetching.web_address import file_name_of
-from serve_app.forms import MAX_FIELD_BYTES
-from serve_app.json_bodies import read_bounded
-from serve_app.uploads import field_text, form_parts
 
 MAX_IMAGES = 32
 """Of one request."""

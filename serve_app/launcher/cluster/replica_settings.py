@@ -10,8 +10,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from deployments.classes.labels import read_labels
 from deployments.definition import MODEL_IMPORT_PATH
-from deployments.labels import read_labels
 from serve_app.launcher.configuration.env_overrides import DOOR_IMPORT_PATH
 from serve_app.launcher.configuration.ray_variables import REDIS_URL
 

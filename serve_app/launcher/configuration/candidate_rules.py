@@ -8,8 +8,8 @@ from typing import Any
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, Candidate, ModelDefinition, ModelKnobs
 from deployments.families import FAMILIES, FOLDER_SAYS, answers_of
-from deployments.nearest_name import nearest_of
 from deployments.prediction import Detections
+from deployments.text.nearest_name import nearest_of
 
 
 @dataclass(frozen=True, slots=True)

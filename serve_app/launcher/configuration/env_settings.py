@@ -13,8 +13,8 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from deployments.definition import Settings
-from deployments.nearest_name import nearest_of
 from deployments.process.state_folder import DEFAULT_STATE_FOLDER, default_state_folder
+from deployments.text.nearest_name import nearest_of
 from deployments.watching.settings import tracing_problems
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
 from serve_app.fetching.allow_list import AllowList

@@ -6,10 +6,10 @@ Works on a system that has already passed its schemas.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from deployments.classes.score_threshold import named_in
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH, ModelDefinition, ModelKnobs, is_valid_name
 from deployments.families import FAMILIES, can_limit_memory
-from deployments.nearest_name import nearest_in_any_case, nearest_of
-from deployments.score_threshold import named_in
+from deployments.text.nearest_name import nearest_in_any_case, nearest_of
 from deployments.weights.weights_uri import InvalidWeightsUri, parse_uri
 from serve_app.launcher.configuration.builders import ApplicationBuilder
 

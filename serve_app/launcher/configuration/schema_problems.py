@@ -10,8 +10,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from deployments.nearest_name import nearest_of
 from deployments.process.shown_address import shown_text
+from deployments.text.nearest_name import nearest_of
 
 
 def unknown_keys(value: Any, model: type[BaseModel], path: str = "") -> Iterator[str]:

@@ -14,7 +14,7 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.definition import MODEL_IMPORT_PATH
-from deployments.nearest_name import nearest_of
+from deployments.text.nearest_name import nearest_of
 from serve_app.launcher.configuration.builders import ApplicationBuilder, load_builder
 from serve_app.launcher.configuration.candidate_rules import candidate_problems
 from serve_app.launcher.configuration.model_rules import model_problems

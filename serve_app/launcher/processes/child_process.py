@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from deployments.error_text import cause_in, last_line
+from deployments.text.error_text import cause_in, last_line
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES, keep_small, open_log
 from serve_app.launcher.processes.process_tree import adopt_orphans, reap_orphans
 

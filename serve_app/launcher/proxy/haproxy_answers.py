@@ -11,9 +11,9 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from serve_app.http.problems import LEGACY_MEMBERS, SENTENCE, status_problem
+from serve_app.http.security_headers import HEADERS
 from serve_app.launcher.proxy.haproxy_config import ERRORS, HEAD_TOO_LARGE
-from serve_app.problems import LEGACY_MEMBERS, SENTENCE, status_problem
-from serve_app.security_headers import HEADERS
 
 _BESIDE = {**LEGACY_MEMBERS, "error": SENTENCE}
 """For old clients, and for those of `/v2`."""

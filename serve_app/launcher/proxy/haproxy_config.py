@@ -32,7 +32,7 @@ _HEADERS = (
     "hdr x-content-type-options nosniff hdr referrer-policy no-referrer "
     "hdr content-security-policy \"frame-ancestors 'none'\""
 )
-"""As `serve_app.security_headers` has them, which cannot be imported here; the other answers come from files."""
+"""As `serve_app.http.security_headers` has them, which cannot be imported here; the other answers come from files."""
 
 _PROXIES_IN_A_ROW = 3
 

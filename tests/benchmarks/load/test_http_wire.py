@@ -3,8 +3,8 @@
 import pytest
 
 from benchmarks.load.http_wire import AnswerReader, BrokenAnswer, Upload, raw_request, upload_request
+from serve_app.bodies.uploads import parse_form
 from serve_app.faces.legacy.form_options import FORM
-from serve_app.uploads import parse_form
 
 WITH_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: x\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 429 Too Many\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"

@@ -6,8 +6,8 @@ import pytest
 
 from deployments.catalogue import ModelState, resolve_among
 from deployments.client.serve_report import records_from, replicas_from, running_from, unhealthy_from
-from deployments.error_text import reason_in
 from deployments.errors import ModelNotFound
+from deployments.text.error_text import reason_in
 
 
 def application(

@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 from ray import cloudpickle
 
+from deployments.classes.labels import MAX_LABELS, MAX_LABELS_BYTES
 from deployments.client.call_batching import MAX_REQUESTS_A_CALL
 from deployments.definition import ModelDefinition
 from deployments.errors import ModelUnavailable
 from deployments.families.synthetic.fixed_answer import FixedAnswer
-from deployments.labels import MAX_LABELS, MAX_LABELS_BYTES
 from deployments.prediction import ClassScores, Detections, Outcome, Prediction
 from deployments.request import MAX_DETECTIONS_LIMIT
 from deployments.runtimes import Resources

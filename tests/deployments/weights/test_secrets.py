@@ -11,8 +11,8 @@ import pytest
 
 from deployments.client.serve_report import Surroundings, records_from
 from deployments.definition import ModelDefinition, WeightsSource
-from deployments.error_text import reason_in
 from deployments.errors import ModelUnavailable
+from deployments.text.error_text import reason_in
 from deployments.weights.catalogue import CatalogueModel
 from deployments.weights.commands import Commands
 from deployments.weights.folders import entry_of

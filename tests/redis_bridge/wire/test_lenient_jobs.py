@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.base64_text import decoded_base64
 from deployments.errors import InvalidImage
+from deployments.text.base64_text import decoded_base64
 from redis_bridge.wire.job_format import Job, Malformed, WireLimits, parse_job
 from redis_bridge.wire.json_encoding import CUT_FROM_BYTES
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from dwca.read import DwCAReader
 
-from deployments.taxa import Taxon
+from deployments.classes.taxa import Taxon
 from serve_app.formats import FORMATS, Answer
 from tests.serve_app.formats.sample_answers import LABELS, answer, classes, detections, nothing, samples
 

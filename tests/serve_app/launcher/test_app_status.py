@@ -1,6 +1,6 @@
 """What the commands say of applications and of Ray's words."""
 
-from deployments.error_text import cause_in
+from deployments.text.error_text import cause_in
 from serve_app.launcher.app_status import application_states, proxies_are_healthy, table
 from tests.serve_app.launcher.fake_dashboard import FAILURE
 

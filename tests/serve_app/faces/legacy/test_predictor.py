@@ -10,7 +10,7 @@ import pytest
 from deployments.catalogue import ModelState
 from deployments.errors import DeadlineExceeded, ServingError, all_error_types
 from deployments.prediction import Opaque
-from serve_app.problems import STATUS, TITLE
+from serve_app.http.problems import STATUS, TITLE
 from tests.serve_app.conftest import CountedAnswers, FakeSystem, record
 from tests.serve_app.uploads import picture, problem_of
 

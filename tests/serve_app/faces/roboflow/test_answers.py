@@ -6,7 +6,7 @@ import pytest
 
 from deployments.errors import ModelUnavailable
 from deployments.external import ExternalWorker, record_of
-from serve_app.server_timing import server_timing
+from serve_app.http.server_timing import server_timing
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.roboflow.asking import CLASSIFY, DETECT, SEGMENT, image, message_in, post_v0, post_v1
 from tests.serve_app.faces.v1.predicting import EMBEDDING, SCORES, SIZE_PX, prediction, two_animals

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.json_bodies import MAX_VALUES
+from serve_app.bodies.json_bodies import MAX_VALUES
 from tests.serve_app.access.guarded import access_for
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.roboflow.asking import DETECT, JSON, V0, image, message_in, post_v0, post_v1

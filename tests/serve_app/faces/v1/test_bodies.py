@@ -9,8 +9,8 @@ import pytest
 
 from deployments.byte_budget import ByteBudget
 from deployments.errors import ImageTooLarge, Overloaded
+from serve_app.bodies.json_bodies import MAX_VALUES
 from serve_app.faces.v1.sent import MAX_IMAGES, READ, read_sent
-from serve_app.json_bodies import MAX_VALUES
 from tests.serve_app.conftest import FakeSystem
 from tests.serve_app.faces.v1.predicting import PATH, base64_of, images, post_json, problem_in
 from tests.serve_app.uploads import picture

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from serve_app.problems import status_problem
+from serve_app.http.problems import status_problem
 
 
 async def say_headers(request: Request) -> Response:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from deployments.labels import MAX_LABELS
-from deployments.nearest_name import nearest_in_any_case
+from deployments.classes.labels import MAX_LABELS
+from deployments.text.nearest_name import nearest_in_any_case
 
 HigherRank = Literal["kingdom", "phylum", "class", "order", "family", "genus"]
 TaxonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 import orjson
 
-from deployments.base64_text import decoded_base64
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest
 from deployments.process.json_size import has_more_values
-from serve_app.option_values import shown
+from deployments.text.base64_text import decoded_base64
+from serve_app.bodies.option_values import shown
 
 MAX_VALUES = 65_536
 """Commas and opening brackets of a body: room for a threshold for each class of a large model."""

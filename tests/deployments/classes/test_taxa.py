@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from deployments.catalogue import ModelRecord, ModelState
+from deployments.classes.taxa import Taxon
 from deployments.definition import ModelDefinition, ModelKnobs
-from deployments.taxa import Taxon
 from redis_bridge.registry.model_registry import entry_of
 from serve_app.faces.system.model_listing import describe
 

@@ -2,7 +2,7 @@
 
 from time import process_time
 
-from deployments.nearest_name import nearest_in_any_case, nearest_of
+from deployments.text.nearest_name import nearest_in_any_case, nearest_of
 
 
 def test_the_nearest_name_is_told_or_all_of_them() -> None:

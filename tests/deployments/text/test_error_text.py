@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.error_text import MAX_REASON_CHARACTERS, last_line
+from deployments.text.error_text import MAX_REASON_CHARACTERS, last_line
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from starlette.requests import Request
 
 from deployments.byte_budget import HeldBytes
 from deployments.errors import ImageTooLarge, InvalidRequest
-from deployments.nearest_name import nearest_of
-from serve_app.forms import FILE, MAX_PARTS, Accepted, Form
+from deployments.text.nearest_name import nearest_of
+from serve_app.bodies.forms import FILE, MAX_PARTS, Accepted, Form
 from serve_app.settings import DoorSettings
 
 _UNREAD_TRANSFER_ENCODINGS = ("base64", "quoted-printable")

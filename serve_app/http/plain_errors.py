@@ -8,8 +8,8 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.openapi_parts import PROBLEM_TYPE
-from serve_app.problems import status_problem
+from serve_app.http.openapi_parts import PROBLEM_TYPE
+from serve_app.http.problems import status_problem
 
 MembersOf = Callable[[str], Mapping[str, Any]]
 

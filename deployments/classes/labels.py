@@ -10,7 +10,7 @@ processes have a limit of 4 MiB, for answers too, and how large one becomes is n
 MAX_LABELS_BYTES = 2**20
 """Of all names together, in UTF-8."""
 
-_REPOSITORY = Path(__file__).resolve().parents[1]
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def read_labels(path: str) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from deployments.errors import InvalidImage, InvalidRequest
-from deployments.nearest_name import nearest_of
 from deployments.origin import NOWHERE, Origin
 from deployments.request import Image
+from deployments.text.nearest_name import nearest_of
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 4096
