@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     path = chosen.file or os.environ.get(KEYS_FILE)
     if not path:
-        return _refuse(f"no file: set {KEYS_FILE}, or give --file")
+        return _refuse(f"no file: set {KEYS_FILE}, or give --file (to make: ARGS='--file PATH')")
     if not chosen.file and not Path(path).is_absolute():
         return _refuse(f"{KEYS_FILE} must be an absolute path, as doors run elsewhere (got {path!r})")
     key = new_key()
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _add(Path(path), _entry(chosen, key))
     except KeyFileError as error:
         return _refuse(f"{path}: {error}")
+    except FileNotFoundError:
+        return _refuse(f"{path}: the folder {Path(path).parent} does not exist; make it first")
     except OSError as error:
         return _refuse(f"{path}: {error.strerror}")
     sys.stdout.write(f"{key}\n")

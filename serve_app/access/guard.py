@@ -68,7 +68,7 @@ class Access:
         """A request showed a key that does not count. One line a minute: strangers must not fill the log."""
         self._wrong += 1
         if self._clock() - self._told_at_s >= _TOLD_PERIOD_S:
-            logger.warning("%d requests showed a key that does not count, the last from %s", self._wrong, client)
+            logger.warning("%d requests showed a key that is not valid, the last from %s", self._wrong, client)
             self._wrong, self._told_at_s = 0, self._clock()
 
 
@@ -158,7 +158,7 @@ class Guard:
         client = scope.get("client")
         self._access.note_wrong(client[0] if client else "an unknown address")
         # Whether it is wrong, was revoked or has expired is for those who run the server.
-        response = self._problem(scope, HTTPStatus.UNAUTHORIZED, "this API key does not count", code="key-invalid")
+        response = self._problem(scope, HTTPStatus.UNAUTHORIZED, "this API key is not valid", code="key-invalid")
         response.headers["WWW-Authenticate"] = f'{_REALM}, error="invalid_token"'
         return response
 

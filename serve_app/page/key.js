@@ -1,7 +1,7 @@
 // The API key, where the server asks for one. It is kept for this tab only, and goes when the tab is closed.
 
 const PLACE = "fathom-api-key";
-const WRONG = "This key does not count";
+const WRONG = "This key is not valid";
 let memory = ""; // where a browser forbids storage, the key lives as long as the page
 let onRefused = () => {};
 

@@ -17,9 +17,9 @@ def test_the_page_asks_for_a_key_and_goes_on_with_it(page: Page, root: str, fake
     expect(page.get_by_role("alert")).to_have_text("This server asks for a key")
     expect(page.locator("#connection")).to_have_text("A key is needed")
     give(page, "wrong")
-    expect(page.locator("#key-title")).to_have_text("This key does not count")
+    expect(page.locator("#key-title")).to_have_text("This key is not valid")
     give(page, "kein Schl\u00fcssel")
-    expect(page.locator("#key-title")).to_have_text("This key does not count")
+    expect(page.locator("#key-title")).to_have_text("This key is not valid")
     give(page, "right")
     expect(page.locator("#connection")).to_have_text("Connected")
     expect(page.locator("#key")).to_be_hidden()
@@ -37,7 +37,7 @@ def test_a_key_that_is_revoked_is_asked_for_again(page: Page, root: str, fake: F
     expect(page.locator("#connection")).to_have_text("Connected")
     fake.key = "newer"
     choose_frame(page)
-    expect(page.locator("#key-title")).to_have_text("This key does not count")
+    expect(page.locator("#key-title")).to_have_text("This key is not valid")
     expect(page.locator("#problem")).to_contain_text("This server asks for an API key.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 
 from fathom_client.command import console
 from fathom_client.command.arguments import parser
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[chosen.command](chosen)
     except (UsageError, ModelNotFound, NotAllowed, InvalidRequest, ValueError) as error:
-        say_error(f"fathom {chosen.command}: {error}")
+        say_error(f"fathom {chosen.command}: {error}{_hint(error)}")
         return console.EXIT_USAGE
     except ServerNotReachable as error:
         say_error(f"fathom {chosen.command}: {error}")
@@ -51,3 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say_error("interrupted")
         return console.EXIT_INTERRUPTED
+
+
+def _hint(error: Exception) -> str:
+    """What to do about it, where the command knows more than the server."""
+    if isinstance(error, ModelNotFound):
+        return "; `fathom models` lists the names"
+    if isinstance(error, NotAllowed) and error.status == HTTPStatus.UNAUTHORIZED:
+        return "; this command takes it from FATHOM_API_KEY"
+    return ""

@@ -191,8 +191,9 @@ class SystemSettings(Settings):
             settings = cls.model_validate(values)
         except ValidationError as error:
             problems += [
-                f"{variable_name(str(detail['loc'][0]))}: {detail['msg']} (got {detail['input']!r})"
+                f"{variable_name(str(detail['loc'][0]))}: {message} (got {detail['input']!r})"
                 for detail in error.errors(include_url=False)
+                for message in [detail["msg"].removeprefix("Value error, ")]
             ]
         else:
             problems += tracing_problems(environ) if settings.trace_share > 0 else []

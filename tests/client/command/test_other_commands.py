@@ -70,6 +70,12 @@ def test_a_server_that_is_not_there_has_a_status_of_its_own(fathom: Fathom, fram
     assert fathom("models", "--url", "http://127.0.0.1:1").status == 3
 
 
+def test_a_missing_key_names_its_variable(fathom: Fathom, server: FakeServer, frames: Path) -> None:
+    server.first.append(problem(401, "key-missing", "a key is needed"))
+    ended = fathom("bench", frames / "10.jpg", "--model", "demo")
+    assert (ended.status, "FATHOM_API_KEY" in ended.err) == (2, True)
+
+
 def test_the_command_tells_of_itself(fathom: Fathom) -> None:
     assert fathom("--version").out == f"fathom {VERSION}\n"
     told = fathom("--help").out

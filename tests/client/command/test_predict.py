@@ -74,7 +74,7 @@ def test_what_fails_is_told_and_the_others_go_on(fathom: Fathom, server: FakeSer
         (["{frames}", "--model", "demo", "--score-threshold", "much"], "score-threshold"),
         (["{frames}", "--model", "demo", "--score-threshold", "1", "--score-threshold", "Fish=1"], "score-threshold"),
         (["{frames}", "--model", "demo", "--url", "ship:8082"], "http://"),
-        (["{frames}", "--model", "gone"], "no model gone"),
+        (["{frames}", "--model", "gone"], "no model gone (404 model-not-found); `fathom models` lists the names"),
         (["{frames}", "--model", "demo", "--format", "cocco", "-o", "{frames}/x"], "did you mean coco?"),
     ],
 )

@@ -86,3 +86,8 @@ def test_without_a_file_it_says_what_to_set(
     monkeypatch.delenv("FATHOM_API_KEYS_FILE", raising=False)
     assert main(["a", "--scopes", "predict"]) == 2
     assert "FATHOM_API_KEYS_FILE" in capsys.readouterr().err
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["a", "--scopes", "predict", "--file", str(tmp_path / "gone" / "keys.toml")]) == 2
+    assert f"the folder {tmp_path / 'gone'} does not exist" in capsys.readouterr().err

@@ -32,5 +32,5 @@ def test_the_client_finds_what_the_model_found_and_shows_what_is_wrong(system: F
     assert said["refusals"] == [
         [422, "conf must be between 0 and 1, got 2.0"],
         [404, "no model and no queue is called 'nobody'"],
-        [401, "this API key does not count"],
+        [401, "this API key is not valid"],
     ]
