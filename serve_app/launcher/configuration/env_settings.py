@@ -191,9 +191,8 @@ class SystemSettings(Settings):
             settings = cls.model_validate(values)
         except ValidationError as error:
             problems += [
-                f"{variable_name(str(detail['loc'][0]))}: {message} (got {detail['input']!r})"
-                for detail in error.errors(include_url=False)
-                for message in [detail["msg"].removeprefix("Value error, ")]
+                f"{variable_name(str(one['loc'][0]))}: {one['msg'].removeprefix('Value error, ')} (got {one['input']!r})"
+                for one in error.errors(include_url=False)
             ]
         else:
             problems += tracing_problems(environ) if settings.trace_share > 0 else []
