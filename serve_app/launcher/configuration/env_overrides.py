@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH
-from serve_app.launcher.configuration.env_settings import SystemSettings, variable_name
+from serve_app.launcher.configuration.env_settings import SystemSettings, listed, variable_name
 from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
 
 EMBEDDED_VALKEY_IMPORT_PATH = "redis_bridge.embedded:build"
@@ -44,10 +44,9 @@ def render_application(application: Document, settings: SystemSettings) -> None:
         if settings.redis_port is not None:
             args["port"] = settings.redis_port
     elif application["import_path"] == DOOR_IMPORT_PATH:
-        if settings.face_names is not None:
-            application.setdefault("args", {})["faces"] = settings.face_names
-        if settings.fetched_hosts is not None:
-            application.setdefault("args", {})["fetch_hosts"] = settings.fetched_hosts
+        for name, words in (("faces", settings.faces), ("fetch_hosts", settings.fetch_hosts)):
+            if (entries := listed(words)) is not None:
+                application.setdefault("args", {})[name] = entries
     elif application["import_path"] == MODEL_IMPORT_PATH:
         if settings.num_gpus == 0:
             # There is no memory of a GPU to limit then, and a limit without one is refused.

@@ -166,7 +166,7 @@ class SystemSettings(Settings):
     @classmethod
     def _entries_are_right(cls, value: str | None, info: ValidationInfo) -> str | None:
         check = check_faces if info.field_name == "faces" else AllowList.of
-        check(_listed(value) or ())
+        check(listed(value) or ())
         return value
 
     @field_validator("weights_mirror")
@@ -191,7 +191,7 @@ class SystemSettings(Settings):
             settings = cls.model_validate(values)
         except ValidationError as error:
             problems += [
-                f"{variable_name(str(one['loc'][0]))}: {one['msg'].removeprefix('Value error, ')} (got {one['input']!r})"
+                f"{variable_name(str(one['loc'][0]))}: {_without_kind(one['msg'])} (got {one['input']!r})"
                 for one in error.errors(include_url=False)
             ]
         else:
@@ -199,16 +199,6 @@ class SystemSettings(Settings):
         if problems:
             raise LaunchError(problems)
         return settings
-
-    @property
-    def face_names(self) -> list[str] | None:
-        """The names in `faces`; None where it is not set."""
-        return _listed(self.faces)
-
-    @property
-    def fetched_hosts(self) -> list[str] | None:
-        """The entries of `fetch_hosts`; None where it is not set."""
-        return _listed(self.fetch_hosts)
 
     @property
     def folder(self) -> Path:
@@ -224,10 +214,15 @@ class SystemSettings(Settings):
         return f"http://{reachable_address(self.dashboard_host, self.dashboard_port)}"
 
 
-def _listed(value: str | None) -> list[str] | None:
+def listed(value: str | None) -> list[str] | None:
+    """The entries of a list of words, as `faces` and `fetch_hosts` are; None where it is not set."""
     if value is None:
         return None
     return [] if value == NONE else [part.strip() for part in value.split(",")]
+
+
+def _without_kind(message: str) -> str:
+    return message.removeprefix("Value error, ")
 
 
 def variable_name(field: str) -> str:
