@@ -22,7 +22,7 @@ from deployments.text.nearest_name import nearest_of
 from serve_app.launcher.app_status import Details
 from serve_app.launcher.configuration.strangers_block import strangers_problems
 from serve_app.launcher.configuration.validation import block_problems
-from serve_app.launcher.configuration.yaml_document import has_aliases, without_anchors, yaml_in
+from serve_app.launcher.configuration.yaml_document import refuse_bombs, without_anchors, yaml_in
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.model_changes import (
     Addition,
@@ -123,8 +123,7 @@ def _sent_in(text: str, is_json: bool) -> Any:
 
 
 def _read_yaml(text: str) -> Any:
-    if has_aliases(text):
-        raise LaunchError("the block has YAML aliases (*name), which are not read over HTTP; write them out")
+    refuse_bombs(text, "the block")
     return without_anchors(yaml_in(text, "the block"))
 
 

@@ -53,7 +53,8 @@ def test_the_programs_of_the_page_run(
 ) -> None:
     (frames.parent / "frame.jpg").write_bytes(b"50")
     monkeypatch.chdir(frames.parent)
-    exec(compile(block, "client.md", "exec"), {"__name__": "__main__"})
+    of_the_fake = block.replace("benthic-demo", "demo")
+    exec(compile(of_the_fake, "client.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.strip() in ("Fish 0.5 1.0 2.0", "6")
 
 

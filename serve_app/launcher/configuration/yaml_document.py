@@ -14,6 +14,17 @@ from serve_app.launcher.console import LaunchError
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
+MAX_DEPTH = 64
+"""Lists and mappings within each other in a text of a stranger."""
+
+_BEGINNINGS = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+
 
 def read_yaml(path: Path) -> Any:
     """The content of the YAML file `path`, which must hold one document.
@@ -47,12 +58,19 @@ def yaml_in(text: str, where: str) -> Any:
         loader.dispose()
 
 
-def has_aliases(text: str) -> bool:
-    """Whether a YAML text names a part of itself again, by which a few lines may stand for a document of any size."""
+def refuse_bombs(text: str, where: str) -> None:
+    """Raises LaunchError, which begins with `where`, for a YAML text that names a part of itself again, by which a
+    few lines may stand for a document of any size, and for one so nested that PyYAML would read it for a minute."""
+    depth = 0
     try:
-        return any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader))
+        for token in yaml.scan(text, yaml.SafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                raise LaunchError(f"{where} has YAML aliases (*name), which are not read over HTTP; write them out")
+            depth += isinstance(token, _BEGINNINGS) - isinstance(token, _ENDS)
+            if depth > MAX_DEPTH:
+                raise LaunchError(f"{where} is nested too deeply, in more than {MAX_DEPTH} levels")
     except yaml.YAMLError:
-        return False
+        return  # which `yaml_in` tells
 
 
 def without_anchors(document: Any) -> Any:
