@@ -91,6 +91,7 @@ def create_api(
     # The interactive pages of FastAPI load scripts from elsewhere, which a ship cannot reach.
     api = FastAPI(
         title="FathomNet model server",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -4,8 +4,10 @@ them may answer."""
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
 
 from serve_app.access.routes import OPEN, ROUTES
 from serve_app.faces.face import Face
@@ -18,6 +20,8 @@ EVERYWHERE = (429, 431, 500, 503, 504)
 WITHOUT_KEY = (401, 403)
 """What a route that is not open may answer where the server asks for API keys."""
 
+DOCUMENT_PATH = "/openapi.json"
+
 ABOUT = """Finds animals in underwater images.
 
 Every error is a problem document (RFC 9457). HAProxy, which stands in front, answers what is not HTTP with 400 and a
@@ -27,14 +31,15 @@ path. All paths are also there under `/model/v1`. Files of the page lie under `/
 
 
 def describe_api(api: FastAPI, faces: Sequence[Face]) -> None:
-    """Makes `api.openapi` the document of these faces. It is written when it is first asked for."""
+    """Answers /openapi.json with the document of these faces. It is written once, when it is first asked for: writing
+    its 300 kB for each of many clients would keep all others waiting."""
+    written: list[bytes] = []
 
-    def document() -> dict[str, Any]:
-        if api.openapi_schema is None:
-            api.openapi_schema = _document(api, faces)
-        return api.openapi_schema
-
-    api.openapi = document  # type: ignore[method-assign]
+    @api.get(DOCUMENT_PATH, include_in_schema=False)
+    async def openapi_document() -> Response:
+        if not written:
+            written.append(orjson.dumps(_document(api, faces)))
+        return Response(written[0], media_type="application/json")
 
 
 def _document(api: FastAPI, faces: Sequence[Face]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,12 @@ async def test_head_answers_as_get_does_wherever_a_get_is_documented(client: htt
     for path in [*paths, "/openapi.json", "/docs/start.js", "/docs/swagger/swagger-ui.css"]:
         read, asked = await client.get(path), await client.head(path)
         assert (asked.status_code, asked.headers, asked.content) == (200, read.headers, b""), path
+
+
+async def test_the_document_is_written_once(client: httpx.AsyncClient) -> None:
+    """Written anew for each of many clients it would keep all others waiting: it is large."""
+    first = (await client.get("/openapi.json")).content
+    began_s = time.process_time()
+    for _ in range(20):
+        assert (await client.get("/openapi.json")).content == first
+    assert (time.process_time() - began_s) / 20 < 0.004
