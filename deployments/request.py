@@ -93,7 +93,7 @@ class Options:
         _check_share("iou_threshold", self.iou_threshold)
         if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS_LIMIT:
             raise InvalidRequest(
-                f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {self.max_detections}"
+                f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {self.max_detections:g}"
             )
         if self.regions is not None:
             _check_regions(self.regions)

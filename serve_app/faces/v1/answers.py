@@ -31,8 +31,12 @@ class Answered:
         errors = [one for one in self.outcomes if isinstance(one, ServingError)]
         if not errors or len(errors) < len(self.outcomes):
             return None
-        statuses = {problem(error).status_code for error in errors}
-        return errors[0] if len(statuses) == 1 else None
+        if len({problem(error).status_code for error in errors}) > 1:
+            return None
+        first = errors[0]
+        if all(error.message == first.message for error in errors):
+            return first
+        return type(first)(f"image 1 of {len(errors)}: {first.message}")
 
     def is_slow(self, chosen: Format | None) -> bool:
         """Whether writing the answer takes long enough for a thread."""

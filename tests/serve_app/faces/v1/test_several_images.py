@@ -90,6 +90,14 @@ async def test_where_all_fail_differently_each_says_why(model: Scripted, client:
     assert [one["error"]["status"] for one in answer.json()["images"]] == [422, 504]
 
 
+async def test_where_all_fail_with_one_status_the_problem_says_which_image_it_tells_of(
+    model: Scripted, client: httpx.AsyncClient
+) -> None:
+    model.outcomes = [InvalidImage("cut off"), InvalidImage("no picture")]
+    model.may_answer.set()
+    assert problem_in(await post_form(client, picture(), picture()), 422)["detail"] == "image 1 of 2: cut off"
+
+
 async def test_an_image_that_another_revision_answered_says_so(
     model: Scripted, client: httpx.AsyncClient, system: FakeSystem
 ) -> None:
