@@ -210,12 +210,13 @@ def test_a_system_that_does_not_answer_is_not_the_clients_fault(environ: dict[st
 
 
 def test_the_program_speaks_json_and_nothing_else(environ: dict[str, str], tmp_path: Path) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FATHOM_")}
     done = subprocess.run(
         [sys.executable, "-m", "serve_app.launcher.door_change"],
         input=json.dumps({"remove": "nobody", "noted": NOTED}),
         capture_output=True,
         text=True,
-        env=os.environ | environ,
+        env=inherited | environ,
         cwd=tmp_path,
         timeout=100,
         check=True,
