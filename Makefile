@@ -56,7 +56,7 @@ test-slow: $(TEST) ## run the tests that take minutes: processes killed one by o
 test-cluster: $(TEST) ## run the tests on three nodes in network namespaces (root): nodes killed and drained under load
 	$(PYTEST) -m cluster tests/hpc tests/cluster
 
-test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of growing under load, of two doors, cold starts and revisions
+test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of growing under load, of two doors, cold starts, revisions and stalled clients
 	$(PYTEST) -m scaling tests/system
 
 test-tools: $(TEST) ## run the tests with the clients of other tools, each installed from PyPI (Triton, CVAT, ...)

@@ -15,7 +15,7 @@ import pytest
 from tests.support.waiting import wait_for
 from tests.system.conftest import SAMPLES, RunningSystem, tell
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.scaling, pytest.mark.timeout(900)]
 
 PREDICT = "/v1/models/benthic-demo/predict"
 FRAME = (SAMPLES / "seafloor-1.png").read_bytes()
