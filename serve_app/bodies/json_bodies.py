@@ -43,17 +43,17 @@ def needed_bytes(body: bytes) -> int:
     return 2 * text_bytes + len(body) * 3 // 4
 
 
-def json_object(body: bytes, example: str) -> dict[str, Any]:
+def json_object(body: bytes, example: str = "", most_values: int = MAX_VALUES) -> dict[str, Any]:
     """The members of a body that is one JSON object. example: one that is right, for messages. Raises
     InvalidRequest."""
-    if has_more_values(body, MAX_VALUES):
-        raise InvalidRequest(f"the JSON has more than {MAX_VALUES} commas and opening brackets, which is the limit")
+    if has_more_values(body, most_values):
+        raise InvalidRequest(f"the JSON has more than {most_values} commas and opening brackets, which is the limit")
     try:
         members = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(members, dict):
-        raise InvalidRequest(f"the body must be a JSON object such as {example}")
+        raise InvalidRequest(f"the body must be a JSON object{f' such as {example}' if example else ''}")
     return members
 
 

@@ -8,17 +8,19 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from deployments.byte_budget import HeldBytes
-from deployments.errors import DeadlineExceeded, InvalidRequest, ServingError
+from deployments.errors import InvalidRequest, ServingError
 from deployments.prediction import Prediction
 from deployments.request import Image, Options, Request
+from serve_app.bodies.json_bodies import read_bounded
 from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.cvat.annotations import annotations_of, mask_bytes
-from serve_app.faces.cvat.call import Call, needed_bytes, read_call
+from serve_app.faces.cvat.call import Call, read_call
 from serve_app.faces.cvat.functions import finds_objects, function_named
 from serve_app.faces.endpoint import Endpoint
 from serve_app.faces.face import FaceParts
 from serve_app.http.origins import origin_of
 from serve_app.http.problems import SENTENCE
+from serve_app.http.writing import written_in_thread
 
 PROBLEM_MEMBERS = {"error": SENTENCE}
 """As Nuclio's dashboard says what is wrong."""
@@ -26,11 +28,6 @@ PROBLEM_MEMBERS = {"error": SENTENCE}
 FUNCTION_NAME = "x-nuclio-function-name"
 """The header that names the function. CVAT sends others, which say where in Nuclio it runs and how: they have no
 meaning here."""
-
-LEAST_WRITING_S = 2.0
-"""For writing an answer, also where the model took all the time that there was."""
-
-_IN_THREAD_FROM_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Invocations:
         if not name:
             raise InvalidRequest(f"the header {FUNCTION_NAME} is missing: the function to call")
         record = function_named(models.catalogue, name)
-        call = await _read(body, held)
+        call = await read_bounded(read_call, body, held)
         clock = asyncio.get_running_loop().time
         ends_at_s = clock() + settings.deadline_s
         # Only detections are thinned out by their scores in the model.
@@ -67,19 +64,10 @@ class Invocations:
         return await _written(outcome, call, ends_at_s - clock())
 
 
-async def _read(body: bytes, held: HeldBytes) -> Call:
-    held.grow(needed_bytes(body))
-    return read_call(body) if len(body) < _IN_THREAD_FROM_BYTES else await asyncio.to_thread(read_call, body)
-
-
 async def _written(prediction: Prediction, call: Call, patience_s: float) -> Response:
     def write() -> bytes:
         return orjson.dumps(annotations_of(prediction, call.threshold), option=orjson.OPT_SERIALIZE_NUMPY)
 
     if not mask_bytes(prediction):
         return Response(write(), media_type="application/json")
-    try:
-        body = await asyncio.wait_for(asyncio.to_thread(write), max(patience_s, LEAST_WRITING_S))
-    except TimeoutError:
-        raise DeadlineExceeded("the image was looked at, and there was no time to write its masks") from None
-    return Response(body, media_type="application/json")
+    return Response(await written_in_thread(write, patience_s), media_type="application/json")

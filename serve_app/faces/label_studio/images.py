@@ -10,6 +10,7 @@ from typing import Any
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidImage, InvalidRequest
 from deployments.text.base64_text import decoded_base64
+from serve_app.bodies.option_values import shown
 from serve_app.faces.label_studio.projects import Uploads
 from serve_app.fetching.fetcher import ImageFetcher
 
@@ -31,7 +32,7 @@ class TaskImages:
         """The file. Raises InvalidRequest, InvalidImage and what `ImageFetcher.fetch` raises."""
         field_name, text = f"data.{self.key[:50]}", task["data"].get(self.key)
         if not isinstance(text, str) or not text.strip():
-            raise InvalidRequest(f"{field_name} must be the image's address, got {str(text)[:50]!r}")
+            raise InvalidRequest(f"{field_name} must be the image's address, got {shown(text)}")
         text = text.strip()
         if text.startswith("/"):
             return await self._of_label_studio(text, held, ends_at_s)

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import ParseError, XMLParser
 
 from deployments.errors import InvalidRequest
 from deployments.request import SHOWN_CHARACTERS
-from serve_app.bodies.option_values import number_in
+from serve_app.bodies.option_values import number_in, shown
 
 MAX_CHARACTERS = 2**20
 """Of a configuration: thousands of labels with all their attributes."""
@@ -77,7 +77,7 @@ class LabelConfig:
 def read_config(text: object, field_name: str) -> LabelConfig:
     """Raises InvalidRequest, which says what is wrong with the configuration."""
     if not isinstance(text, str) or not text.strip():
-        raise InvalidRequest(f"{field_name} must be the XML of a labelling configuration, got {str(text)[:50]!r}")
+        raise InvalidRequest(f"{field_name} must be the XML of a labelling configuration, got {shown(text)}")
     if len(text) > MAX_CHARACTERS:
         raise InvalidRequest(f"{field_name} has {len(text)} characters, the limit is {MAX_CHARACTERS}")
     tags = _Tags(field_name)

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidRequest
-from deployments.process.json_size import has_more_values
 from deployments.text.nearest_name import nearest_of
+from serve_app.bodies.json_bodies import json_object
+from serve_app.bodies.option_values import shown
 
 MAX_VALUES = 500_000
 """Commas and opening brackets of a body: a brush stroke that a task comes with has thousands of numbers."""
@@ -38,20 +37,8 @@ async def read_object(body: bytes, held: HeldBytes) -> dict[str, Any]:
     """The members of a body. Raises InvalidRequest."""
     held.grow(_READING_TAKES * len(body))
     if len(body) < _IN_THREAD_FROM_BYTES:
-        return _object_in(body)
-    return await asyncio.to_thread(_object_in, body)
-
-
-def _object_in(body: bytes) -> dict[str, Any]:
-    if has_more_values(body, MAX_VALUES):
-        raise InvalidRequest(f"the JSON has more than {MAX_VALUES} commas and opening brackets, which is the limit")
-    try:
-        members = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from None
-    if not isinstance(members, dict):
-        raise InvalidRequest("the body must be a JSON object")
-    return members
+        return json_object(body, most_values=MAX_VALUES)
+    return await asyncio.to_thread(json_object, body, most_values=MAX_VALUES)
 
 
 def check_members(members: Mapping[str, Any], known: frozenset[str], where: str = "") -> None:
@@ -67,7 +54,7 @@ def text_in(members: Mapping[str, Any], name: str, longest: int) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > longest:
-        raise InvalidRequest(f"{name} must be text of at most {longest} characters, got {str(value)[:50]!r}")
+        raise InvalidRequest(f"{name} must be text of at most {longest} characters, got {shown(value)}")
     return value.strip()
 
 
@@ -82,11 +69,11 @@ def tasks_in(members: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The tasks, each with an object `data`. Raises InvalidRequest."""
     tasks = members.get("tasks")
     if not isinstance(tasks, list) or not 1 <= len(tasks) <= MAX_TASKS:
-        what = f"{len(tasks)} of them" if isinstance(tasks, list) else repr(str(tasks)[:50])
+        what = f"{len(tasks)} of them" if isinstance(tasks, list) else shown(tasks)
         raise InvalidRequest(f"tasks must be a list of 1 to {MAX_TASKS} tasks, got {what}")
     for index, task in enumerate(tasks):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-            raise InvalidRequest(f"tasks[{index}] must be an object with an object data, got {str(task)[:50]!r}")
+            raise InvalidRequest(f"tasks[{index}] must be an object with an object data, got {shown(task)}")
     return tasks
 
 
@@ -96,7 +83,7 @@ def params_in(members: Mapping[str, Any]) -> Mapping[str, Any]:
     if params is None:
         return {}
     if not isinstance(params, dict):
-        raise InvalidRequest(f"params must be an object, got {str(params)[:50]!r}")
+        raise InvalidRequest(f"params must be an object, got {shown(params)}")
     check_members(params, PARAMS, "params.")
     if params.get("context"):
         raise InvalidRequest(

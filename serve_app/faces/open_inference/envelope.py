@@ -9,6 +9,7 @@ import orjson
 
 from deployments.errors import InvalidRequest
 from deployments.text.nearest_name import nearest_of
+from serve_app.bodies.option_values import shown
 from serve_app.faces.open_inference.tensors import DATATYPES, MAX_DIMENSIONS, MAX_SIDE, InputTensor
 
 MAX_NUMBERS = 2**21
@@ -114,12 +115,12 @@ def _tensor(member: Any, where: str, binary: memoryview) -> tuple[InputTensor, i
         raise InvalidRequest(f"{where} must have either data or parameters.binary_data_size")
     if size_bytes is None:
         if not isinstance(members["data"], list):
-            raise InvalidRequest(f"{where}.data must be a list, got {str(members['data'])[:50]!r}")
+            raise InvalidRequest(f"{where}.data must be a list, got {shown(members['data'])}")
         return InputTensor(name, datatype, shape, members["data"]), 0
     if type(size_bytes) is not int or not 0 <= size_bytes <= len(binary):
         raise InvalidRequest(
             f"{where}.parameters.binary_data_size must be 0 to {len(binary)}, as many bytes as there are, "
-            f"got {str(size_bytes)[:50]}"
+            f"got {shown(size_bytes)}"
         )
     return InputTensor(name, datatype, shape, binary[:size_bytes]), size_bytes
 
@@ -127,10 +128,10 @@ def _tensor(member: Any, where: str, binary: memoryview) -> tuple[InputTensor, i
 def _shape_of(members: Mapping[str, Any], where: str) -> tuple[int, ...]:
     shape = members.get("shape")
     if not isinstance(shape, list) or not 1 <= len(shape) <= MAX_DIMENSIONS:
-        raise InvalidRequest(f"{where}.shape must be a list of 1 to {MAX_DIMENSIONS} sizes, got {str(shape)[:50]!r}")
+        raise InvalidRequest(f"{where}.shape must be a list of 1 to {MAX_DIMENSIONS} sizes, got {shown(shape)}")
     for side in shape:
         if type(side) is not int or not 0 <= side <= MAX_SIDE:
-            raise InvalidRequest(f"{where}.shape must hold whole numbers of 0 to {MAX_SIDE}, got {str(side)[:50]!r}")
+            raise InvalidRequest(f"{where}.shape must hold whole numbers of 0 to {MAX_SIDE}, got {shown(side)}")
     if prod(shape) > MAX_SIDE:
         raise InvalidRequest(f"{where}.shape {shape} is {prod(shape)} values, the limit is {MAX_SIDE}")
     return tuple(shape)
@@ -148,14 +149,14 @@ def _wanted(member: Any, where: str, is_binary: bool) -> WantedOutput:
 def _id_in(members: Mapping[str, Any]) -> str:
     said = members.get("id", "")
     if not isinstance(said, str) or len(said) > MAX_ID_CHARACTERS:
-        raise InvalidRequest(f"id must be text of at most {MAX_ID_CHARACTERS} characters, got {str(said)[:50]!r}")
+        raise InvalidRequest(f"id must be text of at most {MAX_ID_CHARACTERS} characters, got {shown(said)}")
     return said
 
 
 def _list_of(members: Mapping[str, Any], name: str) -> list[Any]:
     found = members.get(name, [])
     if not isinstance(found, list) or len(found) > MAX_TENSORS:
-        got = f"{len(found)} of them" if isinstance(found, list) else repr(str(found)[:50])
+        got = f"{len(found)} of them" if isinstance(found, list) else shown(found)
         raise InvalidRequest(f"{name} must be a list of at most {MAX_TENSORS} tensors, got {got}")
     return found
 
@@ -163,27 +164,27 @@ def _list_of(members: Mapping[str, Any], name: str) -> list[Any]:
 def _parameters_of(members: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     found = members.get("parameters", {})
     if not isinstance(found, dict):
-        raise InvalidRequest(f"parameters of {where} must be an object, got {str(found)[:50]!r}")
+        raise InvalidRequest(f"parameters of {where} must be an object, got {shown(found)}")
     return found
 
 
 def _switch(parameters: dict[str, Any], name: str, where: str, otherwise: bool) -> bool:
     said = parameters.pop(name, otherwise)
     if not isinstance(said, bool):
-        raise InvalidRequest(f"{name} in parameters of {where} must be true or false, got {str(said)[:50]!r}")
+        raise InvalidRequest(f"{name} in parameters of {where} must be true or false, got {shown(said)}")
     return said
 
 
 def _text_of(members: Mapping[str, Any], name: str, where: str) -> str:
     found = members.get(name)
     if not isinstance(found, str) or not found:
-        raise InvalidRequest(f"{where}.{name} must be text, got {str(found)[:50]!r}")
+        raise InvalidRequest(f"{where}.{name} must be text, got {shown(found)}")
     return found
 
 
 def _checked(members: Any, known: Collection[str], what: str) -> dict[str, Any]:
     if not isinstance(members, dict):
-        raise InvalidRequest(f"a {what} was expected, got {str(members)[:50]!r}")
+        raise InvalidRequest(f"a {what} was expected, got {shown(members)}")
     for name in members:
         if name not in known:
             raise InvalidRequest(f"unknown {what} {name[:64]!r}; {nearest_of(name, known)}")

@@ -9,7 +9,14 @@ import orjson
 from deployments.errors import InvalidRequest
 from deployments.request import Options
 from deployments.text.nearest_name import nearest_of
-from serve_app.bodies.option_values import number_in, numbers_by_label, threshold_in, tiling_in, whole_number_in
+from serve_app.bodies.option_values import (
+    number_in,
+    numbers_by_label,
+    shown,
+    threshold_in,
+    tiling_in,
+    whole_number_in,
+)
 
 TIMEOUT = "timeout"
 
@@ -40,7 +47,7 @@ def asked_in(parameters: Mapping[str, Any], otherwise: Options) -> Asked:
     given = {name: value for name, value in parameters.items() if value is not None}
     timeout_us = given.pop(TIMEOUT, 0)
     if type(timeout_us) is not int or timeout_us < 0:
-        raise InvalidRequest(f"{TIMEOUT} must be a whole number of microseconds, got {str(timeout_us)[:50]!r}")
+        raise InvalidRequest(f"{TIMEOUT} must be a whole number of microseconds, got {shown(timeout_us)}")
     values: dict[str, Any] = {name: read(given[name], name) for name, read in _READ.items() if name in given}
     if "tiling" in given or "tiling_overlap" in given:
         values["tiling"] = tiling_in(_text(given, "tiling"), _text(given, "tiling_overlap"))
@@ -50,14 +57,14 @@ def asked_in(parameters: Mapping[str, Any], otherwise: Options) -> Asked:
 def _text(given: Mapping[str, Any], name: str) -> str:
     said = given.get(name, "")
     if isinstance(said, bool) or not isinstance(said, str | int | float):
-        raise InvalidRequest(f"{name} must be text or a number, got {str(said)[:50]!r}")
+        raise InvalidRequest(f"{name} must be text or a number, got {shown(said)}")
     return str(said)
 
 
 def _number(value: Any, name: str) -> float:
     found = number_in(value, name) if isinstance(value, str) else value
     if isinstance(found, bool) or not isinstance(found, int | float):
-        raise InvalidRequest(f"{name} must be a number such as 0.5, got {str(value)[:50]!r}")
+        raise InvalidRequest(f"{name} must be a number such as 0.5, got {shown(value)}")
     return found
 
 
@@ -66,7 +73,7 @@ def _whole_number(value: Any, name: str) -> int:
     if type(found) is float and found.is_integer():
         found = int(found)
     if type(found) is not int:
-        raise InvalidRequest(f"{name} must be a whole number, got {str(value)[:50]!r}")
+        raise InvalidRequest(f"{name} must be a whole number, got {shown(value)}")
     return found
 
 
@@ -86,7 +93,7 @@ def _labels(value: Any, name: str) -> tuple[str, ...]:
             except orjson.JSONDecodeError as error:
                 raise InvalidRequest(f"{name} is no list in JSON: {error}, got {value[:50]!r}") from None
     if not isinstance(found, list) or not found or not all(isinstance(one, str) and one for one in found):
-        raise InvalidRequest(f'{name} must be a label or a list of labels such as ["Crab"], got {str(value)[:50]!r}')
+        raise InvalidRequest(f'{name} must be a label or a list of labels such as ["Crab"], got {shown(value)}')
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from deployments.errors import InvalidRequest, ServingError
 from deployments.request import Image, Request
 from deployments.text.nearest_name import nearest_of
+from serve_app.bodies.option_values import shown
 from serve_app.faces.face import FaceParts
 from serve_app.faces.open_inference.envelope import object_in_body
 from serve_app.faces.open_inference.named import NamedModel
@@ -24,7 +25,7 @@ def is_only_ready(body: bytes) -> bool:
             raise InvalidRequest(f"unknown member {name[:64]!r}; {nearest_of(name, ['ready'])}")
     said = members.get("ready", False)
     if not isinstance(said, bool):
-        raise InvalidRequest(f"ready must be true or false, got {str(said)[:50]!r}")
+        raise InvalidRequest(f"ready must be true or false, got {shown(said)}")
     return said
 
 
@@ -63,5 +64,5 @@ def _parameters_in(body: bytes) -> dict[str, Any]:
             raise InvalidRequest(f"unknown member {name[:64]!r}; {nearest_of(name, ['parameters'])}")
     found = members.get("parameters", {})
     if not isinstance(found, dict):
-        raise InvalidRequest(f"parameters must be an object, got {str(found)[:50]!r}")
+        raise InvalidRequest(f"parameters must be an object, got {shown(found)}")
     return found

@@ -75,6 +75,11 @@ def of_tasks(tasks: object) -> dict[str, Any]:
 
 TASK = {"id": 1, "data": {"image": DATA_URI}}
 BODIES: dict[str, tuple[object, int, str]] = {
+    "a task that is lists within each other": (
+        b'{"tasks": [' + b"[" * 1000 + b"]" * 1000 + b"]}",
+        422,
+        "within each other",
+    ),
     "an XML bomb": (of_config(f"{BOMB}]><View>&j;</View>"), 422, "label_config must have no <!DOCTYPE>"),
     "a file by entity": (
         of_config('<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'),

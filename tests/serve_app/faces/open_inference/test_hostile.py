@@ -78,7 +78,11 @@ def bomb(size_bytes: int) -> bytes:
 GOOD, GOOD_HEADERS = body_of(files())
 SMALL = gzip.compress(GOOD)
 
+NESTED = b"[" * 1000 + b"]" * 1000
+
 HOSTILE: dict[str, Sent] = {
+    "a tensor that is lists within each other": (b'{"inputs": ' + NESTED + b"}", {}),
+    "an id that is lists within each other": (b'{"id": ' + NESTED + b', "inputs": [{}]}', {}),
     "no body": (b"", {}),
     "no JSON": (b"\xff\xd8\xff", {}),
     "a list": (b"[]", {}),
