@@ -82,7 +82,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             environ |= stack.enter_context(_haproxy_environment(environ, listeners[0], limits))
         write_rendered(behind_haproxy(document, environ), folder / "serve.yaml")
         # Workers on a cluster that is joined are started by its own nodes.
-        libraries = [] if joins_cluster(environ) else libraries_for(document)
+        forks = settings.fork_workers and not joins_cluster(environ)
+        libraries = libraries_for(document) if forks else []
         command = child_main.command(folder / "serve.yaml", libraries)
         write_record(folder, environ)
         note_change(folder, "serve", file=str(config.absolute()), applications=names(document))

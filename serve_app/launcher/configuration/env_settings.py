@@ -81,6 +81,10 @@ class SystemSettings(HttpSettings):
     """Part of all uploads and jobs that is traced with OpenTelemetry, such as 0.01. An upload that comes with a
     `traceparent` is traced if its client says so, whenever this is above 0. Needs packages: docs/monitoring.md."""
 
+    fork_workers: bool = True
+    """`0`: each of Ray's worker processes imports its libraries for itself. Forked from one that has imported them,
+    they start sooner and share memory. Not on a cluster that is joined."""
+
     start_patience_s: float = Field(default=600.0, gt=0)
     """Seconds after which `make serve` stops waiting for applications that are still starting."""
 
