@@ -152,6 +152,8 @@ def test_plain_serve_run_works_without_the_launcher(tmp_path: Path, environ: dic
     with launched([serve, "run", str(config)], environ, tmp_path / "terminal") as run:
         ready = f"http://127.0.0.1:{port}/v1/models/quick"
         wait_for(lambda: run.process.poll() is not None or model_is_ready(ready), START_S, "the model")
+        # Without the launcher nobody has set Ray up, which costs a part of the speed.
+        run.wait_for_words("`make serve`", START_S)
         run.seen = set(psutil.Process(run.process.pid).children(recursive=True))
         run.process.send_signal(signal.SIGINT)
         assert run.process.wait(STOP_S) == 0, run.said()
