@@ -1,5 +1,6 @@
 """The HTTP door on Ray Serve, which a configuration names as `import_path: serve_app.app:build`. Only wiring."""
 
+import logging
 import os
 from collections.abc import Mapping
 
@@ -17,6 +18,7 @@ from deployments.client.revisions.revision_client import RevisionClient
 from deployments.client.revisions.revision_meter import ServeRevisionMeter
 from deployments.external import WholeCatalogue
 from deployments.families.demo import SAMPLES_FOLDER
+from deployments.logs import OWN_LOGGER
 from deployments.process.buffered_counter import BufferedCounter
 from deployments.process.replica_process import prepare_replica_process
 from deployments.watching.watch import start_watching
@@ -28,6 +30,8 @@ from serve_app.faces.system.cluster_metrics import ClusterMetrics
 from serve_app.faces.system.readiness import Signs
 from serve_app.faces.system.routes import System
 from serve_app.settings import DoorSettings
+
+logger = logging.getLogger(OWN_LOGGER)
 
 USER_CONFIG: dict[str, type[BaseModel]] = {}
 """The door has no live knobs."""
@@ -65,11 +69,20 @@ def _as_seen_from_here(environ: Mapping[str, str]) -> dict[str, str]:
     return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address} if environ.get("RAY_ADDRESS") else {}
 
 
+HAPROXY = "RAY_SERVE_ENABLE_HA_PROXY"
+SLOWER = (
+    f"{HAPROXY} is not set, so Ray's own proxy is in front of this door, and answers fewer requests a second: "
+    "`make serve` (python -m serve_app.launch serve FILE) has HAProxy there, and Ray set up for it"
+)
+
+
 class DoorDeployment:
     """What Ray Serve runs; the work is done in the ASGI application that it builds."""
 
     def __init__(self, settings: DoorSettings) -> None:
         prepare_replica_process()
+        if not os.environ.get(HAPROXY):
+            logger.warning(SLOWER)
         self._watch = start_watching(os.environ, "door")
         self._settings = settings
         self._discovery = Discovery()

@@ -9,5 +9,6 @@ process of `door_change`.
     child_main                the process that holds Ray       deaths, pulse     which parts have died, which hang
     dashboard_client          the running system, over REST    app_status        its report, in words
     run_record                what runs here, and one at once  machine_checks    what would keep Ray from starting
-    configuration/            YAML and environment variables   proxy/, processes/, banner, console, ray_token
+    configuration/            YAML and environment variables   fork_server/      workers that start quickly
+    proxy/, processes/, banner, console, ray_token
 """

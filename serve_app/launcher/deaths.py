@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from serve_app.launcher.fork_server.rays_python import SERVER
 from serve_app.launcher.processes.process_tree import lives
 
 _LEARN_INTERVAL_S = 30.0
@@ -62,6 +63,7 @@ KINDS = (
     ProcessKind(VALKEY, "", Consequence.HEALED, DAEMON_WITHIN_S),
     ProcessKind("log_monitor.py", "log_monitor.log", Consequence.MISSED),
     ProcessKind("monitor.py", "monitor.log", Consequence.MISSED),
+    ProcessKind(SERVER, "", Consequence.MISSED),
 )
 _BY_NAME = {kind.name: kind for kind in KINDS}
 

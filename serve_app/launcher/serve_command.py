@@ -22,6 +22,7 @@ from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray, j
 from serve_app.launcher.configuration.validation import load_system
 from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem
+from serve_app.launcher.fork_server.libraries import libraries_for
 from serve_app.launcher.machine_checks import (
     refuse_bad_keys,
     refuse_full_disk,
@@ -80,7 +81,10 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             limits = _limits(settings, document)
             environ |= stack.enter_context(_haproxy_environment(environ, listeners[0], limits))
         write_rendered(behind_haproxy(document, environ), folder / "serve.yaml")
-        command = child_main.command(folder / "serve.yaml")
+        # Workers on a cluster that is joined are started by its own nodes.
+        forks = settings.fork_workers and not joins_cluster(environ)
+        libraries = libraries_for(document) if forks else []
+        command = child_main.command(folder / "serve.yaml", libraries)
         write_record(folder, environ)
         note_change(folder, "serve", file=str(config.absolute()), applications=names(document))
         try:

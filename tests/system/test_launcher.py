@@ -15,6 +15,7 @@ import psutil
 import pytest
 import yaml
 
+from serve_app.launcher.fork_server.rays_python import SERVER
 from tests.support.waiting import wait_for
 from tests.system.conftest import ROOT, SAMPLES, START_S, STOP_S, environment_for, free_port
 from tests.system.launched import Launched, document, in_flight, launch, launched, model
@@ -59,6 +60,7 @@ def test_a_system_comes_up_names_what_failed_and_drains(tmp_path: Path, environ:
         assert_the_command_of_the_banner_works(run)
         assert_a_second_start_names_the_taken_ports(config, environ, port)
 
+        assert_workers_are_forked(run)
         answers: list[int] = []
         url = f"http://127.0.0.1:{port}/predictor/"
         asking = [threading.Thread(target=ask, args=(url, answers)) for _ in range(2)]
@@ -72,6 +74,13 @@ def test_a_system_comes_up_names_what_failed_and_drains(tmp_path: Path, environ:
         assert run.process.wait(STOP_S) == 0, run.said()
         assert run.said().endswith("stopped\n")
         assert run.left_behind() == []
+
+
+def assert_workers_are_forked(run: Launched) -> None:
+    processes = psutil.Process(run.process.pid).children(recursive=True)
+    [server] = [process for process in processes if SERVER in process.cmdline()]
+    workers = {process.name() for process in server.children()}
+    assert any(name.startswith("ray::ServeReplica") for name in workers), workers
 
 
 def assert_the_command_of_the_banner_works(run: Launched) -> None:
@@ -143,6 +152,8 @@ def test_plain_serve_run_works_without_the_launcher(tmp_path: Path, environ: dic
     with launched([serve, "run", str(config)], environ, tmp_path / "terminal") as run:
         ready = f"http://127.0.0.1:{port}/v1/models/quick"
         wait_for(lambda: run.process.poll() is not None or model_is_ready(ready), START_S, "the model")
+        # Without the launcher nobody has set Ray up, which costs a part of the speed.
+        run.wait_for_words("`make serve`", START_S)
         run.seen = set(psutil.Process(run.process.pid).children(recursive=True))
         run.process.send_signal(signal.SIGINT)
         assert run.process.wait(STOP_S) == 0, run.said()

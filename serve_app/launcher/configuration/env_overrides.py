@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH
-from serve_app.launcher.configuration.env_settings import SystemSettings, listed, variable_name
+from serve_app.launcher.configuration.env_settings import SystemSettings, variable_name
+from serve_app.launcher.configuration.http_settings import listed
 from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
 
 EMBEDDED_VALKEY_IMPORT_PATH = "redis_bridge.embedded:build"

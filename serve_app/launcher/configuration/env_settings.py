@@ -6,66 +6,29 @@ know, and here a misspelt one is refused with the nearest right name. What it wo
 """
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from deployments.definition import Settings
 from deployments.process.state_folder import DEFAULT_STATE_FOLDER, default_state_folder
 from deployments.text.nearest_name import nearest_of
 from deployments.watching.settings import tracing_problems
 from deployments.weights.settings import DEFAULT_FOLDER, plain_address
-from serve_app.fetching.allow_list import AllowList
-from serve_app.known_faces import check_faces
+from serve_app.launcher.configuration.http_settings import HttpSettings, bare_host
 from serve_app.launcher.configuration.ray_variables import cluster_host
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
 from serve_app.launcher.processes.log_folder import DEFAULT_MAX_BYTES as DEFAULT_LOGS_MAX_BYTES
 
 PREFIX = "FATHOM_"
-NONE = "none"
 OF_CLIENT = frozenset({"FATHOM_URL"})  # what the command `fathom` reads: one shell may start both
 API_KEY = "FATHOM_API_KEY"
 """A secret: no process that is started gets it, and no file."""
 
 
-class SystemSettings(Settings):
+class SystemSettings(HttpSettings):
     """What FATHOM_... variables say: the field `http_port` is the variable FATHOM_HTTP_PORT. None: not set."""
-
-    http_host: str | None = Field(default=None, min_length=1)
-    """Address that the HTTP door listens on."""
-
-    http_port: int | None = Field(default=None, ge=1, le=65535)
-    """Port of the HTTP door."""
-
-    http_connections_per_client: int | None = Field(default=None, ge=1)
-    """Connections that one client address (of IPv6, one /64) may hold; a quarter of all, which are 4096 where the
-    limit of open files allows it, when not set. Raise it for a proxy of your own in front."""
-
-    http_header_patience_s: float = Field(default=10.0, ge=0.1, le=60)
-    """Seconds within which the head of an HTTP request must arrive."""
-
-    faces: str | None = None
-    """Faces of the HTTP door for the tools of others, with commas between them (`open_inference,cvat`), or `none`:
-    docs/connect.md. All that need no connection to elsewhere, when not set."""
-
-    fetch_hosts: str | None = None
-    """Hosts from which the HTTP door fetches images that clients give as addresses, with commas between them
-    (`*.mbari.org,http://labelstudio.ship:8080 private`), or `none`: docs/security.md. As in the YAML when not set."""
-
-    api_keys_file: Path | None = None
-    """File of API keys, an absolute path. With it the HTTP door asks for a key; without it everybody who reaches the
-    port may call: docs/security.md. It is read again when it changes."""
-
-    api_key: SecretStr | None = None
-    """Key that commands such as `make status` show to the HTTP door, where it asks for keys. A secret: never written
-    to a file or shown."""
-
-    trusted_proxies: str | None = Field(default=None, min_length=1)
-    """Addresses or networks of proxies of your own in front, with commas between them (`10.0.0.5,10.1.0.0/16`). What
-    they say in `X-Forwarded-For` and `X-Forwarded-Proto` is believed, and of nobody else."""
 
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
     """Address that the Ray dashboard listens on. Whoever has it and the token can run code. With `RAY_ADDRESS`, where
@@ -118,6 +81,10 @@ class SystemSettings(Settings):
     """Part of all uploads and jobs that is traced with OpenTelemetry, such as 0.01. An upload that comes with a
     `traceparent` is traced if its client says so, whenever this is above 0. Needs packages: docs/monitoring.md."""
 
+    fork_workers: bool = True
+    """`0`: each of Ray's worker processes imports its libraries for itself. Forked from one that has imported them,
+    they start sooner and share memory. Not on a cluster that is joined."""
+
     start_patience_s: float = Field(default=600.0, gt=0)
     """Seconds after which `make serve` stops waiting for applications that are still starting."""
 
@@ -127,17 +94,12 @@ class SystemSettings(Settings):
     hang_patience_s: float = Field(default=60.0, ge=15)
     """Seconds of silence after which Ray Serve's controller counts as hung, and `make serve` ends."""
 
-    @field_validator("http_host", "dashboard_host")
-    @classmethod
-    def _host_is_bare(cls, value: str | None) -> str | None:
-        """`[::1]`, as URLs have it, is the address ::1."""
-        return value[1:-1] if value and value.startswith("[") and value.endswith("]") else value
-
     @field_validator("dashboard_host")
     @classmethod
-    def _dashboard_is_where_ray_puts_it(cls, value: str) -> str:
+    def _dashboard_is_where_ray_puts_it(cls, value: str) -> str | None:
         """Ray's dashboard listens on 127.0.0.1 when it is given the other loopback address."""
-        return "127.0.0.1" if value == "::1" else value
+        bare = bare_host(value)
+        return "127.0.0.1" if bare == "::1" else bare
 
     @field_validator("data_dir", "ray_temp_dir")
     @classmethod
@@ -145,28 +107,6 @@ class SystemSettings(Settings):
         # Valkey reads its path from lines of text, and Ray passes paths in command lines.
         if value is not None and not str(value).isprintable():
             raise ValueError("must have no line breaks and no bytes that are not UTF-8")
-        return value
-
-    @field_validator("api_keys_file")
-    @classmethod
-    def _file_is_found_from_everywhere(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_absolute():
-            raise ValueError("must be an absolute path, as the door runs in a folder of Ray's")
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies_are_networks(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        # `ip_network` names what is wrong, such as a network with bits of a host.
-        return ",".join(str(ip_network(part.strip())) for part in value.split(","))
-
-    @field_validator("faces", "fetch_hosts")
-    @classmethod
-    def _entries_are_right(cls, value: str | None, info: ValidationInfo) -> str | None:
-        check = check_faces if info.field_name == "faces" else AllowList.of
-        check(listed(value) or ())
         return value
 
     @field_validator("weights_mirror")
@@ -212,13 +152,6 @@ class SystemSettings(Settings):
     def dashboard_url(self) -> str:
         """Where this machine reaches the dashboard."""
         return f"http://{reachable_address(self.dashboard_host, self.dashboard_port)}"
-
-
-def listed(value: str | None) -> list[str] | None:
-    """The entries of a list of words, as `faces` and `fetch_hosts` are; None where it is not set."""
-    if value is None:
-        return None
-    return [] if value == NONE else [part.strip() for part in value.split(",")]
 
 
 def _without_kind(message: str) -> str:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +37,15 @@ def scratch_folder(parent: str) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def short_folder(environ: Mapping[str, str]) -> str:
+    """Where a scratch folder may hold sockets, whose names have 107 characters at most: the user's own folder for
+    such, or else /tmp. Of the data folder's name, which a user chooses, too little is left: Serve adds the 56 digits
+    of a node's id to the names of HAProxy's sockets."""
+    runtime_dir = environ.get("XDG_RUNTIME_DIR", "")
+    fits = 0 < len(runtime_dir) <= len("/run/user/1000") and os.access(runtime_dir, os.W_OK)
+    return runtime_dir if fits else "/tmp"
 
 
 @contextmanager

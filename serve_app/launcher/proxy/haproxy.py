@@ -7,7 +7,6 @@ for statistics on every address.
 
 import json
 import math
-import os
 import resource
 import shlex
 import stat
@@ -21,7 +20,7 @@ from typing import Any
 from serve_app.launcher.configuration.ray_variables import joins_cluster
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.processes.ports import Listener, free_ports
-from serve_app.launcher.processes.scratch_folder import scratch_folder
+from serve_app.launcher.processes.scratch_folder import scratch_folder, short_folder
 from serve_app.launcher.proxy import haproxy_config, in_front
 from serve_app.launcher.proxy.haproxy_answers import write_answers
 from serve_app.launcher.proxy.haproxy_config import LOOPBACK, Rules
@@ -105,7 +104,7 @@ def haproxy_environment(
         trusted = ",".join(limits.trusted_proxies) or NOBODY
         yield {ENABLED: "0", _BEFORE_RAYS_PROXY: before, TRUSTED: environ.get(TRUSTED) or trusted}
         return
-    with scratch_folder(_short_folder(environ)) as home:
+    with scratch_folder(short_folder(environ)) as home:
         variables = _variables(home, door, limits)
         yield {name: value for name, value in variables.items() if name not in environ}
 
@@ -133,14 +132,6 @@ def behind_haproxy(document: dict[str, Any], environ: Mapping[str, str]) -> dict
     if not is_enabled(environ) or joins_cluster(environ):
         return document
     return {**document, "http_options": {**document.get("http_options", {}), "host": LOOPBACK}}
-
-
-def _short_folder(environ: Mapping[str, str]) -> str:
-    # Serve adds the 56 digits of a node's id to the names of sockets, which may have 107 characters at most: of
-    # the data folder's name, which a user chooses, too little is left.
-    runtime_dir = environ.get("XDG_RUNTIME_DIR", "")
-    fits = 0 < len(runtime_dir) <= len("/run/user/1000") and os.access(runtime_dir, os.W_OK)
-    return runtime_dir if fits else "/tmp"
 
 
 def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str, str]:
