@@ -60,7 +60,7 @@ test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of grow
 	$(PYTEST) -m scaling tests/system
 
 test-tools: $(TEST) ## run the tests with the clients of other tools, each installed from PyPI (Triton, CVAT, ...)
-	$(PYTEST) -m tools tests/tools
+	$(PYTEST) -m tools -n $(JOBS) --dist loadfile tests/tools
 
 test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)
 	$(PYTEST) -m image tests/image
