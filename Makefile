@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Without the rules that make brings along, by which `make install` would copy install.sh to a file of that name.
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench bench-guard soak check k8s ratchet inspect key status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench bench-guard bench-gpu soak check k8s ratchet inspect key status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -107,6 +107,9 @@ bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the 
 
 bench-guard: $(TEST) ## under 6 minutes of an idle machine: has anything become slower? ratios, each with a floor
 	$(BIN)/python -m benchmarks.guard $(ARGS)
+
+bench-gpu: $(TEST) ## images a second on a GPU, bare and over HTTP, by batch size and replicas (ARGS="--gpus 0": without)
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 soak: $(TEST) ## load for MINUTES=30 while processes are killed: is anything lost? (CLUSTER=yes: nodes, as root)
 	$(BIN)/python -m $(if $(CLUSTER),tests.cluster.soak,benchmarks.soak) --minutes $(MINUTES) $(ARGS)
