@@ -19,7 +19,7 @@ CLIENT := client/pyproject.toml
 
 # Two processes take about half the time of one. Tests marked `alone` run afterwards, with nothing beside them.
 JOBS ?= 2
-# COVERAGE=yes measures coverage and keeps its floor, as CI does; before Python 3.12 it doubles the processor time.
+# COVERAGE=yes measures coverage and keeps its floor; before Python 3.12 that takes half as long again as the tests.
 COVERAGE ?=
 MINUTES ?= 30
 PYTEST := $(BIN)/python -m pytest -q
