@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Without the rules that make brings along, by which `make install` would copy install.sh to a file of that name.
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench bench-guard soak check k8s ratchet inspect key status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench bench-guard bench-gpu soak check k8s ratchet inspect key status deploy add remove format lock
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -19,7 +19,7 @@ CLIENT := client/pyproject.toml
 
 # Two processes take about half the time of one. Tests marked `alone` run afterwards, with nothing beside them.
 JOBS ?= 2
-# COVERAGE=yes measures coverage and keeps its floor, as CI does; before Python 3.12 it doubles the processor time.
+# COVERAGE=yes measures coverage and keeps its floor; before Python 3.12 that takes half as long again as the tests.
 COVERAGE ?=
 MINUTES ?= 30
 PYTEST := $(BIN)/python -m pytest -q
@@ -60,7 +60,7 @@ test-scaling: $(TEST) ## run the tests of 18 models on one GPU's shares, of grow
 	$(PYTEST) -m scaling tests/system
 
 test-tools: $(TEST) ## run the tests with the clients of other tools, each installed from PyPI (Triton, CVAT, ...)
-	$(PYTEST) -m tools tests/tools
+	$(PYTEST) -m tools -n $(JOBS) --dist loadfile tests/tools
 
 test-image: $(TEST) ## build the container's image without an engine and run it (as root; buildah, debootstrap)
 	$(PYTEST) -m image tests/image
@@ -107,6 +107,9 @@ bench: $(TEST) ## measure beside a hand-written server, plain Ray Serve and the 
 
 bench-guard: $(TEST) ## under 6 minutes of an idle machine: has anything become slower? ratios, each with a floor
 	$(BIN)/python -m benchmarks.guard $(ARGS)
+
+bench-gpu: $(TEST) ## images a second on a GPU, bare and over HTTP, by batch size and replicas (ARGS="--gpus 0": without)
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 soak: $(TEST) ## load for MINUTES=30 while processes are killed: is anything lost? (CLUSTER=yes: nodes, as root)
 	$(BIN)/python -m $(if $(CLUSTER),tests.cluster.soak,benchmarks.soak) --minutes $(MINUTES) $(ARGS)

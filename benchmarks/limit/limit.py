@@ -143,5 +143,5 @@ def expected_rows(model: BenchModel, images: Sequence[Path], folder: Path) -> di
 def inference_cpu_ms(model: BenchModel, file: Path, seconds: float, folder: Path) -> float:
     """CPU milliseconds of inference alone for one image on one thread: as long as it takes on an idle core."""
     with crew_at_work(model, Crew(1, 1), folder) as [worker]:
-        worker.order(do="infer", file=f"{file}", seconds=seconds)
+        worker.order(do="infer", file=f"{file}", batch=1, seconds=seconds)
         return float(worker.answer()["cpu_ms"])

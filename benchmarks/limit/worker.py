@@ -3,7 +3,7 @@
 `python -m benchmarks.limit.worker CPU_THREADS`; definition and images come from the environment and from
 files. A line in is a JSON object, a line out is its answer:
 
-    {"do": "infer", "file": PATH, "seconds": 2.0}                  -> the same as loop, but without decoding
+    {"do": "infer", "file": PATH, "batch": 4, "seconds": 2.0}      -> the same as loop, but without decoding
     {"do": "expect", "file": PATH}                                 -> {"rows": [...]}
     {"do": "loop", "file": PATH, "batch": 4, "seconds": 2.0}       -> {"images": 97, "seconds": 2, "p50_ms": 20, ...}
 """
@@ -38,10 +38,10 @@ def main() -> None:
 def _obey(pipeline: Pipeline, order: Mapping[str, Any], encoded: bytes) -> dict[str, Any]:
     if order["do"] == "expect":
         return {"rows": pipeline.answer([pipeline.prepare(encoded)])[0]}
-    if order["do"] == "infer":
-        ready = pipeline.prepare(encoded)
-        return loop(lambda: pipeline.infer([ready]), 1, order["seconds"])
     batch: int = order["batch"]
+    if order["do"] == "infer":
+        ready = [pipeline.prepare(encoded)] * batch
+        return loop(lambda: pipeline.infer(ready), batch, order["seconds"])
     return loop(lambda: pipeline.answer([pipeline.prepare(encoded) for _ in range(batch)]), batch, order["seconds"])
 
 

@@ -17,9 +17,9 @@ _ASK_S = 2.0
 _LOOK_S = 1.0
 
 
-def wait_until_ready(running: Running) -> None:
+def wait_until_ready(running: Running, timeout_s: float = START_TIMEOUT_S) -> None:
     """Waits for the readiness path's status. Raises StartError when the system ends, or is not ready in time."""
-    running.parts[-1].wait_until(lambda: is_ready(running), START_TIMEOUT_S)
+    running.parts[-1].wait_until(lambda: is_ready(running), timeout_s)
 
 
 def is_ready(running: Running) -> bool:

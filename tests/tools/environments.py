@@ -15,6 +15,8 @@ import venv
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 TOOLS = Path(__file__).parent
 PLACE = Path(sys.prefix) / "tools"
 INSTALL_S = 600
@@ -23,17 +25,28 @@ RUN_S = 120
 
 def python_of(tool: str) -> Path:
     """The interpreter of the tool's environment, which is made when it is not there or its lock has changed."""
-    lock = TOOLS / tool / "requirements.lock"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    PLACE.mkdir(exist_ok=True)
     folder = PLACE / tool
-    python, stamp = folder / "bin" / "python", folder / "installed"
-    if not (stamp.exists() and stamp.read_text() == digest):
-        venv.create(folder, clear=True, with_pip=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(lock)]
-        installed = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        assert installed.returncode == 0, installed.stderr[-4000:]
-        stamp.write_text(digest)
-    return python
+    # Two files of tests that run beside each other may use one tool.
+    with FileLock(f"{folder}.lock"):
+        _make(folder, TOOLS / tool / "requirements.lock")
+    return _python(folder)
+
+
+def _make(folder: Path, lock: Path) -> None:
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamp = folder / "installed"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    venv.create(folder, clear=True, with_pip=True)
+    command = [_python(folder), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", lock]
+    installed = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+    assert installed.returncode == 0, installed.stderr[-4000:]
+    stamp.write_text(digest)
+
+
+def _python(folder: Path) -> Path:
+    return folder / "bin" / "python"
 
 
 def run_in(tool: str, script: Path, *args: str, **environ: str) -> Any:
