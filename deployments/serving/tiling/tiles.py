@@ -1,8 +1,8 @@
-"""Tiling: a large frame is looked at in overlapping pieces, so that animals of a few pixels are found.
+"""Tiling: a large frame is looked at in overlapping tiles, so that animals of a few pixels are found.
 
-The idea is that of slicing aided
-inference (Akyon et al. 2022, arXiv:2202.06934). Its known fault, an object cut by the edge of a tile that is
-answered twice, is met by the overlap: what one tile cuts, its neighbour or the whole frame shows entire.
+The idea is that of slicing aided inference (Akyon et al. 2022, arXiv:2202.06934). Its known fault, an object cut by
+the edge of a tile that is answered twice, is met by the overlap: what one tile cuts, its neighbour or the whole frame
+shows entire.
 """
 
 import math
@@ -15,21 +15,10 @@ from numpy.typing import NDArray
 
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
-from deployments.families.contract import Thresholds
-from deployments.families.shared.nms import Suppression, suppress
-from deployments.prediction import Detections
 from deployments.request import Region
 
 MAX_TILES = 64
 """More pieces than this, the whole frame among them, are refused: one request would hold a model for too long."""
-
-MERGED_BOXES = 8192
-"""Best boxes of all pieces of an image that are merged: eight times what is ever answered. The work grows with the
-square of it, and stays below half a second of one core."""
-
-_EDGE_PX = 2.0
-_COVERED_FROM = 0.6
-_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,88 +93,9 @@ def cut_into_regions(
     return tuple(tiles)
 
 
-def merge(
-    parts: Sequence[tuple[Tile, Detections]], image_size_px: tuple[int, int], thresholds: Thresholds
-) -> Detections:
-    """One list for the image from the lists of its tiles, whose boxes and keypoints are in pixels of the tile; best
-    first.
-
-    A box that ends at an inner edge of its tile is the piece of an object. It gives way, whatever its score, to an
-    entire box of its class that covers most of it; then boxes of one class are thinned by IoU as everywhere.
-    Inner means that the image goes on beyond it. image_size_px: (height, width). Only the best `MERGED_BOXES` of all
-    tiles are looked at.
-    """
-    found = joined(parts)
-    pieces = np.concatenate([_is_piece(tile, one.boxes, image_size_px) for tile, one in parts])
-    best = _best(found.scores, MERGED_BOXES)
-    standing = best[~_is_covered(found.boxes[best], found.class_ids[best], pieces[best])]
-    rule = Suppression(thresholds.score_threshold, thresholds.iou_threshold, thresholds.max_detections)
-    kept = suppress(found.boxes[standing], found.scores[standing], found.class_ids[standing], rule)
-    return found.picked(standing[kept])
-
-
-def joined(parts: Sequence[tuple[Tile, Detections]]) -> Detections:
-    """What all tiles have found, in pixels of the image, one tile after another and not merged."""
-    boxes = [found.boxes.reshape(-1, 4) + np.tile(_corner(tile), 2) for tile, found in parts]
-    points = [
-        np.concatenate([found.keypoints[..., :2] + _corner(tile), found.keypoints[..., 2:]], axis=-1)
-        for tile, found in parts
-        if found.keypoints is not None
-    ]
-    return Detections(
-        boxes=np.concatenate(boxes),
-        scores=np.concatenate([found.scores for _, found in parts]),
-        class_ids=np.concatenate([found.class_ids for _, found in parts]),
-        labels=tuple(label for _, found in parts for label in found.labels),
-        keypoints=np.concatenate(points) if points else None,
-    )
-
-
-def _corner(tile: Tile) -> NDArray[np.float32]:
-    return np.array([tile.left_px, tile.top_px], np.float32)
-
-
 def _starts(side_px: int, tile_px: int, overlap: float) -> list[int]:
     if side_px <= tile_px:
         return [0]
     shared_px = tile_px * overlap
     count = math.ceil((side_px - shared_px) / (tile_px - shared_px))
     return [round(index * (side_px - tile_px) / (count - 1)) for index in range(count)]
-
-
-def _is_piece(tile: Tile, boxes: NDArray[np.float32], image_size_px: tuple[int, int]) -> NDArray[np.bool_]:
-    height, width = tile.bottom_px - tile.top_px, tile.right_px - tile.left_px
-    x1, y1, x2, y2 = boxes.reshape(-1, 4).T
-    return (
-        ((x1 <= _EDGE_PX) & (tile.left_px > 0))
-        | ((y1 <= _EDGE_PX) & (tile.top_px > 0))
-        | ((x2 >= width - _EDGE_PX) & (tile.right_px < image_size_px[1]))
-        | ((y2 >= height - _EDGE_PX) & (tile.bottom_px < image_size_px[0]))
-    )
-
-
-def _best(scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
-    """Indices of the best `most` scores, in their order."""
-    if len(scores) <= most:
-        return np.arange(len(scores))
-    return np.sort(np.argpartition(-scores, most - 1)[:most])
-
-
-def _is_covered(
-    boxes: NDArray[np.float32], class_ids: NDArray[np.int32], pieces: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Of each piece, whether an entire box of its class covers most of it; False for entire boxes."""
-    covered = np.zeros(len(boxes), np.bool_)
-    for class_id in np.unique(class_ids[pieces]):
-        of_class = class_ids == class_id
-        entire = boxes[of_class & ~pieces]
-        cut = np.flatnonzero(of_class & pieces)
-        for start in range(0, len(cut), _BLOCK):
-            block = cut[start : start + _BLOCK]
-            x1, y1, x2, y2 = boxes[block].T[:, :, None]
-            wide = np.minimum(x2, entire[:, 2]) - np.maximum(x1, entire[:, 0])
-            tall = np.minimum(y2, entire[:, 3]) - np.maximum(y1, entire[:, 1])
-            shared = (np.maximum(wide, 0.0) * np.maximum(tall, 0.0)).max(axis=1, initial=0.0)
-            area = ((x2 - x1) * (y2 - y1))[:, 0]
-            covered[block] = (area <= 0) | (shared >= _COVERED_FROM * area)
-    return covered
