@@ -2,6 +2,7 @@
 
     results.py   the kinds of answers: detections, class scores, an embedding
     masks.py     the pixels of detections
+    placed_masks.py    masks of parts of an image, on one grid of the whole
     outcome.py   one image's answer with its model and times, or an error in its place
 
 A new kind of answer is a type in `results.py` that joins `Result`; mypy then names whoever has to write it down.

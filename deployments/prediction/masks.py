@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,19 +51,25 @@ class Masks:
         is_inside = np.arange(len(lengths)) % 2 == 1
         return np.repeat(is_inside, lengths).reshape(self.size_px, order="F")
 
+    def at(self, index: int, rows: NDArray[np.integer[Any]], columns: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Whether cells of the grid, (k,) rows and (k,) columns, are in the mask of one detection: (k,)."""
+        ends = np.cumsum(self.runs(index), dtype=np.int64)
+        runs_before = np.searchsorted(ends, columns * self.size_px[0] + rows, side="right")
+        return np.asarray(runs_before % 2 == 1, np.bool_)
+
     def outline(self, index: int, image_size_px: tuple[int, int]) -> NDArray[np.float32]:
         """The outline of the largest piece of a mask, (points, 2) x y in pixels of the image (height, width); without
         points where the mask has fewer than three corners."""
         # Most processes that know what a prediction is never draw one.
         import cv2
 
-        columns, first = self._columns_of(index)
+        columns, first = self.columns(index)
         pieces, _ = cv2.findContours(columns, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(first, 0))
         corners = max((piece[:, 0] for piece in pieces), key=cv2.contourArea, default=np.zeros((0, 2)))
         scale = np.divide(image_size_px, self.size_px)[::-1]
         return np.asarray(corners * scale if len(corners) > 2 else np.zeros((0, 2)), np.float32)
 
-    def _columns_of(self, index: int) -> tuple[NDArray[np.uint8], int]:
+    def columns(self, index: int) -> tuple[NDArray[np.uint8], int]:
         """Those columns of a mask, (height, columns), in which it has pixels, and the number of the first. An animal
         is in few of them."""
         height, _ = self.size_px

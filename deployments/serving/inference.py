@@ -23,7 +23,7 @@ from deployments.serving.batching.micro_batcher import MicroBatcher
 from deployments.serving.loaded_model import LoadedModel
 from deployments.serving.metrics import Meter
 from deployments.serving.request_state import BatchedImage, CutImage, PreparedImage
-from deployments.serving.tiled_frame import TiledFrame, TiledModel
+from deployments.serving.tiling.tiled_frame import TiledFrame, TiledModel
 from deployments.serving.watched_threads import WatchedThreads
 from deployments.watching.watch import current
 

@@ -14,7 +14,7 @@ from deployments.request import Options
 from deployments.serving.decoding import Decoding
 from deployments.serving.known_classes import KnownClasses
 from deployments.serving.request_state import BatchedImage, CutImage, MustWait, PreparedImage, Received
-from deployments.serving.tiling import Tile, cut_into_regions, cut_into_tiles
+from deployments.serving.tiling.tiles import Tile, cut_into_regions, cut_into_tiles
 
 logger = logging.getLogger(OWN_LOGGER)
 

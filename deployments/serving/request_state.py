@@ -23,7 +23,7 @@ from deployments.origin import Origin, about
 from deployments.prediction import Outcome
 from deployments.request import Request
 from deployments.serving.batching.batch_items import Batched
-from deployments.serving.tiling import Tile
+from deployments.serving.tiling.tiles import Tile
 
 logger = logging.getLogger(OWN_LOGGER)
 

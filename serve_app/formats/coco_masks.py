@@ -31,7 +31,8 @@ def full_size_mask(masks: Masks, index: int, image_size_px: tuple[int, int]) -> 
     A pixel of the image is in the mask if the cell of the masks' grid is in which it begins.
     Raises InvalidRequest for a mask of too many pieces.
     """
-    starts, ends = _joined(*_intervals(masks.dense(index), image_size_px))
+    part, first_column = masks.columns(index)
+    starts, ends = _joined(*_intervals(part, first_column, masks.size_px[1], image_size_px))
     total = image_size_px[0] * image_size_px[1]
     edges = np.concatenate([[0], np.stack([starts, ends], axis=1).ravel(), [total]])
     area = int((ends - starts).sum())
@@ -46,14 +47,18 @@ def compressed_counts(run_lengths: NDArray[np.integer[Any]]) -> str:
 
 
 def _intervals(
-    mask: NDArray[np.bool_], image_size_px: tuple[int, int]
+    mask: NDArray[np.uint8], first_column: int, all_columns: int, image_size_px: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the mask is, as [start, end) of the image's pixels counted column by column, in order."""
+    """Where the mask is, as [start, end) of the image's pixels counted column by column, in order.
+
+    mask: some columns of its grid, from `first_column` of `all_columns`.
+    """
     height, width = image_size_px
     changes = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0)
     columns, first_rows = np.nonzero(changes.T == 1)
     last_rows = np.nonzero(changes.T == -1)[1]
-    row_starts, column_starts = _first_pixels(mask.shape[0], height), _first_pixels(mask.shape[1], width)
+    row_starts = _first_pixels(mask.shape[0], height)
+    column_starts = _first_pixels(all_columns, width)[first_column : first_column + mask.shape[1] + 1]
     per_column = np.bincount(columns, minlength=mask.shape[1])
     repeats = np.diff(column_starts)
     if int((per_column * repeats).sum()) > MAX_INTERVALS:
@@ -63,7 +68,7 @@ def _intervals(
     counts = per_column[grid_columns]
     firsts = np.cumsum(per_column) - per_column
     chosen = np.repeat(firsts[grid_columns] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    offsets = np.repeat(np.arange(width), counts) * height
+    offsets = np.repeat(np.arange(column_starts[0], column_starts[-1]), counts) * height
     return offsets + row_starts[first_rows[chosen]], offsets + row_starts[last_rows[chosen]]
 
 

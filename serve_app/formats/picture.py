@@ -160,7 +160,8 @@ def _with_masks(pixels: NDArray[np.uint8], image: ImageRows) -> NDArray[np.uint8
     rows, columns = masks.size_px
     owners = np.full((rows, columns), -1, np.int32)
     for found in reversed(image.found):
-        owners[masks.dense(found.row)] = found.row
+        part, first = masks.columns(found.row)
+        owners[:, first : first + part.shape[1]][part > 0] = found.row
     colours = np.zeros((len(image.found) + 1, 3), np.uint8)  # the last one, which -1 picks, is not seen
     colours[:-1] = [_colour_of(one.class_id) for one in image.found]
     wide_owners = owners[:, np.arange(width) * columns // width]

@@ -12,7 +12,8 @@ from pydantic_core import PydanticUndefined
 from deployments.definition import ModelDefinition
 from deployments.families import FAMILIES
 from deployments.families.generic.generic_signature import SavedModelParameters
-from deployments.serving.tiling import MAX_TILES, MERGED_BOXES
+from deployments.serving.tiling.merging import MERGED_BOXES
+from deployments.serving.tiling.tiles import MAX_TILES
 from serve_app.launcher.configuration.field_docs import field_docs
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

@@ -100,6 +100,8 @@ CASES = {
         seafloor,
     ),
     "rf-detr-nano": Case("rf-detr", published("rf-detr-nano.pth"), seafloor),
+    "rf-detr-seg": Case("rf-detr", published("rf-detr-seg.pth"), seafloor),
+    "yolov5-seg": Case("yolov5", published("yolov5_seg.pt", canvas_px=[128, 192]), seafloor),
     "detector-keras": Case("keras", inside("detector.keras", generic.write_keras_detector), drawing),
     "detector-saved-model": Case("saved-model", inside("detector", generic.write_saved_model_detector), drawing),
     "detector-onnx": Case("onnx", inside("detector.onnx", generic.write_onnx_detector), drawing),

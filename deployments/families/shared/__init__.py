@@ -5,6 +5,7 @@
     resize.py              letterbox, stretch or centre crop, as a definition chooses
     float_pixels.py        pixels that are not rounded to grey levels, and how bytes carry them
     nms.py                 suppression, and the end of networks that need none
+    rotated_nms.py         suppression of rotated boxes, by ProbIoU
     detections.py          from candidates to the answer
     anchor_free.py         decoding of anchor-free heads, in the graph
     tensor_ops.py          operations on tensors, in the graph

@@ -34,6 +34,10 @@ class Suppression:
     candidates: int | None = None
     """Only so many of the best that are wanted are looked at; None for all."""
 
+    class_offset_px: float | None = None
+    """How far boxes are moved for each class, in float32 and with its rounding, so that those of two classes never
+    meet: to find what a reference finds. None: far enough, and without any rounding."""
+
 
 def suppress(
     boxes: NDArray[np.float32],
@@ -53,12 +57,7 @@ def suppress(
     index = best_wanted(scores, index[_is_sound(boxes[index])], rule)
     if rule.iou_threshold is None:
         return index[: rule.max_detections]
-    # Doubles: with hundreds of classes the offsets are so large that float32 would lose pixels.
-    placed = boxes[index].astype(np.float64)
-    if len(index) and not rule.agnostic:
-        # Each class is moved to its own tile, so that boxes of two classes never meet.
-        tile = placed.max() - placed.min() + 1.0
-        placed += (classes[index].astype(np.float64) * tile)[:, None]
+    placed = _apart_by_class(boxes[index], classes[index], rule)
     return index[_greedy(placed, rule.iou_threshold, rule.max_detections)]
 
 
@@ -89,6 +88,20 @@ def best_wanted(scores: NDArray[np.float32], index: NDArray[np.intp], rule: Supp
     Whoever asks for one class of a frame full of others loses none of it, since classes are told apart before.
     """
     return index[np.argsort(-scores[index], kind="stable")][: rule.candidates]
+
+
+def _apart_by_class(boxes: NDArray[np.float32], classes: NDArray[np.int32], rule: Suppression) -> NDArray[np.float64]:
+    """Boxes of each class at a place of its own, so that those of two classes never meet, unless they may."""
+    # Doubles: with hundreds of classes the offsets are so large that float32 would lose pixels.
+    placed = boxes.astype(np.float64)
+    if not len(boxes) or rule.agnostic:
+        return placed
+    if rule.class_offset_px is not None:
+        offsets = classes.astype(np.float32) * np.float32(rule.class_offset_px)
+        return np.asarray(boxes + offsets[:, None], np.float64)
+    offset = placed.max() - placed.min() + 1.0
+    placed += (classes.astype(np.float64) * offset)[:, None]
+    return placed
 
 
 def _is_sound(boxes: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ from deployments.families.shared.definition_checks import (
 from deployments.families.shared.detections import rule_of
 from deployments.families.shared.letterbox import Letterbox, letterbox, letterbox_within
 from deployments.families.yolo.heads.ending import Ending, Place
-from deployments.families.yolo.heads.multi_label import pairs_of
+from deployments.families.yolo.heads.multi_label import CLASS_OFFSET_PX, pairs_of
 from deployments.families.yolo.layers.torch_layers import LayerBuilder, Maker
 from deployments.families.yolo.layers.yolo_blocks import BLOCKS
 from deployments.families.yolo.yolo_checkpoint import YoloCheckpoint
@@ -140,6 +140,7 @@ class YoloFamily:
         if self._is_one_to_one:
             rule = replace(rule, iou_threshold=None)
         if self.parameters.multi_label:
+            rule = replace(rule, class_offset_px=CLASS_OFFSET_PX)
             outputs = pairs_of(outputs, rule)
         kept = self._ending.kept(outputs, rule)
         return self._ending.detections(outputs, kept, Place(geometry, self.to_image, self.labels))

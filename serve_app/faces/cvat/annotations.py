@@ -87,23 +87,30 @@ def _mask(masks: Masks, index: int, image_size_px: tuple[int, int], most_px: int
     """Empty for a mask without pixels. A polygon where there are more than `most_px`."""
     outline = masks.outline(index, image_size_px).ravel()
     points = {"points": outline} if outline.size else {}
-    dense = masks.dense(index)
-    if not dense.any():
+    part, first_column = masks.columns(index)
+    if not part.any():
         return {}
-    left, top, right, bottom = _extent(dense, image_size_px)
+    left, top, right, bottom = _extent(part, first_column, masks.size_px, image_size_px)
     if (right - left + 1) * (bottom - top + 1) > most_px:
         return {"type": "polygon", **points} if points else {}
-    rows = _sampled(top, bottom, image_size_px[0], dense.shape[0])
-    columns = _sampled(left, right, image_size_px[1], dense.shape[1])
-    pixels = dense[np.ix_(rows, columns)].ravel()
+    rows = _sampled(top, bottom, image_size_px[0], masks.size_px[0])
+    columns = _sampled(left, right, image_size_px[1], masks.size_px[1]) - first_column
+    # A pixel at the left or right end may have its middle in a cell beside the mask's own columns.
+    is_inside = (columns >= 0) & (columns < part.shape[1])
+    pixels = (part[np.ix_(rows, np.clip(columns, 0, part.shape[1] - 1))] * is_inside).ravel()
     return {"type": "mask", "mask": np.append(pixels, [left, top, right, bottom]).astype(np.uint32), **points}
 
 
-def _extent(dense: NDArray[np.bool_], image_size_px: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of a mask in pixels of the image, the last row and column included."""
-    rows, columns = np.nonzero(dense)
-    top, bottom = _ends(rows, dense.shape[0], image_size_px[0])
-    left, right = _ends(columns, dense.shape[1], image_size_px[1])
+def _extent(
+    part: NDArray[np.uint8], first_column: int, grid_px: tuple[int, int], image_size_px: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a mask in pixels of the image, the last row and column included.
+
+    part: the columns of the grid (height, width) from `first_column` on, in which the mask is.
+    """
+    rows, columns = np.nonzero(part)
+    top, bottom = _ends(rows, grid_px[0], image_size_px[0])
+    left, right = _ends(columns + first_column, grid_px[1], image_size_px[1])
     return left, top, right, bottom
 
 

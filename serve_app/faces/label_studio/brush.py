@@ -27,7 +27,8 @@ MAX_SPANS = 500_000
 
 def brush_runs(masks: Masks, index: int, image_size_px: tuple[int, int]) -> NDArray[np.uint8]:
     """One mask at the full size of the image (height, width), as bytes. Raises InvalidRequest beyond MAX_SPANS."""
-    begin, end = _spans(masks.dense(index), image_size_px)
+    part, first_column = masks.columns(index)
+    begin, end = _spans(part, first_column, masks.size_px[1], image_size_px)
     height, width = image_size_px
     # Outside and inside in turn: the gap before each span, the span, and the gap after the last.
     edges = np.empty(2 * len(begin) + 2, np.int64)
@@ -40,10 +41,13 @@ def brush_runs(masks: Masks, index: int, image_size_px: tuple[int, int]) -> NDAr
     return _packed(height * width * _CHANNELS, lengths[is_there], values[is_there])
 
 
-def _spans(mask: NDArray[np.bool_], image_size_px: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _spans(
+    mask: NDArray[np.uint8], first_column: int, all_columns: int, image_size_px: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where the mask begins and ends in each row of the image, counted in pixels from its first one.
 
     The mask lies on a coarser grid that covers the image, so each of its rows is several of the image's.
+    mask: some columns of that grid, from `first_column` of `all_columns`.
     """
     height, width = image_size_px
     rows, columns = mask.shape
@@ -52,7 +56,7 @@ def _spans(mask: NDArray[np.bool_], image_size_px: tuple[int, int]) -> tuple[NDA
     changes = np.diff(bordered, axis=1)
     row, first = np.nonzero(changes == 1)
     _, last = np.nonzero(changes == -1)
-    column_px = np.arange(columns + 1) * width // columns
+    column_px = (np.arange(columns + 1) + first_column) * width // all_columns
     row_px = np.arange(rows + 1) * height // rows
     repeats = np.diff(row_px)[row]
     if (spans := int(repeats.sum())) > MAX_SPANS:

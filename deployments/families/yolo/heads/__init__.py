@@ -7,7 +7,6 @@
     rtdetr_head.py, deformable_attention.py    that of RT-DETR, in the graph
     ending.py              after the graph: which candidates are kept, and how they become detections
     mask_ending.py, keypoint_ending.py, rotated_ending.py    the same for what heads find besides
-    rotated_nms.py         suppression of rotated boxes
     multi_label.py         a box with each of its classes, for evaluation
 
 A new head is a class in the table of `anchor_free_heads` with an ending of its own. Every cell leaves the graph, as

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from deployments.families.contract import Outputs
 from deployments.families.shared.detections import detections_of
 from deployments.families.shared.nms import Suppression
+from deployments.families.shared.rotated_nms import suppress_rotated
 from deployments.families.yolo.heads.ending import Ending, Place
-from deployments.families.yolo.heads.rotated_nms import suppress_rotated
 from deployments.prediction import Detections
 
 

@@ -131,3 +131,12 @@ def test_without_an_iou_threshold_boxes_of_one_place_all_stay() -> None:
     boxes = np.array([[0, 0, 9, 9]] * 3, np.float32)
     kept = suppress(boxes, np.array([0.5, 0.9, 0.1], np.float32), np.zeros(3, np.int32), Suppression(0.2, None, 9))
     assert kept.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(("class_id", "kept"), [(0, 2), (79, 1)])
+def test_boxes_are_rounded_as_a_reference_rounds_them_where_it_is_asked_for(class_id: int, kept: int) -> None:
+    """Moved by 79 times 7680 px, float32 has steps of 1/16 px, so that an IoU of 0.597 becomes one of 0.6."""
+    boxes = np.array([[10, 10, 20, 20], [12.52, 10, 22.52, 20]], np.float32)
+    scores, classes = np.array([0.9, 0.8], np.float32), np.full(2, class_id, np.int32)
+    assert len(suppress(boxes, scores, classes, Suppression(0.1, 0.599, 10))) == 2
+    assert len(suppress(boxes, scores, classes, Suppression(0.1, 0.599, 10, class_offset_px=7680.0))) == kept

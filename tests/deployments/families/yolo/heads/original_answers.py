@@ -96,6 +96,7 @@ def assert_same_detections(found: Detections, geometry: Letterbox, wanted: list[
 def on_image(packed: str, geometry: Letterbox) -> NDArray[np.bool_]:
     """A mask of the original, which lies on the canvas, without the border."""
     bits = np.unpackbits(np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8))
-    canvas = bits[: CANVAS_PX[0] * CANVAS_PX[1]].reshape(CANVAS_PX).astype(bool)
+    canvas_px = geometry.canvas_px
+    canvas = bits[: canvas_px[0] * canvas_px[1]].reshape(canvas_px).astype(bool)
     (height, width), top, left = geometry.resized_px, geometry.pad_top_px, geometry.pad_left_px
     return canvas[top : top + height, left : left + width]

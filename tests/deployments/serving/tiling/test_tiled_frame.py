@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from deployments.definition import ModelDefinition, ModelKnobs, Tiling
 from deployments.errors import DeadlineExceeded, InvalidImage, InvalidRequest, Overloaded
-from deployments.families.contract import Outputs, Prepared, Thresholds
+from deployments.families.contract import Prepared
 from deployments.families.synthetic.fixed_answer import FixedAnswer
-from deployments.prediction import ClassScores, Prediction
+from deployments.prediction import Prediction
 from deployments.request import Options
 from deployments.serving.batching.micro_batcher import BATCHES_AT_ONCE
 from deployments.serving.replica import Replica
-from deployments.serving.tiled_frame import TiledModel
-from tests.deployments.serving.tiled import (
+from deployments.serving.tiling.tiled_frame import TiledModel
+from tests.deployments.serving.tiling.tiled import (
     LIMITS,
     SIX,
     SIZE_PX,
     BatchCount,
+    Classifier,
     Finder,
     answer_at_once,
     boxes,
@@ -150,13 +151,6 @@ class Fussy(FixedAnswer):
         return super().preprocess(pixels)
 
 
-class Classifier(FixedAnswer):
-    """Answers scores of classes instead of boxes."""
-
-    def postprocess(self, outputs: Outputs, geometry: tuple[int, int], thresholds: Thresholds) -> ClassScores:  # type: ignore[override]
-        return ClassScores(outputs[1], self.labels)
-
-
 @pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(2) as pool:
@@ -173,18 +167,21 @@ async def test_a_tile_that_fails_ends_the_others(threads: ThreadPoolExecutor) ->
 
 
 async def test_a_classifier_is_not_tiled(threads: ThreadPoolExecutor) -> None:
-    family = Classifier(ModelDefinition(family="fixed-answer"))
     with pytest.raises(InvalidRequest, match="only detectors can"):
-        await TiledModel(family, threads, answer_at_once, 8).look_at(frame(np.zeros((*SIZE_PX, 3), np.uint8)))
+        await TiledModel(Classifier(), threads, answer_at_once, 8).look_at(frame(np.zeros((*SIZE_PX, 3), np.uint8)))
 
 
-@pytest.mark.parametrize(("beside", "words"), [("masks", "masks"), ("corners", "rotated boxes")])
-async def test_what_cannot_be_joined_is_refused_though_nothing_was_found(
-    threads: ThreadPoolExecutor, beside: str, words: str
+@pytest.mark.parametrize("beside", ["masks", "corners"])
+async def test_what_belongs_to_the_boxes_of_all_tiles_is_that_of_the_image(
+    threads: ThreadPoolExecutor, beside: str
 ) -> None:
-    nothing = replace(frame(np.zeros((*SIZE_PX, 3), np.uint8)), thresholds=replace(LIMITS, max_detections=0))
-    with pytest.raises(InvalidRequest, match=f"tiling: this model answers {words}, which cannot be joined"):
-        await TiledModel(Finder(beside), threads, answer_at_once, 8).look_at(nothing)
+    model = TiledModel(Finder(beside), threads, answer_at_once, 8)
+    for limits, count in ((LIMITS, 12), (replace(LIMITS, max_detections=0), 0)):
+        part = replace(frame(np.zeros((*SIZE_PX, 3), np.uint8)), thresholds=limits)
+        found, _ = await model.look_at(part)
+        assert len(found) == count
+        assert len(getattr(found, beside)) == count
+        assert found.masks is None or found.masks.size_px == (4, 6)
 
 
 async def test_keypoints_of_all_tiles_are_in_pixels_of_the_image(threads: ThreadPoolExecutor) -> None:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from deployments.definition import ModelDefinition, Tiling
 from deployments.families.contract import Outputs, Thresholds
 from deployments.families.synthetic.fixed_answer import FixedAnswer
-from deployments.prediction import Detections, Masks, Outcome, Prediction
+from deployments.prediction import ClassScores, Detections, Masks, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.runtimes import Resources
 from deployments.serving.batching.batch_items import Batched
 from deployments.serving.replica import Replica
-from deployments.serving.tiled_frame import TiledFrame
-from deployments.serving.tiling import Tile, cut_into_tiles
+from deployments.serving.tiling.tiled_frame import TiledFrame
+from deployments.serving.tiling.tiles import Tile, cut_into_tiles
 from tests.support.no_meter import NoMeter
 
 SIX = Tiling(tile_height_px=100, tile_width_px=100, overlap=0, whole_frame=False)
@@ -74,7 +74,17 @@ class Finder(FixedAnswer):
         points = np.zeros((len(found), 4, 2), np.float32)
         beside = {
             "masks": Masks.of(len(found), lambda index: np.ones((2, 2), np.bool_), (2, 2)),
-            "corners": points,
+            "corners": found.boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2),
             "keypoints": np.concatenate([points + 7, points[..., :1] + 0.5], axis=2),
         }
         return replace(found, **{self._beside: beside[self._beside]})
+
+
+class Classifier(FixedAnswer):
+    """Answers scores of classes instead of boxes."""
+
+    def __init__(self) -> None:
+        super().__init__(ModelDefinition(family="fixed-answer"))
+
+    def postprocess(self, outputs: Outputs, geometry: tuple[int, int], thresholds: Thresholds) -> ClassScores:  # type: ignore[override]
+        return ClassScores(outputs[1], self.labels)

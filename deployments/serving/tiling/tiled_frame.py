@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,14 +18,20 @@ from numpy.typing import NDArray
 from deployments.errors import InvalidRequest
 from deployments.families.contract import Family, Outputs, Prepared, Thresholds
 from deployments.prediction import Detections, Timings
+from deployments.prediction.masks import MAX_RUNS
+from deployments.prediction.placed_masks import coarser
 from deployments.serving.batching.batch_items import Batched
 from deployments.serving.request_state import Watch
-from deployments.serving.tiling import Tile, joined, merge
+from deployments.serving.tiling.merging import joined, merge
+from deployments.serving.tiling.tiles import Tile
 
 R = TypeVar("R")
 
 GROUPS_AT_ONCE = 2
 """One group of tiles is prepared while the one before it is inferred."""
+
+HELD_RUNS = 4 * MAX_RUNS
+"""Run lengths of the masks of all tiles, 8 MB, each tile with its share. The answer has a quarter of them at most."""
 
 Submit = Callable[[NDArray[np.uint8], float], Awaitable[Batched[Outputs]]]
 """What gives a canvas to the batcher, with the time on the monotonic clock after which it is not run."""
@@ -59,7 +65,7 @@ class TiledModel:
         """The detections of all tiles in pixels of the frame, merged, and where the time went.
 
         The first tile that fails ends all others and its error is raised; so does cancelling. Raises
-        InvalidRequest when the model is not a detector, or finds masks or rotated boxes.
+        InvalidRequest when the model is not a detector.
         """
         work = _FrameWork(self, frame)
         turns = asyncio.Semaphore(GROUPS_AT_ONCE)
@@ -76,7 +82,10 @@ class TiledModel:
         inferred_at_s = time.monotonic()
         size_px = frame.pixels.shape[0], frame.pixels.shape[1]
         # A single region is complete as the family has answered it, which need not be thinned out by overlap.
-        merged = await work.in_thread(merge, found, size_px, frame.thresholds) if len(found) > 1 else joined(found)
+        if len(found) > 1:
+            merged = await work.in_thread(merge, found, size_px, frame.thresholds)
+        else:
+            merged = await work.in_thread(joined, found, size_px)
         wait_s = min(batched.wait_s for batched in work.batches)
         return merged, Timings(
             wait_s=wait_s,
@@ -128,12 +137,9 @@ class _FrameWork:
                 raise InvalidRequest(
                     f"{self._frame.asked_for}: this model answers {result.what} and no boxes; only detectors can"
                 )
-            if not (result.masks is None and result.corners is None):
-                what = "rotated boxes" if result.masks is None else "masks"
-                raise InvalidRequest(
-                    f"{self._frame.asked_for}: this model answers {what}, which cannot be joined from parts of an "
-                    "image; ask without"
-                )
+            if result.masks is not None:
+                most = min(MAX_RUNS, HELD_RUNS // len(self._frame.tiles))
+                result = replace(result, masks=coarser(result.masks, most))
             found.append((tile, result))
         return found
 

@@ -13,12 +13,13 @@ from deployments.families.contract import Outputs, Thresholds
 from deployments.families.synthetic.fixed_answer import FixedAnswer
 from deployments.prediction import Detections, Prediction
 from deployments.request import Options
-from deployments.serving.tiled_frame import TiledModel
-from deployments.serving.tiling import MAX_TILES, Tile, cut_into_regions
-from tests.deployments.serving.tiled import (
+from deployments.serving.tiling.tiled_frame import TiledModel
+from deployments.serving.tiling.tiles import MAX_TILES, Tile, cut_into_regions
+from tests.deployments.serving.tiling.tiled import (
     SIX,
     SIZE_PX,
     BatchCount,
+    Classifier,
     Finder,
     answer_at_once,
     boxes,
@@ -77,10 +78,18 @@ async def test_a_region_outside_the_image_is_refused_with_the_limit(meter: Batch
     await model.close()
 
 
-async def test_regions_of_a_model_with_masks_are_refused(threads: ThreadPoolExecutor) -> None:
+async def test_masks_of_a_region_lie_where_it_does(threads: ThreadPoolExecutor) -> None:
+    whole = replace(frame(np.zeros((*SIZE_PX, 3), np.uint8)), tiles=[Tile(50, 150, 100, 200)], asked_for="regions")
+    found, _ = await TiledModel(Finder("masks"), threads, answer_at_once, 8).look_at(whole)
+    assert found.masks is not None
+    assert found.masks.size_px == (8, 12)
+    np.testing.assert_array_equal(np.argwhere(found.masks.dense(0)), [[2, 6], [2, 7], [3, 6], [3, 7]])
+
+
+async def test_regions_of_a_classifier_are_refused_by_that_name(threads: ThreadPoolExecutor) -> None:
     whole = replace(frame(np.zeros((*SIZE_PX, 3), np.uint8)), tiles=[Tile(0, 0, 50, 50)], asked_for="regions")
-    with pytest.raises(InvalidRequest, match="regions: this model answers masks, which cannot be joined"):
-        await TiledModel(Finder("masks"), threads, answer_at_once, 8).look_at(whole)
+    with pytest.raises(InvalidRequest, match="regions: this model answers class scores and no boxes"):
+        await TiledModel(Classifier(), threads, answer_at_once, 8).look_at(whole)
 
 
 class Twins(FixedAnswer):

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.families.shared.nms import Suppression
+from deployments.families.shared.rotated_nms import suppress_rotated
 from deployments.families.yolo.heads.rotated_ending import corners_of
-from deployments.families.yolo.heads.rotated_nms import suppress_rotated
 
 LEAST = 1e-7
 
