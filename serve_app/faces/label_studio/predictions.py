@@ -125,7 +125,8 @@ class Backend:
             if members.get("extra_params"):
                 raise InvalidRequest("extra_params have no effect here: leave them empty")
             check_suitable(record, await _config(members.get("schema"), "schema"))
-            self.projects.remember(messages.project_in(members), Uploads.said_in(members))
+            key, project = self.parts.key_of(http_request), messages.project_in(members)
+            self.projects.remember(key, project, Uploads.said_in(members))
         except InvalidRequest as error:
             _log(http_request, record, [error])
             raise
@@ -149,7 +150,8 @@ class Backend:
             tasks = messages.tasks_in(members)
             config = await _config(members.get("label_config"), "label_config")
             check_suitable(record, config)
-            uploads = Uploads.said_in(params) or self.projects.of(messages.project_in(members))
+            project = messages.project_in(members)
+            uploads = Uploads.said_in(params) or self.projects.of(self.parts.key_of(http_request), project)
         except InvalidRequest as error:
             _log(http_request, record, [error])
             raise

@@ -3,6 +3,7 @@
 import logging
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from serve_app.faces.label_studio.messages import MAX_TASKS
 from serve_app.faces.label_studio.projects import MAX_PROJECTS, Projects, Uploads
 from serve_app.known_faces import DEFAULT_FACES, KNOWN_FACES
 from serve_app.settings import DoorSettings
+from tests.serve_app.access.guarded import Guarded, bearer
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.label_studio.asking import (
     DATA_URI,
@@ -132,6 +134,26 @@ async def test_an_uploaded_file_is_fetched_with_the_token_of_setup(
     assert host.headers_of("/data/upload/1/frame.png")["authorization"] == "Token other"
 
 
+async def test_what_came_with_one_api_key_counts_for_no_other(
+    host: ImageHost, settings: DoorSettings, system: FakeSystem, tmp_path: Path
+) -> None:
+    guarded = Guarded(tmp_path, system, settings)
+    mine, anothers = bearer(guarded.predict), bearer(guarded.admin)
+    uploaded = request_of("/data/upload/1/frame.png")
+    async with guarded.client() as client, image_host() as wrong:
+        setup = setup_of(hostname=host.url, token=TOKEN)
+        assert (await client.post(f"{MODEL}/setup", json=setup, headers=mine)).status_code == 200
+        answer = await client.post(f"{MODEL}/predict", json=uploaded, headers=anothers)
+        assert answer.status_code == 422
+        assert "has not called /setup for this project" in answer.json()["error"]
+        assert host.asked == []
+        setup = setup_of(hostname=wrong.url, token="")
+        assert (await client.post(f"{MODEL}/setup", json=setup, headers=anothers)).status_code == 200
+        answer = await client.post(f"{MODEL}/predict", json=uploaded, headers=mine)
+        assert answer.status_code == 200
+        assert host.headers_of("/data/upload/1/frame.png")["authorization"] == f"Token {TOKEN}"
+
+
 async def test_the_token_goes_nowhere_else(client: httpx.AsyncClient, host: ImageHost) -> None:
     async with image_host() as other:
         other.answers["/frame.png"] = reply(picture())
@@ -236,10 +258,10 @@ def test_the_oldest_project_is_forgotten_first() -> None:
     projects = Projects()
     uploads = Uploads.said_in({"hostname": "http://labels.ship:8080", "access_token": TOKEN})
     for number in range(MAX_PROJECTS):
-        projects.remember(str(number), uploads)
-    assert projects.of("0") == uploads
-    projects.remember("one more", uploads)
-    assert projects.of("1") is None
-    assert projects.of("0") == uploads
-    projects.remember("0", None)
-    assert projects.of("0") is None
+        projects.remember("", str(number), uploads)
+    assert projects.of("", "0") == uploads
+    projects.remember("", "one more", uploads)
+    assert projects.of("", "1") is None
+    assert projects.of("", "0") == uploads
+    projects.remember("", "0", None)
+    assert projects.of("", "0") is None
