@@ -117,41 +117,6 @@ async def rounds(count: int) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("count", [1, 2, MAX_REQUESTS_A_CALL + 1])
-async def test_who_waits_for_a_model_that_is_removed_is_told_so_at_once(count: int) -> None:
-    client = Silent()
-    asked = asyncio.create_task(client("m", requests(count, deadline_s=60.0)))
-    other = asyncio.create_task(client("other", requests(1, deadline_s=0.2)))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    client.end(["m", "never asked"])
-    async with asyncio.timeout(5):
-        outcomes = await asked
-    assert [type(outcome) for outcome in outcomes] == [ModelUnavailable] * count
-    assert {str(outcome) for outcome in outcomes} == {"model m was removed before it answered"}
-    assert [type(outcome) for outcome in await other] == [DeadlineExceeded]
-
-
-async def test_who_was_sent_again_is_told_too() -> None:
-    class DiesAndIsSilent(Silent):
-        async def answer(self, requests: Sequence[Request]) -> list[Outcome]:
-            if not self.sent:
-                self.sent.append([0])
-                raise RayActorError
-            self.is_asked_again.set()
-            return await super().answer(requests)
-
-        is_asked_again = asyncio.Event()
-
-    client = DiesAndIsSilent()
-    asked = asyncio.create_task(client("m", requests(1, deadline_s=60.0)))
-    async with asyncio.timeout(5):
-        await client.is_asked_again.wait()
-        client.end(["m"])
-        [outcome] = await asked
-    assert type(outcome) is ModelUnavailable
-
-
 class Mortal(Calls):
     """A model with one replica at a time, which takes some rounds of the loop for a call. The images in `killers`
     kill it in half of that, with all that it has in work."""
