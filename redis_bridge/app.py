@@ -74,6 +74,7 @@ class BridgeDeployment:
         await self._discovery.start(settings.settle_s)
         self._closing.push_async_callback(self._discovery.stop)
         plain = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
+        self._discovery.on_removed(plain.end)
         client = RevisionClient(plain, self._discovery.records, ServeRevisionMeter())
         self._closing.push_async_callback(client.stop)
         await client.attach(record.name for record in self._discovery.records())

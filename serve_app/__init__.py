@@ -1,11 +1,14 @@
 """The HTTP door: uploads in, JSON out; its web page; and, as a program of its own, the launcher.
 
-app         the application that Ray Serve runs      faces/      one room for each protocol of the door
-api         mounts the faces; CORS, counting         uploads     bodies and forms, read within limits
-forms       fields, whichever way they came          problems    the table from error to HTTP answer
-plain_http  HEAD, OPTIONS, doubled slashes           settings    the door's settings
-formats/    answers as COCO, VOC, Darwin Core, ...
-page/       the web page, as static files            launch      the command line of the launcher (launcher/)
-docs_page/  the viewer of the OpenAPI document       api_document, openapi_parts: what that document says
-formats/    formats of answers beside JSON           activity    what is asked of each model, for /v1/system
+app           what Ray Serve runs; only wiring           launch      the command line of the launcher
+api           mounts the faces; CORS, counting           launcher/   what `make serve`, `add`, `deploy`, ... do
+settings      the door's settings                        faces/      one room for each protocol
+activity      what is asked of each model                access/     API keys: who may call what
+api_document  the OpenAPI document                       bodies/     bodies and forms, read within limits
+direct_routes the short way that uploads take            formats/    answers as COCO, VOC, Darwin Core, ...
+watched_http  log lines and spans of requests            fetching/   images by address
+change_program  adds and removes models over HTTP        http/       problem documents, headers, parts of OpenAPI
+known_faces   the names of the faces                     page/, docs_page/   the web page, and the viewer of the API
+
+A new protocol is a room in `faces/`; what several faces need goes into `bodies/`, `formats/` or `http/`.
 """

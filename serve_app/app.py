@@ -87,6 +87,7 @@ class DoorDeployment:
         self._settings = settings
         self._discovery = Discovery()
         client = ModelClient(self._discovery.replicas_of, self._discovery.error_of)
+        self._discovery.on_removed(client.end)
         self._client = RevisionClient(client, self._discovery.records, ServeRevisionMeter())
         self._external = ExternalClient(settings.bridge_application)
         self._probe = ReplicaProbe(self._discovery.required_replicas, ReplicaActors())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from deployments.client.outcomes import ReplicaDied, Send, outcomes_of
+from deployments.client.waits import Waits
 from deployments.errors import Overloaded
 from deployments.prediction import Outcome
 from deployments.request import Request
@@ -57,11 +58,12 @@ class _Waiting:
 class CallBatcher:
     """The requests of one client to one model.
 
-    send: makes one call.  replicas: how many replicas the model has now.
+    send: makes one call.  replicas: how many replicas the model has now.  waits: what ends when the model is removed.
     """
 
-    def __init__(self, send: Send, replicas: Callable[[], int]) -> None:
+    def __init__(self, send: Send, replicas: Callable[[], int], waits: Waits | None = None) -> None:
         self._send = send
+        self._waits = waits or Waits()
         self._replicas = replicas
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
@@ -72,7 +74,7 @@ class CallBatcher:
     async def submit(self, request: Request) -> Outcome:
         """The outcome of `request`: Overloaded at once when too many wait already.
 
-        Raises TimeoutError at its deadline, and ReplicaDied when that happened under its call. Cancelling drops the
+        Raises what `Waits.until` raises, and ReplicaDied when that happened under its call. Cancelling drops the
         request if it has not been sent; a call whose requests are all dropped is cancelled too.
         """
         most = MAX_WAITING_PER_REPLICA * max(1, self._replicas())
@@ -86,7 +88,7 @@ class CallBatcher:
             self._is_flush_due = True
             loop.call_soon(self._flush)
         try:
-            async with asyncio.timeout_at(waiting.expires_at_s):
+            async with self._waits.until(waiting.expires_at_s):
                 return await waiting.future
         finally:
             # What was dropped makes room for others, whether or not a call returns meanwhile.

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -55,7 +55,12 @@ class Discovery:
         self._running: frozenset[str] = frozenset()
         self._counts: Mapping[str, int] = {}
         self._refreshed_at_s = time.monotonic()
+        self._tell_removed: list[Callable[[frozenset[str]], None]] = []
         self._background = BackgroundTask("discovery of models", self._keep_refreshing)
+
+    def on_removed(self, tell: Callable[[frozenset[str]], None]) -> None:
+        """Has `tell` be given the names of models that are there no longer, whenever there are any."""
+        self._tell_removed.append(tell)
 
     async def start(self, settle_s: float = 30.0) -> None:
         """Waits until every configured model is built or has failed, at most `settle_s` seconds, and keeps the
@@ -140,7 +145,12 @@ class Discovery:
         except Exception:
             logger.warning("the Serve controller could not be asked for the models", exc_info=True)
             return False
+        before = self._records
         self._records = await asyncio.to_thread(self._records_of, applications)
+        removed = frozenset(record.name for record in before) - {record.name for record in self._records}
+        if removed:
+            for tell in self._tell_removed:
+                tell(removed)
         self._unhealthy = unhealthy_from(applications)
         self._replicas = replicas_from(applications)
         self._applications = frozenset(applications)

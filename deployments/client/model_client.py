@@ -10,6 +10,7 @@ from deployments.client.call_batching import MAX_REQUESTS_A_CALL, CallBatcher
 from deployments.client.outcomes import ReplicaDied, outcomes_of
 from deployments.client.replica_calls import ReplicaCalls
 from deployments.client.retries import SecondAttempts
+from deployments.client.waits import Waits
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.prediction import Outcome
@@ -53,6 +54,12 @@ class ModelClient:
         """
         return await self._ask(model, requests, attempts=2)
 
+    def end(self, models: Iterable[str]) -> None:
+        """Those who wait for these models, which were removed, are told so. Called in the event loop."""
+        for model in models:
+            if (way := self._models.get(model)) is not None:
+                way.waits.end()
+
     async def try_once(self, model: str, requests: Sequence[Request]) -> list[Outcome]:
         """The same, but for those whose replica dies under them: they are ModelUnavailable, and not sent again."""
         return await self._ask(model, requests, attempts=1)
@@ -85,9 +92,10 @@ class _ModelWay:
 
     def __init__(self, model: str, calls: ReplicaCalls, replicas: Callable[[], int]) -> None:
         self.calls = calls
+        self.waits = Waits(model)
         self._model = model
-        self._batcher = CallBatcher(calls.send, replicas)
-        self._attempts = SecondAttempts(model, calls.send)
+        self._batcher = CallBatcher(calls.send, replicas, self.waits)
+        self._attempts = SecondAttempts(model, calls.send, self.waits)
 
     async def predict(self, request: Request, attempts: int) -> Outcome:
         """The outcome of `request`, which may share a call with others."""
@@ -96,6 +104,8 @@ class _ModelWay:
             return await self._batcher.submit(request)
         except TimeoutError:
             return self._late(request.deadline_s)
+        except ModelUnavailable as removed:
+            return removed
         except ReplicaDied:
             return await self._predict_again(request, expires_at_s) if attempts > 1 else self._died()
 
@@ -106,10 +116,12 @@ class _ModelWay:
         # All are given the one deadline, before which the replica returns with what it has.
         alike = [one if one.deadline_s == deadline_s else replace(one, deadline_s=deadline_s) for one in requests]
         try:
-            async with asyncio.timeout_at(expires_at_s):
+            async with self.waits.until(expires_at_s):
                 return await outcomes_of(self.calls.send, alike)
         except TimeoutError:
             return [self._late(deadline_s)] * len(requests)
+        except ModelUnavailable as removed:
+            return [removed] * len(requests)
         except ReplicaDied:
             if attempts == 1:
                 return [self._died()] * len(requests)
@@ -120,6 +132,8 @@ class _ModelWay:
             return await self._attempts.send(request, expires_at_s)
         except TimeoutError:
             return self._late(request.deadline_s)
+        except ModelUnavailable as removed:
+            return removed
 
     def _died(self) -> ModelUnavailable:
         return ModelUnavailable(f"a replica of model {self._model} died under this request")

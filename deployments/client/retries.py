@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from deployments.client.outcomes import ReplicaDied, Send, outcomes_of
+from deployments.client.waits import Waits
 from deployments.errors import ModelCrashed
 from deployments.prediction import Outcome
 from deployments.request import Request
@@ -22,8 +23,9 @@ ATTEMPTS_AT_ONCE = 8
 class SecondAttempts:
     """The requests of one client to one model under which a replica has died. Each is sent in a call of its own."""
 
-    def __init__(self, model: str, send: Send) -> None:
+    def __init__(self, model: str, send: Send, waits: Waits) -> None:
         self._model = model
+        self._waits = waits
         self._send = send
         self._room = asyncio.Semaphore(ATTEMPTS_AT_ONCE)
         self._turn = asyncio.Lock()
@@ -32,8 +34,8 @@ class SecondAttempts:
 
     async def send(self, request: Request, expires_at_s: float) -> Outcome:
         """The outcome of `request`: ModelCrashed when the replica died again and no other request that was sent again
-        can have been the cause. expires_at_s: on the clock of the event loop; raises TimeoutError then."""
-        async with asyncio.timeout_at(expires_at_s):
+        can have been the cause. expires_at_s: on the clock of the event loop. Raises what `Waits.until` raises."""
+        async with self._waits.until(expires_at_s):
             async with self._room:
                 self._under_way += 1
                 try:

@@ -17,6 +17,7 @@ from deployments.weights.catalogue import CATALOGUE_FILE, CatalogueError, chosen
 from deployments.weights.commands import Commands
 from deployments.weights.settings import WeightsSettings
 
+EXIT_UNREAD = 1
 EXIT_REFUSED = 2
 
 
@@ -41,7 +42,8 @@ class RichTerminal:
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run one command; its exit status: 0 done, 1 something failed, 2 refused before anything began."""
+    """Run one command; its exit status: 0 done, 1 something failed, or nobody reads what it says, 2 refused before
+    anything began."""
     chosen = _parser().parse_args(arguments)
     terminal = RichTerminal()
     try:
@@ -61,6 +63,10 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     except (CatalogueError, ModelUnavailable) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_REFUSED
+    except BrokenPipeError:
+        # `list | head`: nobody reads the rest, which Python would try to write once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNREAD
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what has been fetched is kept, and the same command goes on from there\n")
         return 130

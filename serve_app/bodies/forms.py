@@ -71,6 +71,12 @@ def add_query(form: Form, query: bytes, accepted: Accepted, aliases: Mapping[str
         form.add_field(field_name, text)
 
 
+def refuse_query(query: bytes) -> None:
+    """For a route that reads no query. Raises InvalidRequest that names the first parameter."""
+    if query:
+        add_query(Form(), query, Accepted(frozenset()), {})
+
+
 def image_of(form: Form) -> Image:
     """The uploaded file. Raises InvalidRequest and InvalidImage."""
     content = form.files.get(FILE)

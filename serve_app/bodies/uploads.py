@@ -5,6 +5,7 @@ counted as they come, the total of all uploads under way is bounded, and nothing
 """
 
 import asyncio
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from deployments.text.nearest_name import nearest_of
 from serve_app.bodies.forms import FILE, MAX_PARTS, Accepted, Form
 from serve_app.settings import DoorSettings
 
+_LENGTH = re.compile(r"[0-9]{1,19}")
 _UNREAD_TRANSFER_ENCODINGS = ("base64", "quoted-printable")
 
 
@@ -47,8 +49,8 @@ async def read_body(
     """The whole body, as it came. Raises ImageTooLarge over the limit, before reading when the length is announced,
     and HTTPException for a body that is too slow (408), or in a content encoding other than `encodings` (415)."""
     encoding_of(request, encodings)
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limits.max_bytes:
+    announced = length_in(request.headers.get("content-length", ""))
+    if announced is not None and announced > limits.max_bytes:
         raise ImageTooLarge(f"the upload has {announced} bytes, the limit is {limits.max_bytes}")
     chunks = []
     clock = asyncio.get_running_loop().time
@@ -73,6 +75,12 @@ async def read_body(
             {"Connection": "close"},
         ) from None
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def length_in(header: str) -> int | None:
+    """The bytes that a header says; None where it has no such number. Python itself raises an error for thousands of
+    digits."""
+    return int(header) if _LENGTH.fullmatch(header) else None
 
 
 def encoding_of(request: Request, known: Collection[str] = ()) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from deployments.byte_budget import ByteBudget, HeldBytes
 from deployments.errors import ServingError
 from deployments.prediction import Prediction
+from serve_app.bodies.forms import refuse_query
 from serve_app.http.problems import http_problem, problem, status_problem
 from serve_app.http.server_timing import server_timing
 
@@ -33,15 +34,19 @@ class Endpoint:
     """Gives the work its share of memory, and answers its errors with the problems of the face.
 
     beside: what the face's clients look for beside a problem's own members (`Face.problem_members`).
+    reads_query: whether the work reads the query. Where it does not, a query is refused: it would have no effect.
     """
 
     budget: ByteBudget
     beside: Mapping[str, Any] = field(default_factory=dict)
+    reads_query: bool = False
 
     async def answer(self, http_request: HttpRequest, work: Work) -> Response:
         """What `work` answers, or a problem."""
         client = http_request.client.host if http_request.client else ""
         try:
+            if not self.reads_query:
+                refuse_query(http_request.scope["query_string"])
             with self.budget.open(client) as held:
                 return await work(http_request, held)
         except ClientDisconnect:

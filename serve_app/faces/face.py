@@ -1,12 +1,13 @@
 """What a face is, and how it reaches the models."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp
 
 from deployments.byte_budget import ByteBudget
@@ -83,6 +84,16 @@ class ModelAccess:
         return outcome
 
 
+KeyOf = Callable[[HttpRequest], str]
+"""The name of the API key that a request showed; '' where the server asks for none."""
+
+
+def no_key(http_request: HttpRequest) -> str:
+    """Of a door that asks for none."""
+    del http_request
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class FaceParts:
     """What each face is made of."""
@@ -93,6 +104,7 @@ class FaceParts:
     """Memory for all uploads, and for images that are fetched."""
     fetcher: ImageFetcher
     """Fetches images that clients give as addresses."""
+    key_of: KeyOf = no_key
 
     def record_of(self, name: str = "") -> ModelRecord:
         """The model of this name or queue, or the default one. Raises InvalidRequest and ModelNotFound."""

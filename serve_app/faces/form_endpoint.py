@@ -44,4 +44,4 @@ class FormEndpoint:
                 add_query(form, query, self.accepted, self.aliases)
             return await answer_form(form, held)
 
-        return await Endpoint(self.budget, self.beside).answer(http_request, read_and_answer)
+        return await Endpoint(self.budget, self.beside, reads_query=True).answer(http_request, read_and_answer)

@@ -169,7 +169,7 @@ class ImageFetcher:
             raise InvalidImage(f"{address.authority} answered {response.status} and no image")
         if headers.get(b"content-encoding", "identity").strip().lower() not in ("", "identity"):
             raise InvalidImage(f"{address.authority} sent the image compressed, though it was not to")
-        if headers.get(b"content-type", "").startswith("text/html"):
+        if headers.get(b"content-type", "").lower().startswith("text/html"):
             raise InvalidImage(f"{address.authority} sent a web page and no image; perhaps it asks for a login")
         announced = headers.get(b"content-length", "")
         if announced.isdecimal() and len(announced) < 20:

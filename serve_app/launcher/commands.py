@@ -41,6 +41,7 @@ from serve_app.launcher.model_changes import (
     submit_added,
     submit_removed,
 )
+from serve_app.launcher.progress import told
 from serve_app.launcher.proxy.haproxy import behind_haproxy
 from serve_app.launcher.run_record import one_change_at_a_time
 
@@ -85,8 +86,10 @@ def deploy(config: Path, environ: Environ) -> int:
             system.submit(document)
             note_change(settings.folder, "deploy", file=str(config.absolute()), applications=names(document))
         settled = all_settled(names(document))
+        wanted = names(document)
         details = system.wait_until(
-            lambda now: settled(now) or _is_overtaken(now, names(document), is_followed), settings.start_patience_s
+            told(lambda now: settled(now) or _is_overtaken(now, wanted, is_followed), wanted),
+            settings.start_patience_s,
         )
         if joins_cluster(environ):
             details = system.wait_until(proxies_are_everywhere, PROXIES_TIMEOUT_S)
@@ -106,7 +109,7 @@ def add(model: Path, environ: Environ) -> int:
         for line in submitted.left:
             say(line)
         details = system.wait_until(
-            lambda now: _is_settled(now, name) or _is_overtaken(now, [name], submitted.is_followed),
+            told(lambda now: _is_settled(now, name) or _is_overtaken(now, [name], submitted.is_followed), [name]),
             started.settings.start_patience_s,
         )
     exit_status = _print_outcome(details, [name])

@@ -10,10 +10,10 @@ from serve_app.launcher.dashboard_client import RunningSystem
 from serve_app.launcher.deaths import VALKEY, Deaths
 from serve_app.launcher.processes.child_process import StopSignals, SystemProcess
 from serve_app.launcher.processes.process_tree import end_descendants
+from serve_app.launcher.progress import Progress, waiting_for
 from serve_app.launcher.pulse import Pulse
 
 POLL_INTERVAL_S = 1.0
-PROGRESS_INTERVAL_S = 15.0
 LEFTOVER_GRACE_S = 10.0
 SAVING_GRACE_S = 120.0
 """How long the embedded Valkey may take to write what it keeps, before it is killed."""
@@ -54,8 +54,7 @@ class Supervisor:
 
         None when the process has ended or a signal asks to stop: `wait_for_the_end` deals with both.
         """
-        started_at_s = time.monotonic()
-        next_progress_s = PROGRESS_INTERVAL_S
+        progress = Progress()
         states: States = {name: ApplicationState(name, "NOT_STARTED") for name in expected}
         while True:
             self._signals.wait(POLL_INTERVAL_S)
@@ -66,14 +65,13 @@ class Supervisor:
             self._has_begun = self._has_begun or bool(details and details["applications"])
             self._report_failures(states)
             settled = all(state.is_healthy or state.has_failed for state in states.values())
-            waited_s = time.monotonic() - started_at_s
-            if waited_s >= self._settings.start_patience_s or (
+            if progress.waited_s >= self._settings.start_patience_s or (
                 settled and details is not None and proxies_are_healthy(details)
             ):
                 return states
-            if waited_s >= next_progress_s:
-                next_progress_s += PROGRESS_INTERVAL_S
-                say(f"still starting after {waited_s:.0f} s: {self._system.silence or _waiting_for(states)}")
+            if progress.is_due():
+                what = self._system.silence or waiting_for(states) or "the HTTP proxy"
+                say(f"still starting after {progress.waited_s:.0f} s: {what}")
 
     def wait_for_the_end(self, pulse: Pulse) -> int:
         """Waits for a signal, for the process's own end, or until a part that the system cannot do without has
@@ -184,8 +182,3 @@ class Supervisor:
             if self._reported.get(state.name) != line:
                 self._reported[state.name] = line
                 say_error(line)
-
-
-def _waiting_for(states: Mapping[str, ApplicationState]) -> str:
-    waiting = [f"{one.name} ({one.reason or one.status})" for one in states.values() if not one.is_healthy]
-    return ", ".join(waiting) or "the HTTP proxy"

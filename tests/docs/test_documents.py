@@ -80,6 +80,8 @@ def test_the_model_blocks_of_the_readme_are_valid() -> None:
     found = [yaml.safe_load(block) for block in blocks("README.md", "yaml")]
     assert [block["name"] for block in found] == ["second-demo", "my-yolo"]
     assert [block_problems(block) for block in found] == [[], []]
+    file = ROOT / "configs/models/second-demo.yaml"
+    assert found[0] == yaml.safe_load(file.read_text(encoding="utf-8")), f"{file} is what the README shows"
 
 
 def published_at(uri: str) -> tuple[str, str]:

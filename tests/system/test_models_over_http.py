@@ -4,7 +4,10 @@ no HAProxy, so that a client of another language is tried without it, too."""
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,6 +15,7 @@ import pytest
 import yaml
 
 from serve_app.access.keys import Key, Scope, digest_of, entry_text, new_key
+from serve_app.settings import DoorSettings
 from tests.serve_app.uploads import picture
 from tests.support.waiting import wait_for
 from tests.system.conftest import ROOT, RunningSystem, environment_for, running_system
@@ -20,6 +24,7 @@ from tests.system.parts import SECOND
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside_others]
 
+DEADLINE_S = DoorSettings().deadline_s
 KEYS = {scope: new_key() for scope in (Scope.ADMIN, Scope.PREDICT)}
 
 
@@ -51,6 +56,28 @@ def add(system: RunningSystem, **headers: str) -> httpx.Response:
     return system.http.post("/v1/models", content=block, headers={"Content-Type": "application/yaml"} | headers)
 
 
+@contextmanager
+def asked_all_the_time(system: RunningSystem, name: str) -> Iterator[list[tuple[int, float]]]:
+    """The status of each answer, and the seconds until it came; all of them are there at the end."""
+    found: list[tuple[int, float]] = []
+    is_over = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=system.http.base_url, headers=system.http.headers, timeout=60) as http:
+            while not is_over.is_set():
+                answer = http.post(f"/v1/models/{name}/predict", content=picture())
+                found.append((answer.status_code, answer.elapsed.total_seconds()))
+
+    with ThreadPoolExecutor(4) as threads:
+        asking = [threads.submit(ask) for _ in range(4)]
+        try:
+            yield found
+        finally:
+            is_over.set()
+    for one in asking:
+        one.result()
+
+
 def test_a_model_comes_answers_and_goes_and_the_commands_know_of_it(system: RunningSystem, folder: Path) -> None:
     before = system.replica_ids()
     assert add(system, **{"X-API-Key": KEYS[Scope.PREDICT]}).status_code == 403
@@ -64,9 +91,12 @@ def test_a_model_comes_answers_and_goes_and_the_commands_know_of_it(system: Runn
     assert "second" in system.launch("status")
     assert {name: ids for name, ids in system.replica_ids().items() if name != "second"} == before
 
-    gone = system.http.delete("/v1/models/second")
-    assert gone.status_code == 202, gone.text
-    wait_for(lambda: "second" not in system.models(), 60, "the model to go")
+    with asked_all_the_time(system, "second") as answers:
+        gone = system.http.delete("/v1/models/second")
+        assert gone.status_code == 202, gone.text
+        wait_for(lambda: "second" not in system.models(), 60, "the model to go")
+    assert {status for status, _ in answers} <= {200, 404, 503}
+    assert max(took_s for _, took_s in answers) < DEADLINE_S, "nobody waits for a model that is gone"
     assert system.http.delete("/v1/models/second").status_code == 404
     assert system.http.delete("/v1/models/benthic-demo").status_code == 409
 

@@ -24,7 +24,9 @@ def squidle(chosen: argparse.Namespace) -> int:
     try:
         from fathom_client.tools import squidle as tool
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is missing: pip install 'fathom-client[squidle]'") from error
+        raise UsageError(
+            f"{error.name} is missing: pip install './client[squidle]' in a checkout of the server"
+        ) from error
     key = os.environ.get(KEY)
     if not key:
         raise UsageError(f"{KEY} is missing: the key of a user of {chosen.host}")

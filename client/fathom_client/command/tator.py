@@ -27,7 +27,9 @@ def tator(chosen: argparse.Namespace) -> int:
     try:
         from fathom_client.tools import tator as tool
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is missing: pip install 'fathom-client[tator]'") from error
+        raise UsageError(
+            f"{error.name} is missing: pip install './client[tator]' in a checkout of the server"
+        ) from error
     told = os.environ
     host = chosen.host or tool.host_in(told.get(SERVICE))
     media = chosen.media_id or tool.numbers_in(told.get(MEDIA))

@@ -24,6 +24,9 @@ MAX_CHARACTERS = 2**20
 """Of a configuration: thousands of labels with all their attributes."""
 
 MAX_TAGS = 20_000
+MAX_CONTROLS = 50
+"""Tags that a model can fill: each of them gets results of its own for all that is found."""
+
 MAX_DEPTH = 50
 
 CHOICES = "choices"
@@ -113,6 +116,10 @@ class _Tags:
             raise InvalidRequest(f"{self.field_name} has tags inside each other {MAX_DEPTH} deep, which is the limit")
         kind = tag.lower()
         if kind in FILLED:
+            if len(self.controls) >= MAX_CONTROLS:
+                raise InvalidRequest(
+                    f"{self.field_name} has more than {MAX_CONTROLS} tags that a model can fill, which is the limit"
+                )
             self.controls.append((kind, attributes, []))
         elif kind == "image":
             self.images[attributes.get("name", "")] = attributes.get("value", "")

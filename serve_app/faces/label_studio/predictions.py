@@ -16,7 +16,7 @@ from deployments.catalogue import ModelRecord
 from deployments.errors import DeadlineExceeded, InvalidRequest, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.origin import about
-from deployments.prediction import Opaque, Prediction
+from deployments.prediction import ClassScores, Detections, Opaque, Prediction
 from deployments.request import Image, Request
 from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.endpoint import Endpoint
@@ -39,7 +39,11 @@ MOST_AT_ONCE = 8
 
 _RESULT_BYTES = 1000
 _RUN_LENGTH_BYTES = 5
-"""What a result takes in memory and in JSON, and what each byte of a mask does."""
+_POINT_BYTES = 160
+"""What a result takes in memory and in JSON, and what each byte of a mask and each point of an outline does."""
+
+_IN_THREAD_FROM_RESULTS = 500
+"""Some 5 ms."""
 
 _IN_THREAD_FROM_BYTES = 2**22
 """Of what a request holds, most of it its answer by then."""
@@ -121,7 +125,8 @@ class Backend:
             if members.get("extra_params"):
                 raise InvalidRequest("extra_params have no effect here: leave them empty")
             check_suitable(record, await _config(members.get("schema"), "schema"))
-            self.projects.remember(messages.project_in(members), Uploads.said_in(members))
+            key, project = self.parts.key_of(http_request), messages.project_in(members)
+            self.projects.remember(key, project, Uploads.said_in(members))
         except InvalidRequest as error:
             _log(http_request, record, [error])
             raise
@@ -145,7 +150,8 @@ class Backend:
             tasks = messages.tasks_in(members)
             config = await _config(members.get("label_config"), "label_config")
             check_suitable(record, config)
-            uploads = Uploads.said_in(params) or self.projects.of(messages.project_in(members))
+            project = messages.project_in(members)
+            uploads = Uploads.said_in(params) or self.projects.of(self.parts.key_of(http_request), project)
         except InvalidRequest as error:
             _log(http_request, record, [error])
             raise
@@ -180,8 +186,7 @@ class Backend:
             raise outcome
         assert not isinstance(outcome, Opaque), "an external model is refused before"
         results = await _results(outcome, asked.config)
-        run_lengths = sum(len(one["value"].get("rle", ())) for one in results)
-        asked.held.grow(_RESULT_BYTES * len(results) + _RUN_LENGTH_BYTES * run_lengths)
+        asked.held.grow(sum(map(_taken_bytes, results)))
         scores = [one["score"] for one in results]
         score = sum(scores) / len(scores) if scores else None
         return {"result": results, "score": score, "model_version": f"{outcome.model}@{outcome.revision}"}
@@ -193,9 +198,18 @@ async def _config(text: Any, field_name: str) -> LabelConfig:
 
 
 async def _results(prediction: Prediction, config: LabelConfig) -> list[Entry]:
-    if getattr(prediction.result, "masks", None) is None:
+    found = prediction.result
+    labels = len(found.labels) if isinstance(found, Detections | ClassScores) else 0
+    has_masks = isinstance(found, Detections) and found.masks is not None
+    if not has_masks and labels * len(config.controls) < _IN_THREAD_FROM_RESULTS:
         return results_of(prediction, config)
     return await asyncio.to_thread(results_of, prediction, config)
+
+
+def _taken_bytes(result: Entry) -> int:
+    value = result["value"]
+    drawn_bytes = _RUN_LENGTH_BYTES * len(value.get("rle", ())) + _POINT_BYTES * len(value.get("points", ()))
+    return _RESULT_BYTES + drawn_bytes
 
 
 def _answer(asked: _Asked, entries: Sequence[Entry | ServingError]) -> Response:

@@ -1,7 +1,8 @@
 """What /setup says of a project: where its uploaded files are, and the token with which they are fetched.
 
 Kept in memory, as Label Studio says it again before each batch of predictions. A host and its token are one value, so
-that no token is ever sent to a host that came with another request.
+that no token is ever sent to a host that came with another request. Where the door asks for API keys, what came with
+one key counts for that key alone: nobody else's requests are answered with its token, or from another host.
 """
 
 from collections import OrderedDict
@@ -15,7 +16,7 @@ from serve_app.fetching.fetcher import Secret
 from serve_app.fetching.web_address import LONGEST, WebAddress
 
 MAX_PROJECTS = 1000
-"""The one that was not used for longest is forgotten."""
+"""Of one key. The one that was not used for longest is forgotten."""
 
 _MAX_TOKEN_CHARACTERS = 1000
 
@@ -57,21 +58,23 @@ class Uploads:
 
 
 class Projects:
-    """Remembers the uploads of each project."""
+    """Remembers the uploads of each project. key: the name of the API key that asked; '' where none is asked for."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Uploads] = OrderedDict()
+        self._known: dict[str, OrderedDict[str, Uploads]] = {}
 
-    def remember(self, project: str, uploads: Uploads | None) -> None:
+    def remember(self, key: str, project: str, uploads: Uploads | None) -> None:
         """None: forgets it."""
-        self._known.pop(project, None)
+        known = self._known.setdefault(key, OrderedDict())
+        known.pop(project, None)
         if uploads is not None:
-            self._known[project] = uploads
-            if len(self._known) > MAX_PROJECTS:
-                self._known.popitem(last=False)
+            known[project] = uploads
+            if len(known) > MAX_PROJECTS:
+                known.popitem(last=False)
 
-    def of(self, project: str) -> Uploads | None:
+    def of(self, key: str, project: str) -> Uploads | None:
         """None where /setup has not been called since this door started."""
-        if project in self._known:
-            self._known.move_to_end(project)
-        return self._known.get(project)
+        known = self._known.get(key, OrderedDict())
+        if project in known:
+            known.move_to_end(project)
+        return known.get(project)

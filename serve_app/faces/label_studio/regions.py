@@ -3,6 +3,7 @@
 import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,12 @@ from serve_app.faces.label_studio.label_config import CHOICES, FILLED, Control, 
 
 MAX_BRUSH_BYTES = 4 * 2**20
 """Of the masks of one image."""
+
+MAX_RESULTS = 20_000
+"""Of one image, in all tags: a person looks at some hundred."""
+
+MAX_POINTS = 200_000
+"""Of the outlines of one image."""
 
 LEAST_SEEN = 0.5
 """Key points that are less sure to be seen are left out."""
@@ -46,17 +53,38 @@ def results_of(prediction: Prediction, config: LabelConfig) -> list[Result]:
     if not controls:
         raise _nothing_to_fill(prediction, found.what, [FILLED[kind] for kind in can_fill])
     results = []
-    brush_bytes = 0
+    room = _Room()
     for one in controls:
         for result in _regions(one, found, prediction):
+            room.take(result)
             results.append(result)
-            brush_bytes += len(result["value"].get("rle", ()))
-            if brush_bytes > MAX_BRUSH_BYTES:
-                raise InvalidRequest(
-                    f"the masks have more than {MAX_BRUSH_BYTES} bytes as brush strokes, which is the limit; have "
-                    "the configuration ask for PolygonLabels"
-                )
     return results
+
+
+@dataclass(slots=True)
+class _Room:
+    """What the results of one image may have together."""
+
+    results: int = 0
+    brush_bytes: int = 0
+    points: int = 0
+
+    def take(self, result: Result) -> None:
+        """Counts a result. Raises InvalidRequest beyond a limit, with what to do about it."""
+        value = result["value"]
+        self.results += 1
+        self.brush_bytes += len(value.get("rle", ()))
+        self.points += len(value.get("points", ()))
+        if self.brush_bytes > MAX_BRUSH_BYTES:
+            raise InvalidRequest(
+                f"the masks have more than {MAX_BRUSH_BYTES} bytes as brush strokes, which is the limit; have "
+                "the configuration ask for PolygonLabels"
+            )
+        fewer = "raise model_score_threshold, or have fewer tags in the configuration"
+        if self.results > MAX_RESULTS:
+            raise InvalidRequest(f"the image has more than {MAX_RESULTS} results, which is the limit; {fewer}")
+        if self.points > MAX_POINTS:
+            raise InvalidRequest(f"the outlines have more than {MAX_POINTS} points, which is the limit; {fewer}")
 
 
 def _fillable(found: Detections) -> list[str]:

@@ -14,7 +14,7 @@ from deployments.errors import InvalidRequest, ServingError
 from deployments.prediction import Opaque, Outcome, Prediction
 from deployments.request import Image, Options, Request
 from deployments.useful_options import refuse_useless
-from serve_app.bodies.uploads import UploadLimits, encoding_of, read_body
+from serve_app.bodies.uploads import UploadLimits, encoding_of, length_in, read_body
 from serve_app.faces.face import FaceParts
 from serve_app.faces.open_inference import raw
 from serve_app.faces.open_inference.compression import ENCODINGS, accepted, compressed, expanded
@@ -81,17 +81,14 @@ def _good(outcome: Outcome, number: int, of: int) -> Answered:
 
 async def _read(body: bytes | bytearray, length_header: str | None, held: HeldBytes) -> InferRequest:
     view = memoryview(body)
-    if length_header is None:
-        json_bytes = len(body)
-    elif not (length_header.isascii() and length_header.isdecimal()) or int(length_header) > len(body):
+    json_bytes = len(body) if length_header is None else length_in(length_header)
+    if json_bytes is None or json_bytes > len(body):
         raise InvalidRequest(
-            f"{LENGTH_HEADER} must be 0 to {len(body)}, the bytes of the body, got {length_header[:50]!r}"
+            f"{LENGTH_HEADER} must be 0 to {len(body)}, the bytes of the body, got {(length_header or '')[:50]!r}"
         )
-    else:
-        json_bytes = int(length_header)
-        if json_bytes == 0:
-            held.grow(len(body))
-            return _whole_body(view)
+    if length_header is not None and json_bytes == 0:
+        held.grow(len(body))
+        return _whole_body(view)
     text = body if json_bytes == len(body) else bytes(view[:json_bytes])
     if json_bytes < _IN_THREAD_FROM_BYTES:
         held.grow(needed_bytes(text))

@@ -45,15 +45,19 @@ class RoboflowInference:
     async def add(self, http_request: HttpRequest, held: HeldBytes) -> Response:
         """What the SDK asks before it uses a model that the registry does not show under the same id. Nothing is
         loaded: models are there, or come when they are asked."""
-        model_id = await read_model_id(await self._body(http_request, held), held)
         catalogue = self.parts.models.catalogue
+        model_id = await self._model_id(http_request, held)
         record = model_of(model_id, catalogue)
         return json_answer(registry(catalogue.records(), (model_id, record)))
 
     async def remove(self, http_request: HttpRequest, held: HeldBytes) -> Response:
         """Takes no model away, as others use it too: the answer still names it."""
-        model_of(await read_model_id(await self._body(http_request, held), held), self.parts.models.catalogue)
+        model_of(await self._model_id(http_request, held), self.parts.models.catalogue)
         return json_answer(registry(self.parts.models.catalogue.records()))
+
+    async def _model_id(self, http_request: HttpRequest, held: HeldBytes) -> str:
+        body = await self._body(http_request, held)
+        return await read_model_id(body, http_request.scope["query_string"], held)
 
     async def _body(self, http_request: HttpRequest, held: HeldBytes) -> bytes:
         return await read_body(http_request, UploadLimits.of(self.parts.settings), held)

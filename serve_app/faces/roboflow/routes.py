@@ -37,7 +37,7 @@ def roboflow_face(parts: FaceParts) -> Face:
     """v0 and v1 of roboflow's inference server."""
     router = APIRouter(prefix=PREFIX, tags=["roboflow"])
     inference = RoboflowInference(parts)
-    endpoint = Endpoint(parts.budget, MEMBERS)
+    endpoint = Endpoint(parts.budget, MEMBERS, reads_query=True)
 
     def add(path: str, work: Work, summary: str, extra: dict[str, Any], answered: dict[str, Any]) -> None:
         async def answer(request: Request) -> Response:

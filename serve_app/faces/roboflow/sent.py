@@ -50,8 +50,9 @@ async def read_v1(body: bytes, query: bytes, held: HeldBytes) -> RoboflowRequest
     return await read_bounded(_sent_in_json, body, held)
 
 
-async def read_model_id(body: bytes, held: HeldBytes) -> str:
+async def read_model_id(body: bytes, query: bytes, held: HeldBytes) -> str:
     """Of `/model/add` and `/model/remove`."""
+    add_query(Form(), query, _IN_QUERY_OF_JSON, {})
 
     def read(body: bytes) -> str:
         members = json_object(body, '{"model_id": "benthic-demo/1"}')

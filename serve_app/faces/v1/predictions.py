@@ -35,7 +35,7 @@ class Predictions:
 
     async def answer(self, http_request: HttpRequest) -> Response:
         """200 with what was found, or a problem that says what is wrong."""
-        return await Endpoint(self.parts.budget).answer(http_request, self._answer)
+        return await Endpoint(self.parts.budget, reads_query=True).answer(http_request, self._answer)
 
     async def _answer(self, http_request: HttpRequest, held: HeldBytes) -> Response:
         headers = http_request.headers

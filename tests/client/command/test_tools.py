@@ -20,4 +20,4 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
     monkeypatch.setitem(sys.modules, package, None)
     ended = fathom(command, "--model", "demo", *options)
     assert (ended.status, ended.out) == (2, "")
-    assert f"pip install 'fathom-client[{command}]'" in ended.err
+    assert f"pip install './client[{command}]'" in ended.err

@@ -199,3 +199,13 @@ def test_a_file_that_is_no_catalogue_is_refused_in_words(tmp_path: Path, text: s
     path.write_text(text)
     with pytest.raises(CatalogueError, match=r"bad\.yaml: "):
         read_catalogue([path])
+
+
+def test_a_list_of_which_only_the_beginning_is_read_says_nothing_more() -> None:
+    command = [sys.executable, "-m", "deployments.weights", "list"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        assert running.stderr is not None
+        said = running.stderr.read()
+    assert (running.returncode, said) == (1, b"")

@@ -3,7 +3,7 @@
 import pytest
 
 from deployments.errors import InvalidRequest
-from serve_app.faces.label_studio.label_config import MAX_DEPTH, MAX_TAGS, read_config
+from serve_app.faces.label_studio.label_config import MAX_CONTROLS, MAX_DEPTH, MAX_TAGS, read_config
 from tests.serve_app.faces.label_studio.asking import BOMB, RECTANGLES, config_of, tag
 
 
@@ -56,6 +56,7 @@ def test_all_tags_of_the_first_image_count_and_others_do_not() -> None:
         ("<View>" * (MAX_DEPTH + 1), "deep, which is the limit"),
         ("<View>" * 100_000, "deep, which is the limit"),
         (f"<View>{'<a/>' * MAX_TAGS}</View>", "more than 20000 tags"),
+        (f"<View>{'<Choices/>' * (MAX_CONTROLS + 1)}</View>", "more than 50 tags that a model can fill"),
         (f"<View>{'a' * 2**20}</View>", "the limit is 1048576"),
         ("<View><Image name='a'></View>", "not well-formed XML: mismatched tag"),
         ("<View", "not well-formed XML"),

@@ -11,7 +11,6 @@ from deployments.catalogue import ModelState
 from deployments.errors import DeadlineExceeded
 from deployments.external import ExternalWorker, record_of
 from serve_app.faces.label_studio.messages import MAX_TASKS
-from serve_app.faces.label_studio.projects import MAX_PROJECTS, Projects, Uploads
 from serve_app.known_faces import DEFAULT_FACES, KNOWN_FACES
 from serve_app.settings import DoorSettings
 from tests.serve_app.conftest import FakeSystem, record
@@ -118,38 +117,6 @@ async def test_an_image_on_the_web_and_one_in_the_task(client: httpx.AsyncClient
     assert "authorization" not in host.headers_of("/frame.png")
 
 
-async def test_an_uploaded_file_is_fetched_with_the_token_of_setup(
-    client: httpx.AsyncClient, host: ImageHost
-) -> None:
-    assert (await client.post(f"{MODEL}/setup", json=setup_of(hostname=host.url, token=TOKEN))).status_code == 200
-    assert len(await results_of(client, request_of("/data/upload/1/frame.png"))) == 2
-    assert host.headers_of("/data/upload/1/frame.png")["authorization"] == f"Token {TOKEN}"
-    # Another project has no token, until it has called /setup too.
-    sentence = await refusal_of(client, "/predict", {**request_of("/data/upload/1/frame.png"), "project": "2.1"})
-    assert "which has not called /setup for this project since this server started" in sentence
-    own = request_of("/data/upload/1/frame.png", hostname=host.url, access_token="other")
-    assert len(await results_of(client, {**own, "project": "2.1"})) == 2
-    assert host.headers_of("/data/upload/1/frame.png")["authorization"] == "Token other"
-
-
-async def test_the_token_goes_nowhere_else(client: httpx.AsyncClient, host: ImageHost) -> None:
-    async with image_host() as other:
-        other.answers["/frame.png"] = reply(picture())
-        host.answers["/data/away"] = redirect(f"{other.url}/frame.png")
-        await client.post(f"{MODEL}/setup", json=setup_of(hostname=host.url, token=TOKEN))
-        for image in (f"{other.url}/frame.png", "/data/away"):
-            assert "is not among the hosts" in await refusal_of(client, "/predict", request_of(image))
-        # A path that looks like another host is a path.
-        sentence = await refusal_of(client, "/predict", request_of(f"//127.0.0.1:{other.port}/frame.png"))
-        assert f"127.0.0.1:{host.port} answered 404" in sentence
-        # Whoever names another Label Studio does not get this one's token.
-        stolen = request_of("/frame.png", hostname=other.url)
-        assert "is not among the hosts" in await refusal_of(client, "/predict", stolen)
-        await client.post(f"{MODEL}/setup", json=setup_of(hostname=other.url, token=""))
-        assert "is not among the hosts" in await refusal_of(client, "/predict", request_of("/frame.png"))
-        assert other.asked == []
-
-
 async def test_a_file_in_the_cloud_is_presigned_by_label_studio(client: httpx.AsyncClient, host: ImageHost) -> None:
     uri = "s3://dive/7 frame?.png"
     presigned = f"/below/tasks/1/presign/?fileuri={urlsafe_b64encode(uri.encode()).decode()}"
@@ -230,16 +197,3 @@ async def test_as_many_tasks_as_are_allowed_are_answered(client: httpx.AsyncClie
 def test_the_face_is_mounted_only_where_it_is_named() -> None:
     assert "label_studio" in KNOWN_FACES
     assert "label_studio" not in DEFAULT_FACES
-
-
-def test_the_oldest_project_is_forgotten_first() -> None:
-    projects = Projects()
-    uploads = Uploads.said_in({"hostname": "http://labels.ship:8080", "access_token": TOKEN})
-    for number in range(MAX_PROJECTS):
-        projects.remember(str(number), uploads)
-    assert projects.of("0") == uploads
-    projects.remember("one more", uploads)
-    assert projects.of("1") is None
-    assert projects.of("0") == uploads
-    projects.remember("0", None)
-    assert projects.of("0") is None

@@ -6,8 +6,11 @@ import httpx
 import numpy as np
 import pytest
 
+from deployments.errors import InvalidRequest
 from deployments.prediction import Detections, Masks, Prediction
-from serve_app.faces.label_studio.regions import MAX_BRUSH_BYTES
+from serve_app.faces.label_studio.label_config import MAX_CONTROLS, read_config
+from serve_app.faces.label_studio.regions import MAX_BRUSH_BYTES, MAX_POINTS, MAX_RESULTS
+from serve_app.faces.label_studio.regions import results_of as found_in
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.label_studio.asking import config_of, read_brush, refusal_of, request_of, results_of, tag
 from tests.serve_app.faces.v1.predicting import EMBEDDING, SCORES, prediction, two_animals
@@ -157,3 +160,34 @@ async def test_too_many_strokes_are_refused(client: httpx.AsyncClient, system: F
     system.fails_with = Prediction(animals, (1800, 1800), "benthic-demo", "1")
     sentence = await refusal_of(client, "/predict", request_of(config=config_of(tag("BrushLabels", "Crab"))))
     assert f"more than {MAX_BRUSH_BYTES} bytes as brush strokes" in sentence
+
+
+def crowd(count: int, **more: object) -> Detections:
+    """So many crabs in the same place."""
+    return Detections(
+        np.tile(np.array([[20, 10, 60, 30]], np.float32), (count, 1)),
+        np.full(count, 0.75, np.float32),
+        np.zeros(count, np.int32),
+        ("Crab",) * count,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def of_many_tags(kind: str) -> str:
+    return config_of(*[tag(kind, "Crab")] * MAX_CONTROLS)
+
+
+async def test_a_crowd_in_every_tag_of_many_is_refused(client: httpx.AsyncClient, system: FakeSystem) -> None:
+    system.fails_with = prediction(crowd(1000))
+    sentence = await refusal_of(client, "/predict", request_of(config=of_many_tags("RectangleLabels")))
+    assert f"more than {MAX_RESULTS} results" in sentence
+    assert "model_score_threshold" in sentence
+
+
+def test_outlines_without_end_are_refused() -> None:
+    comb = np.zeros((4, 1000), bool)
+    comb[0], comb[:, ::2] = True, True
+    masks = Masks.of(10, lambda index: comb, comb.shape)
+    config = read_config(of_many_tags("PolygonLabels"), "schema")
+    with pytest.raises(InvalidRequest, match=f"more than {MAX_POINTS} points"):
+        found_in(prediction(crowd(10, masks=masks)), config)

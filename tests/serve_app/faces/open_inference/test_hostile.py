@@ -108,6 +108,8 @@ HOSTILE: dict[str, Sent] = {
     "a length of the header that is negative": with_header("-1"),
     "a length of the header beyond the body": with_header("99999999999999999999"),
     "a length of the header that is no number": with_header("0x10"),
+    "a length of the header of thousands of digits": with_header("9" * 5000),
+    "a length of the header of thousands of noughts": with_header("0" * 5000),
     "a length of the header in the middle of the JSON": with_header("20"),
     "a header of another script": with_header("²".encode("latin-1")),
     "a size that is negative": with_size(-1),
