@@ -132,6 +132,8 @@ def _narrowed(line: str) -> str:
 
 def _defaults(rules: Rules) -> Iterator[str]:
     yield f"    timeout http-request {round(rules.head_timeout_s * 1000)}ms"
+    # By itself 5 s: a door that is late twice gets nobody, and a busy one is. Serve ends one that hangs.
+    yield "    timeout check 15s"
     # Browsers open connections in advance: an answer without a request would be read as one to the next request.
     yield "    option http-ignore-probes"
     for status in ERRORS:
@@ -179,12 +181,10 @@ def _request_id() -> Iterator[str]:
     yield "    acl plain_request_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$"
     yield "    http-request del-header x-request-id unless one_request_id plain_request_id"
     yield "    http-request set-var(txn.request_id) req.hdr(x-request-id)"
-    has_none = "!{ res.hdr(x-request-id) -m found }"
-    yield (
-        "    http-after-response set-header x-request-id %[var(txn.request_id)] "
-        f"if {has_none} {{ var(txn.request_id) -m found }}"
-    )
-    yield f"    http-after-response set-header x-request-id %[uuid()] if {has_none}"
+    has_none, id_of_client = "!{ res.hdr(x-request-id) -m found }", "var(txn.request_id)"
+    set_id = "    http-after-response set-header x-request-id"
+    yield f"{set_id} %[{id_of_client}] if {has_none} {{ {id_of_client} -m found }}"
+    yield f"{set_id} %[uuid()] if {has_none}"
 
 
 def _client_address(trusted: Sequence[str]) -> Iterator[str]:
