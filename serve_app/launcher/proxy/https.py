@@ -17,6 +17,10 @@ ELSEWHERE = "308.json"
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: those with forward secrecy and without CBC. TLS 1.3 has no others."""
 
+_PROTOCOLS = "http/1.1,h2"
+"""HTTP/1.1 wins: over HTTP/2, curl 7 and others drop an answer that comes before their upload has ended, such as "too
+many connections", though HAProxy sends it as it should (RFC 9113, 8.1)."""
+
 _HSTS = "strict-transport-security"
 _HSTS_VALUE = "max-age=86400"
 _HTTPS_PORT = 443
@@ -34,7 +38,7 @@ class Https:
 def https_bind(https: Https, certificate: Path) -> str:
     """The listener. certificate: the file that HAProxy reads."""
     place = f"{written_host(https.listener.host)}:{https.listener.port}"
-    return f"    bind {place} ssl crt {certificate} alpn h2,http/1.1 ssl-min-ver TLSv1.2 ciphers {_CIPHERS}"
+    return f"    bind {place} ssl crt {certificate} alpn {_PROTOCOLS} ssl-min-ver TLSv1.2 ciphers {_CIPHERS}"
 
 
 def https_rules(https: Https, answers: Path, trusted_proxies: Sequence[str]) -> list[str]:

@@ -1,15 +1,13 @@
 """HAProxy with a certificate, as the system runs it, and certificates for it."""
 
 import asyncio
-import shutil
 import ssl
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+import httpx
 import trustme
 
 from serve_app.launcher.configuration.ray_variables import for_ray
@@ -27,8 +25,6 @@ from tests.serve_app.launcher.proxy.haproxy_in_front import USUAL_LIMITS, config
 from tests.support.raw_http import Answer, answer_from
 
 AUTHORITY = trustme.CA()
-CURL = shutil.which("curl")
-needs_curl = pytest.mark.skipif(CURL is None, reason="curl is not installed (Debian: apt install curl)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +112,17 @@ async def ask_securely(
             writer.close()
 
 
-async def curl(folder: Path, *arguments: str) -> str:
-    """What curl prints that trusts the authority."""
-    authority = folder / "authority.pem"
-    AUTHORITY.cert_pem.write_to_path(str(authority))
-    command = [str(CURL), "--silent", "--show-error", "--noproxy", "*", "--cacert", str(authority), *arguments]
-    program = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    said, _ = await asyncio.wait_for(program.communicate(), 20)
-    return said.decode()
+class Http2Only(ssl.SSLContext):
+    """Offers HTTP/2 and nothing else, whatever httpx asks for."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        del alpn_protocols
+        super().set_alpn_protocols(["h2"])
+
+
+def http2_client(door: HttpsDoor) -> httpx.AsyncClient:
+    """A client that speaks HTTP/2 only."""
+    context = Http2Only(ssl.PROTOCOL_TLS_CLIENT)
+    AUTHORITY.configure_trust(context)
+    base_url = f"https://localhost:{door.port}"
+    return httpx.AsyncClient(base_url=base_url, verify=context, http2=True, trust_env=False, timeout=30)

@@ -9,10 +9,9 @@ from tests.serve_app.launcher.proxy.app_behind import BEHIND
 from tests.serve_app.launcher.proxy.https_in_front import (
     AUTHORITY,
     ask_securely,
-    curl,
     holding,
+    http2_client,
     https_in_front,
-    needs_curl,
     write_pair,
 )
 from tests.support.raw_http import Answer, get, serving
@@ -34,18 +33,16 @@ async def once(status: int | None, source: str, port: int) -> Answer | None:
                     return answer
 
 
-@needs_curl
 async def test_requests_count_as_connections_do_where_one_connection_has_many(tmp_path: Path) -> None:
     async with serving(BEHIND) as behind:
         files = write_pair(AUTHORITY.issue_cert("localhost"), tmp_path)
         with https_in_front([behind], files, limits=ConnectionLimits(per_client=8)) as door:
-            late = f"https://localhost:{door.port}/late?after_s=2&n=[1-20]"
-            shown = await curl(
-                tmp_path, "--http2", "--parallel", late, "--output", "/dev/null", "--write-out", "%{http_code}\\n"
-            )
-            assert sorted(shown.split()) == ["200"] * 8 + ["429"] * 12
-            # None of them is under way any more.
-            assert (await ask_securely(door.port, get("/text"))).status == 200
+            async with http2_client(door) as http:
+                await http.get("/text")
+                answers = await asyncio.gather(*(http.get("/late?after_s=2") for _ in range(20)))
+                assert sorted(answer.status_code for answer in answers) == [200] * 8 + [429] * 12
+                # None of them is under way any more.
+                assert (await http.get("/text")).status_code == 200
 
 
 async def test_a_client_with_too_many_connections_is_told_so_and_then_refused(tmp_path: Path) -> None:
