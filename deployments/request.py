@@ -15,6 +15,7 @@ from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
 from deployments.origin import Origin
 from deployments.process.message import message
+from deployments.text.short_number import short_number
 
 MAX_DETECTIONS_LIMIT = 1000
 MAX_DEADLINE_S = 3600.0
@@ -92,9 +93,8 @@ class Options:
             _check_share("score_threshold", self.score_threshold)
         _check_share("iou_threshold", self.iou_threshold)
         if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS_LIMIT:
-            raise InvalidRequest(
-                f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {self.max_detections:g}"
-            )
+            got = short_number(self.max_detections)
+            raise InvalidRequest(f"max_detections must be between 1 and {MAX_DETECTIONS_LIMIT}, got {got}")
         if self.regions is not None:
             _check_regions(self.regions)
         self._check_labels()
@@ -126,7 +126,7 @@ def _check_regions(regions: Sequence[Region]) -> None:
 
 def _check_share(field: str, value: float | None) -> None:
     if value is not None and not 0.0 <= value <= 1.0:
-        raise InvalidRequest(f"{field} must be between 0 and 1, got {value}")
+        raise InvalidRequest(f"{field} must be between 0 and 1, got {short_number(value)}")
 
 
 @message

@@ -90,8 +90,11 @@ def in_our_words(address: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise TimedOut(f"{address} was silent for too long") from error
     except httpx.TransportError as error:
-        never = isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)) or _is_distrusted(error)
+        is_distrusted = _is_distrusted(error)
+        never = isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)) or is_distrusted
         reason = str(error) or type(error).__name__
+        if is_distrusted:
+            reason += "; an authority of your own is named by FATHOM_CACERT, or --cacert"
         raise ServerNotReachable(f"{address} cannot be reached: {reason}", may_pass=not never) from error
     except httpx.RequestError as error:
         raise UnexpectedAnswer(f"the answer of {address} cannot be read: {error}") from error

@@ -32,6 +32,7 @@ class Client:
 
     url: of the server, else FATHOM_URL, else http://localhost:8082. api_key: else FATHOM_API_KEY. timeout_s: how long
     the server may be silent. retry: what is sent again, and when. transport: of httpx, in place of the network.
+    FATHOM_CACERT names the authority, a file in PEM, from which the certificate of an https:// server must come.
     Raises ValueError for an address or a key that cannot be one; what its methods raise is in `fathom_client.errors`.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from fathom_client.version import VERSION
 DEFAULT_URL = "http://localhost:8082"
 URL_VARIABLE = "FATHOM_URL"
 KEY_VARIABLE = "FATHOM_API_KEY"
+AUTHORITY_VARIABLE = "FATHOM_CACERT"
 CONNECT_TIMEOUT_S = 10.0
 
 
@@ -27,10 +29,16 @@ class Connection:
     url: httpx.URL
     api_key: str | None = field(repr=False)
     timeout_s: float
+    trust: ssl.SSLContext | None = field(default=None, repr=False)
+    """Whose certificates are believed; None for those that httpx believes."""
 
     @classmethod
     def chosen(
-        cls, url: str | None, api_key: str | None, timeout_s: float, environ: Mapping[str, str] = os.environ
+        cls,
+        url: str | None,
+        api_key: str | None,
+        timeout_s: float,
+        environ: Mapping[str, str] = os.environ,
     ) -> Connection:
         """From arguments, else from the environment. Raises ValueError."""
         if not (timeout_s > 0 and math.isfinite(timeout_s)):
@@ -40,7 +48,9 @@ class Connection:
             raise ValueError(
                 f"the API key ({KEY_VARIABLE}) has characters that no key has, such as a space or a newline"
             )
-        return cls(_address(url or environ.get(URL_VARIABLE) or DEFAULT_URL), key, timeout_s)
+        address = _address(url or environ.get(URL_VARIABLE) or DEFAULT_URL)
+        authority = environ.get(AUTHORITY_VARIABLE)
+        return cls(address, key, timeout_s, _trust_in(authority) if authority and address.scheme == "https" else None)
 
     @property
     def shown(self) -> str:
@@ -61,7 +71,7 @@ class Connection:
             # A proxy for the internet, named by the environment, cannot reach this machine's own loopback.
             "mounts": {f"{self.url.scheme}://{host}": None} if is_loopback else {},
             # Reading all certificates takes a tenth of a second; where nothing is encrypted none is needed.
-            "verify": not (is_loopback and self.url.scheme == "http"),
+            "verify": self.trust or not (is_loopback and self.url.scheme == "http"),
             # A key goes to the server that it is for, nowhere else.
             "follow_redirects": False,
         }
@@ -77,6 +87,15 @@ def _address(text: str) -> httpx.URL:
     if url.query or url.fragment:
         raise ValueError(f"the server's address ends before ? and #; a key goes into {KEY_VARIABLE}")
     return url
+
+
+def _trust_in(authority: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except ssl.SSLError:
+        raise ValueError(f"{AUTHORITY_VARIABLE}: {authority} holds no certificate in PEM") from None
+    except OSError as error:
+        raise ValueError(f"{AUTHORITY_VARIABLE}: {authority}: {error.strerror}") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from deployments.definition import Tiling
 from deployments.errors import InvalidRequest
 from deployments.request import MAX_REGIONS, SHOWN_CHARACTERS, Region
+from deployments.text.short_number import short_number
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _LONGEST_NUMBER = 50
@@ -53,7 +54,7 @@ def whole_number_in(text: str, name: str) -> int | None:
 def share(number: float | None, name: str) -> float | None:
     """`number` itself. Raises InvalidRequest that names the option, as its face calls it, where it is not 0 to 1."""
     if number is not None and not 0.0 <= number <= 1.0:
-        raise InvalidRequest(f"{name} must be between 0 and 1, got {number}")
+        raise InvalidRequest(f"{name} must be between 0 and 1, got {short_number(number)}")
     return number
 
 
@@ -68,7 +69,7 @@ def json_whole_number(value: Any, name: str) -> int:
     """A whole number of a JSON body. Raises InvalidRequest that names the option."""
     number = json_number(value, name)
     if number != int(number):
-        raise InvalidRequest(f"{name} must be a whole number, got {number}")
+        raise InvalidRequest(f"{name} must be a whole number, got {short_number(number)}")
     return int(number)
 
 

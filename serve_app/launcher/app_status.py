@@ -30,6 +30,9 @@ class ApplicationState:
     is_tried_again: bool = False
     """Whether a replica has failed to start, for this reason, and Ray Serve tries again."""
 
+    is_asleep: bool = False
+    """Whether it has no replica because nobody asks it. Ray Serve calls that running, too."""
+
     @property
     def is_healthy(self) -> bool:
         """Whether it runs as configured."""
@@ -97,11 +100,12 @@ def table(states: Iterable[ApplicationState]) -> str:
     """One line per application: name, status, replicas, reason."""
     rows = sorted(states, key=lambda state: state.name)
     width = max((len(row.name) for row in rows), default=0)
-    lines = [
-        f"{row.name:<{width}}  {row.status:<13} {row.replicas} running" + (f"  {row.reason}" if row.reason else "")
-        for row in rows
-    ]
-    return "\n".join(lines) or "no application is running"
+    return "\n".join(_line(row, width) for row in rows) or "no application is running"
+
+
+def _line(state: ApplicationState, width: int) -> str:
+    status, reason = ("ASLEEP", "woken by a request") if state.is_asleep else (state.status, state.reason)
+    return f"{state.name:<{width}}  {status:<13} {state.replicas} running" + (f"  {reason}" if reason else "")
 
 
 def _node_line(node: Details, details: Details) -> str:
@@ -133,6 +137,12 @@ def _running_replicas(details: Details) -> Iterator[tuple[str, Details]]:
             yield from ((name, one) for one in deployment.get("replicas", []) if one.get("state") == "RUNNING")
 
 
+def _wanted_replicas(deployment: Details) -> int:
+    """How many Serve wants to run now; one where it does not say."""
+    wanted: int | None = deployment.get("target_num_replicas")
+    return 1 if wanted is None else wanted
+
+
 def _state(name: str, report: Details) -> ApplicationState:
     deployments = report.get("deployments", {}).values()
     replicas = [replica for deployment in deployments for replica in deployment.get("replicas", [])]
@@ -147,4 +157,5 @@ def _state(name: str, report: Details) -> ApplicationState:
         reason="" if status == "RUNNING" else cause_in(message),
         replicas=running,
         is_tried_again=telling is not None and not running and status not in _FAILED and status != "RUNNING",
+        is_asleep=status == "RUNNING" and bool(deployments) and not any(map(_wanted_replicas, deployments)),
     )

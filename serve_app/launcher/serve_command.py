@@ -40,6 +40,8 @@ from serve_app.launcher.proxy.haproxy import (
     is_enabled,
 )
 from serve_app.launcher.proxy.haproxy_config import LOOPBACK
+from serve_app.launcher.proxy.https import Https
+from serve_app.launcher.proxy.https_settings import https_line, https_of, renewal_of, with_plain_http
 from serve_app.launcher.pulse import Pulse, PulseTimes
 from serve_app.launcher.ray_token import ensure_token, explicit_mode, token_place
 from serve_app.launcher.run_record import open_folder, read_record, remove_record, write_record
@@ -57,7 +59,8 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     environ = explicit_mode(environ) | for_ray(environ)
     environ.pop(API_KEY, None)
     document = rendered(load_system(config), settings, has_real_redis=bool(environ.get(REDIS_URL.name)))
-    listeners = _listeners(document, settings, environ)
+    https = https_of(document, settings, environ)
+    listeners = _listeners(document := with_plain_http(document, https), settings, environ, https)
     if joins_cluster(environ):
         document = _fitted_to_cluster(load_system(config), settings, environ)
     else:
@@ -74,23 +77,31 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
     if signals.count:
         say("stopped before anything was started")
         return 0
-    say(f"starting {', '.join(names(document))}" + (f"; log: {log}" if log else ""))
+    _say_what_starts(document, log, https)
     with ExitStack() as stack:
         # A cluster that is joined has its proxies already.
         if not joins_cluster(environ):
             limits = _limits(settings, document)
-            environ |= stack.enter_context(_haproxy_environment(environ, listeners[0], limits))
+            environ |= stack.enter_context(_haproxy_environment(environ, listeners[0], limits, https))
         write_rendered(behind_haproxy(document, environ), folder / "serve.yaml")
-        # Workers on a cluster that is joined are started by its own nodes.
-        forks = settings.fork_workers and not joins_cluster(environ)
-        libraries = libraries_for(document) if forks else []
-        command = child_main.command(folder / "serve.yaml", libraries)
+        command = child_main.command(folder / "serve.yaml", _shared_libraries(document, settings, environ))
         write_record(folder, environ)
         note_change(folder, "serve", file=str(config.absolute()), applications=names(document))
         try:
             return _start_and_keep(command, log, signals, document, environ)
         finally:
             remove_record(folder)
+
+
+def _shared_libraries(document: Details, settings: SystemSettings, environ: Environ) -> list[str]:
+    # Workers on a cluster that is joined are started by its own nodes.
+    return libraries_for(document) if settings.fork_workers and not joins_cluster(environ) else []
+
+
+def _say_what_starts(document: Details, log: Path | None, https: Https | None) -> None:
+    say(f"starting {', '.join(names(document))}" + (f"; log: {log}" if log else ""))
+    if https is not None:
+        say(https_line(https))
 
 
 def _start_and_keep(
@@ -143,10 +154,12 @@ def _checked_machine(settings: SystemSettings, environ: Environ) -> dict[str, st
 
 
 @contextmanager
-def _haproxy_environment(environ: Environ, door: Listener, limits: ConnectionLimits) -> Iterator[dict[str, str]]:
+def _haproxy_environment(
+    environ: Environ, door: Listener, limits: ConnectionLimits, https: Https | None
+) -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         try:
-            variables = stack.enter_context(haproxy_environment(environ, door, limits))
+            variables = stack.enter_context(haproxy_environment(environ, door, limits, https))
         except OSError as error:
             advice = "set XDG_RUNTIME_DIR to a folder of yours, or RAY_SERVE_ENABLE_HA_PROXY=0"
             raise LaunchError(f"HAProxy cannot be set up: {error}; {advice}") from error
@@ -168,14 +181,16 @@ def _keep_in_foreground(supervisor: Supervisor, system: RunningSystem, document:
     has_door = any(app.get("route_prefix") is not None for app in document["applications"])
     door = http_address(document) if has_door and not joins_cluster(environ) else None
     times = PulseTimes(hang_timeout_s=settings.hang_patience_s)
-    return supervisor.wait_for_the_end(Pulse(system, door, not joins_cluster(environ), times))
+    pulse = Pulse(system, door, not joins_cluster(environ), times)
+    return supervisor.wait_for_the_end(pulse, renewal_of(settings, environ))
 
 
-def _listeners(document: Details, settings: SystemSettings, environ: Environ) -> list[Listener]:
+def _listeners(document: Details, settings: SystemSettings, environ: Environ, https: Https | None) -> list[Listener]:
     http = document["http_options"]
     listeners = [
         Listener("FATHOM_HTTP_PORT", http.get("host", "0.0.0.0"), http.get("port", 8000)),
         Listener("FATHOM_DASHBOARD_PORT", settings.dashboard_host, settings.dashboard_port),
+        *([https.listener] if https else []),
     ]
     if (document.get("grpc_options") or {}).get("grpc_servicer_functions"):
         listeners.append(Listener("grpc_options.port", "0.0.0.0", document["grpc_options"].get("port", 9000)))

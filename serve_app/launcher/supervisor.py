@@ -11,6 +11,7 @@ from serve_app.launcher.deaths import VALKEY, Deaths
 from serve_app.launcher.processes.child_process import StopSignals, SystemProcess
 from serve_app.launcher.processes.process_tree import end_descendants
 from serve_app.launcher.progress import Progress, waiting_for
+from serve_app.launcher.proxy.renewal import Renewal
 from serve_app.launcher.pulse import Pulse
 
 POLL_INTERVAL_S = 1.0
@@ -73,10 +74,12 @@ class Supervisor:
                 what = self._system.silence or waiting_for(states) or "the HTTP proxy"
                 say(f"still starting after {progress.waited_s:.0f} s: {what}")
 
-    def wait_for_the_end(self, pulse: Pulse) -> int:
+    def wait_for_the_end(self, pulse: Pulse, renewal: Renewal | None = None) -> int:
         """Waits for a signal, for the process's own end, or until a part that the system cannot do without has
-        died or hangs; leaves nothing behind; returns the exit status."""
+        died or hangs; leaves nothing behind; returns the exit status. renewal: looks after the certificate."""
         while not self._signals.count and not self._is_over(pulse):
+            for line in renewal.poll() if renewal else ():
+                say(line)
             self._signals.wait(POLL_INTERVAL_S)
         if self._process.has_ended:
             say_error(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from fathom_client.connection import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+from fathom_client.connection import AUTHORITY_VARIABLE, DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from fathom_client.retries import Retry
 from fathom_client.version import VERSION
 
@@ -17,6 +17,7 @@ FORMATS = (
 EPILOG = f"""environment:
   {URL_VARIABLE:14}  the server, unless --url names it (default {DEFAULT_URL})
   {KEY_VARIABLE:14}  the API key, where the server wants one
+  {AUTHORITY_VARIABLE:14}  a file in PEM: the authority of the certificate of an https:// server, where it is your own
 
 exit status:
   0 all done, 1 something failed, 2 wrong usage, 3 the server cannot be reached, 130 interrupted"""
@@ -155,6 +156,9 @@ def _add_options(command: argparse.ArgumentParser) -> None:
 
 def _add_server(command: argparse.ArgumentParser) -> None:
     command.add_argument("--url", help=f"the server (default: {URL_VARIABLE}, else {DEFAULT_URL})")
+    command.add_argument(
+        "--cacert", metavar="FILE", help=f"the authority of an https:// server (default: {AUTHORITY_VARIABLE})"
+    )
     command.add_argument(
         "--timeout", type=float, default=60.0, metavar="S", help="how long the server may be silent (default 60)"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from fathom_client.command.models import models
 from fathom_client.command.predict import predict
 from fathom_client.command.squidle import squidle
 from fathom_client.command.tator import tator
+from fathom_client.connection import AUTHORITY_VARIABLE
 from fathom_client.errors import FathomError, InvalidRequest, ModelNotFound, NotAllowed, ServerNotReachable
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reached, 130 interrupted."""
     console.tolerate_any_text()
     chosen = parser().parse_args(arguments)
+    if getattr(chosen, "cacert", None):
+        os.environ[AUTHORITY_VARIABLE] = chosen.cacert
     try:
         return COMMANDS[chosen.command](chosen)
     except (UsageError, ModelNotFound, NotAllowed, InvalidRequest, ValueError) as error:

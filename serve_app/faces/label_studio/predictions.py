@@ -218,7 +218,10 @@ def _answer(asked: _Asked, entries: Sequence[Entry | ServingError]) -> Response:
     errors = [one for one in entries if isinstance(one, ServingError)]
     _log(asked.http_request, asked.record, errors)
     if len(errors) == len(entries) and len({problem(error).status_code for error in errors}) == 1:
-        return problem(errors[0], MEMBERS)
+        first = errors[0]
+        if any(error.message != first.message for error in errors):
+            first = type(first)(f"task 1 of {len(errors)}: {first.message}")
+        return problem(first, MEMBERS)
     shown = [
         {"error": one.message, **problem_members(one)} if isinstance(one, ServingError) else one for one in entries
     ]

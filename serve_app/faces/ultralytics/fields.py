@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from deployments.errors import InvalidRequest
 from deployments.request import Options
+from deployments.text.short_number import short_number
 from serve_app.bodies.forms import Accepted
 from serve_app.bodies.option_values import number_in, share, whole_number_in
 
@@ -53,7 +54,7 @@ def _whole_number(fields: Mapping[str, str], name: str, least: int, most: int | 
     number = whole_number_in(fields.get(name, ""), name)
     if number is not None and (number < least or (most is not None and number > most)):
         bound = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise InvalidRequest(f"{name} must be {bound}, got {number}")
+        raise InvalidRequest(f"{name} must be {bound}, got {short_number(number)}")
     return number
 
 

@@ -22,7 +22,7 @@ from serve_app.launcher.processes.log_file import DEFAULT_MAX_BYTES
 from serve_app.launcher.processes.log_folder import DEFAULT_MAX_BYTES as DEFAULT_LOGS_MAX_BYTES
 
 PREFIX = "FATHOM_"
-OF_CLIENT = frozenset({"FATHOM_URL"})  # what the command `fathom` reads: one shell may start both
+OF_CLIENT = frozenset({"FATHOM_URL", "FATHOM_CACERT"})  # what the command `fathom` reads: one shell may start both
 API_KEY = "FATHOM_API_KEY"
 """A secret: no process that is started gets it, and no file."""
 

@@ -2,6 +2,7 @@
 
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -20,6 +21,21 @@ class HttpSettings(Settings):
 
     http_port: int | None = Field(default=None, ge=1, le=65535)
     """Port of the HTTP door."""
+
+    tls_certificate: Path | None = None
+    """File of this server's certificate and its chain, in PEM. With it the HTTP door speaks HTTPS: docs/security.md.
+    It is read again when it changes."""
+
+    tls_key: Path | None = None
+    """File of the certificate's private key, in PEM and without a passphrase, where it is not in the file of the
+    certificate."""
+
+    https_port: int = Field(default=8443, ge=1, le=65535)
+    """Port of the HTTP door for HTTPS, with `FATHOM_TLS_CERTIFICATE`."""
+
+    plain_http: Literal["loopback", "redirect", "open"] = "loopback"
+    """Whom the door serves over plain HTTP where it speaks HTTPS: `loopback`, this machine only; `redirect`, the
+    same, and others are sent to HTTPS; `open`, everybody."""
 
     http_connections_per_client: int | None = Field(default=None, ge=1)
     """Connections that one client address (of IPv6, one /64) may hold; a quarter of all, which are 4096 where the
@@ -58,6 +74,14 @@ class HttpSettings(Settings):
     def _file_is_found_from_everywhere(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_absolute():
             raise ValueError("must be an absolute path, as the door runs in a folder of Ray's")
+        return value
+
+    @field_validator("tls_key", "https_port", "plain_http")
+    @classmethod
+    def _goes_with_a_certificate(cls, value: object, info: ValidationInfo) -> object:
+        # Somebody would think that what they send is encrypted.
+        if info.data.get("tls_certificate", "") is None:
+            raise ValueError("means nothing without FATHOM_TLS_CERTIFICATE")
         return value
 
     @field_validator("trusted_proxies")

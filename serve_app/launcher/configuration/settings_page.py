@@ -9,6 +9,10 @@ _WEIGHTS = "models, doors, `python -m deployments.weights`"
 _GOES_TO = {
     "http_host": "`http_options.host`",
     "http_port": "`http_options.port`",
+    "tls_certificate": "HAProxy, by the launcher",
+    "tls_key": "HAProxy, by the launcher",
+    "https_port": "HAProxy",
+    "plain_http": "HAProxy",
     "http_connections_per_client": "HAProxy",
     "http_header_patience_s": "HAProxy",
     "api_keys_file": "the HTTP door",

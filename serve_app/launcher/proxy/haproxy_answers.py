@@ -14,6 +14,7 @@ from starlette.responses import Response
 from serve_app.http.problems import LEGACY_MEMBERS, SENTENCE, status_problem
 from serve_app.http.security_headers import HEADERS
 from serve_app.launcher.proxy.haproxy_config import ERRORS, HEAD_TOO_LARGE
+from serve_app.launcher.proxy.https import ELSEWHERE
 
 _BESIDE = {**LEGACY_MEMBERS, "error": SENTENCE}
 """For old clients, and for those of `/v2`."""
@@ -35,12 +36,13 @@ class ProxyAnswer:
 
 
 ANSWERS = {
+    308: ProxyAnswer(308, "from other machines this server is asked over HTTPS, at the address in Location"),
     400: ProxyAnswer(400, "the request is not valid HTTP, or its head (request line and headers) exceeds 31 kB"),
     403: ProxyAnswer(403, "the request is forbidden"),
     404: ProxyAnswer(404, "no application answers on this path"),
     408: ProxyAnswer(408, "the request did not arrive in time"),
     413: ProxyAnswer(413, "the request is too large"),
-    429: ProxyAnswer(429, "too many connections are open from this address; close some", retry_after_s=1),
+    429: ProxyAnswer(429, "too many connections or requests are open from this address; close some", retry_after_s=1),
     431: ProxyAnswer(431, "the head of the request (request line and headers) exceeds 16 kB"),
     500: ProxyAnswer(500, "the server failed on this request"),
     # The replica of the door ended during the request: a retry is right.
@@ -56,6 +58,7 @@ def write_answers(folder: Path) -> None:
     for status in ERRORS:
         (folder / f"{status}.http").write_bytes(_with_head(ANSWERS[status]))
     (folder / HEAD_TOO_LARGE).write_bytes(_document(ANSWERS[431]))
+    (folder / ELSEWHERE).write_bytes(_document(ANSWERS[308]))
 
 
 def response_of(answer: ProxyAnswer) -> Response:

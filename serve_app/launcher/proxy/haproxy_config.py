@@ -36,6 +36,12 @@ _HEADERS = (
 
 _PROXIES_IN_A_ROW = 3
 
+_HTTP2 = ("    tune.h2.fe.max-concurrent-streams 32", f"    tune.h2.fe.initial-window-size {2**20}")
+"""By itself HAProxy takes 64 KiB of an upload in each round trip: slow where the client is far away."""
+
+# No backend, but a table of requests under way: a connection of HTTP/2 has several.
+_REQUESTS = ("backend requests", "    stick-table type ipv6 size 100k expire 10m store conn_cur")
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -58,6 +64,10 @@ class Rules:
     trusted_proxies: Sequence[str] = ()
     """Networks of proxies in front, which say for whom they ask."""
 
+    https: str = ""
+    """The line of the listener for HTTPS, as `https` has it; `https_rules` are lines about requests."""
+    https_rules: Sequence[str] = ()
+
 
 def edited(config: str, rules: Rules) -> str:
     """`config` as Ray wrote it, with the rules in it. A file that has them already stays as it is.
@@ -70,9 +80,8 @@ def edited(config: str, rules: Rules) -> str:
         raise ValueError(
             f"no frontend http_frontend with bind {LOOPBACK}:{rules.door_port} in HAProxy's configuration"
         )
-    return "\n".join(
-        [_MARK, *(line for section in _sections(config) for line in _edited(section, config, rules)), ""]
-    )
+    lines = [line for section in _sections(config) for line in _edited(section, config, rules)]
+    return "\n".join([_MARK, *lines, *(_REQUESTS if rules.https else ()), ""])
 
 
 def _sections(config: str) -> Iterator[list[str]]:
@@ -91,13 +100,15 @@ def _edited(section: list[str], config: str, rules: Rules) -> Iterator[str]:
     yield name
     lines = [_narrowed(line) for line in lines]
     match name.split():
+        case ["global"] if rules.https:
+            yield from (*lines, *_HTTP2)
         case ["defaults"]:
             yield from (line for line in lines if not line.lstrip().startswith("errorfile "))
             yield from _defaults(rules)
         case ["frontend", "http_frontend"]:
             for line in lines:
                 if line.strip() == f"bind {LOOPBACK}:{rules.door_port}":
-                    yield f"    bind {rules.door_host}:{rules.door_port}"
+                    yield from filter(None, [f"    bind {rules.door_host}:{rules.door_port}", rules.https])
                     yield from _frontend(config, rules)
                 else:
                     yield line
@@ -108,7 +119,7 @@ def _edited(section: list[str], config: str, rules: Rules) -> Iterator[str]:
         case ["backend", backend] if any(line.lstrip().startswith("server ") for line in lines):
             is_door = f"\n    acl is_{backend} path /\n" in config
             yield from (_out_of_use(line) if is_door and line.endswith(" backup") else line for line in lines)
-            yield from _backend()
+            yield from _backend(_number(_MAXCONN, config, _USUAL_CONNECTIONS) if rules.https else 0)
         case _:
             yield from lines
 
@@ -121,6 +132,8 @@ def _narrowed(line: str) -> str:
 
 def _defaults(rules: Rules) -> Iterator[str]:
     yield f"    timeout http-request {round(rules.head_timeout_s * 1000)}ms"
+    # By itself 5 s: a door that is late twice gets nobody, and a busy one is. Serve ends one that hangs.
+    yield "    timeout check 15s"
     # Browsers open connections in advance: an answer without a request would be read as one to the next request.
     yield "    option http-ignore-probes"
     for status in ERRORS:
@@ -135,7 +148,7 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
     share_and_told = share + max(1, share // 4)
     # The last quarter is for clients that have few connections, so that no client can block /health/live.
     busy, few = all_connections * 3 // 4, max(1, all_connections // 128)
-    # A connection carries one request at a time; with HTTP/2 it would be a hundred.
+    # A connection carries one request at a time, unless HTTP/2 was agreed upon in TLS.
     yield "    option disable-h2-upgrade"
     yield "    stick-table type ipv6 size 100k expire 10m store conn_cur"
     yield "    tcp-request connection track-sc0 src,ipmask(32,64)"
@@ -144,6 +157,9 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
     yield f"    tcp-request connection set-var(sess.too_many) bool(true) if {{ sc0_conn_cur gt {share} }}"
     yield from _request_id()
     yield "    http-request return status 429 default-errorfiles if { var(sess.too_many) -m bool }"
+    if rules.https:
+        yield "    http-request track-sc1 src,ipmask(32,64) table requests"
+        yield f"    http-request return status 429 default-errorfiles if {{ sc1_conn_cur gt {share} }}"
     yield (
         f"    http-request return status 431 content-type application/problem+json "
         f"file {rules.answers}/{HEAD_TOO_LARGE} {_HEADERS} if {{ req.hdrs,length gt {buffer_bytes // 2} }}"
@@ -156,7 +172,7 @@ def _frontend(config: str, rules: Rules) -> Iterator[str]:
     yield from _dropped_headers()
     # HAProxy tells the system log whole addresses, and in these is a secret: docs/security.md.
     yield "    http-request set-log-level silent if { url_param(api_key) -m found }"
-    yield from _client_address(rules.trusted_proxies)
+    yield from (*_client_address(rules.trusted_proxies), *rules.https_rules)
 
 
 def _request_id() -> Iterator[str]:
@@ -165,12 +181,10 @@ def _request_id() -> Iterator[str]:
     yield "    acl plain_request_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$"
     yield "    http-request del-header x-request-id unless one_request_id plain_request_id"
     yield "    http-request set-var(txn.request_id) req.hdr(x-request-id)"
-    has_none = "!{ res.hdr(x-request-id) -m found }"
-    yield (
-        "    http-after-response set-header x-request-id %[var(txn.request_id)] "
-        f"if {has_none} {{ var(txn.request_id) -m found }}"
-    )
-    yield f"    http-after-response set-header x-request-id %[uuid()] if {has_none}"
+    has_none, id_of_client = "!{ res.hdr(x-request-id) -m found }", "var(txn.request_id)"
+    set_id = "    http-after-response set-header x-request-id"
+    yield f"{set_id} %[{id_of_client}] if {has_none} {{ {id_of_client} -m found }}"
+    yield f"{set_id} %[uuid()] if {has_none}"
 
 
 def _client_address(trusted: Sequence[str]) -> Iterator[str]:
@@ -208,8 +222,12 @@ def _out_of_use(server: str) -> str:
     return f"{server} weight 0"
 
 
-def _backend() -> Iterator[str]:
+def _backend(most_requests: int) -> Iterator[str]:
     """Answers in plain text are Ray's own, such as those of a replica that stops. The door's errors are documents."""
+    if most_requests:  # as there are connections; the last quarter, as there, for clients that have few
+        yield f"    http-request return status 503 default-errorfiles if {{ be_conn gt {most_requests} }}"
+        many = f"{{ be_conn gt {most_requests * 3 // 4} }} {{ sc1_conn_cur gt {max(1, most_requests // 128)} }}"
+        yield f"    http-request return status 429 default-errorfiles if {many}"
     yield "    acl is_rays_own res.hdr(content-type) -m beg text/plain"
     for status, shown in ((404, 503), (408, 504), (500, 500), (502, 503), (503, 503), (504, 504)):
         # The status first: it is cheaper to ask for, and most answers have none of these.

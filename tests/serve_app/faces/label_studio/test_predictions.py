@@ -147,6 +147,11 @@ async def test_one_task_fails_alone(
     assert results[1]["error"] in caplog.text
 
 
+async def test_where_all_tasks_fail_the_problem_says_which_one_it_tells_of(client: httpx.AsyncClient) -> None:
+    told = await refusal_of(client, "/predict", request_of("ftp://bucket/a.png", "data:image/png;base64,"))
+    assert told.startswith("task 1 of 2: data.image must be http(s)://")
+
+
 @pytest.mark.parametrize(
     ("image", "reason"),
     [

@@ -145,6 +145,7 @@ JSON_REFUSALS = [
     ({"iou_threshold": 1.5}, "iou_threshold must be between 0 and 1, got 1.5"),
     ({"max_detections": 1.5}, "max_detections must be a whole number"),
     ({"max_detections": 1e300}, "max_detections must be between 1 and 1000, got 1e+300"),
+    ({"max_detections": 1234567}, "max_detections must be between 1 and 1000, got 1234567"),
     ({"classes": "Crab"}, 'classes must be a list of labels such as ["Crab"]'),
     ({"classes": []}, "classes must be a list of labels"),
     ({"classes": [1]}, "classes must be a list of labels"),
