@@ -80,12 +80,12 @@ def create_api(
     """The door."""
     budget = ByteBudget(settings.max_held_bytes, "memory for uploads", settings.max_held_bytes_per_client)
     fetcher = ImageFetcher.of(settings.fetch_hosts, settings.max_upload_bytes, settings.fetch_timeout_s)
-    parts = FaceParts(models, settings, budget, fetcher)
+    parts = FaceParts(models, settings, budget, fetcher, lambda request: str(request.scope.get(KEY_NAME, "")))
     faces = [
         legacy_face(models, settings, budget),
         v1_face(parts),
         system_face(models.catalogue, system, settings, DoorWork(models.activity, budget)),
-        admin_face(parts, entrance.change, lambda request: str(request.scope.get(KEY_NAME, ""))),
+        admin_face(parts, entrance.change),
         *chosen_faces(parts),
     ]
     # The interactive pages of FastAPI load scripts from elsewhere, which a ship cannot reach.

@@ -1,12 +1,13 @@
 """What a face is, and how it reaches the models."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp
 
 from deployments.byte_budget import ByteBudget
@@ -16,6 +17,7 @@ from deployments.errors import DeadlineExceeded, InvalidRequest, ServingError
 from deployments.external import AskExternal, ExternalRequest, Task, no_external_workers
 from deployments.prediction import Outcome, Prediction
 from deployments.request import Request
+from deployments.vectors import Vectors
 from serve_app.activity import Activity
 from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.http.openapi_parts import PROBLEM_TYPE
@@ -34,6 +36,9 @@ class ModelAccess:
 
     ask_external: AskExternal = no_external_workers
     """Asks a model that runs elsewhere."""
+
+    vectors: Vectors | None = None
+    """Embeddings that are kept, where somebody keeps any."""
 
     activity: Activity = field(default_factory=Activity)
     """What the models are asked by this door."""
@@ -83,6 +88,16 @@ class ModelAccess:
         return outcome
 
 
+KeyOf = Callable[[HttpRequest], str]
+"""The name of the key that a request showed; '' where the server asks for none."""
+
+
+def no_key(request: HttpRequest) -> str:
+    """A `KeyOf` of a server that asks for none."""
+    del request
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class FaceParts:
     """What each face is made of."""
@@ -93,6 +108,7 @@ class FaceParts:
     """Memory for all uploads, and for images that are fetched."""
     fetcher: ImageFetcher
     """Fetches images that clients give as addresses."""
+    key_of: KeyOf = no_key
 
     def record_of(self, name: str = "") -> ModelRecord:
         """The model of this name or queue, or the default one. Raises InvalidRequest and ModelNotFound."""

@@ -1,7 +1,7 @@
 """The paths by which models come and go."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -28,13 +28,10 @@ LISTED_WITHIN_S = 4.0
 _POLL_INTERVAL_S = 0.1
 _JSON = "application/json"
 
-KeyOf = Callable[[Request], str]
-"""The name of the key that a request showed; '' where the server asks for none."""
 
-
-def admin_face(parts: FaceParts, change: ChangeModels, key_of: KeyOf) -> Face:
+def admin_face(parts: FaceParts, change: ChangeModels) -> Face:
     """Adding and removing models."""
-    admin = _Admin(parts, change, key_of)
+    admin = _Admin(parts, change)
     router = APIRouter(tags=["admin"])
 
     @router.post(
@@ -55,7 +52,6 @@ def admin_face(parts: FaceParts, change: ChangeModels, key_of: KeyOf) -> Face:
 class _Admin:
     parts: FaceParts
     change: ChangeModels
-    key_of: KeyOf
 
     async def add(self, request: Request, held: HeldBytes) -> Response:
         noted = self._noted(request)
@@ -84,7 +80,7 @@ class _Admin:
 
     def _noted(self, request: Request) -> Mapping[str, Any]:
         """Who asks, for the log of changes. Raises HTTPException where nobody has shown a key."""
-        key = self.key_of(request)
+        key = self.parts.key_of(request)
         if not key:
             raise HTTPException(
                 HTTPStatus.FORBIDDEN,
