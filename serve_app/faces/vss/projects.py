@@ -49,12 +49,23 @@ async def project_to_add(models: ModelAccess, name: str, model: str) -> KnownPro
     with its name. Raises InvalidRequest and ModelNotFound."""
     kept = await vectors_of(models).project(checked_project(name))
     if kept is None:
-        return KnownProject(name, models.catalogue.resolve(model or name), None)
+        return KnownProject(name, _first_model(models, name, model), None)
     if model and model != kept.source.model:
         raise InvalidRequest(
             f"model: the vectors of project {name!r} were made by {kept.source.model}, got {model[:100]!r}"
         )
     return KnownProject(name, _model_of(models, kept), kept)
+
+
+def _first_model(models: ModelAccess, name: str, model: str) -> ModelRecord:
+    if model:
+        return models.catalogue.resolve(model)
+    try:
+        return models.catalogue.resolve(name)
+    except ModelNotFound:
+        raise InvalidRequest(
+            f"project {name!r} is new, and no model has this name: the field 'model' must say which embeds its images"
+        ) from None
 
 
 async def project_names(models: ModelAccess) -> list[str]:

@@ -78,7 +78,7 @@ async def test_nobody_changes_a_project_without_a_key_that_may(
         ({"label": "x" * 201}, ["a.png"], 422, "label must be 1 to 200"),
         ({"label": "Crab", "lable": "Crab"}, ["a.png"], 422, "unknown field 'lable'; did you mean label?"),
         ({"label": "Crab", "model": "nobody"}, ["a.png"], 404, "'nobody'"),
-        ({"label": "Crab"}, ["a.png"], 404, f"'{PROJECT}'"),
+        ({"label": "Crab"}, ["a.png"], 422, f"project '{PROJECT}' is new, and no model has this name"),
         ({"label": "Crab", "model": "benthic-demo"}, ["a.png"], 422, "answers boxes, and no embedding"),
         ({"label": "Crab", "model": "vit"}, ["/"], 422, "the name of an image must be 1 to 200"),
         ({"label": "Crab", "model": "vit"}, ["x" * 300 + ".png"], 422, "the name of an image must be"),
