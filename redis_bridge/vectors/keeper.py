@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from deployments.errors import (
     DeadlineExceeded,
@@ -159,6 +160,8 @@ class VectorKeeper:
             if is_full(error):
                 return Overloaded("Redis has reached its limit of memory, and keeps no more")
             logger.warning("vectors could not be asked for %s: %s", asked, error)
+            if isinstance(error, ResponseError):
+                return ModelUnavailable("Redis refuses what vectors need of it; the log of the bridge says why")
             return ModelUnavailable("Redis, where the vectors lie, does not answer; try again")
         except Exception:
             logger.exception("vectors could not be asked for %s", asked)

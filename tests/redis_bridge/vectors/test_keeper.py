@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from redis.asyncio import Redis
 
-from deployments.errors import InternalError, InvalidRequest, ModelUnavailable, Overloaded, ServingError
+from deployments.errors import InternalError, InvalidRequest, ModelUnavailable, Overloaded
 from deployments.vectors import LabelledVectors, Neighbour, Project, Source
 from redis_bridge import keys
 from redis_bridge.client.connection import connect
@@ -119,7 +119,9 @@ async def test_what_somebody_else_wrote_under_our_keys_breaks_nothing(keeper: Ve
     await redis.delete(keys.vectors(PROJECT))
     await redis.rpush(keys.vectors(PROJECT), "a list")
     for asked in (("search", PROJECT, SOURCE, AXES, 1), ("add", PROJECT, SOURCE, labelled(KELP)), ("projects",)):
-        assert isinstance(await keeper.answer(*asked), ServingError)
+        refused = await keeper.answer(*asked)
+        assert isinstance(refused, ModelUnavailable)
+        assert refused.message.startswith("Redis refuses")
 
 
 async def test_a_full_redis_keeps_no_more_and_lets_forget(keeper: VectorKeeper, redis: Redis) -> None:
