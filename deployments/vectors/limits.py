@@ -14,7 +14,7 @@ MAX_DIMENSION = 4096
 """Numbers of one vector."""
 
 MAX_BATCH = 32
-"""Vectors that are added, or searched for, at once."""
+"""Vectors that are made, added or searched for at once."""
 
 MAX_NEIGHBOURS = 100
 """That are found for one image."""
@@ -22,8 +22,8 @@ MAX_NEIGHBOURS = 100
 MAX_JOBS = 1024
 """Whose answers are kept at once."""
 
-MAX_JOB_BYTES = 2 * 2**20
-"""Of one answer."""
+MAX_JOB_BYTES = 3 * 2**20
+"""Of one answer: 512 embeddings of 1024 numbers. It travels by Serve's gRPC, which has a limit of 4 MiB."""
 
 LONGEST_PROJECT = 100
 LONGEST_NAME = 200

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import InvalidRequest, ServingError
 from deployments.vectors import LabelledVectors, Neighbour, Project, Source
+from deployments.vectors.limits import MAX_BATCH
 
 
 @dataclass
@@ -51,6 +52,7 @@ class FakeVectors:
         self, project: str, source: Source, queries: NDArray[np.float32], most: int
     ) -> Sequence[Sequence[Neighbour]]:
         self._fail()
+        assert len(queries) <= MAX_BATCH
         if project in self.kept and self.kept[project][0] != source:
             raise InvalidRequest(f"the vectors of project {project!r} were made by another model")
         return [self._nearest(self._rows(project), query)[:most] for query in queries]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from deployments.vectors.limits import LONGEST_NAME, LONGEST_PROJECT, MAX_NEIGHBOURS
-from serve_app.faces.vss.labelled import LABEL, MODEL
+from serve_app.faces.vss.labelled import LABEL, MAX_LABELLED, MODEL
 from serve_app.faces.vss.sent import FILES, MAX_IMAGES
 from serve_app.http.openapi_parts import Described, answers, problems, query_parameters, ref
 
@@ -92,15 +92,15 @@ def request(method: str, path: str) -> dict[str, Any]:
     if method == "DELETE":
         return {"parameters": [*parameters, *query_parameters({LABEL: _NAME}, [LABEL])]}
     if method == "POST":
-        form = _form(LABEL, MODEL) if path == VECTORS else _form()
+        form = _form(MAX_LABELLED, LABEL, MODEL) if path == VECTORS else _form(MAX_IMAGES)
         body = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
         return {"parameters": parameters, "requestBody": body}
     return {"parameters": parameters}
 
 
-def _form(*fields: str) -> Schema:
-    """fields: beside the images, the first of them required."""
+def _form(most: int, *fields: str) -> Schema:
+    """most: images.  fields: beside them, the first of which is required."""
     image = {**_TEXT, "format": "binary"}
-    images = {"type": "array", "items": image, "minItems": 1, "maxItems": MAX_IMAGES}
+    images = {"type": "array", "items": image, "minItems": 1, "maxItems": most}
     properties = {FILES: images, **dict.fromkeys(fields, _NAME)}
     return {**_object([FILES, *fields[:1]], **properties), "additionalProperties": False}

@@ -13,18 +13,21 @@ from starlette.responses import Response
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidRequest, ModelNotFound
 from deployments.vectors import LabelledVectors
-from deployments.vectors.limits import checked_name
+from deployments.vectors.limits import MAX_BATCH, checked_name
 from serve_app.bodies.forms import Accepted, Form, add_query
 from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.endpoint import Endpoint, json_answer
 from serve_app.faces.face import FaceParts
 from serve_app.faces.vss.embedding import embedded
 from serve_app.faces.vss.projects import checked_project, project_to_add, vectors_of
-from serve_app.faces.vss.sent import SentImages, read_sent
+from serve_app.faces.vss.sent import Accepts, SentImages, read_sent
 from serve_app.faces.vss.submitted import MEMBERS
 from serve_app.http.origins import origin_of
 
 LABEL, MODEL = "label", "model"
+
+MAX_LABELLED = MAX_BATCH
+"""Images of one request, which is answered when all of them are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Labelled:
         body = await read_body(http_request, UploadLimits.of(settings), held)
         ends_at_s = asyncio.get_running_loop().time() + settings.deadline_s
         content_type, query = http_request.headers.get("content-type", ""), http_request.scope["query_string"]
-        sent = read_sent(content_type, body, query, frozenset({LABEL, MODEL}))
+        sent = read_sent(content_type, body, query, Accepts(frozenset({LABEL, MODEL}), MAX_LABELLED))
         names = _names(sent)
         name = http_request.path_params["project"]
         project = await project_to_add(models, name, sent.fields.get(MODEL, ""))

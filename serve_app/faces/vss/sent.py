@@ -5,21 +5,20 @@ from dataclasses import dataclass, field
 
 from deployments.errors import InvalidImage, InvalidRequest
 from deployments.text.nearest_name import nearest_of
-from deployments.vectors.limits import MAX_BATCH
-from serve_app.bodies.forms import MAX_FIELD_BYTES, Accepted, Form, add_query
+from serve_app.bodies.forms import MAX_FIELD_BYTES, MAX_PARTS, Accepted, Form, add_query
 from serve_app.bodies.uploads import Part, field_text, form_parts
 
 FILES = "files"
 """Name of the parts with the images."""
 
-MAX_IMAGES = MAX_BATCH
-"""Of one request; also the batch size of fastapi-vss, unless it is told otherwise."""
+MAX_IMAGES = 512
+"""Of one job. fastapi-vss takes as many as it is told, 32 by default; fiftyone-sync is set up for this many."""
 
 LONGEST_FILE_NAME = 1024
 """Characters. aipipeline sends the whole path."""
 
-_MAX_PARTS = 4 * MAX_IMAGES
-"""More than may be sent, so that the error can say how many there are."""
+_MAX_PARTS = MAX_IMAGES + MAX_PARTS
+"""Some more than may be sent, so that the error can say how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +31,35 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class SentImages:
-    """images: 1 to MAX_IMAGES, none of them empty.  fields: name -> text, those that were given."""
+    """images: one or more, none of them empty.  fields: name -> text, those that were given."""
 
     images: Sequence[NamedImage]
     fields: dict[str, str] = field(default_factory=dict)
 
 
-def read_sent(content_type: str, body: bytes, query: bytes, fields: frozenset[str] = frozenset()) -> SentImages:
-    """fields: those that there may be, in the form or in the query. Raises InvalidRequest and InvalidImage."""
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """What a route reads.  fields: beside the images, in the form or in the query.  most: images."""
+
+    fields: frozenset[str] = frozenset()
+    most: int = MAX_IMAGES
+
+
+def read_sent(content_type: str, body: bytes, query: bytes, accepts: Accepts) -> SentImages:
+    """Raises InvalidRequest and InvalidImage."""
     form = Form()
     images: list[NamedImage] = []
     for part in form_parts(content_type, body, FILES, _MAX_PARTS):
         if part.name == FILES:
             images.append(_image(part, len(images) + 1))
-        elif part.name in fields:
+        elif part.name in accepts.fields:
             form.add_field(part.name, field_text(part, MAX_FIELD_BYTES))
         else:
-            raise InvalidRequest(f"unknown field {part.name[:100]!r}; {nearest_of(part.name, fields | {FILES})}")
-    add_query(form, query, Accepted(fields), {})
-    if not 1 <= len(images) <= MAX_IMAGES:
-        raise InvalidRequest(f"the form must have 1 to {MAX_IMAGES} file parts named 'files', got {len(images)}")
+            known = accepts.fields | {FILES}
+            raise InvalidRequest(f"unknown field {part.name[:100]!r}; {nearest_of(part.name, known)}")
+    add_query(form, query, Accepted(accepts.fields), {})
+    if not 1 <= len(images) <= accepts.most:
+        raise InvalidRequest(f"the form must have 1 to {accepts.most} file parts named 'files', got {len(images)}")
     return SentImages(images, form.fields)
 
 

@@ -1,5 +1,6 @@
 """One request with images, from its form to the number of its job."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import Request as HttpRequest
@@ -7,7 +8,8 @@ from starlette.responses import Response
 
 from deployments.byte_budget import HeldBytes
 from deployments.errors import InvalidRequest, ServingError
-from deployments.vectors.limits import MAX_NEIGHBOURS
+from deployments.vectors import Neighbour
+from deployments.vectors.limits import MAX_BATCH, MAX_NEIGHBOURS
 from serve_app.bodies.option_values import whole_number_in
 from serve_app.bodies.uploads import UploadLimits, read_body
 from serve_app.faces.endpoint import Endpoint, json_answer
@@ -16,7 +18,7 @@ from serve_app.faces.vss.answers import answer_of, kept_embeddings, kept_neighbo
 from serve_app.faces.vss.embedding import embedded
 from serve_app.faces.vss.jobs import Jobs, Work, kept_of
 from serve_app.faces.vss.projects import KnownProject, checked_project, project_named, vectors_of
-from serve_app.faces.vss.sent import SentImages, read_sent
+from serve_app.faces.vss.sent import Accepts, SentImages, read_sent
 from serve_app.http.origins import origin_of
 from serve_app.http.problems import SENTENCE, problem
 
@@ -60,7 +62,10 @@ class SubmittedImages:
             async def work(ends_at_s: float) -> bytes:
                 models = self.parts.models
                 found = await embedded(models, project.record, sent.images, ends_at_s, origin)
-                near = await vectors_of(models).search(project.name, found.source, found.values, most)
+                near: list[Sequence[Neighbour]] = []
+                for first in range(0, len(found.values), MAX_BATCH):
+                    queries = found.values[first : first + MAX_BATCH]
+                    near += await vectors_of(models).search(project.name, found.source, queries, most)
                 return kept_neighbours(_names(sent), near)
 
             return await self._started(project, work, held)
@@ -78,7 +83,8 @@ class SubmittedImages:
 
     async def _read(self, http_request: HttpRequest, held: HeldBytes) -> tuple[SentImages, KnownProject]:
         body = await read_body(http_request, UploadLimits.of(self.parts.settings), held)
-        sent = read_sent(http_request.headers.get("content-type", ""), body, http_request.scope["query_string"])
+        content_type, query = http_request.headers.get("content-type", ""), http_request.scope["query_string"]
+        sent = read_sent(content_type, body, query, Accepts())
         return sent, await project_named(self.parts.models, http_request.path_params["project"])
 
     async def _started(self, project: KnownProject, work: Work, held: HeldBytes) -> Response:

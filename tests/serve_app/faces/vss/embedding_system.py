@@ -20,10 +20,12 @@ PROJECT = "902004-Planktivore"
 
 class EmbeddingSystem(FakeSystem):
     """`vit` embeds; all others answer what they always do. revision: that of its weights. gate: where it is set,
-    what each image waits for.  waits, was_given_up: set when one does, and when it is cancelled then."""
+    what each image waits for.  waits, was_given_up: set when one does, and when it is cancelled then.
+    most_at_once: images that were in work together."""
 
     revision = "1"
     gate: asyncio.Event | None = None
+    at_once = most_at_once = 0
     waits = asyncio.Event()
     was_given_up = asyncio.Event()
 
@@ -43,6 +45,10 @@ class EmbeddingSystem(FakeSystem):
                 self.was_given_up.set()
                 raise
         self.asked += [(model, request) for request in requests]
+        self.at_once += len(requests)
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= len(requests)
         return [self._embedded(request) for request in requests]
 
     def _embedded(self, request: Request) -> Outcome:

@@ -13,6 +13,7 @@ from tests.serve_app.faces.vss.embedding_system import (
     RED,
     EmbeddingSystem,
     body_of,
+    coloured,
     done,
     error_in,
     files,
@@ -110,3 +111,15 @@ async def test_who_and_what_is_there(client: httpx.AsyncClient) -> None:
     assert set(body_of(await client.get("/vss/health"))) == {"status", "version"}
     assert body_of(await client.get("/vss/projects")) == {"projects": ["vit"]}
     assert body_of(await client.get("/vss/ids/vit")) == {"ids": [], "classes": []}
+
+
+async def test_hundreds_of_images_go_through_the_model_some_at_a_time(
+    client: httpx.AsyncClient, system: EmbeddingSystem
+) -> None:
+    colours = [coloured(number % 256, number // 256, 7) for number in range(300)]
+    submitted = await client.post("/vss/embed/vit", files=files(*colours))
+    found = (await done(client, submitted, "vit"))["embeddings"]
+    assert found == [[number % 256, number // 256, 7] for number in range(300)]
+    assert system.most_at_once == 32
+    broken = await client.post("/vss/embed/vit", files=files(*colours[:100], b"no picture", *colours[100:]))
+    assert error_in(broken, 422).startswith("image 101: ")

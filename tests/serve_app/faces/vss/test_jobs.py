@@ -125,11 +125,11 @@ async def test_an_answer_that_cannot_be_kept_is_told_at_once(
 
     async def keep_job(project: str, job: str, payload: bytes, kept_s: float) -> None:
         if b"done" in payload:
-            raise InvalidRequest("the answer has 3000000 bytes, the limit is 2097152")
+            raise InvalidRequest("the answer has 3000000 bytes, the limit is 3145728")
         await keep(project, job, payload, kept_s)
 
     monkeypatch.setattr(system.kept, "keep_job", keep_job)
-    assert "the limit is 2097152" in error_in(await client.post("/vss/embed/vit", files=files(RED)), 422)
+    assert "the limit is 3145728" in error_in(await client.post("/vss/embed/vit", files=files(RED)), 422)
 
 
 async def test_a_fault_of_the_server_is_told_without_details(

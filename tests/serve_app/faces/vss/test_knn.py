@@ -82,3 +82,10 @@ async def test_a_search_that_fails_is_told(
 
     monkeypatch.setattr(system.kept, "search", search)
     assert "all zeros" in error_in(await client.post(f"/vss/knn/1/{PROJECT}", files=files(RED)), 422)
+
+
+@pytest.mark.usefixtures("labelled")
+async def test_more_images_are_searched_for_than_the_bridge_takes_at_once(client: httpx.AsyncClient) -> None:
+    colours = [RED, GREEN] * 50
+    result = await done(client, await client.post(f"/vss/knn/1/{PROJECT}", files=files(*colours)))
+    assert result["predictions"] == [["Crab"], ["Kelp"]] * 50

@@ -83,6 +83,7 @@ async def test_nobody_changes_a_project_without_a_key_that_may(
         ({"label": "Crab", "model": "vit"}, ["/"], 422, "the name of an image must be 1 to 200"),
         ({"label": "Crab", "model": "vit"}, ["x" * 300 + ".png"], 422, "the name of an image must be"),
         ({"label": "Crab", "model": "vit"}, ["a.png", "b/a.jpg"], 422, "two images have the name 'a'"),
+        ({"label": "Crab"}, [f"{n}.png" for n in range(33)], 422, "1 to 32 file parts named 'files', got 33"),
     ],
 )
 async def test_what_cannot_be_kept_is_named(
