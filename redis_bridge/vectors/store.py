@@ -51,7 +51,7 @@ _REMOVE = (
     """
 local removed = redis.call('HLEN', KEYS[3])
 if #ARGV == 1 then
-  redis.call('DEL', KEYS[3])
+  redis.call('UNLINK', KEYS[3])
 else
   removed = redis.call('HDEL', KEYS[3], unpack(ARGV, 2))
 end

@@ -93,10 +93,8 @@ async def test_hostile_paths_are_refused(client: httpx.AsyncClient, system: Embe
     assert (system.asked, system.kept.jobs) == ([], {})
 
 
-@pytest.mark.parametrize("path", ["/vss/ids/{}", "/vss/predict/job/6e1b1c2e-3f5a-4a55-9d1a-0d4f3c3b2a10/{}"])
-@pytest.mark.parametrize("project", [LONG, "a%00b", "%20a", "%0a"])
-async def test_what_is_no_name_is_refused_wherever_it_stands(
-    client: httpx.AsyncClient, path: str, project: str
-) -> None:
-    answer = await client.get(path.format(project))
-    assert "project must be 1 to 100 printable characters" in error_in(answer, 422)
+async def test_what_is_no_name_is_refused_wherever_it_stands(client: httpx.AsyncClient) -> None:
+    for path in ("/vss/ids", "/vss/predict/job/6e1b1c2e-3f5a-4a55-9d1a-0d4f3c3b2a10"):
+        for project in (LONG, "a%00b", "%20a", "%0a"):
+            error = error_in(await client.get(f"{path}/{project}"), 422)
+            assert "project must be 1 to 100 printable characters" in error, (path, project)

@@ -141,10 +141,10 @@ async def test_a_fault_of_the_server_is_told_without_details(
     assert "secret" in caplog.text
 
 
-@pytest.mark.parametrize("job", ["1", "x" * 36, "6e1b1c2e-3f5a-4a55-9d1a-0d4f3c3b2a10", "..", "*"])
-async def test_a_job_that_is_not_there_is_told(client: httpx.AsyncClient, job: str) -> None:
-    answer = await client.get(f"/vss/predict/job/{job}/{PROJECT}".replace("..", "%2e%2e"))
-    assert f"does not exist in project {PROJECT}" in error_in(answer, 404)
+async def test_a_job_that_is_not_there_is_told(client: httpx.AsyncClient) -> None:
+    for job in ("1", "x" * 36, "6e1b1c2e-3f5a-4a55-9d1a-0d4f3c3b2a10", "%2e%2e", "*"):
+        answer = await client.get(f"/vss/predict/job/{job}/{PROJECT}")
+        assert f"does not exist in project {PROJECT}" in error_in(answer, 404), job
 
 
 async def test_a_job_is_only_told_of_in_its_project(client: httpx.AsyncClient) -> None:

@@ -75,16 +75,14 @@ async def test_a_slow_job_is_pending_and_then_done(
     assert (await messages(url))[-1]["status"] == "done"
 
 
-@pytest.mark.parametrize(
-    ("path", "says"),
-    [
+async def test_what_is_not_there_is_an_error(address: str) -> None:
+    for path, says in (
         (f"{JOB}/vit", f"Job ID {JOB} does not exist in project vit, or has expired"),
         ("x/vit", "Job ID x does not exist in project vit, or has expired"),
         (f"{JOB}/%20vit", "project must be 1 to 100 printable characters without spaces around them, got ' vit'"),
-    ],
-)
-async def test_what_is_not_there_is_an_error(address: str, path: str, says: str) -> None:
-    assert await messages(f"ws://{address}/ws/predict/job/{path}") == [{"status": "error", "message": says}]
+    ):
+        told = await messages(f"ws://{address}/ws/predict/job/{path}")
+        assert told == [{"status": "error", "message": says}]
 
 
 async def test_a_redis_that_is_away_is_an_error(address: str, system: EmbeddingSystem) -> None:
@@ -127,8 +125,8 @@ async def test_where_keys_are_asked_for_a_websocket_needs_one(guarded_address: s
         assert "does not exist" in told["message"]
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/vss/health", "/nothing", "/vss/ws/predict/job/1"])
-async def test_there_is_no_other_websocket(guarded_address: str, guarded: Guarded, path: str) -> None:
+async def test_there_is_no_other_websocket(guarded_address: str, guarded: Guarded) -> None:
     host = guarded_address.removesuffix("/vss")
-    with pytest.raises(InvalidStatus, match="HTTP 403"):
-        await messages(f"ws://lab:{guarded.admin}@{host}{path}")
+    for path in ("/v1/models", "/vss/health", "/nothing", "/vss/ws/predict/job/1"):
+        with pytest.raises(InvalidStatus, match="HTTP 403"):
+            await messages(f"ws://lab:{guarded.admin}@{host}{path}")
