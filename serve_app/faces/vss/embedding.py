@@ -50,7 +50,10 @@ async def embedded(
     values = [_values(one) for one in found]
     sources = {Source(one.model, one.revision, len(row)) for one, row in zip(found, values, strict=True)}
     if len(sources) != 1:
-        raise ModelUnavailable(f"model {record.name} is being replaced; try again")
+        raise ModelUnavailable(
+            f"model {record.name} is being replaced, or has a candidate with a share: the images were answered by "
+            "several models or revisions, whose embeddings cannot be compared; try again"
+        )
     stacked = np.stack(values)
     if not np.isfinite(stacked).all():
         raise InternalError(f"model {record.name} answers an embedding with NaN or infinity in it")
