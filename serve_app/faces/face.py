@@ -1,7 +1,7 @@
 """What a face is, and how it reaches the models."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,6 +141,9 @@ class Face:
 
     schemas: Mapping[str, Any] = field(default_factory=dict)
     """Schemas of the OpenAPI document, by the names by which its routes refer to them."""
+
+    finish: Callable[[], Awaitable[None]] | None = None
+    """Awaited when the door stops, while the models can still be asked: ends what goes on without a request."""
 
     def paths(self) -> frozenset[str]:
         """The paths of its routes, without a slash at the end."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from deployments.byte_budget import HeldBytes
-from deployments.errors import DeadlineExceeded, InternalError, ModelNotFound, ServingError
+from deployments.errors import DeadlineExceeded, InternalError, ModelNotFound, ModelUnavailable, ServingError
 from deployments.logs import OWN_LOGGER
 from deployments.vectors import Vectors
 from serve_app.faces.vss.answers import PENDING, kept_failure
@@ -26,6 +26,9 @@ of errors at once, and those that give up after 5 s do not."""
 
 JOBS_AT_ONCE = 2
 """Of one door, the others wait: each has as many images as the model takes in several batches."""
+
+FINISH_S = 20.0
+"""For jobs under way when their door stops, of the 60 s that Serve gives it."""
 
 _GONE_AFTER_S = JOB_TIME_S + 30.0
 """What is kept of a job that has not ended: where its door dies, it is not there any more afterwards."""
@@ -61,6 +64,16 @@ class Jobs:
             raise error
         return job
 
+    async def finish(self) -> None:
+        """Waits for the jobs under way, up to FINISH_S. Those that have not ended then have failed."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=FINISH_S)
+        for running in late:
+            running.cancel()
+        if late:
+            await asyncio.wait(late, timeout=FINISH_S)
+
     async def _run(
         self, vectors: Vectors, named: tuple[str, str], work: Work, held: HeldBytes
     ) -> ServingError | None:
@@ -70,6 +83,9 @@ class Jobs:
                 ends_at_s = asyncio.get_running_loop().time() + JOB_TIME_S
                 async with asyncio.timeout_at(ends_at_s), self._turns:
                     kept = await work(ends_at_s)
+            except asyncio.CancelledError:
+                # Of this job alone: what is kept of it must not stay pending.
+                error = ModelUnavailable("the job was ended because this part of the server stops; send it again")
             except TimeoutError:
                 error = DeadlineExceeded(f"the job was ended: it was not done within {JOB_TIME_S:g} s")
             except ServingError as raised:

@@ -60,7 +60,7 @@ def vss_face(parts: FaceParts) -> Face:
     said = ("Removes labelled images, or a project", described.REMOVED)
     add("DELETE", described.VECTORS, labelled.remove, said)
     router.add_api_websocket_route("/ws/predict/job/{job}/{project}", Waiting(parts.models).answer)
-    return Face(router, MEMBERS, PREFIX, schemas=described.SCHEMAS)
+    return Face(router, MEMBERS, PREFIX, schemas=described.SCHEMAS, finish=submitted.jobs.finish)
 
 
 async def _welcome(request: Request) -> Response:

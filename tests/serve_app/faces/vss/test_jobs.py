@@ -1,7 +1,10 @@
 """Jobs that take longer than a client waits, whichever door is asked for them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -159,3 +162,41 @@ async def test_while_redis_is_away_no_job_begins(client: httpx.AsyncClient, syst
     answer = await client.post("/vss/embed/vit", files=files(RED))
     assert (error_in(answer, 503)[:5], answer.headers["retry-after"]) == ("Redis", "5")
     assert system.asked == []
+
+
+async def test_a_door_that_stops_waits_for_its_jobs(client: httpx.AsyncClient, impatient: asyncio.Event) -> None:
+    job = body_of(await client.post("/vss/embed/vit", files=files(RED)))["job_id"]
+    async with stopping(client):
+        assert await told_of(client, job) == {"status": "pending"}
+        impatient.set()
+    assert (await told_of(client, job))["status"] == "done"
+
+
+async def test_what_has_not_ended_when_its_door_stops_has_failed(
+    client: httpx.AsyncClient, impatient: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "FINISH_S", 0.05)
+    submitted = [body_of(await client.post("/vss/embed/vit", files=files(RED)))["job_id"] for _ in range(4)]
+    async with stopping(client):
+        pass
+    assert not impatient.is_set()
+    failed = {"status": "failed", "message": "the job was ended because this part of the server stops; send it again"}
+    assert [await told_of(client, job) for job in submitted] == [failed] * 4
+
+
+@asynccontextmanager
+async def stopping(client: httpx.AsyncClient) -> AsyncIterator[None]:
+    """Stops the door behind `client`, as its server does; it has stopped at the end."""
+    transport = client._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    door: Any = transport.app
+    running = asyncio.create_task(door({"type": "lifespan", "state": {}}, events.get, said.put))
+    async with asyncio.timeout(10):
+        await events.put({"type": "lifespan.startup"})
+        assert (await said.get())["type"] == "lifespan.startup.complete"
+        await events.put({"type": "lifespan.shutdown"})
+        yield
+        assert (await said.get())["type"] == "lifespan.shutdown.complete"
+        await running
