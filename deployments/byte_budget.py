@@ -161,6 +161,12 @@ class HeldBytes:
         ImageTooLarge if there can never be enough for this holder alone."""
         self._budget.add_to(self, size_bytes)
 
+    def moved(self) -> "HeldBytes":
+        """The same bytes with another holder, for work that goes on when this one ends; this one holds none then."""
+        other = HeldBytes(self._budget, self.size_bytes, self.client)
+        self.size_bytes = 0
+        return other
+
     def release(self) -> None:
         """Gives the bytes back; may be called twice, from any thread."""
         self._budget.release(self)

@@ -7,6 +7,7 @@
     store       what the bridge keeps in Redis     wire        the format of jobs and answers
     external    models in other people's workers   registry    the key in which clients find models
     server      what the Redis server must be      client      connections to that server
+    vectors     embeddings, and the nearest of them
 
 Only this package opens a Redis connection.
 """

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import time
+from typing import Any
 
 from pydantic import BaseModel
 from ray import serve
@@ -13,7 +14,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.client.discovery import Discovery
-from deployments.client.external_client import GATEWAY_DEPLOYMENT
+from deployments.client.gateway import GATEWAY_DEPLOYMENT
 from deployments.client.model_client import ModelClient
 from deployments.client.revisions.revision_client import RevisionClient
 from deployments.client.revisions.revision_meter import ServeRevisionMeter
@@ -31,6 +32,8 @@ from redis_bridge.external.store import ExternalJobStore
 from redis_bridge.ray_metrics import RayRecorder
 from redis_bridge.server.requirements import refuse_unsupported
 from redis_bridge.settings import REDIS_URL_VARIABLE, BridgeSettings
+from redis_bridge.vectors.keeper import MAX_CALLS as MAX_VECTOR_CALLS
+from redis_bridge.vectors.keeper import VectorKeeper
 
 logger = logging.getLogger(OWN_LOGGER)
 
@@ -49,7 +52,7 @@ ADDRESS_TIMEOUT_S = 120.0
 _POLL_INTERVAL_S = 0.2
 
 EXTRA_CALLS = 16
-"""Calls at once beside those that wait for external workers: for reports, and those that are refused."""
+"""Calls at once beside those that wait for external workers or vectors: for reports, and those that are refused."""
 
 
 @serve.deployment(
@@ -91,6 +94,8 @@ class BridgeDeployment:
         )
         self._external.start()
         self._closing.push_async_callback(self._external.stop)
+        self._vectors = VectorKeeper(connections.redis)
+        self._closing.push_async_callback(self._vectors.stop)
         logger.info("bridge %s serves the queues at %s", self._bridge.bridge_id, without_password(url))
 
     async def report(self) -> GatewayReport:
@@ -100,6 +105,10 @@ class BridgeDeployment:
     async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The answer of an external worker; an error is a value."""
         return await self._external.ask(queue, request)
+
+    async def vectors(self, asked: str, *arguments: Any) -> Any | ServingError:
+        """What a method of `deployments.vectors.Vectors` answers; an error is a value."""
+        return await self._vectors.answer(asked, *arguments)
 
     async def check_health(self) -> None:
         """Raises when a loop has died; Ray Serve replaces the replica then. Redis may be away."""
@@ -115,7 +124,7 @@ def build(args: BridgeSettings) -> Application:
     """The application of the bridge."""
     deployment = BridgeDeployment.options(  # type: ignore[attr-defined]  # the decorator is untyped
         graceful_shutdown_timeout_s=args.drain_s + STOP_MARGIN_S,
-        max_ongoing_requests=args.max_external_jobs + EXTRA_CALLS,
+        max_ongoing_requests=args.max_external_jobs + MAX_VECTOR_CALLS + EXTRA_CALLS,
     )
     application: Application = deployment.bind(args)
     return application

@@ -17,6 +17,11 @@
 | `fathomnet:dead-letters` | list of JSON, newest first | the operator | `dead_letter_ttl_s` |
 | `fathomnet:dead-letter-payload:<n>` | list with one payload | the operator | `dead_letter_ttl_s` |
 | `fathomnet:dead-letters-seen` | number of dead letters so far | the bridges | none |
+| `fathomnet:vector-projects` | hash: project -> model, revision and dimension of its vectors | the operator | none |
+| `fathomnet:vector-versions` | hash: project -> number that changes with its vectors | the bridges | none |
+| `fathomnet:vectors:<project>` | hash: label, NUL, id -> float32 bytes | the operator | none |
+| `fathomnet:vector-job:<project>:<job>` | string, what is to be said of a job | the bridges | minutes |
+| `fathomnet:vector-jobs` | sorted set: those keys, when they expire | the bridges | minutes |
 | `fathomnet:set-aside:<key>` | what somebody else had written under one of our keys | the operator | a week |
 
 The number of a lease is never used twice, so that one which reappears (a Redis that came back without its last
@@ -35,6 +40,9 @@ DEAD_LETTERS_SEEN = PREFIX + "dead-letters-seen"
 DEAD_LETTER_PAYLOAD = PREFIX + "dead-letter-payload:"
 REGISTERED = PREFIX + "registered"
 EXTERNAL_ASKED = PREFIX + "external-asked"
+VECTOR_PROJECTS = PREFIX + "vector-projects"
+VECTOR_VERSIONS = PREFIX + "vector-versions"
+VECTOR_JOBS = PREFIX + "vector-jobs"
 
 ATTEMPTS_TTL_S = 24 * 3600
 
@@ -91,6 +99,16 @@ def attempts(queue: str) -> str:
 def trial(bridge: str) -> str:
     """The key that names the job which this bridge has in work alone."""
     return f"{PREFIX}trial:{bridge}"
+
+
+def vectors(project: str) -> str:
+    """The key with the vectors of this project."""
+    return f"{PREFIX}vectors:{project}"
+
+
+def vector_job(project: str, job: str) -> str:
+    """The key with what is to be said of a job of this project."""
+    return f"{PREFIX}vector-job:{project}:{job}"
 
 
 def is_reserved(key: str) -> bool:

@@ -3,8 +3,8 @@
 Everything is also reachable under /model/v1, the prefix under which the legacy server was published.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -95,7 +95,7 @@ def create_api(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=entrance.lifespan,
+        lifespan=_with_faces(entrance.lifespan, faces),
     )
     for face in faces:
         api.include_router(face.router)
@@ -217,6 +217,20 @@ class _Errors:
 
     def _beside(self, request: Request) -> Mapping[str, Any]:
         return self.members_of(request.scope["path"])
+
+
+def _with_faces(lifespan: Lifespan | None, faces: Sequence[Face]) -> Lifespan:
+    """`lifespan`, at whose end the faces finish first."""
+
+    @asynccontextmanager
+    async def whole(api: FastAPI) -> AsyncIterator[None]:
+        async with nullcontext() if lifespan is None else lifespan(api):
+            yield
+            for face in faces:
+                if face.finish is not None:
+                    await face.finish()
+
+    return whole
 
 
 def when_started(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> Lifespan:

@@ -16,6 +16,7 @@ from deployments.client.model_client import ModelClient
 from deployments.client.replica_probe import ReplicaActors, ReplicaProbe
 from deployments.client.revisions.revision_client import RevisionClient
 from deployments.client.revisions.revision_meter import ServeRevisionMeter
+from deployments.client.vector_client import VectorClient
 from deployments.external import WholeCatalogue
 from deployments.families.demo import SAMPLES_FOLDER
 from deployments.logs import OWN_LOGGER
@@ -96,7 +97,8 @@ class DoorDeployment:
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """The door wired to Ray; Serve calls it inside the replica."""
         catalogue = WholeCatalogue(self._discovery, self._external.records)
-        models = ModelAccess(catalogue, self._client, self._external.ask)
+        vectors = VectorClient(self._settings.bridge_application)
+        models = ModelAccess(catalogue, self._client, self._external.ask, vectors)
         system = System(
             applications=self._discovery,
             metrics_text=ClusterMetrics(node_metrics_urls).text,

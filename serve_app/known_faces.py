@@ -13,8 +13,8 @@ KNOWN_FACES = tuple(
     )
 )
 
-NEEDS_OTHERS: frozenset[str] = frozenset({"label_studio"})
-"""Faces that open connections to elsewhere, and are mounted only where they are named."""
+NEEDS_OTHERS: frozenset[str] = frozenset({"label_studio", "vss"})
+"""Faces that open connections to elsewhere, or need Redis, and are mounted only where they are named."""
 
 DEFAULT_FACES = tuple(name for name in KNOWN_FACES if name not in NEEDS_OTHERS)
 

@@ -38,7 +38,7 @@ class DoorSettings(Settings):
 
     faces: tuple[str, ...] = DEFAULT_FACES
     """Faces for the tools of others, by the names of their folders in `serve_app/faces`; none of them where this is
-    empty. By default all that need no connection to elsewhere."""
+    empty. By default all that need neither a connection to elsewhere nor Redis."""
 
     fetch_hosts: tuple[str, ...] = ()
     """Hosts from which images are fetched that clients give as addresses: `HOST`, `*.DOMAIN`, `HOST:PORT` or

@@ -8,12 +8,10 @@ import logging
 import time
 from collections.abc import Mapping
 
-from ray import serve
-from ray.exceptions import RayActorError, RayError
-from ray.serve.exceptions import DeploymentUnavailableError, RayServeException, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.catalogue import ModelRecord
+from deployments.client.gateway import AWAY, Gateway
 from deployments.client.replica_calls import serving_error
 from deployments.errors import DeadlineExceeded, ModelUnavailable, ServingError
 from deployments.external import ExternalRequest, GatewayReport, record_of
@@ -23,9 +21,6 @@ from deployments.process.background_task import BackgroundTask
 
 logger = logging.getLogger(OWN_LOGGER)
 
-GATEWAY_DEPLOYMENT = "Bridge"
-"""The deployment, in the application of the configuration, that has `report` and `ask_external`."""
-
 ANSWER_GRACE_S = 2.0
 """The gateway keeps the deadline itself; this is in case it hangs."""
 
@@ -34,8 +29,6 @@ REFRESH_TIMEOUT_S = 5.0
 SILENT_AFTER_S = 8.0
 """A gateway that has not reported for longer than this does not answer."""
 
-_AWAY = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
-
 
 class ExternalClient:
     """Asks external workers, and keeps a list of them that is refreshed every `period_s` seconds."""
@@ -43,7 +36,7 @@ class ExternalClient:
     def __init__(self, application: str, period_s: float = 2.0) -> None:
         self._application = application
         self._period_s = period_s
-        self._handle: DeploymentHandle | None = None
+        self._gateway = Gateway(application, "to reach the worker")
         self._records: tuple[ModelRecord, ...] = ()
         self._reason = ""
         self._waiting: Mapping[str, int] | None = None
@@ -53,7 +46,7 @@ class ExternalClient:
     async def start(self) -> None:
         """Takes the handle, so that Serve stops this caller before the gateway, and keeps the list fresh."""
         with contextlib.suppress(ModelUnavailable):
-            await self._gateway()
+            await self._gateway.handle()
         self._reported_at_s = time.monotonic()
         self._background.start()
 
@@ -83,8 +76,7 @@ class ExternalClient:
     async def ask(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         """The answer of the worker behind `queue`. Never asked twice: a worker may have the job already."""
         try:
-            gateway = await self._gateway()
-            response = gateway.ask_external.remote(queue, request)
+            response = (await self._by_reference()).ask_external.remote(queue, request)
             try:
                 async with asyncio.timeout(request.deadline_s + ANSWER_GRACE_S):
                     outcome: Opaque | ServingError = await response
@@ -95,23 +87,16 @@ class ExternalClient:
             return DeadlineExceeded(f"no answer for queue {queue} within {request.deadline_s:g} s")
         except ServingError as error:
             return error
-        except _AWAY:
+        except AWAY:
             return ModelUnavailable("the way to external workers was lost; try again")
         except Exception as error:
             return serving_error(error, [request.origin])
         return outcome
 
-    async def _gateway(self) -> DeploymentHandle:
-        handle: DeploymentHandle | None = self._handle
-        if handle is None:
-            try:
-                found = await asyncio.to_thread(serve.get_deployment_handle, GATEWAY_DEPLOYMENT, self._application)
-            except (RayServeException, RayError, KeyError):
-                raise ModelUnavailable(f"there is no application {self._application} to reach the worker") from None
-            self._handle = handle = found
-        # By reference, whatever the size of the request: Serve's gRPC transport has a limit of 4 MiB for answers
-        # too, and nobody knows how large a worker's answer will be.
-        return handle.options(_by_reference=True)
+    async def _by_reference(self) -> DeploymentHandle:
+        # Whatever the size of the request: Serve's gRPC transport has a limit of 4 MiB for answers too, and nobody
+        # knows how large a worker's answer will be.
+        return (await self._gateway.handle()).options(_by_reference=True)
 
     async def _keep_refreshing(self) -> None:
         while True:
@@ -120,11 +105,11 @@ class ExternalClient:
             except Exception as error:
                 logger.debug("the external workers could not be listed: %s", error)
             # A gateway that was not well is asked again soon, so that this door is not out of rotation for long.
-            is_soon = self._handle is not None and self.reason()
+            is_soon = self._gateway.is_found and self.reason()
             await asyncio.sleep(self._period_s / 4 if is_soon else self._period_s)
 
     async def _refresh(self) -> None:
-        response = (await self._gateway()).report.remote()
+        response = (await self._by_reference()).report.remote()
         try:
             async with asyncio.timeout(REFRESH_TIMEOUT_S):
                 report: GatewayReport = await response

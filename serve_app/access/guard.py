@@ -98,8 +98,8 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # a WebSocket; there are none here
-            await send({"type": "websocket.close"})
+        if scope["type"] != "http":
+            await self._guard_websocket(scope, receive, send)
             return
         shown = shown_key(scope)
         route = self._routes.of(scope["path"])
@@ -117,6 +117,20 @@ class Guard:
             # The router, which would note it, never sees this request.
             scope["route"] = route
             await admitted(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            admitted.end()
+
+    async def _guard_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket that is closed before it was accepted is a 403 for its client, without a body."""
+        route, shown = self._routes.of(scope["path"]), shown_key(scope)
+        admitted = None
+        if route is not None and route.scope is not None:
+            admitted = self._admit(scope, route.scope, shown, await self._access.keys())
+        if not isinstance(admitted, Allowance):
+            await send({"type": "websocket.close"})
             return
         try:
             await self._app(scope, receive, send)

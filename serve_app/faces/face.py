@@ -1,7 +1,7 @@
 """What a face is, and how it reaches the models."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from deployments.errors import DeadlineExceeded, InvalidRequest, ServingError
 from deployments.external import AskExternal, ExternalRequest, Task, no_external_workers
 from deployments.prediction import Outcome, Prediction
 from deployments.request import Request
+from deployments.vectors import Vectors
 from serve_app.activity import Activity
 from serve_app.fetching.fetcher import ImageFetcher
 from serve_app.http.openapi_parts import PROBLEM_TYPE
@@ -35,6 +36,9 @@ class ModelAccess:
 
     ask_external: AskExternal = no_external_workers
     """Asks a model that runs elsewhere."""
+
+    vectors: Vectors | None = None
+    """Embeddings that are kept, where somebody keeps any."""
 
     activity: Activity = field(default_factory=Activity)
     """What the models are asked by this door."""
@@ -137,6 +141,9 @@ class Face:
 
     schemas: Mapping[str, Any] = field(default_factory=dict)
     """Schemas of the OpenAPI document, by the names by which its routes refer to them."""
+
+    finish: Callable[[], Awaitable[None]] | None = None
+    """Awaited when the door stops, while the models can still be asked: ends what goes on without a request."""
 
     def paths(self) -> frozenset[str]:
         """The paths of its routes, without a slash at the end."""

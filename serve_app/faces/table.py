@@ -13,6 +13,7 @@ from serve_app.faces.open_inference.routes import open_inference_face
 from serve_app.faces.pythia.routes import pythia_face
 from serve_app.faces.roboflow.routes import roboflow_face
 from serve_app.faces.ultralytics.routes import ultralytics_face
+from serve_app.faces.vss.routes import vss_face
 
 FACES: Mapping[str, Callable[[FaceParts], Face]] = {
     "cvat": cvat_face,
@@ -22,6 +23,7 @@ FACES: Mapping[str, Callable[[FaceParts], Face]] = {
     "pythia": pythia_face,
     "roboflow": roboflow_face,
     "ultralytics": ultralytics_face,
+    "vss": vss_face,
 }
 """Name of the folder -> what makes its face."""
 

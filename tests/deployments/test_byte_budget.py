@@ -122,6 +122,18 @@ def test_a_holder_that_grows_is_refused_at_the_limit_and_at_what_can_never_be() 
     assert budget.held_bytes == 0
 
 
+def test_bytes_that_move_to_another_holder_stay_held_until_that_one_ends() -> None:
+    budget = ByteBudget(10, "uploads", 8)
+    with budget.open("a") as first:
+        first.grow(6)
+        second = first.moved()
+    assert budget.held_bytes == 6
+    with budget.open("a") as third, pytest.raises(Overloaded, match="this client holds 6 bytes"):
+        third.grow(4)
+    second.release()
+    assert budget.held_bytes == 0
+
+
 def test_one_client_has_a_limit_of_its_own_over_all_that_it_holds() -> None:
     budget = ByteBudget(10, "uploads", client_limit_bytes=6)
     with budget.open("a") as first, budget.open("a") as second, budget.open("b") as other:

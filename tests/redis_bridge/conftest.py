@@ -29,7 +29,10 @@ from tests.redis_bridge.redis_servers import server, wait_until_it_answers
 OWNED = re.compile(
     "|".join(
         re.escape(key)
-        for key in (keys.BRIDGES, keys.DEAD_LETTERS, keys.DEAD_LETTERS_SEEN, keys.REGISTERED, FAST.registry_key)
+        for key in (
+            *(keys.BRIDGES, keys.DEAD_LETTERS, keys.DEAD_LETTERS_SEEN, keys.REGISTERED, FAST.registry_key),
+            *(keys.VECTOR_PROJECTS, keys.VECTOR_VERSIONS, keys.vectors("testproject")),
+        )
     )
 )
 

@@ -20,6 +20,7 @@ from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
+from tests.serve_app.fake_vectors import FakeVectors
 from tests.support.no_meter import NoMeter
 
 
@@ -34,6 +35,7 @@ class FakeSystem:
     replica: Replica | None = None
     asked_external: list[tuple[str, ExternalRequest]] = field(default_factory=list)
     external_answers: list[Opaque | ServingError] = field(default_factory=list)
+    vectors: FakeVectors | None = field(default_factory=FakeVectors)
 
     async def ask_external(self, queue: str, request: ExternalRequest) -> Opaque | ServingError:
         self.asked_external.append((queue, request))
@@ -106,7 +108,7 @@ async def client(
     async def metrics_text() -> str:
         return "fathom_requests_total 1\n"
 
-    models = ModelAccess(system, system.predict, system.ask_external)
+    models = ModelAccess(system, system.predict, system.ask_external, system.vectors)
     api = create_api(models, System(system, metrics_text, tmp_path), settings, counted)
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:

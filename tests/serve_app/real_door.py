@@ -37,7 +37,7 @@ def door_of(
         upload_stall_s=STALL_S,
         min_upload_bytes_per_s=BYTES_PER_S,
     )
-    models = ModelAccess(system, system.predict, system.ask_external)
+    models = ModelAccess(system, system.predict, system.ask_external, system.vectors)
     entrance = Entrance(access=access)
     return create_api(models, System(system, metrics_text, folder), settings, CountedAnswers(), entrance)
 

@@ -19,13 +19,15 @@ from deployments.errors import InvalidImage
 from deployments.external import ExternalRequest, ExternalWorker, record_of
 from deployments.prediction import Opaque, Outcome, Result
 from deployments.request import Request
+from deployments.vectors import Source
 from serve_app.api import create_api
 from serve_app.faces.face import ModelAccess
 from serve_app.faces.system.routes import System
 from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
-from tests.serve_app.conftest import CountedAnswers, record
+from tests.serve_app.conftest import CountedAnswers, FakeSystem, record
 from tests.serve_app.faces.v1.predicting import EMBEDDING, SCORES, base64_of, prediction, two_animals
+from tests.serve_app.fake_vectors import FakeVectors
 from tests.serve_app.uploads import picture
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +67,10 @@ async def metrics_text() -> str:
 
 
 MODELS = Models()
+OF_EMBEDDER = Source("embedder", "1", len(EMBEDDING.values))
+VECTORS = FakeVectors({"testproject": (OF_EMBEDDER, {("Crab", "crab-1"): EMBEDDING.values})})
 DOOR = create_api(
-    ModelAccess(MODELS, MODELS.predict, MODELS.ask_external),
+    ModelAccess(MODELS, MODELS.predict, MODELS.ask_external, VECTORS),
     System(MODELS, metrics_text, Path("no samples")),
     DoorSettings(default_model="detector", deadline_s=5, faces=KNOWN_FACES),
     CountedAnswers(),
@@ -107,6 +111,8 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> sche
         return case
     if "model" in (case.path_parameters or {}):
         case.path_parameters["model"] = model
+    if "project" in (case.path_parameters or {}):
+        case.path_parameters["project"] = "testproject"
     if "x-nuclio-function-name" in (case.headers or {}):
         case.headers["x-nuclio-function-name"] = model
     for options in (case.body, case.query):
@@ -140,6 +146,8 @@ def _fill_with_pictures(options: dict[str, Any]) -> None:
             options[part] = content if isinstance(options[part], str) else PICTURE
     if isinstance(options.get("tasks"), list):
         options["tasks"] = [{"data": {"image": f"data:image/png;base64,{base64_of(PICTURE)}"}}]
+    if isinstance(options.get("files"), list):
+        options["files"] = [PICTURE] * len(options["files"])
     if isinstance(options.get("images"), list):
         options["images"] = [base64_of(PICTURE)] * len(options["images"])
 
@@ -167,9 +175,18 @@ async def test_every_route_is_in_the_document(client: httpx.AsyncClient) -> None
     assert [route for route in routes if route not in documented and not route.startswith(files)] == []
 
 
-async def test_head_answers_as_get_does_wherever_a_get_is_documented(client: httpx.AsyncClient) -> None:
+async def test_head_answers_as_get_does_wherever_a_get_is_documented(
+    client: httpx.AsyncClient, system: FakeSystem
+) -> None:
+    assert system.vectors is not None
+    job = "6e1b1c2e-3f5a-4a55-9d1a-0d4f3c3b2a10"
+    system.vectors.kept["testproject"] = (Source("other", "1", 3), {("Crab", "crab-1"): EMBEDDING.values})
+    await system.vectors.keep_job("testproject", job, b'{"status":"pending"}\n', 60)
     documented = (await client.get("/openapi.json")).json()["paths"]
-    filled = {path.replace("{model}", "other").replace("{version}", "1"): one for path, one in documented.items()}
+    named = {"model": "other", "version": "1", "project": "testproject", "job": job}
+    filled = {
+        re.sub(r"{(\w+)}", lambda found: named.get(found[1], "a"), path): one for path, one in documented.items()
+    }
     paths = [path for path, methods in filled.items() if "get" in methods]
     assert len(paths) > 10
     for path in [*paths, "/openapi.json", "/docs/start.js", "/docs/swagger/swagger-ui.css"]:

@@ -46,7 +46,7 @@ class HttpSettings(Settings):
 
     faces: str | None = None
     """Faces of the HTTP door for the tools of others, with commas between them (`open_inference,cvat`), or `none`:
-    docs/connect.md. All that need no connection to elsewhere, when not set."""
+    docs/connect.md. All that need neither a connection to elsewhere nor Redis, when not set."""
 
     fetch_hosts: str | None = None
     """Hosts from which the HTTP door fetches images that clients give as addresses, with commas between them

@@ -7,7 +7,7 @@ import pytest
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from deployments.client import external_client
+from deployments.client import external_client, gateway
 from deployments.client.external_client import ExternalClient
 from deployments.client.replica_calls import BY_REFERENCE_FROM_BYTES
 from deployments.errors import DeadlineExceeded, InternalError, ModelUnavailable, Overloaded
@@ -66,7 +66,7 @@ class Handle:
 
 def client_of(handle: Handle) -> ExternalClient:
     client = ExternalClient("bridge", period_s=0.01)
-    client._handle = handle  # type: ignore[assignment]
+    client._gateway._handle = handle  # type: ignore[assignment]
     return client
 
 
@@ -189,7 +189,7 @@ async def test_without_the_application_there_are_no_external_workers(monkeypatch
     def no_such(deployment: str, application: str) -> None:
         raise KeyError(f"no deployment {deployment} in application {application}")
 
-    monkeypatch.setattr(external_client.serve, "get_deployment_handle", no_such)
+    monkeypatch.setattr(gateway.serve, "get_deployment_handle", no_such)
     client = ExternalClient("bridge", period_s=0.01)
     await client.start()
     outcome = await client.ask(QUEUE, request())

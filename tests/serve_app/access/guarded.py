@@ -112,7 +112,7 @@ class Guarded:
         async def metrics_text() -> str:
             return "fathom_requests_total 1\n"
 
-        models = ModelAccess(self.system, self.system.predict, self.system.ask_external)
+        models = ModelAccess(self.system, self.system.predict, self.system.ask_external, self.system.vectors)
         access = Access(self.ring, lambda: self.doors, self.clock)
         shown = System(self.system, metrics_text, self.folder)
         api = create_api(models, shown, self.settings, self.counted, Entrance(access=access, change=self.changes))

@@ -3,9 +3,15 @@
 import httpx
 import pytest
 
+from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
 
-HEALTH = {"pythia": "/pythia/q/health", "fastapi_yolov5": "/fastapi-yolov5/health", "roboflow": "/roboflow/info"}
+HEALTH = {
+    "pythia": "/pythia/q/health",
+    "fastapi_yolov5": "/fastapi-yolov5/health",
+    "roboflow": "/roboflow/info",
+    "vss": "/vss/health",
+}
 
 
 @pytest.fixture
@@ -13,7 +19,11 @@ def settings(request: pytest.FixtureRequest) -> DoorSettings:
     return DoorSettings(default_model="benthic-demo", faces=request.param)
 
 
-@pytest.mark.parametrize("settings", [(), ("pythia",), ("fastapi_yolov5", "roboflow")], indirect=True)
+def test_what_needs_others_is_off_until_it_is_named() -> None:
+    assert set(KNOWN_FACES) - set(DoorSettings().faces) == {"label_studio", "vss"}
+
+
+@pytest.mark.parametrize("settings", [(), ("pythia",), ("fastapi_yolov5", "roboflow"), ("vss",)], indirect=True)
 async def test_a_face_that_is_not_named_is_not_there(client: httpx.AsyncClient, settings: DoorSettings) -> None:
     documented = (await client.get("/openapi.json")).json()["paths"]
     for face, path in HEALTH.items():
