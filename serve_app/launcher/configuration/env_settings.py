@@ -40,6 +40,9 @@ class SystemSettings(Settings):
     http_port: int | None = Field(default=None, ge=1, le=65535)
     """Port of the HTTP door."""
 
+    grpc_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of the HTTP door for gRPC, on the same address: docs/connect.md. There is no gRPC when not set."""
+
     http_connections_per_client: int | None = Field(default=None, ge=1)
     """Connections that one client address (of IPv6, one /64) may hold; a quarter of all, which are 4096 where the
     limit of open files allows it, when not set. Raise it for a proxy of your own in front."""
