@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -23,7 +24,9 @@ from tests.serve_app.faces.open_inference.grpc.asking import (
 )
 from tests.serve_app.faces.open_inference.grpc.resident import Peak
 from tests.serve_app.faces.open_inference.grpc.slow import (
+    INFER,
     INFER_PATH,
+    WAIT_S,
     Come,
     Count,
     SlowSystem,
@@ -113,6 +116,35 @@ async def test_a_message_that_does_not_come_is_not_waited_for(api: ASGIApp, sett
     async with served(api, limits) as address, connected(address) as channel:
         call = silent(channel)
         assert await call.code() is StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_of_large_messages_one_is_read_at_a_time_though_its_call_is_given_up(
+    api: ASGIApp, settings: DoorSettings
+) -> None:
+    begun_at: list[int] = []
+    may_end = threading.Event()
+
+    def slow_check(message: bytes) -> None:
+        begun_at.append(len(message))
+        may_end.wait(WAIT_S)
+
+    calls = Calls(api, Limits.of(settings), everybody)
+    rpc = replace(RPCS["ModelInfer"], check=slow_check)
+
+    async def large() -> object:
+        return INFER + bytes(2**20)
+
+    asked = [asyncio.create_task(calls.answer(rpc, scope_of([], ("10.0.0.1", 7)), large)) for _ in range(2)]
+    async with asyncio.timeout(WAIT_S):
+        while not begun_at:
+            await asyncio.to_thread(may_end.wait, 0.01)
+    asked[0].cancel()
+    await asyncio.wait(asked, timeout=0.1)
+    assert len(begun_at) == 1
+    may_end.set()
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(ended[0], asyncio.CancelledError)
+    assert len(begun_at) == 2
 
 
 async def test_a_call_without_a_message_is_told_so(api: ASGIApp, settings: DoorSettings) -> None:
