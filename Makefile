@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # Without the rules that make brings along, by which `make install` would copy install.sh to a file of that name.
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench bench-guard bench-gpu soak check k8s ratchet inspect key status deploy add remove format lock
+.PHONY: help serve node cluster test test-slow test-cluster test-scaling test-image test-tools bench bench-guard bench-gpu soak check k8s ratchet inspect key status deploy add remove format lock proto
 
 CONFIG ?= configs/app.yaml
 VENV := .venv
@@ -117,6 +117,11 @@ soak: $(TEST) ## load for MINUTES=30 while processes are killed: is anything los
 format: $(TEST) ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+PROTO := serve_app/faces/open_inference/grpc
+PROTO_INTO ?= $(PROTO)
+proto: $(TEST) ## write the Python modules of the messages of gRPC anew, after a change of their .proto
+	@$(BIN)/python -m grpc_tools.protoc -I $(PROTO) --python_out=$(PROTO_INTO) --pyi_out=$(PROTO_INTO) open_inference.proto
 
 lock: ## write requirements/*.lock anew (needs uv: https://docs.astral.sh/uv)
 	./requirements/lock.sh

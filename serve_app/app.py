@@ -27,6 +27,9 @@ from serve_app.access.guard import Access
 from serve_app.api import Entrance, create_api, when_started
 from serve_app.change_program import ChangeProgram
 from serve_app.faces.face import ModelAccess
+from serve_app.faces.open_inference.grpc.calls import everybody
+from serve_app.faces.open_inference.grpc.limits import Limits
+from serve_app.faces.open_inference.grpc.server import GrpcServer
 from serve_app.faces.system.cluster_metrics import ClusterMetrics
 from serve_app.faces.system.readiness import Signs
 from serve_app.faces.system.routes import System
@@ -93,6 +96,7 @@ class DoorDeployment:
         self._external = ExternalClient(settings.bridge_application)
         self._probe = ReplicaProbe(self._discovery.required_replicas, ReplicaActors())
         self._access = Access.from_environment(os.environ, self._doors)
+        self._grpc: GrpcServer | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """The door wired to Ray; Serve calls it inside the replica."""
@@ -107,7 +111,11 @@ class DoorDeployment:
         )
         change = ChangeProgram(_as_seen_from_here(os.environ)).change
         entrance = Entrance(when_started(self._start, self._stop), self._access, change)
-        return create_api(models, system, self._settings, ServeRequestMeter(), entrance)
+        door = create_api(models, system, self._settings, ServeRequestMeter(), entrance)
+        if self._settings.grpc_port is not None:
+            knows = everybody if self._access is None else self._access.knows
+            self._grpc = GrpcServer(door, Limits.of(self._settings), knows)
+        return door
 
     async def check_health(self) -> None:
         """Raises when a background task has died; Ray Serve replaces the replica then, and also when this does not
@@ -121,8 +129,12 @@ class DoorDeployment:
         await self._client.attach(record.name for record in self._discovery.records())
         await self._external.start()
         await self._probe.start()
+        if self._grpc is not None and self._settings.grpc_port is not None:
+            await self._grpc.start(self._settings.grpc_host, self._settings.grpc_port)
 
     async def _stop(self) -> None:
+        if self._grpc is not None:
+            await self._grpc.stop()
         await self._probe.stop()
         await self._external.stop()
         await self._client.stop()
@@ -147,6 +159,11 @@ class DoorDeployment:
             has_keys_fault=self._access is not None and self._access.ring.fault != "",
             door_is_closed=self._access is not None and not self._access.ring.was_read,
         )
+
+
+def ports(args: DoorSettings) -> dict[str, tuple[str, int]]:
+    """Those that must be free beside that of HTTP."""
+    return {} if args.grpc_port is None else {"grpc_port": (args.grpc_host, args.grpc_port)}
 
 
 def build(args: DoorSettings) -> Application:

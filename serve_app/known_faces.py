@@ -16,6 +16,9 @@ KNOWN_FACES = tuple(
 NEEDS_OTHERS: frozenset[str] = frozenset({"label_studio", "vss"})
 """Faces that open connections to elsewhere, or need Redis, and are mounted only where they are named."""
 
+GRPC_FACE = "open_inference"
+"""The face that is there over gRPC as well, where a port is set."""
+
 DEFAULT_FACES = tuple(name for name in KNOWN_FACES if name not in NEEDS_OTHERS)
 
 

@@ -1,12 +1,13 @@
 """The `args` of the HTTP door's application. Host and port are Serve's own `http_options`."""
 
 import re
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from deployments.definition import Settings
 from serve_app.fetching.allow_list import AllowList
-from serve_app.known_faces import DEFAULT_FACES, check_faces
+from serve_app.known_faces import DEFAULT_FACES, GRPC_FACE, check_faces
 
 
 class DoorSettings(Settings):
@@ -40,6 +41,12 @@ class DoorSettings(Settings):
     """Faces for the tools of others, by the names of their folders in `serve_app/faces`; none of them where this is
     empty. By default all that need neither a connection to elsewhere nor Redis."""
 
+    grpc_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port on which the face `open_inference` is there over gRPC, too; None for no gRPC."""
+
+    grpc_host: str = Field(default="127.0.0.1", min_length=1)
+    """Address that gRPC listens on. `make serve` puts that of HTTP here, where nothing is said."""
+
     fetch_hosts: tuple[str, ...] = ()
     """Hosts from which images are fetched that clients give as addresses: `HOST`, `*.DOMAIN`, `HOST:PORT` or
     `http://HOST:PORT`, and ` private` behind it for one that is not on the internet. None, when empty."""
@@ -59,6 +66,14 @@ class DoorSettings(Settings):
     def _are_faces(cls, faces: tuple[str, ...]) -> tuple[str, ...]:
         check_faces(faces)
         return faces
+
+    @model_validator(mode="after")
+    def _grpc_has_its_face(self) -> Self:
+        if self.grpc_port is not None and GRPC_FACE not in self.faces:
+            raise ValueError(
+                f"grpc_port is set, and gRPC is answered by the face {GRPC_FACE}, which faces leaves out"
+            )
+        return self
 
     @field_validator("fetch_hosts")
     @classmethod

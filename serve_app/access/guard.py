@@ -59,6 +59,10 @@ class Access:
         self._allowances.keep(keys.names)
         return keys
 
+    async def knows(self, scope: Scope) -> bool:
+        """Whether a request shows a key that counts, whatever that key may do."""
+        return key_that_counts(await self.keys(), shown_key(scope)) is not None
+
     def begin(self, key: Key) -> Allowance | Refused:
         """Counts a request of `key` that begins, until `end` of what this gives; or says why it may not."""
         allowance = self._allowances.of(key)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from deployments.catalogue import ModelRecord, ModelState, resolve_among
 from deployments.definition import ModelDefinition, ModelKnobs
@@ -100,18 +101,22 @@ def counted() -> CountedAnswers:
 
 
 @pytest.fixture
-async def client(
+async def api(
     system: FakeSystem, settings: DoorSettings, counted: CountedAnswers, tmp_path: Path
-) -> AsyncIterator[httpx.AsyncClient]:
+) -> AsyncIterator[ASGIApp]:
     (tmp_path / "frame.png").write_bytes(b"\x89PNG")
 
     async def metrics_text() -> str:
         return "fathom_requests_total 1\n"
 
     models = ModelAccess(system, system.predict, system.ask_external, system.vectors)
-    api = create_api(models, System(system, metrics_text, tmp_path), settings, counted)
+    yield create_api(models, System(system, metrics_text, tmp_path), settings, counted)
+    if system.replica is not None:
+        await system.replica.close()
+
+
+@pytest.fixture
+async def client(api: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
         yield http
-    if system.replica is not None:
-        await system.replica.close()

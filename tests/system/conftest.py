@@ -170,7 +170,8 @@ def running_system(folder: Path, config: Path, environ: dict[str, str]) -> Itera
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     folder = tmp_path_factory.mktemp("system")
-    with running_system(folder, Path("configs/app.yaml"), environment_for(folder)) as running:
+    environ = environment_for(folder) | {"FATHOM_GRPC_PORT": str(free_port())}
+    with running_system(folder, Path("configs/app.yaml"), environ) as running:
         yield running
 
 

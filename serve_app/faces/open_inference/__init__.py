@@ -14,6 +14,7 @@
     raw.py           a detector as its network alone, for `yolo predict` and SAHI
     compression.py   gzip and deflate, within limits
     repository.py    waking a model
+    grpc/            the same over gRPC, on a port of its own
 
 The protocol: specification/protocol/inference_rest.md of open-inference-protocol, with the extensions of Triton for
 binary tensors, classification excepted, model configuration, statistics, and the model repository.

@@ -169,12 +169,13 @@ class OutputTensor:
         if isinstance(self.data, np.ndarray):
             content = self.data.tobytes()
         else:
-            content = b"".join(_with_length(text.encode("utf-8", "replace")) for text in self.data)
+            content = b"".join(with_length(text.encode("utf-8", "replace")) for text in self.data)
         return {**self._described(), "parameters": {"binary_data_size": len(content)}}, content
 
     def _described(self) -> dict[str, Any]:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
-def _with_length(content: bytes) -> bytes:
+def with_length(content: bytes) -> bytes:
+    """An element of BYTES, with its length before it."""
     return len(content).to_bytes(LENGTH_BYTES, "little") + content

@@ -8,9 +8,11 @@ from typing import Any
 import yaml
 
 from deployments.definition import DEPLOYMENT_NAME, MODEL_IMPORT_PATH
+from serve_app.known_faces import GRPC_FACE
 from serve_app.launcher.configuration.env_settings import SystemSettings, variable_name
 from serve_app.launcher.configuration.http_settings import listed
 from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
+from serve_app.launcher.console import LaunchError
 
 EMBEDDED_VALKEY_IMPORT_PATH = "redis_bridge.embedded:build"
 DOOR_IMPORT_PATH = "serve_app.app:build"
@@ -35,6 +37,8 @@ def rendered(document: Document, settings: SystemSettings, has_real_redis: bool)
         ]
     for application in result["applications"]:
         render_application(application, settings)
+        if application["import_path"] == DOOR_IMPORT_PATH:
+            _render_grpc(application, result["http_options"], settings)
     return result
 
 
@@ -67,10 +71,23 @@ def _render_replicas(deployment: Document, settings: SystemSettings) -> None:
             scaling.setdefault("policy", {"policy_function": IMAGES_POLICY})
 
 
+def _render_grpc(door: Document, http_options: Document, settings: SystemSettings) -> None:
+    """gRPC listens where HTTP does, unless the configuration says otherwise."""
+    if settings.grpc_port is not None:
+        door.setdefault("args", {})["grpc_port"] = settings.grpc_port
+    args = door.get("args", {})
+    if args.get("grpc_port") is not None and GRPC_FACE not in args.get("faces", [GRPC_FACE]):
+        raise LaunchError(f"FATHOM_GRPC_PORT: gRPC is answered by the face {GRPC_FACE}, which faces leaves out")
+    if args.get("grpc_port") is not None and "host" in http_options:
+        args.setdefault("grpc_host", http_options["host"])
+
+
 def setting_name(application: Document, argument: str) -> str:
     """The name by which a user changes `argument` of an application: an environment variable, or its path."""
     if application["import_path"] == EMBEDDED_VALKEY_IMPORT_PATH and argument == "port":
         return variable_name("redis_port")
+    if application["import_path"] == DOOR_IMPORT_PATH and argument == "grpc_port":
+        return variable_name("grpc_port")
     return f"{application['name']}: args.{argument}"
 
 

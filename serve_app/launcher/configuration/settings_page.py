@@ -19,6 +19,7 @@ _GOES_TO = {
     "trusted_proxies": "HAProxy, or Ray's own proxy",
     "faces": "`args.faces` of the HTTP door",
     "fetch_hosts": "`args.fetch_hosts` of the HTTP door",
+    "grpc_port": "`args.grpc_port` of the HTTP door",
     "redis_port": "`args.port` of the embedded Valkey",
     "num_gpus": "`ray_actor_options.num_gpus` of every model",
     "max_replicas": "`autoscaling_config.max_replicas` of every model",

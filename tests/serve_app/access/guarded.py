@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from deployments.catalogue import ModelState
 from deployments.errors import ServingError
@@ -107,15 +108,21 @@ class Guarded:
         write(self.file, *self.entries)
         self.clock.now_s += 5
 
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+    def api(self) -> tuple[ASGIApp, Access]:
+        """The application, and who may call it."""
+
         async def metrics_text() -> str:
             return "fathom_requests_total 1\n"
 
         models = ModelAccess(self.system, self.system.predict, self.system.ask_external, self.system.vectors)
         access = Access(self.ring, lambda: self.doors, self.clock)
         shown = System(self.system, metrics_text, self.folder)
-        api = create_api(models, shown, self.settings, self.counted, Entrance(access=access, change=self.changes))
+        entrance = Entrance(access=access, change=self.changes)
+        return create_api(models, shown, self.settings, self.counted, entrance), access
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        api, _ = self.api()
         transport = httpx.ASGITransport(api, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
             yield http

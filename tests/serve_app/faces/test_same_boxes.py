@@ -6,9 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
+from serve_app.faces.open_inference.grpc.limits import Limits
 from serve_app.faces.table import FACES
 from serve_app.known_faces import KNOWN_FACES
+from serve_app.settings import DoorSettings
+from tests.serve_app.faces.open_inference.grpc.asking import called, connected, infer_request, outputs_in, served
 from tests.serve_app.faces.v1.predicting import base64_of
 from tests.serve_app.uploads import picture
 
@@ -100,6 +104,13 @@ async def through_open_inference(client: httpx.AsyncClient) -> list[Animal]:
     ]
 
 
+async def through_grpc(api: ASGIApp) -> list[Animal]:
+    async with served(api, Limits.of(DoorSettings())) as address, connected(address) as channel:
+        outputs = outputs_in(await called(channel, "ModelInfer", infer_request()))
+    rows = zip(outputs["labels"], outputs["scores"], outputs["boxes"].tolist(), strict=True)
+    return [(label, score, *box) for label, score, box in rows]
+
+
 THROUGH: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[list[Animal]]]] = {
     "cvat": through_cvat,
     "label_studio": through_label_studio,
@@ -127,9 +138,15 @@ def found(answer: httpx.Response) -> Any:
 
 @pytest.mark.parametrize("face", THROUGH)
 async def test_each_face_finds_what_the_model_found(face: str, client: httpx.AsyncClient) -> None:
-    animals = await THROUGH[face](client)
+    check(await THROUGH[face](client), ROUNDED_TO.get(face, 1e-4))
+
+
+async def test_grpc_finds_what_the_model_found(api: ASGIApp) -> None:
+    check(await through_grpc(api), 1e-4)
+
+
+def check(animals: list[Animal], exactness: float) -> None:
     expected = [("fixed answer A", 0.9, 10, 10, 50, 30), ("fixed answer B", 0.6, 50, 25, 90, 45)]
-    exactness = ROUNDED_TO.get(face, 1e-4)
     assert [animal[0] for animal in animals] == [animal[0] for animal in expected]
     for animal, right in zip(animals, expected, strict=True):
         assert animal[1:] == pytest.approx(right[1:], abs=exactness)

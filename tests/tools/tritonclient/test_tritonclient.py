@@ -61,7 +61,7 @@ def test_a_stock_client_gets_what_it_asks_for(seen: Any) -> None:
 def test_the_recipe_works_as_it_stands(door: str) -> None:
     page = (ROOT / "docs/connect.md").read_text(encoding="utf-8")
     [program] = re.findall(
-        r"```python\n(.*?)```", page.split("\n## Triton clients\n")[1].split("\n## ")[0], re.DOTALL
+        r"```python\n(.*?)```", page.split("\n## Triton clients\n")[1].split("\n### ")[0], re.DOTALL
     )
     program = program.replace("localhost:8082", door.removeprefix("http://"))
     command = [str(python_of("tritonclient")), "-c", program]

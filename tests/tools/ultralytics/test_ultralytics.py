@@ -1,4 +1,4 @@
-"""`yolo predict model=http://...` and SAHI, by the recipe, find in a frame what our own route finds in it."""
+"""`yolo predict model=http://...` and SAHI, by the recipe and over gRPC, find what our own route finds."""
 
 import ast
 import re
@@ -45,9 +45,12 @@ def recipe(language: str, door: str) -> str:
     return text
 
 
-def test_the_boxes_are_those_of_our_own_route(door: str, tmp_path: Path) -> None:
+def test_the_boxes_are_those_of_our_own_route(door: str, grpc_address: str, tmp_path: Path) -> None:
+    command = recipe("sh", door)
+    over_grpc = command.replace(door, f"grpc://{grpc_address}")
+    assert over_grpc != command
     script = Path(__file__).with_name("use.py")
-    found = run_in("ultralytics", script, recipe("sh", door), recipe("python", door), str(tmp_path))
+    found = run_in("ultralytics", script, command, over_grpc, recipe("python", door), str(tmp_path))
     answer = httpx.post(f"{door}/v1/models/benthic-demo/predict", content=FRAME.read_bytes(), timeout=30)
     [image] = answer.raise_for_status().json()["images"]
     width, height = image["width"], image["height"]
@@ -57,7 +60,7 @@ def test_the_boxes_are_those_of_our_own_route(door: str, tmp_path: Path) -> None
         for box in [one["box"]]
     ]
     assert len(ours) == 12
-    for tool in ("yolo", "sahi"):
+    for tool in ("yolo", "sahi", "yolo_grpc", "sahi_grpc"):
         # Both write best first; a tenth of a pixel of 960.
         assert found[tool] == [pytest.approx(row, abs=1e-4) for row in ours], tool
     sliced = ast.literal_eval(found["program"].splitlines()[-1])

@@ -1,7 +1,7 @@
 """Run in the environment of ultralytics: the command `yolo predict`, SAHI, and a program, over raw rows.
 
-Prints the boxes of the first two, as JSON: class, score and x1, y1, x2, y2 as parts of the image's width and height;
-and what the program prints.
+Prints the boxes of the first two, over HTTP and over gRPC, as JSON: class, score and x1, y1, x2, y2 as parts of the
+image's width and height; and what the program prints.
 """
 
 import contextlib
@@ -61,11 +61,10 @@ def printed_by(program: str) -> str:
 
 
 if __name__ == "__main__":
-    command, program, folder = sys.argv[1:]
-    options = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
-    seen = {
-        "yolo": by_yolo(command.strip(), options["source"], Path(folder)),
-        "sahi": by_sahi(options["model"], options["source"]),
-        "program": printed_by(program),
-    }
+    *commands, program, folder = sys.argv[1:]
+    seen: dict = {"program": printed_by(program)}
+    for way, command in zip(("", "_grpc"), commands, strict=True):
+        options = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
+        seen[f"yolo{way}"] = by_yolo(command.strip(), options["source"], Path(folder) / f"boxes{way}")
+        seen[f"sahi{way}"] = by_sahi(options["model"], options["source"])
     sys.stdout.write(json.dumps(seen) + "\n")
