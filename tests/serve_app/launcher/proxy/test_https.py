@@ -12,6 +12,7 @@ import orjson
 import psutil
 import pytest
 
+from serve_app.launcher.proxy.haproxy import ConnectionLimits
 from tests.serve_app.launcher.proxy.app_behind import BEHIND
 from tests.serve_app.launcher.proxy.https_in_front import (
     AUTHORITY,
@@ -138,6 +139,16 @@ async def test_other_machines_may_be_sent_to_https(tmp_path: Path) -> None:
                 assert answer.headers["cache-control"] == "no-store"
                 assert answer.problem["success"] is False
             assert (await ask(door.plain_port, get("/text"))).status == 200
+
+
+@pytest.mark.skipif(OTHER_ADDRESS is None, reason="this machine has no address but loopback")
+async def test_a_trusted_proxy_is_not_sent_to_https(tmp_path: Path) -> None:
+    limits = ConnectionLimits(trusted_proxies=(f"{OTHER_ADDRESS}/32",))
+    files = write_pair(AUTHORITY.issue_cert("localhost"), tmp_path)
+    async with serving(BEHIND) as behind:
+        with https_in_front([behind], files, "redirect", limits) as door:
+            answer = await from_elsewhere(door.plain_port, get("/scheme", "x-forwarded-proto: https"))
+            assert (answer.status, orjson.loads(answer.body)) == (200, "https")
 
 
 @pytest.mark.skipif(OTHER_ADDRESS is None, reason="this machine has no address but loopback")
