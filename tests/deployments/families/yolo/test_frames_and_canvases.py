@@ -1,6 +1,7 @@
-"""Every head of ultralytics on four frames and three canvases, alone and in a batch, against the original code.
+"""Every head of YOLO on four frames and three canvases, alone and in a batch, against the original code.
 
-`golden/make_ultralytics_frames.py` says how: two pictures of noise, a photograph and a drawing.
+`golden/make_ultralytics_frames.py` and `make_yolov5_frames.py` say how: two pictures of noise, a photograph and a
+drawing.
 """
 
 import functools
@@ -26,6 +27,7 @@ from tests.deployments.families.yolo.heads.original_answers import (
 LAYOUTS = sorted(path.stem for path in (GOLDEN / "frames").glob("*.json"))
 CANVASES_PX = [(160, 96), *(pytest.param(size, marks=pytest.mark.slow) for size in ((128, 192), (224, 224)))]
 COUNT = 4
+FAMILY_OF = {"rtdetr": "ultralytics-rtdetr", "yolov5": "yolov5"}
 
 STRETCHED = Tolerance(iou=0.96, box_px=1.0)
 """A pixel of a canvas of RT-DETR is up to ten of a frame, and boxes differ by a seventh of one."""
@@ -49,7 +51,7 @@ def test_answers_agree_with_the_original_code_alone_and_in_a_batch(layout: str, 
     wanted = [one["detections"] for one in golden["answers"] if tuple(one["canvas_px"]) == canvas_px]
     family = load_family(
         ModelDefinition(
-            family="ultralytics-rtdetr" if layout.startswith("rtdetr") else "ultralytics",
+            family=FAMILY_OF.get(layout[:6], "ultralytics"),
             weights=str(GOLDEN / f"{layout}.pt"),
             canvas_px=canvas_px,
         )
