@@ -44,7 +44,7 @@ def merge(parts: Parts, image_size_px: tuple[int, int], thresholds: Thresholds) 
     Inner edges are those beyond which the image goes on. image_size_px: (height, width). Only the best `MERGED_BOXES`
     or `MERGED_ROTATED` of all tiles are looked at.
     """
-    found, origins = _together(parts)
+    found, origins = _together(parts, image_size_px)
     pieces = np.concatenate([is_piece(tile, one.boxes, image_size_px) for tile, one in parts])
     best = _best(found.scores, MERGED_BOXES if found.corners is None else MERGED_ROTATED)
     found, pieces, origins = found.picked(best), pieces[best], [origins[index] for index in best]
@@ -62,12 +62,15 @@ def merge(parts: Parts, image_size_px: tuple[int, int], thresholds: Thresholds) 
 
 def joined(parts: Parts, image_size_px: tuple[int, int]) -> Detections:
     """What all tiles have found, in pixels of the image, one tile after another and not merged."""
-    found, origins = _together(parts)
+    found, origins = _together(parts, image_size_px)
     return _with_masks(parts, found, [(origin,) for origin in origins], image_size_px)
 
 
-def _together(parts: Parts) -> tuple[Detections, list[Chosen]]:
-    """Without masks, and from which part each comes, as the how-manieth of it."""
+def _together(parts: Parts, image_size_px: tuple[int, int]) -> tuple[Detections, list[Chosen]]:
+    """Without masks, and from which part each comes, as the how-manieth of it.
+
+    Rotated boxes may reach beyond their tile, and with them the upright ones around them, up to the image's edge.
+    """
     boxes = [found.boxes.reshape(-1, 4) + np.tile(_corner(tile), 2) for tile, found in parts]
     points = [
         np.concatenate([found.keypoints[..., :2] + _corner(tile), found.keypoints[..., 2:]], axis=-1)
@@ -75,6 +78,9 @@ def _together(parts: Parts) -> tuple[Detections, list[Chosen]]:
         if found.keypoints is not None
     ]
     corners = [found.corners + _corner(tile) for tile, found in parts if found.corners is not None]
+    if corners:
+        low, high = (np.concatenate([edge(one, axis=1) for one in corners]) for edge in (np.min, np.max))
+        boxes = [np.clip(np.concatenate([low, high], axis=1), 0, np.array(image_size_px[::-1] * 2, np.float32))]
     found = Detections(
         boxes=np.concatenate(boxes),
         scores=np.concatenate([found.scores for _, found in parts]),
