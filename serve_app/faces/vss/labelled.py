@@ -38,11 +38,11 @@ class Labelled:
 
     async def add(self, http_request: HttpRequest) -> Response:
         """200 with the project as it is now, or a problem."""
-        return await Endpoint(self.parts.budget, MEMBERS).answer(http_request, self._add)
+        return await Endpoint(self.parts.budget, MEMBERS, reads_query=True).answer(http_request, self._add)
 
     async def remove(self, http_request: HttpRequest) -> Response:
         """200 with how many were removed, or a problem."""
-        return await Endpoint(self.parts.budget, MEMBERS).answer(http_request, self._remove)
+        return await Endpoint(self.parts.budget, MEMBERS, reads_query=True).answer(http_request, self._remove)
 
     async def _add(self, http_request: HttpRequest, held: HeldBytes) -> Response:
         self._refuse_without_key(http_request)

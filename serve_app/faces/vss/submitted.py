@@ -48,7 +48,7 @@ class SubmittedImages:
 
             return await self._started(project, work, held)
 
-        return await Endpoint(self.parts.budget, MEMBERS).answer(http_request, submit)
+        return await Endpoint(self.parts.budget, MEMBERS, reads_query=True).answer(http_request, submit)
 
     async def nearest(self, http_request: HttpRequest) -> Response:
         """200 with the number of a job that finds the nearest labelled images for each image, or a problem."""
@@ -70,7 +70,7 @@ class SubmittedImages:
 
             return await self._started(project, work, held)
 
-        return await Endpoint(self.parts.budget, MEMBERS).answer(http_request, submit)
+        return await Endpoint(self.parts.budget, MEMBERS, reads_query=True).answer(http_request, submit)
 
     async def job(self, http_request: HttpRequest) -> Response:
         """200 with what became of a job: done with its result, failed with the reason, or pending; or a problem."""
