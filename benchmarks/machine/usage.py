@@ -38,6 +38,7 @@ _ROLES = (
     ("Agent", "ray agents"),
     ("monitor.py", "ray agents"),
     ("ray::", "ray other"),
+    ("fork_server", "fork server"),
     ("legacy_worker", "worker"),
     ("floor_worker", "worker"),
     ("limit.worker", "worker"),
