@@ -41,8 +41,10 @@ async def at_work(worker_type: type[LegacyWorker], valkey: ValkeyProcess) -> Asy
         yield worker
         assert not loop.done(), loop
     finally:
-        loop.cancel()
-        await asyncio.wait({loop})
+        # redis-py may swallow a cancellation that comes together with an answer.
+        while not loop.done():
+            loop.cancel()
+            await asyncio.wait({loop}, timeout=1)
         await redis.aclose()
 
 
