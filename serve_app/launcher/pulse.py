@@ -25,6 +25,22 @@ class PulseTimes:
     """A controller that is silent for this long hangs. A busy machine answers one of several questions."""
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The HTTP door of a system that starts. application: its name.  address: where it is to answer."""
+
+    application: str
+    address: str
+
+    def is_open(self) -> bool:
+        """Whether the door itself answers there. A proxy may be there before it, and says so with a 503."""
+        try:
+            live = httpx.get(f"{self.address}/health/live", timeout=_ANSWER_TIMEOUT_S, trust_env=False, verify=False)
+        except httpx.HTTPError:
+            return False
+        return live.status_code == httpx.codes.OK
+
+
 class Silence:
     """How long a part of the system has not answered, and whether that was reported."""
 

@@ -12,6 +12,7 @@ from serve_app.launcher.cluster.node_checks import check_nodes
 from serve_app.launcher.cluster.replica_settings import with_settings
 from serve_app.launcher.configuration.builders import load_builder
 from serve_app.launcher.configuration.env_overrides import (
+    DOOR_IMPORT_PATH,
     embedded_redis_port,
     rendered,
     setting_name,
@@ -42,7 +43,7 @@ from serve_app.launcher.proxy.haproxy import (
 from serve_app.launcher.proxy.haproxy_config import LOOPBACK
 from serve_app.launcher.proxy.https import Https
 from serve_app.launcher.proxy.https_settings import https_line, https_of, renewal_of, with_plain_http
-from serve_app.launcher.pulse import Pulse, PulseTimes
+from serve_app.launcher.pulse import Door, Pulse, PulseTimes
 from serve_app.launcher.ray_token import ensure_token, explicit_mode, token_place
 from serve_app.launcher.run_record import open_folder, read_record, remove_record, write_record
 from serve_app.launcher.supervisor import Supervisor
@@ -166,9 +167,17 @@ def _haproxy_environment(
         yield variables
 
 
+def _own_door(document: Details, environ: Environ) -> Door | None:
+    # The doors of a cluster that is joined are on its own nodes.
+    doors = [app for app in document["applications"] if app["import_path"] == DOOR_IMPORT_PATH]
+    if not doors or joins_cluster(environ):
+        return None
+    return Door(doors[0]["name"], http_address(document) + (doors[0].get("route_prefix") or "/").rstrip("/"))
+
+
 def _keep_in_foreground(supervisor: Supervisor, system: RunningSystem, document: Details, environ: Environ) -> int:
     settings = SystemSettings.from_environment(environ)
-    states = supervisor.wait_until_up(names(document))
+    states = supervisor.wait_until_up(names(document), _own_door(document, environ))
     if states is not None:
         redis = redis_address(environ.get(REDIS_URL.name, ""), embedded_redis_port(document))
         dashboard = settings.dashboard_url + token_place(environ)

@@ -12,7 +12,7 @@ from serve_app.launcher.processes.child_process import StopSignals, SystemProces
 from serve_app.launcher.processes.process_tree import end_descendants
 from serve_app.launcher.progress import Progress, waiting_for
 from serve_app.launcher.proxy.renewal import Renewal
-from serve_app.launcher.pulse import Pulse
+from serve_app.launcher.pulse import Door, Pulse
 
 POLL_INTERVAL_S = 1.0
 LEFTOVER_GRACE_S = 10.0
@@ -50,8 +50,9 @@ class Supervisor:
         ends itself when they take longer, which nothing can change: a slow disk, or a busy machine, is enough."""
         return self._deaths.lost and not self._has_begun
 
-    def wait_until_up(self, expected: list[str]) -> States | None:
-        """The state of each application once all are healthy or have failed, or after `start_patience_s`.
+    def wait_until_up(self, expected: list[str], door: Door | None = None) -> States | None:
+        """The state of each application once all are healthy or have failed, and the door answers unless it has
+        failed, or after `start_patience_s`.
 
         None when the process has ended or a signal asks to stop: `wait_for_the_end` deals with both.
         """
@@ -67,7 +68,7 @@ class Supervisor:
             self._report_failures(states)
             settled = all(state.is_healthy or state.has_failed for state in states.values())
             if progress.waited_s >= self._settings.start_patience_s or (
-                settled and details is not None and proxies_are_healthy(details)
+                settled and details is not None and proxies_are_healthy(details) and _is_reached(door, states)
             ):
                 return states
             if progress.is_due():
@@ -185,3 +186,8 @@ class Supervisor:
             if self._reported.get(state.name) != line:
                 self._reported[state.name] = line
                 say_error(line)
+
+
+def _is_reached(door: Door | None, states: Mapping[str, ApplicationState]) -> bool:
+    # HAProxy learns of a door a moment after Serve calls it running.
+    return door is None or not states[door.application].is_healthy or door.is_open()
