@@ -1,13 +1,13 @@
 """The child of the launcher: starts Ray with the chosen dashboard and runs Ray Serve's own `serve run` in it.
 
 `serve run` uses a Ray that already runs, which is how the dashboard's address can be chosen. Run as
-`python -m serve_app.launcher.child_main RENDERED_CONFIG PARENT_PID LIBRARIES`.
+`python -m serve_app.launcher.child_main RENDERED_CONFIG PARENT_PID FIRST LATER`.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,6 +15,7 @@ from typing import Any
 
 from serve_app.launcher.configuration.env_settings import SystemSettings
 from serve_app.launcher.configuration.ray_variables import RAY_ADDRESS, joins_cluster
+from serve_app.launcher.fork_server.libraries import Libraries
 from serve_app.launcher.fork_server.rays_python import python_for_ray
 from serve_app.launcher.machine_checks import object_store_options, ray_folder
 from serve_app.launcher.processes.log_folder import keep_swept
@@ -23,13 +24,14 @@ from serve_app.launcher.processes.scratch_folder import held, is_scratch, remove
 from serve_app.launcher.proxy.haproxy import FOLDER
 
 
-def command(config: Path, libraries: Sequence[str] = ()) -> list[str]:
+def command(config: Path, libraries: Libraries) -> list[str]:
     """The command line that starts this module as a child of the calling process.
 
     libraries: what Ray's workers share, see `fork_server`; none, and each worker imports for itself.
     """
     module = "serve_app.launcher.child_main"
-    return [sys.executable, "-u", "-m", module, str(config), str(os.getpid()), ",".join(libraries)]
+    shared = [",".join(libraries.first), ",".join(libraries.later)]
+    return [sys.executable, "-u", "-m", module, str(config), str(os.getpid()), *shared]
 
 
 def ray_options(settings: SystemSettings, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -48,14 +50,14 @@ def ray_options(settings: SystemSettings, environ: Mapping[str, str]) -> dict[st
 
 def main(arguments: list[str]) -> None:
     """Runs until SIGINT, then drains and exits 0 (Ray Serve's own `serve run` does both)."""
-    config, parent_pid, libraries = arguments[0], int(arguments[1]), arguments[2]
+    config, parent_pid, *libraries = arguments[0], int(arguments[1]), *arguments[2:]
     # The launcher blocks signals and a shell may have ignored SIGINT: both are inherited, and both undone here. An
     # interrupt waits until a Ray of our own has started, so that it is not lost halfway; it does not wait for a
     # cluster that is joined, which may never answer.
     signal.signal(signal.SIGINT, interrupt_once)
     signal.pthread_sigmask(signal.SIG_SETMASK, set() if joins_cluster(os.environ) else {signal.SIGINT})
     stop_with_parent(parent_pid)
-    with _haproxy_folder(os.environ, parent_pid), _forked_workers(libraries):
+    with _haproxy_folder(os.environ, parent_pid), _forked_workers(*libraries):
         import ray
         from ray.serve.scripts import cli
 
@@ -68,12 +70,12 @@ def main(arguments: list[str]) -> None:
 
 
 @contextmanager
-def _forked_workers(libraries: str) -> Iterator[None]:
+def _forked_workers(first: str, later: str) -> Iterator[None]:
     """The Ray that is started meanwhile forks its workers, if there is something that they share."""
-    if not libraries:
+    if not first:
         yield
         return
-    with python_for_ray(os.environ, libraries.split(",")) as program:
+    with python_for_ray(os.environ, first, later) as program:
         # Ray has no other setting for it.
         sys.executable = str(program)
         yield

@@ -23,7 +23,7 @@ from serve_app.launcher.configuration.ray_variables import REDIS_URL, for_ray, j
 from serve_app.launcher.configuration.validation import load_system
 from serve_app.launcher.console import LaunchError, say, say_error
 from serve_app.launcher.dashboard_client import RunningSystem
-from serve_app.launcher.fork_server.libraries import libraries_for
+from serve_app.launcher.fork_server.libraries import Libraries, libraries_for
 from serve_app.launcher.machine_checks import (
     refuse_bad_keys,
     refuse_full_disk,
@@ -94,9 +94,9 @@ def serve(config: Path, verbose: bool, environ: Environ) -> int:
             remove_record(folder)
 
 
-def _shared_libraries(document: Details, settings: SystemSettings, environ: Environ) -> list[str]:
+def _shared_libraries(document: Details, settings: SystemSettings, environ: Environ) -> Libraries:
     # Workers on a cluster that is joined are started by its own nodes.
-    return libraries_for(document) if settings.fork_workers and not joins_cluster(environ) else []
+    return libraries_for(document) if settings.fork_workers and not joins_cluster(environ) else Libraries()
 
 
 def _say_what_starts(document: Details, log: Path | None, https: Https | None) -> None:

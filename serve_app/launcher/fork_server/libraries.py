@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from deployments.families import FAMILIES
@@ -36,9 +37,22 @@ OF_A_RUNTIME = {"tensorflow": ("tensorflow", "keras")}
 that each replica sees the GPU that it was given."""
 
 
-def libraries_for(document: Mapping[str, Any]) -> list[str]:
-    """The modules that workers of the system of `document`, a checked configuration, share; none that is missing."""
+@dataclass(frozen=True, slots=True)
+class Libraries:
+    """Names of modules that workers share. first: from the start on.  later: once the system has started, so that its
+    start does not wait for them, but each model that is woken has them."""
+
+    first: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+
+
+def libraries_for(document: Mapping[str, Any]) -> Libraries:
+    """Those for the system of `document`, a checked configuration; none that is missing."""
     families = {(app.get("args") or {}).get("family") for app in document["applications"]}
     runtimes = {FAMILIES[family].runtime for family in families if family in FAMILIES}
-    modules = [*OF_EVERY_WORKER, *(name for runtime in sorted(runtimes) for name in OF_A_RUNTIME.get(runtime, ()))]
-    return [name for name in modules if importlib.util.find_spec(name.partition(".")[0]) is not None]
+    of_runtimes = (name for runtime in sorted(runtimes) for name in OF_A_RUNTIME.get(runtime, ()))
+    return Libraries(tuple(filter(_is_there, OF_EVERY_WORKER)), tuple(filter(_is_there, of_runtimes)))
+
+
+def _is_there(name: str) -> bool:
+    return importlib.util.find_spec(name.partition(".")[0]) is not None

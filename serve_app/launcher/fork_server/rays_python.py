@@ -3,7 +3,7 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +18,10 @@ exec {python} -I -S {start_worker} {socket} {python} "$@"
 
 
 @contextmanager
-def python_for_ray(environ: Mapping[str, str], modules: Sequence[str]) -> Iterator[Path]:
-    """A program for Ray to start its processes with in place of `sys.executable`; its workers share `modules`.
+def python_for_ray(environ: Mapping[str, str], first: str, later: str = "") -> Iterator[Path]:
+    """A program for Ray to start its processes with in place of `sys.executable`, whose workers share modules.
 
-    Raises OSError when there is no place for it.
+    first, later: names with commas between them, see `Libraries`. Raises OSError when there is no place for it.
     """
     python = sys.executable
     with scratch_folder(short_folder(environ)) as folder:
@@ -32,7 +32,7 @@ def python_for_ray(environ: Mapping[str, str], modules: Sequence[str]) -> Iterat
         program.chmod(0o700)
         # Like Ray's workers, which get one thread for what a library computes unless an actor asks for more.
         variables = {**environ, "OMP_NUM_THREADS": "1"}
-        command = [python, "-m", SERVER, str(address), ",".join(modules)]
+        command = [python, "-m", SERVER, str(address), first, later]
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=variables) as server:
             try:
                 yield program

@@ -1,4 +1,5 @@
-"""The process from which workers are forked. Run as `python -m serve_app.launcher.fork_server.server SOCKET MODULES`.
+"""The process from which workers are forked. Run as `python -m serve_app.launcher.fork_server.server SOCKET MODULES
+LATER`: it imports MODULES before it forks, and LATER once no worker has been wanted for a while.
 
 It ends when its standard input does, which the process that started it holds open, and leaves the workers alone.
 
@@ -24,6 +25,9 @@ from typing import Any
 
 from serve_app.launcher.fork_server.start_worker import LIMITS
 
+CALM_S = 5.0
+"""So long no worker was wanted: the system has started, and has a core to spare."""
+
 _REQUEST_TIMEOUT_S = 5.0
 _MOST_REQUEST_BYTES = 4 * 1024**2
 
@@ -41,18 +45,22 @@ class Start:
 
 def main(arguments: Sequence[str]) -> None:
     """Returns in the server when its time is over; in each worker, runs what was asked for."""
-    address, modules = arguments
+    address, modules, later = arguments
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(128)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no worker that has ended stays behind as a zombie
+    _import(modules)
+    if (start := _next_worker(listener, later)) is not None:
+        become(start)
+
+
+def _import(modules: str) -> None:
     for name in filter(None, modules.split(",")):
         importlib.import_module(name)
     # Collections in a worker need not look at, and so copy, what it shares with all others.
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no worker that has ended stays behind as a zombie
-    if (start := _next_worker(listener)) is not None:
-        become(start)
 
 
 def become(start: Start) -> None:
@@ -78,12 +86,16 @@ def become(start: Start) -> None:
     runpy.run_path(script, run_name="__main__")
 
 
-def _next_worker(listener: socket.socket) -> Start | None:
+def _next_worker(listener: socket.socket, later: str) -> Start | None:
     """Forks workers until standard input ends. Returns in each worker what it has to be, in the server None."""
     while True:
-        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        ready, _, _ = select.select([listener, sys.stdin], [], [], CALM_S if later else None)
         if sys.stdin in ready:
             return None
+        if not ready:
+            _import(later)
+            later = ""
+            continue
         connection, _ = listener.accept()
         with connection, contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             start = _received(connection)

@@ -39,17 +39,19 @@ print(json.dumps({
     "descriptors": sorted(fd for fd in map(int, os.listdir("/proc/self/fd")) if fd < 3),
 }), flush=True)
 was_forked = "colorsys" in sys.modules
-print(json.dumps({"was_forked": was_forked, "parent": os.getppid(), "random": random.random()}))
+has_later = "zipapp" in sys.modules
+ways = {"was_forked": was_forked, "has_later": has_later, "parent": os.getppid(), "random": random.random()}
+print(json.dumps(ways))
 print("last words", file=sys.stderr)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def rays_python(modules: tuple[str, ...] = ("colorsys",)) -> Iterator[tuple[Path, psutil.Process]]:
+def rays_python(later: str = "") -> Iterator[tuple[Path, psutil.Process]]:
     """The program for Ray, and the server behind it once it listens."""
     before = set(psutil.Process().children())
-    with python_for_ray(os.environ, modules) as program:
+    with python_for_ray(os.environ, "colorsys", later) as program:
         [process] = set(psutil.Process().children()) - before
         wait_for(lambda: _listens(program.with_name("workers.sock")), WITHIN_S, "the server")
         yield program, process
@@ -106,6 +108,15 @@ def test_a_forked_worker_is_as_ray_would_have_started_it(worker: Path) -> None:
         expected["environment"].pop(name, None)
     assert state == expected
     assert errors == other_errors == "last words\n"
+
+
+def test_workers_that_are_wanted_after_a_while_share_more(worker: Path) -> None:
+    with rays_python(later="zipapp") as (program, _):
+        [_, ways], _ = _run([program, worker], worker.parent)
+        assert not ways["has_later"]
+        wait_for(
+            lambda: _run([program, worker], worker.parent)[0][1]["has_later"], WITHIN_S, "zipapp", 2 * server.CALM_S
+        )
 
 
 def test_each_worker_draws_random_numbers_of_its_own(worker: Path) -> None:
@@ -170,7 +181,7 @@ def test_the_server_ends_with_a_process_that_was_killed() -> None:
 import os, sys
 from serve_app.launcher.fork_server.rays_python import python_for_ray
 
-with python_for_ray(os.environ, ["colorsys"]):
+with python_for_ray(os.environ, "colorsys"):
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -234,8 +245,8 @@ def test_tensorflow_is_shared_where_a_model_needs_it(families: list[str], has_te
     applications: list[Mapping[str, Any]] = [{"name": "api", "args": None}, {"name": "valkey"}]
     applications += [{"name": name, "args": {"family": name}} for name in families]
     libraries = libraries_for({"applications": applications})
-    assert ("tensorflow" in libraries) == has_tensorflow
-    assert "numpy" in libraries
+    assert ("tensorflow" in libraries.later) == has_tensorflow
+    assert "numpy" in libraries.first
 
 
 def test_the_name_of_the_server_is_that_of_its_module() -> None:
