@@ -91,6 +91,19 @@ def test_grpc_listens_where_http_does_and_only_where_it_is_asked_for() -> None:
     assert door == alone
 
 
+@pytest.mark.parametrize(
+    ("plain", "host"), [("loopback", "127.0.0.1"), ("redirect", "127.0.0.1"), ("open", "0.0.0.0")]
+)
+def test_with_a_certificate_grpc_is_for_those_who_may_use_plain_http(plain: str, host: str) -> None:
+    system = {"http_options": {"host": "0.0.0.0"}, "applications": [DOOR]}
+    given = settings(FATHOM_GRPC_PORT="9001", FATHOM_TLS_CERTIFICATE="/tls/door.pem", FATHOM_PLAIN_HTTP=plain)
+    [door] = rendered(system, given, has_real_redis=False)["applications"]
+    assert load_builder(door["import_path"]).ports(door["args"]) == {"grpc_port": (host, 9001)}
+    chosen = {**DOOR, "args": {"grpc_host": "10.0.0.5"}}
+    [door] = rendered({**system, "applications": [chosen]}, given, has_real_redis=False)["applications"]
+    assert door["args"]["grpc_host"] == "10.0.0.5"
+
+
 def test_grpc_without_its_face_is_refused() -> None:
     given = settings(FATHOM_GRPC_PORT="9001", FATHOM_FACES="cvat")
     with pytest.raises(
