@@ -12,6 +12,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -97,6 +99,10 @@ def read_certificate(files: CertificateFiles, now: datetime | None = None) -> Ce
         )
     _refuse_out_of_time(own, files.certificate, now)
     public = key.public_key()
+    if not isinstance(public, RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey):
+        raise CertificateError(
+            f"{CERTIFICATE}: the key of {files.certificate} is none that clients take: RSA, ECDSA or Ed25519"
+        )
     if isinstance(public, RSAPublicKey) and public.key_size < _LEAST_RSA_BITS:
         raise CertificateError(
             f"{KEY if files.key else CERTIFICATE}: the RSA key of {files.key or files.certificate} has "

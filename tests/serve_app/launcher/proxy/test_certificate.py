@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -161,7 +161,12 @@ def test_a_key_that_clients_refuse_is_refused(files: CertificateFiles, tmp_path:
     assert "has 1024 bits, and clients refuse fewer than 2048" in refusal(CertificateFiles(tmp_path / "weak.pem"))
 
 
-def weak_pair(key: rsa.RSAPrivateKey) -> bytes:
+def test_a_key_of_a_kind_that_tls_has_no_more_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dsa.pem").write_bytes(weak_pair(dsa.generate_private_key(1024)))
+    assert refusal(CertificateFiles(tmp_path / "dsa.pem")).endswith("RSA, ECDSA or Ed25519")
+
+
+def weak_pair(key: rsa.RSAPrivateKey | dsa.DSAPrivateKey) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "door.example")])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
