@@ -34,7 +34,8 @@ class JobShelf:
         payload over the limit."""
         if len(payload) > MAX_JOB_BYTES:
             raise InvalidRequest(
-                f"the answer has {len(payload)} bytes, the limit is {MAX_JOB_BYTES}; ask for fewer neighbours"
+                f"the answer has {len(payload)} bytes, the limit is {MAX_JOB_BYTES}; send fewer images, or "
+                "ask for fewer neighbours"
             )
         key = keys.vector_job(project, job)
         arguments: list[Any] = [int(time.time()), max(1, round(kept_s)), payload, self._most]

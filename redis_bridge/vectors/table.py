@@ -44,8 +44,9 @@ class VectorTable:
             self._rows[row] = unit
 
     def nearest(self, queries: NDArray[np.float32], most: int, ends_at_s: float) -> list[list[Neighbour]]:
-        """For each query, float32 (q, d), the `most` nearest by cosine distance, the nearest first; of those at the
-        same distance, in the order of their names. ends_at_s: on the monotonic clock; raises DeadlineExceeded."""
+        """For each query, float32 (q, d), the `most` nearest by cosine distance, the nearest first, and those at the
+        same distance by their names; which of these are left out, where there are too many, is chance. ends_at_s: on
+        the monotonic clock; raises DeadlineExceeded."""
         units = unit_rows(queries)
         count = len(self._names)
         best = np.zeros((len(units), 0), np.float32)

@@ -1,6 +1,7 @@
 """Work that goes on when its request was answered, and what is kept of it."""
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -97,6 +98,9 @@ class Jobs:
             await vectors.keep_job(*named, kept if error is None else kept_failure(error.message), KEPT_S)
         except ServingError as raised:
             logger.warning("the answer of a job of project %s could not be kept: %s", named[0], raised.message)
+            # Whoever asks later would wait for an answer that does not come.
+            with contextlib.suppress(ServingError):
+                await vectors.keep_job(*named, kept_failure(raised.message), KEPT_S)
             return raised
         return error
 

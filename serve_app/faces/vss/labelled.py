@@ -63,6 +63,7 @@ class Labelled:
     async def _remove(self, http_request: HttpRequest, held: HeldBytes) -> Response:
         del held
         self._refuse_without_key(http_request)
+        _refuse_body(http_request)
         form = Form()
         add_query(form, http_request.scope["query_string"], Accepted(frozenset({LABEL})), {})
         name = checked_project(http_request.path_params["project"])
@@ -80,6 +81,13 @@ class Labelled:
                 "labelled images are added and removed only where the server asks for API keys "
                 "(FATHOM_API_KEYS_FILE), by a key with the scope admin; this one asks for none",
             )
+
+
+def _refuse_body(http_request: HttpRequest) -> None:
+    """A label that stands there would have no effect, and the whole project would be gone. Raises InvalidRequest."""
+    headers = http_request.headers
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        raise InvalidRequest("the body of a removal is not read; the label goes into the address: ?label=NAME")
 
 
 def _names(sent: SentImages) -> list[tuple[str, str]]:

@@ -27,15 +27,29 @@ class Waiting:
     _clients: set[WebSocket] = field(default_factory=set)
 
     async def answer(self, websocket: WebSocket) -> None:
-        """Sends `{"status": "pending"}` until the job is done or has failed, then that, and closes."""
+        """Sends `{"status": "pending"}` until the job is done or has failed, then that, and closes. A client that
+        sends something, or goes away, is not told any more."""
         await websocket.accept()
         self._clients.add(websocket)
+        telling = asyncio.create_task(self._tell(websocket))
+        # Ray takes in what clients send, without limit, and keeps it until somebody reads it.
+        hearing = asyncio.create_task(websocket.receive())
         try:
-            await self._tell(websocket)
-            await websocket.close()
+            await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                await telling
+                await websocket.close()
+            elif (await hearing)["type"] == "websocket.receive":
+                telling.cancel()
+                await asyncio.wait({telling})
+                await websocket.send_text(_error("nothing is to be sent on this WebSocket"))
+                await websocket.close()
         except WebSocketDisconnect:
             pass
         finally:
+            telling.cancel()
+            hearing.cancel()
+            await asyncio.wait({telling, hearing})
             self._clients.discard(websocket)
 
     async def _tell(self, websocket: WebSocket) -> None:

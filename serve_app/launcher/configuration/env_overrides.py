@@ -72,13 +72,14 @@ def _render_replicas(deployment: Document, settings: SystemSettings) -> None:
 
 
 def _render_grpc(door: Document, http_options: Document, settings: SystemSettings) -> None:
-    """gRPC listens where HTTP does, unless the configuration says otherwise."""
+    """gRPC listens where plain HTTP does, unless the configuration says otherwise: it has no TLS."""
     if settings.grpc_port is not None:
         door.setdefault("args", {})["grpc_port"] = settings.grpc_port
     args = door.get("args", {})
     if args.get("grpc_port") is not None and GRPC_FACE not in args.get("faces", [GRPC_FACE]):
         raise LaunchError(f"FATHOM_GRPC_PORT: gRPC is answered by the face {GRPC_FACE}, which faces leaves out")
-    if args.get("grpc_port") is not None and "host" in http_options:
+    is_for_all = settings.tls_certificate is None or settings.plain_http == "open"
+    if args.get("grpc_port") is not None and "host" in http_options and is_for_all:
         args.setdefault("grpc_host", http_options["host"])
 
 

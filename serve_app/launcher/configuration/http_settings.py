@@ -23,7 +23,7 @@ class HttpSettings(Settings):
     """Port of the HTTP door."""
 
     grpc_port: int | None = Field(default=None, ge=1, le=65535)
-    """Port of the HTTP door for gRPC, on the same address: docs/connect.md. There is no gRPC when not set."""
+    """Port of the HTTP door for gRPC, on the address of plain HTTP: docs/connect.md. No gRPC when not set."""
 
     tls_certificate: Path | None = None
     """File of this server's certificate and its chain, in PEM. With it the HTTP door speaks HTTPS: docs/security.md.

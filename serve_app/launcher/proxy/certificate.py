@@ -12,6 +12,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -79,19 +81,28 @@ def read_certificate(files: CertificateFiles, now: datetime | None = None) -> Ce
     """Reads and checks both files. Raises CertificateError. now: with a time zone; None for the present."""
     now = now or datetime.now(UTC)
     found = _content(files.certificate, CERTIFICATE)
+    if b"CERTIFICATE-----" not in found:
+        raise CertificateError(f"{CERTIFICATE}: {files.certificate} holds no certificate in PEM")
     try:
         chain = x509.load_pem_x509_certificates(found)
-    except ValueError:
-        raise CertificateError(f"{CERTIFICATE}: {files.certificate} holds no certificate in PEM") from None
+        public_key = chain[0].public_key()
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise CertificateError(
+            f"{CERTIFICATE}: {files.certificate} holds a certificate that cannot be read"
+        ) from None
     key = _key(files, found)
     own = chain[0]
-    if own.public_key() != key.public_key():
+    if public_key != key.public_key():
         raise CertificateError(
             f"{CERTIFICATE}: the first certificate of {files.certificate} is for another key than the one in "
             f"{files.key or files.certificate}; the certificate of the server comes before those of its authorities"
         )
     _refuse_out_of_time(own, files.certificate, now)
     public = key.public_key()
+    if not isinstance(public, RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey):
+        raise CertificateError(
+            f"{CERTIFICATE}: the key of {files.certificate} is none that clients take: RSA, ECDSA or Ed25519"
+        )
     if isinstance(public, RSAPublicKey) and public.key_size < _LEAST_RSA_BITS:
         raise CertificateError(
             f"{KEY if files.key else CERTIFICATE}: the RSA key of {files.key or files.certificate} has "
@@ -157,7 +168,7 @@ def _refuse_out_of_time(own: x509.Certificate, path: Path, now: datetime) -> Non
 def _names(own: x509.Certificate) -> tuple[str, ...]:
     try:
         found = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return ()
     addresses = (str(address) for address in found.get_values_for_type(x509.IPAddress))
     return (*found.get_values_for_type(x509.DNSName), *addresses)

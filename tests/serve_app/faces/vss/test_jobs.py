@@ -121,18 +121,31 @@ async def test_a_client_that_goes_away_at_once_ends_its_job(
         await system.was_given_up.wait()
 
 
-async def test_an_answer_that_cannot_be_kept_is_told_at_once(
-    client: httpx.AsyncClient, system: EmbeddingSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _answers_are_too_large(system: EmbeddingSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = system.kept.keep_job
 
     async def keep_job(project: str, job: str, payload: bytes, kept_s: float) -> None:
         if b"done" in payload:
-            raise InvalidRequest("the answer has 3000000 bytes, the limit is 3145728")
+            raise InvalidRequest("the answer has 4000000 bytes, the limit is 3145728")
         await keep(project, job, payload, kept_s)
 
     monkeypatch.setattr(system.kept, "keep_job", keep_job)
+
+
+@pytest.mark.usefixtures("_answers_are_too_large")
+async def test_an_answer_that_cannot_be_kept_is_told_at_once(client: httpx.AsyncClient) -> None:
     assert "the limit is 3145728" in error_in(await client.post("/vss/embed/vit", files=files(RED)), 422)
+
+
+@pytest.mark.usefixtures("_answers_are_too_large")
+async def test_a_slow_job_whose_answer_cannot_be_kept_has_failed(
+    client: httpx.AsyncClient, impatient: asyncio.Event
+) -> None:
+    job = body_of(await client.post("/vss/embed/vit", files=files(RED)))["job_id"]
+    impatient.set()
+    failed = {"status": "failed", "message": "the answer has 4000000 bytes, the limit is 3145728"}
+    assert await ended(client, job) == failed
 
 
 async def test_a_fault_of_the_server_is_told_without_details(

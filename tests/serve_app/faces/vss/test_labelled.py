@@ -1,5 +1,8 @@
 """`/vss/vectors`: labelled images come and go, by a key with the scope admin."""
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 import httpx
 import pytest
 
@@ -101,6 +104,19 @@ async def test_one_project_has_one_model(admin: httpx.AsyncClient, system: Embed
     system.revision = "2"
     refused = await admin.post(PATH, files=files(RED), data={"label": "Crab"})
     assert "made by model vit" in error_in(refused, 422)
+
+
+@pytest.mark.usefixtures("labelled")
+async def test_a_label_in_the_body_does_not_remove_the_whole_project(
+    admin: httpx.AsyncClient, system: EmbeddingSystem
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"label=Crab"
+
+    bodies: list[dict[str, Any]] = [{"data": {"label": "Crab"}}, {"json": {"label": "Crab"}}, {"content": pieces()}]
+    for body in bodies:
+        assert "?label=" in error_in(await admin.request("DELETE", PATH, **body), 422), body
+    assert len(system.kept.kept[PROJECT][1]) == 3
 
 
 async def test_what_a_removal_does_not_know_is_refused(admin: httpx.AsyncClient) -> None:

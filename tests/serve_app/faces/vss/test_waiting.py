@@ -114,6 +114,17 @@ async def test_no_more_wait_than_the_limit(
             pass
 
 
+async def test_a_client_that_sends_something_is_told_and_its_connection_closed(
+    address: str, system: EmbeddingSystem
+) -> None:
+    await system.kept.keep_job("vit", JOB, b'{"status":"pending"}\n', 60)
+    url = f"ws://{address}/ws/predict/job/{JOB}/vit"
+    async with asyncio.timeout(10), websockets.connect(url, proxy=None) as socket:
+        await socket.send("are you there?")
+        told = [json.loads(text) async for text in socket]
+    assert told[-1] == {"status": "error", "message": "nothing is to be sent on this WebSocket"}
+
+
 async def test_where_keys_are_asked_for_a_websocket_needs_one(guarded_address: str, guarded: Guarded) -> None:
     path = f"{guarded_address}/ws/predict/job/{JOB}/vit"
     for keyless in (f"ws://{path}", f"ws://lab:{guarded.wrong}@{path}", f"ws://lab:{guarded.metrics}@{path}"):

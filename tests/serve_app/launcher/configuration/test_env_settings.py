@@ -8,10 +8,8 @@ from urllib.request import proxy_bypass_environment
 
 import pytest
 import yaml
-from pydantic import ValidationError
 
 from serve_app.launcher.child_main import ray_options
-from serve_app.launcher.configuration.builders import load_builder
 from serve_app.launcher.configuration.env_overrides import embedded_redis_port, rendered, setting_name, write_rendered
 from serve_app.launcher.configuration.env_settings import SystemSettings
 from serve_app.launcher.configuration.model_rules import IMAGES_POLICY
@@ -19,7 +17,6 @@ from serve_app.launcher.configuration.ray_variables import for_ray
 from serve_app.launcher.configuration.settings_page import settings_page, variables
 from serve_app.launcher.console import LaunchError
 from serve_app.launcher.ray_token import auth_headers, ensure_token, token_place
-from serve_app.settings import DoorSettings
 from tests.serve_app.launcher.blocks import model_block
 
 ROOT = Path(__file__).parents[4]
@@ -75,30 +72,6 @@ def test_host_and_ports_and_gpu_share_are_rendered_into_their_places() -> None:
 
 
 DOOR = {"name": "api", "import_path": "serve_app.app:build", "args": {"default_model": "first"}}
-
-
-def test_grpc_listens_where_http_does_and_only_where_it_is_asked_for() -> None:
-    system = {"http_options": {"host": "10.0.0.5", "port": 9000}, "applications": [DOOR]}
-    assert rendered(system, settings(), has_real_redis=False) == system
-    given = settings(FATHOM_GRPC_PORT="9001")
-    [door] = rendered(system, given, has_real_redis=False)["applications"]
-    assert door["args"] == {**DOOR["args"], "grpc_port": 9001, "grpc_host": "10.0.0.5"}
-    assert load_builder(door["import_path"]).ports(door["args"]) == {"grpc_port": ("10.0.0.5", 9001)}
-    [door] = rendered({"applications": [DOOR]}, given, has_real_redis=False)["applications"]
-    assert load_builder(door["import_path"]).ports(door["args"]) == {"grpc_port": ("127.0.0.1", 9001)}
-    alone = {**DOOR, "args": {"grpc_port": 9002, "grpc_host": "127.0.0.1"}}
-    [door] = rendered({**system, "applications": [alone]}, settings(), has_real_redis=False)["applications"]
-    assert door == alone
-
-
-def test_grpc_without_its_face_is_refused() -> None:
-    given = settings(FATHOM_GRPC_PORT="9001", FATHOM_FACES="cvat")
-    with pytest.raises(
-        LaunchError, match="FATHOM_GRPC_PORT: gRPC is answered by the face open_inference, which faces"
-    ):
-        rendered({"applications": [DOOR]}, given, has_real_redis=False)
-    with pytest.raises(ValidationError, match="which faces leaves out"):
-        DoorSettings(grpc_port=9001, faces=("cvat",))
 
 
 def test_no_faces_are_rendered_into_the_door_and_unknown_ones_are_refused() -> None:

@@ -1,13 +1,14 @@
 """The files of a certificate and its key are refused at the start where no client could be served with them."""
 
 import os
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -110,6 +111,32 @@ def test_what_is_no_certificate_is_refused(files: CertificateFiles) -> None:
     assert refusal(files).endswith("fullchain.pem holds no certificate in PEM")
 
 
+ODD: dict[str, tuple[bytes, bytes]] = {
+    "a version that there is not": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),
+    "a curve that there is not": (b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x7f"),
+}
+"""Bytes of LEAF -> others in their place."""
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_certificate_that_cannot_be_read_is_refused(files: CertificateFiles, odd: str) -> None:
+    files.certificate.write_bytes(changed(*ODD[odd]))
+    assert refusal(files).endswith("fullchain.pem holds a certificate that cannot be read")
+
+
+def test_one_that_has_its_names_twice_has_none(files: CertificateFiles) -> None:
+    # The key identifier of the authority becomes a second list of names.
+    files.certificate.write_bytes(changed(b"\x06\x03\x55\x1d\x23", b"\x06\x03\x55\x1d\x11"))
+    assert read_certificate(files).names == ()
+
+
+def changed(before: bytes, after: bytes) -> bytes:
+    """LEAF, with other bytes in it."""
+    der = ssl.PEM_cert_to_DER_cert(LEAF.cert_chain_pems[0].bytes().decode())
+    assert before in der
+    return ssl.DER_cert_to_PEM_cert(der.replace(before, after, 1)).encode()
+
+
 def test_what_is_no_file_is_refused_at_once(files: CertificateFiles, tmp_path: Path) -> None:
     assert refusal(CertificateFiles(tmp_path / "none.pem")).endswith("none.pem: No such file or directory")
     assert refusal(CertificateFiles(tmp_path)).endswith("Is a directory")
@@ -134,7 +161,12 @@ def test_a_key_that_clients_refuse_is_refused(files: CertificateFiles, tmp_path:
     assert "has 1024 bits, and clients refuse fewer than 2048" in refusal(CertificateFiles(tmp_path / "weak.pem"))
 
 
-def weak_pair(key: rsa.RSAPrivateKey) -> bytes:
+def test_a_key_of_a_kind_that_tls_has_no_more_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dsa.pem").write_bytes(weak_pair(dsa.generate_private_key(1024)))
+    assert refusal(CertificateFiles(tmp_path / "dsa.pem")).endswith("RSA, ECDSA or Ed25519")
+
+
+def weak_pair(key: rsa.RSAPrivateKey | dsa.DSAPrivateKey) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "door.example")])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
