@@ -30,11 +30,6 @@ from tests.deployments.serving.tiling.tiled import (
 
 
 @pytest.fixture
-async def meter() -> BatchCount:
-    return BatchCount()
-
-
-@pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(2) as pool:
         yield pool

@@ -34,11 +34,6 @@ from tests.deployments.serving.tiling.tiled import (
 
 
 @pytest.fixture
-async def meter() -> BatchCount:
-    return BatchCount()
-
-
-@pytest.fixture
 async def one_by_one(meter: BatchCount) -> AsyncIterator[Replica]:
     """A model that takes 20 ms for an image and never two at a time."""
     model = replica(meter, largest_batch=1, delay_ms=20)

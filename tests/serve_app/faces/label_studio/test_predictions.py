@@ -2,7 +2,6 @@
 
 import logging
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -12,7 +11,6 @@ from deployments.errors import DeadlineExceeded
 from deployments.external import ExternalWorker, record_of
 from serve_app.faces.label_studio.messages import MAX_TASKS
 from serve_app.known_faces import DEFAULT_FACES, KNOWN_FACES
-from serve_app.settings import DoorSettings
 from tests.serve_app.conftest import FakeSystem, record
 from tests.serve_app.faces.label_studio.asking import (
     DATA_URI,
@@ -28,24 +26,6 @@ from tests.serve_app.uploads import picture
 from tests.support.image_host import ImageHost, image_host, redirect, reply
 
 TOKEN = "abcdef0123"
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[ImageHost]:
-    async with image_host() as served:
-        served.answers |= {"/data/upload/1/frame.png": reply(picture()), "/frame.png": reply(picture())}
-        yield served
-
-
-@pytest.fixture
-def settings(host: ImageHost) -> DoorSettings:
-    return DoorSettings(
-        deadline_s=5,
-        fetch_timeout_s=1,
-        max_upload_bytes=1_000_000,
-        fetch_hosts=(f"127.0.0.1:{host.port} private",),
-        faces=KNOWN_FACES,
-    )
 
 
 @pytest.mark.parametrize("path", ["", "/", "/health"])

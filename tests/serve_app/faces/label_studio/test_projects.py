@@ -1,13 +1,10 @@
 """What /setup says of a project: where its files are, with which token, and for whom it counts."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from serve_app.faces.label_studio.projects import MAX_PROJECTS, Projects, Uploads
-from serve_app.known_faces import KNOWN_FACES
 from serve_app.settings import DoorSettings
 from tests.serve_app.access.guarded import Guarded, bearer
 from tests.serve_app.conftest import FakeSystem
@@ -16,24 +13,6 @@ from tests.serve_app.uploads import picture
 from tests.support.image_host import ImageHost, image_host, redirect, reply
 
 TOKEN = "abcdef0123"
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[ImageHost]:
-    async with image_host() as served:
-        served.answers |= {"/data/upload/1/frame.png": reply(picture()), "/frame.png": reply(picture())}
-        yield served
-
-
-@pytest.fixture
-def settings(host: ImageHost) -> DoorSettings:
-    return DoorSettings(
-        deadline_s=5,
-        fetch_timeout_s=1,
-        max_upload_bytes=1_000_000,
-        fetch_hosts=(f"127.0.0.1:{host.port} private",),
-        faces=KNOWN_FACES,
-    )
 
 
 async def test_an_uploaded_file_is_fetched_with_the_token_of_setup(
